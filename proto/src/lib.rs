@@ -1,0 +1,73 @@
+//! The shared contracts of the Dualwheel mesh: messages, clients and servers of every `dualwheel.*.v1` package.
+//!
+//! The `.proto` files beside this crate are the source; `build.rs` compiles them without a `protoc`.
+
+#![allow(missing_docs, clippy::doc_lazy_continuation, clippy::large_enum_variant)]
+
+mod json;
+
+pub use json::to_json;
+
+/// The well-known types of Google that the contracts use.
+pub mod google {
+    pub mod r#type {
+        tonic::include_proto!("google.r#type");
+    }
+}
+
+/// The packages of the mesh.
+pub mod dualwheel {
+    pub mod r#type {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.r#type.v1");
+        }
+    }
+    pub mod facts {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.facts.v1");
+        }
+    }
+    pub mod consumer {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.consumer.v1");
+        }
+    }
+    pub mod product {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.product.v1");
+        }
+    }
+    pub mod content {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.content.v1");
+        }
+    }
+    pub mod membership {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.membership.v1");
+        }
+    }
+    pub mod diagnosis {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.diagnosis.v1");
+        }
+    }
+    pub mod plugin {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.plugin.v1");
+        }
+    }
+}
+
+pub use dualwheel::consumer::v1 as consumer;
+pub use dualwheel::content::v1 as content;
+pub use dualwheel::diagnosis::v1 as diagnosis;
+pub use dualwheel::facts::v1 as facts;
+pub use dualwheel::membership::v1 as membership;
+pub use dualwheel::plugin::v1 as plugin;
+pub use dualwheel::product::v1 as product;
+pub use dualwheel::r#type::v1 as types;
+pub use google::r#type::{Date, Money};
+
+/// Every descriptor of the mesh, encoded, for gRPC reflection and canonical JSON.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,0 +1,287 @@
+//! The gRPC handlers: contract → domain → contract.
+
+mod explain;
+mod service;
+
+use std::sync::Arc;
+
+use dualwheel_kit::{Failure, Question, Reason, Violations, answer, question::read_window};
+use dualwheel_lake::{Lake, Reader};
+use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Window};
+use dualwheel_proto::{consumer::TrendStep, types};
+use tonic::Status;
+
+use crate::{
+    Parameters,
+    flow::Matrix,
+    grow::By,
+    queries::{self, compute},
+    trend::{MOST_STEPS, Step, Steps},
+};
+
+/// The consumer service's handlers.
+#[derive(Clone, Debug)]
+pub struct Service {
+    lake: Lake,
+    catalogue: Catalogue<Parameters>,
+}
+
+/// A checked question with what it takes to answer it.
+struct Asked {
+    question: Question,
+    reader: Reader,
+    definitions: Arc<Definitions<Parameters>>,
+}
+
+/// Metrics, with what they were read from.
+struct Answered {
+    metrics: Vec<Metric>,
+    currency: String,
+    versions: types::DataVersion,
+}
+
+impl Answered {
+    fn to_proto(&self, metrics: &[Metric]) -> Vec<types::Metric> {
+        answer::metrics_to_proto(metrics, &self.currency, &self.versions)
+    }
+}
+
+impl Asked {
+    fn answered(&self, metrics: Vec<Metric>) -> Answered {
+        Answered {
+            metrics,
+            currency: self.reader.currency().to_owned(),
+            versions: self.reader.versions(),
+        }
+    }
+}
+
+/// Dimensions of AIPL.
+const AIPL_BY: [&str; 1] = ["category"];
+/// Dimensions of GROW.
+const GROW_BY: [&str; 4] = ["category", "audience", "category_audience", "month"];
+
+impl Service {
+    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
+        Self { lake, catalogue }
+    }
+
+    /// Checks a question, then opens the tables for it; `check` adds the checks of one RPC.
+    async fn ask<T>(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        cuts: &[&str],
+        check: impl Fn(&Question) -> Result<T, Status>,
+    ) -> Result<(Asked, T), Status> {
+        // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
+        let unread = Question::read(query.clone(), cuts, Day(i32::MAX))?;
+        let extra = check(&unread)?;
+        let reader = self.lake.tenant(tenant).reader(&unread.pin).await?;
+        let question = Question::read(query, cuts, reader.today())?;
+        reader.require_brand(&question.brand).await?;
+        let definitions = self.catalogue.of(tenant, &question.brand);
+        Ok((
+            Asked {
+                question,
+                reader,
+                definitions,
+            },
+            extra,
+        ))
+    }
+
+    async fn aipl(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+        let (asked, ()) = self.ask(tenant, query, &AIPL_BY, |_| Ok(())).await?;
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let metrics = compute(move || queries::aipl(&facts, &question, &definitions)).await?;
+        Ok(asked.answered(metrics))
+    }
+
+    async fn flow(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+    ) -> Result<(Answered, Matrix), Status> {
+        let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let (metrics, matrix) = compute(move || queries::flow(&facts, &question, &definitions)).await?;
+        Ok((asked.answered(metrics), matrix))
+    }
+
+    async fn fast(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        step: TrendStep,
+    ) -> Result<(Answered, Vec<Metric>), Status> {
+        let (asked, steps) = self
+            .ask(tenant, query, &[], |question| steps(question.window, step))
+            .await?;
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let (metrics, trend) =
+            compute(move || queries::fast(&facts, &question, &definitions, steps.as_ref())).await?;
+        Ok((asked.answered(metrics), trend))
+    }
+
+    async fn grow(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        base: Option<types::Window>,
+    ) -> Result<Answered, Status> {
+        let (asked, base) = self
+            .ask(tenant, query, &GROW_BY, |question| {
+                base_window(question.window, base.as_ref())
+            })
+            .await?;
+        let by = match asked.question.by.as_deref() {
+            Some("category") => By::Category,
+            Some("audience") => By::Audience,
+            Some("category_audience") => By::CategoryAudience,
+            Some("month") => By::Month,
+            _ => By::Whole,
+        };
+        let facts = queries::grow_facts(&asked.reader, &asked.question.brand, by, &asked.definitions).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let metrics = compute(move || queries::grow(&facts, &question, base, by, &definitions)).await?;
+        Ok(asked.answered(metrics))
+    }
+
+    async fn brand_signals(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+    ) -> Result<Answered, Status> {
+        let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let profiles = queries::profiles(&asked.reader).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let metrics =
+            compute(move || queries::brand_signals(&facts, &profiles, &question, &definitions)).await?;
+        Ok(asked.answered(metrics))
+    }
+
+    /// The group that owns a metric; `None` where no group of this service does.
+    async fn group_of(
+        &self,
+        tenant: &str,
+        metric: &str,
+        query: Option<types::MetricQuery>,
+    ) -> Result<Answered, Status> {
+        match metric.split('.').next() {
+            Some("aipl") => self.aipl(tenant, query).await,
+            Some("flow") => self.flow(tenant, query).await.map(|(answered, _)| answered),
+            Some("fast") => self
+                .fast(tenant, query, TrendStep::Unspecified)
+                .await
+                .map(|(answered, _)| answered),
+            Some("grow") => self.grow(tenant, query, None).await,
+            Some("neo") => self.brand_signals(tenant, query).await,
+            _ => Err(unknown(metric)),
+        }
+    }
+}
+
+fn unknown(metric: &str) -> Status {
+    let text = format!("this service has no metric `{metric}`; list its definitions");
+    Failure::new(Reason::MetricUnknown, text)
+        .with("metric", metric)
+        .into()
+}
+
+/// The steps of a trend; none when none is asked for.
+fn steps(window: Window, step: TrendStep) -> Result<Option<Steps>, Status> {
+    let step = match step {
+        TrendStep::Unspecified => return Ok(None),
+        TrendStep::Day => Step::Day,
+        TrendStep::Week => Step::Week,
+        TrendStep::Month => Step::Month,
+    };
+    let mut violations = Violations::new();
+    let steps = Steps::new(window, step);
+    if steps.is_none() {
+        violations.add(
+            "trend_step",
+            format!("the window has more than {MOST_STEPS} steps; take longer steps"),
+        );
+    }
+    violations.finish(Reason::InvalidQuestion)?;
+    Ok(steps)
+}
+
+/// Period 0: as asked, else the days just before the window.
+fn base_window(window: Window, base: Option<&types::Window>) -> Result<Window, Status> {
+    let Some(asked) = base else {
+        return Ok(window.before());
+    };
+    let mut violations = Violations::new();
+    // That it lies before the window keeps it from the future.
+    let base = read_window("base", Some(asked), Day(i32::MAX), &mut violations);
+    if let Some(base) = base {
+        if base.days() != window.days() {
+            violations.add(
+                "base",
+                format!(
+                    "as long as the window: {} days, not {}",
+                    window.days(),
+                    base.days()
+                ),
+            );
+        } else if base.last >= window.first {
+            violations.add(
+                "base",
+                format!("before the window, which starts on {}", window.first),
+            );
+        }
+    }
+    violations.finish(Reason::InvalidQuestion)?;
+    Ok(base.unwrap_or(window.before()))
+}
+
+#[cfg(test)]
+mod tests {
+    use dualwheel_kit::{
+        failure::violations_of,
+        question::{day_to_proto, window_to_proto},
+    };
+
+    use super::*;
+
+    fn window(first: i32, last: i32) -> Window {
+        Window::new(Day(first), Day(last)).unwrap()
+    }
+
+    fn wrong<T: std::fmt::Debug>(result: Result<T, Status>) -> String {
+        let fields = violations_of(&result.unwrap_err());
+        fields
+            .iter()
+            .map(|(field, _)| field.as_str())
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    #[test]
+    fn bases_are_as_long_as_the_window_and_before_it() {
+        let asked = |base: Window| base_window(window(100, 109), Some(&window_to_proto(base)));
+        assert_eq!(base_window(window(100, 109), None).unwrap(), window(90, 99));
+        assert_eq!(asked(window(50, 59)).unwrap(), window(50, 59));
+        assert_eq!(wrong(asked(window(50, 60))), "base");
+        assert_eq!(wrong(asked(window(91, 100))), "base");
+        let reversed = types::Window {
+            first_day: Some(day_to_proto(Day(9))),
+            last_day: Some(day_to_proto(Day(8))),
+        };
+        assert_eq!(wrong(base_window(window(100, 109), Some(&reversed))), "base");
+    }
+
+    #[test]
+    fn trends_have_at_most_400_steps() {
+        assert!(steps(window(1, 400), TrendStep::Day).unwrap().is_some());
+        assert_eq!(wrong(steps(window(1, 401), TrendStep::Day)), "trend_step");
+        assert!(steps(window(1, 401), TrendStep::Unspecified).unwrap().is_none());
+    }
+}

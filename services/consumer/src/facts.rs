@@ -1,0 +1,87 @@
+//! The facts of a brand's people, and the one pass over them that every metric makes.
+
+use std::sync::Arc;
+
+use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders};
+use dualwheel_measure::{Label, Metric};
+use rayon::prelude::*;
+
+/// Facts that stages, flow, FAST and the brand signals read.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Behaviours of the brand.
+    pub behaviors: Arc<Behaviors>,
+    /// Order lines of the brand.
+    pub orders: Arc<Orders>,
+    /// Roles in the brand's private domain.
+    pub members: Arc<Members>,
+}
+
+impl Facts {
+    /// Whether supplied `PURCHASE` behaviours stand for purchases: only for a brand without any order line.
+    #[must_use]
+    pub fn purchases_are_behaviors(&self) -> bool {
+        self.orders.lines.is_empty()
+    }
+
+    /// Whether any purchase could be known: there are order lines or `PURCHASE` behaviours.
+    #[must_use]
+    pub fn has_purchase_facts(&self) -> bool {
+        !self.orders.lines.is_empty() || self.behaviors.kind.contains(&Kind::Purchase)
+    }
+
+    /// One more than the highest consumer ordinal in any of the facts.
+    #[must_use]
+    pub fn consumers(&self) -> u32 {
+        self.behaviors
+            .groups
+            .len()
+            .max(self.orders.groups.len())
+            .max(self.members.groups.len())
+    }
+
+    /// Labels the metrics where `PURCHASE` behaviours stood for purchases.
+    #[must_use]
+    pub fn labelled(&self, metrics: Vec<Metric>) -> Vec<Metric> {
+        if !(self.purchases_are_behaviors() && self.has_purchase_facts()) {
+            return metrics;
+        }
+        metrics
+            .into_iter()
+            .map(|metric| metric.with_label(Label::PurchasesFromBehaviors))
+            .collect()
+    }
+}
+
+/// Visits the consumers `0..consumers` on all cores, each part with a state of its own, and merges the states in
+/// order. States hold whole numbers only, so the number of cores changes nothing.
+pub fn fold<T: Send>(
+    consumers: u32,
+    make: impl Fn() -> T + Sync,
+    visit: impl Fn(&mut T, u32) + Sync,
+    merge: impl Fn(T, T) -> T,
+) -> T {
+    let parts = u32::try_from(rayon::current_num_threads())
+        .unwrap_or(1)
+        .saturating_mul(4);
+    let length = consumers.div_ceil(parts.max(1)).max(1_024);
+    let states: Vec<T> = (0..consumers.div_ceil(length))
+        .into_par_iter()
+        .map(|part| {
+            let mut state = make();
+            let first = part.saturating_mul(length);
+            for consumer in first..first.saturating_add(length).min(consumers) {
+                visit(&mut state, consumer);
+            }
+            state
+        })
+        .collect();
+    states.into_iter().reduce(merge).unwrap_or_else(make)
+}
+
+/// Adds `other` to `sums`, place by place.
+pub fn add_all(sums: &mut [i64], other: &[i64]) {
+    for (sum, value) in sums.iter_mut().zip(other) {
+        *sum += value;
+    }
+}

@@ -1,0 +1,198 @@
+//! Which frames a question needs, and the domain function that answers it.
+
+use std::sync::Arc;
+
+use dualwheel_kit::{Failure, Question};
+use dualwheel_lake::{Error, Reader, frames::Profiles};
+use dualwheel_measure::{Definitions, Metric, Scope, Window};
+use tonic::Status;
+
+use crate::{
+    Parameters, aipl,
+    audiences::Audiences,
+    categories::Categories,
+    facts::Facts,
+    fast, flow,
+    grow::{self, By, GrowFacts},
+    launches::Launches,
+    signals::{self, Pioneers},
+    trend::Steps,
+};
+
+type InForce = Definitions<Parameters>;
+
+/// The facts of the brand's people.
+pub(crate) async fn people(reader: &Reader, brand: &str) -> Result<Facts, Error> {
+    Ok(Facts {
+        behaviors: reader.behaviors(brand).await?,
+        orders: reader.orders(brand).await?,
+        members: reader.members(brand).await?,
+    })
+}
+
+/// Who is known, where a question needs it.
+pub(crate) async fn profiles(reader: &Reader) -> Result<Arc<Profiles>, Error> {
+    reader.profiles().await
+}
+
+/// Runs a scan beside the threads that serve calls.
+pub(crate) async fn compute<T: Send + 'static>(
+    scan: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    Ok(tokio::task::spawn_blocking(scan)
+        .await
+        .map_err(|error| Failure::internal(&error))?)
+}
+
+/// The facts of GROW; profiles are read only for a cut by audience, stock only where launches are missing.
+pub(crate) async fn grow_facts(
+    reader: &Reader,
+    brand: &str,
+    by: By,
+    definitions: &Arc<InForce>,
+) -> Result<GrowFacts, Status> {
+    let (orders, products) = (reader.orders(brand).await?, reader.products(brand).await?);
+    let (lines, rows) = (orders.clone(), products.clone());
+    let mut launches = compute(move || Launches::new(&rows, &lines)).await?;
+    if launches.are_missing() {
+        let stock = reader.stock(brand).await?;
+        launches = compute(move || {
+            launches.add_stock(&stock);
+            launches
+        })
+        .await?;
+    }
+    let audiences = match by {
+        By::Audience | By::CategoryAudience => {
+            let (profiles, definitions) = (reader.profiles().await?, definitions.clone());
+            compute(move || Audiences::assign(&profiles, &definitions.parameters)).await?
+        }
+        By::Whole | By::Category | By::Month => Audiences::everyone(),
+    };
+    Ok(GrowFacts {
+        orders,
+        products,
+        launches,
+        market: reader.market_stats().await?,
+        audiences,
+    })
+}
+
+/// People per stage on the as-of day.
+pub(crate) fn aipl(facts: &Facts, question: &Question, definitions: &InForce) -> Vec<Metric> {
+    let cuts = question
+        .by
+        .as_ref()
+        .map(|_| categories(facts, question, definitions));
+    let scope = Scope {
+        as_of: question.as_of,
+        ..scope(question, definitions)
+    };
+    let restricted = restriction(facts, question, definitions);
+    aipl::measure(
+        facts,
+        &definitions.parameters,
+        &scope,
+        restricted.as_ref(),
+        cuts.as_ref(),
+    )
+}
+
+/// Flow over the window.
+pub(crate) fn flow(facts: &Facts, question: &Question, definitions: &InForce) -> (Vec<Metric>, flow::Matrix) {
+    let restricted = restriction(facts, question, definitions);
+    flow::measure(
+        facts,
+        &definitions.parameters,
+        &scope(question, definitions),
+        restricted.as_ref(),
+    )
+}
+
+/// FAST of the window, and of each step.
+pub(crate) fn fast(
+    facts: &Facts,
+    question: &Question,
+    definitions: &InForce,
+    steps: Option<&Steps>,
+) -> (Vec<Metric>, Vec<Metric>) {
+    let scope = scope(question, definitions);
+    let restricted = restriction(facts, question, definitions);
+    let parameters = &definitions.parameters;
+    let trend = steps.map(|steps| fast::measure_trend(facts, parameters, &scope, restricted.as_ref(), steps));
+    (
+        fast::measure(facts, parameters, &scope, restricted.as_ref()),
+        trend.unwrap_or_default(),
+    )
+}
+
+/// GROW of the window against the base.
+pub(crate) fn grow(
+    facts: &GrowFacts,
+    question: &Question,
+    base: Window,
+    by: By,
+    definitions: &InForce,
+) -> Vec<Metric> {
+    let level = question
+        .category_level
+        .unwrap_or(definitions.parameters.category_level.get());
+    let categories = Categories::new(&facts.orders.names, question.category.as_deref(), level);
+    let ask = grow::Question {
+        base,
+        category: question.category.as_deref(),
+        categories: &categories,
+        by,
+    };
+    grow::measure(
+        facts,
+        &definitions.parameters,
+        &scope(question, definitions),
+        &ask,
+    )
+}
+
+/// The people side of NEO.
+pub(crate) fn brand_signals(
+    facts: &Facts,
+    profiles: &Profiles,
+    question: &Question,
+    definitions: &InForce,
+) -> Vec<Metric> {
+    let parameters = &definitions.parameters;
+    let pioneers = Pioneers::find(profiles, parameters, question.category.as_deref());
+    let restricted = restriction(facts, question, definitions);
+    signals::measure(
+        facts,
+        &pioneers,
+        parameters,
+        &scope(question, definitions),
+        restricted.as_ref(),
+    )
+}
+
+fn categories(facts: &Facts, question: &Question, definitions: &InForce) -> Categories {
+    let level = question
+        .category_level
+        .unwrap_or(definitions.parameters.category_level.get());
+    Categories::new(&facts.orders.names, question.category.as_deref(), level)
+}
+
+/// The categories that a question is restricted to; `None` for the whole brand.
+fn restriction(facts: &Facts, question: &Question, definitions: &InForce) -> Option<Categories> {
+    question
+        .category
+        .as_ref()
+        .map(|_| categories(facts, question, definitions))
+}
+
+/// The question's window, judged on its last day.
+fn scope<'a>(question: &Question, definitions: &'a InForce) -> Scope<'a> {
+    Scope {
+        window: question.window,
+        as_of: question.window.last,
+        entries: &definitions.metrics,
+        version: &definitions.version,
+        segments: Vec::new(),
+    }
+}

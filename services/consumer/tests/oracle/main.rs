@@ -1,0 +1,17 @@
+//! The consumer metrics held against a slow, obvious reading of the methodology, on small random facts and on cases
+//! worked by hand. Nothing here uses the engine's code but the calls that are tested.
+
+#![cfg(test)]
+
+mod aipl;
+mod compare;
+mod edges;
+mod edges_grow;
+mod facts;
+mod fast;
+mod flow;
+mod grow;
+mod models;
+mod service;
+mod signals;
+mod world;

@@ -1,0 +1,116 @@
+//! The gRPC handlers: contract → domain → contract.
+
+mod explain;
+
+use dualwheel_kit::{Failure, Question, Reason, answer, tenant_of};
+use dualwheel_lake::Lake;
+use dualwheel_measure::{Catalogue, Day, Metric};
+use dualwheel_proto::{
+    content::{GetStartRequest, GetStartResponse, content_service_server::ContentService},
+    types,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Parameters,
+    queries::StartFrames,
+    start::{Cut, METRICS},
+};
+
+/// The content service's handlers.
+#[derive(Clone, Debug)]
+pub struct Service {
+    lake: Lake,
+    catalogue: Catalogue<Parameters>,
+}
+
+/// An answered question.
+struct Answered {
+    metrics: Vec<Metric>,
+    currency: String,
+    versions: types::DataVersion,
+}
+
+impl Answered {
+    fn to_proto(&self) -> Vec<types::Metric> {
+        answer::metrics_to_proto(&self.metrics, &self.currency, &self.versions)
+    }
+}
+
+impl Service {
+    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
+        Self { lake, catalogue }
+    }
+
+    async fn start(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+        // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
+        let unread = Question::read(query.clone(), &Cut::NAMES, Day(i32::MAX))?;
+        let reader = self.lake.tenant(tenant).reader(&unread.pin).await?;
+        let question = Question::read(query, &Cut::NAMES, reader.today())?;
+        reader.require_brand(&question.brand).await?;
+        let frames = StartFrames::read(&reader, &question.brand).await?;
+        let definitions = self.catalogue.of(tenant, &question.brand);
+        let metrics = tokio::task::spawn_blocking(move || frames.answer(&question, &definitions))
+            .await
+            .map_err(|error| Failure::internal(&error))?;
+        Ok(Answered {
+            metrics,
+            currency: reader.currency().to_owned(),
+            versions: reader.versions(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl ContentService for Service {
+    async fn get_start(
+        &self,
+        request: Request<GetStartRequest>,
+    ) -> Result<Response<GetStartResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let answered = self.start(&tenant, request.into_inner().query).await?;
+        Ok(Response::new(GetStartResponse {
+            metrics: answered.to_proto(),
+        }))
+    }
+
+    async fn list_definitions(
+        &self,
+        request: Request<types::ListDefinitionsRequest>,
+    ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let definitions = self.catalogue.of(&tenant, &request.into_inner().brand);
+        Ok(Response::new(answer::list_definitions(&definitions)))
+    }
+
+    async fn explain_metric(
+        &self,
+        request: Request<types::ExplainMetricRequest>,
+    ) -> Result<Response<types::ExplainMetricResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let types::ExplainMetricRequest { metric: id, query } = request.into_inner();
+        let brand = query
+            .as_ref()
+            .map(|query| query.brand.clone())
+            .unwrap_or_default();
+        let definitions = self.catalogue.of(&tenant, &brand);
+        let Some(entry) = definitions.entry(&id).filter(|_| METRICS.contains(&id.as_str())) else {
+            let text = format!("this service has no metric `{id}`; list its definitions");
+            return Err(Failure::new(Reason::MetricUnknown, text)
+                .with("metric", id)
+                .into());
+        };
+        let mut answered = self.start(&tenant, query).await?;
+        answered.metrics.retain(|metric| metric.id == id);
+        Ok(Response::new(types::ExplainMetricResponse {
+            definition: Some(answer::definition_to_proto(&definitions, entry)),
+            steps: explain::steps(
+                entry,
+                &definitions.parameters_json(entry),
+                &answered.metrics,
+                &answered.currency,
+            ),
+            metrics: answered.to_proto(),
+        }))
+    }
+}

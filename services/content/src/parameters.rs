@@ -1,0 +1,72 @@
+//! Parameters of the service's metrics, as `definitions.yaml` and its overrides give them.
+
+use serde::{Deserialize, Serialize};
+
+/// Form of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Short video.
+    ShortVideo,
+    /// Live stream.
+    Live,
+    /// Pictures with text.
+    ImageText,
+    /// Article.
+    Article,
+}
+
+impl Format {
+    /// The format of a number in the contract; `None` where it was not said.
+    #[must_use]
+    pub fn from_number(number: i8) -> Option<Self> {
+        match number {
+            1 => Some(Self::ShortVideo),
+            2 => Some(Self::Live),
+            3 => Some(Self::ImageText),
+            4 => Some(Self::Article),
+            _ => None,
+        }
+    }
+
+    /// The name in definitions and segments.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShortVideo => "short_video",
+            Self::Live => "live",
+            Self::ImageText => "image_text",
+            Self::Article => "article",
+        }
+    }
+}
+
+/// Parameters of START (methodology §4.1). Days are counted with the day of the reach as the first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Shortest dwell of a reach, in seconds.
+    pub reach_dwell_seconds: f64,
+    /// Smallest share of a video whose viewing is a reach.
+    pub reach_watched_share: f64,
+    /// Smallest share of a video whose viewing is an interaction.
+    pub interaction_watched_share: f64,
+    /// Formats that play.
+    pub video_formats: Vec<Format>,
+    /// Days within which interest in a carried product counts as seeded.
+    pub seeding_days: u16,
+    /// Days within which a step into the private domain counts as traffic.
+    pub traffic_days: u16,
+    /// Hours within which a purchase is direct.
+    pub direct_hours: u16,
+    /// Days within which a purchase is assisted.
+    pub assisted_days: u16,
+}
+
+impl Parameters {
+    /// Days of the longest follow-up: a reach has matured when they have passed.
+    #[must_use]
+    pub fn longest_follow_up(&self) -> i32 {
+        i32::from(self.seeding_days.max(self.traffic_days).max(self.assisted_days))
+    }
+}

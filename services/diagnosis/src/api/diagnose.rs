@@ -1,0 +1,189 @@
+//! One diagnosis from question to answer: look up the peers, ask the services, do the arithmetic.
+
+use std::{sync::Arc, time::Duration};
+
+use dualwheel_kit::{
+    Failure,
+    question::{day_to_proto, window_to_proto},
+};
+use dualwheel_measure::{Catalogue, Definitions, Window};
+use dualwheel_proto::{diagnosis as proto, types};
+use sea_orm::DatabaseConnection;
+use tonic::Status;
+
+use super::{
+    answer::{self, Told},
+    spec::{self, Spec},
+};
+use crate::{
+    assess::assess,
+    gather::{Asked, Clients, Gathered, Progress, check_brands, gather},
+    model::Model,
+    parameters::{Group, Parameters},
+    peer::Peer,
+    scenes::Map,
+    score::Member,
+    store::PeerSets,
+};
+
+/// Longest wait for the check of brands before a run starts.
+const CHECK_LIMIT: Duration = Duration::from_secs(3);
+
+/// What every diagnosis needs.
+pub struct Diagnoser {
+    /// The other services.
+    pub clients: Clients,
+    /// Peer sets and runs.
+    pub database: DatabaseConnection,
+    /// Definitions by tenant and brand.
+    pub catalogue: Catalogue<Parameters>,
+    /// Scenes and modes.
+    pub map: Arc<Map>,
+    /// Longest time of one call.
+    pub call_limit: Duration,
+}
+
+/// A question whose peers are known.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Brand key.
+    pub brand: String,
+    /// Days to measure.
+    pub window: Window,
+    /// The peers, with the field of the request that named each.
+    pub peers: Vec<(Peer, String)>,
+    /// DTC modes.
+    pub modes: Vec<String>,
+    /// Depth of categories; 0 for the default.
+    pub category_level: i32,
+}
+
+impl Question {
+    /// What is to be asked of the other services, a call taking at most `limit`.
+    fn asked(&self, limit: Duration) -> Asked {
+        let tenants = self.peers.iter().filter(|(peer, _)| !peer.is_supplied());
+        Asked {
+            query: types::MetricQuery {
+                brand: self.brand.clone(),
+                window: Some(window_to_proto(self.window)),
+                category_level: self.category_level,
+                ..types::MetricQuery::default()
+            },
+            peers: tenants
+                .map(|(peer, field)| (peer.brand.clone(), field.clone()))
+                .collect(),
+            groups: Group::ALL.to_vec(),
+            extras: true,
+            root: "spec",
+            limit,
+        }
+    }
+
+    /// Steps of its diagnosis: one per call, and one for the scoring.
+    pub fn steps(&self) -> i32 {
+        i32::try_from(self.asked(Duration::ZERO).steps())
+            .unwrap_or(i32::MAX)
+            .saturating_add(1)
+    }
+}
+
+impl Diagnoser {
+    /// The peer sets of `tenant`.
+    pub fn peer_sets(&self, tenant: &str) -> PeerSets {
+        PeerSets::of(&self.database, tenant)
+    }
+
+    /// Checks `spec` and looks up its peer set. The brand is left out of a stored set.
+    ///
+    /// # Errors
+    /// `INVALID_QUESTION`, `PEER_SET_UNKNOWN`; the database's.
+    pub async fn question(&self, tenant: &str, spec: &proto::DiagnosisSpec) -> Result<Question, Status> {
+        let definitions = self.catalogue.of(tenant, &spec.brand);
+        let Spec {
+            brand,
+            window,
+            peers,
+            peer_set,
+            modes,
+            category_level,
+        } = spec::read(spec, &definitions.parameters, &self.map)?;
+        let peers = match peer_set {
+            None => (peers.into_iter().enumerate())
+                .map(|(position, peer)| (peer, format!("spec.peers[{position}].brand")))
+                .collect(),
+            Some(id) => {
+                let stored = self.peer_sets(tenant).get(&id).await?.peers;
+                let others = stored.into_iter().filter(|peer| peer.brand != brand);
+                others.map(|peer| (peer, "spec.peer_set".to_owned())).collect()
+            }
+        };
+        Ok(Question {
+            brand,
+            window,
+            peers,
+            modes,
+            category_level,
+        })
+    }
+
+    /// Refuses unknown brands before a run starts, as far as that is quick.
+    ///
+    /// # Errors
+    /// `BRAND_UNKNOWN`; `INVALID_QUESTION` for a peer.
+    pub async fn check(&self, question: &Question, limit: Duration) -> Result<(), Status> {
+        let limit = limit.min(CHECK_LIMIT);
+        let day = day_to_proto(question.window.last);
+        check_brands(&self.clients, &question.asked(limit), Some(day), limit).await
+    }
+
+    /// Diagnoses; `limit` is the time for everything.
+    ///
+    /// # Errors
+    /// As [`gather`]; `INTERNAL` when the arithmetic fails.
+    pub async fn diagnose(
+        &self,
+        tenant: &str,
+        question: &Question,
+        limit: Duration,
+        progress: Progress<'_>,
+    ) -> Result<proto::Diagnosis, Status> {
+        // Peers come after the brand: a service that hangs must not eat up the time for both.
+        let asked = question.asked(self.call_limit.min(limit / 2));
+        let gathered = gather(&self.clients, &asked, progress).await?;
+        let definitions = self.catalogue.of(tenant, &question.brand);
+        let (map, question) = (Arc::clone(&self.map), question.clone());
+        let scored = tokio::task::spawn_blocking(move || score(&definitions, &map, &question, &gathered));
+        let diagnosis = scored.await.map_err(|error| Failure::internal(&error).status())?;
+        progress("scored".to_owned());
+        Ok(diagnosis)
+    }
+}
+
+fn score(
+    definitions: &Definitions<Parameters>,
+    map: &Map,
+    question: &Question,
+    gathered: &Gathered,
+) -> proto::Diagnosis {
+    let model = Model::new(&definitions.parameters, &map.emphasised(&question.modes));
+    let brand = gathered.brand.member(&question.brand, &model);
+    let peers = members(&model, question.peers.iter().map(|(peer, _)| peer), gathered);
+    let assessment = assess(&definitions.parameters, &model, map, brand, peers);
+    answer::diagnosis(&Told {
+        definitions,
+        model: &model,
+        question,
+        gathered,
+        assessment: &assessment,
+    })
+}
+
+/// The peers as members of the reference set.
+pub fn members<'a>(model: &Model, peers: impl Iterator<Item = &'a Peer>, gathered: &Gathered) -> Vec<Member> {
+    peers
+        .map(|peer| match gathered.peers.get(&peer.brand) {
+            Some(facts) if !peer.is_supplied() => facts.member(&peer.brand, model),
+            _ => peer.member(model),
+        })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! Runs that are working in this process.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use dualwheel_proto::diagnosis::DiagnosisRun;
+use tokio::{sync::watch, task::AbortHandle};
+
+/// Where a run stands.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The run; with its end and result once it has ended.
+    pub run: Arc<DiagnosisRun>,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Steps done.
+    pub done_steps: i32,
+    /// The step just done, in words.
+    pub step: String,
+}
+
+impl Progress {
+    /// The run as it stands.
+    pub fn run(&self) -> DiagnosisRun {
+        let mut run = DiagnosisRun::clone(&self.run);
+        if !self.ended {
+            run.done_steps = self.done_steps;
+        }
+        run
+    }
+}
+
+/// A tenant and the id of one of its runs.
+type Key = (String, String);
+
+struct Live {
+    progress: watch::Sender<Progress>,
+    task: AbortHandle,
+}
+
+/// The working runs of all tenants.
+#[derive(Default)]
+pub struct LiveRuns(Mutex<HashMap<Key, Live>>);
+
+impl LiveRuns {
+    /// Starts the task that `begin` makes of the run's progress, and knows the run from then on.
+    pub fn begin(
+        &self,
+        tenant: &str,
+        run: DiagnosisRun,
+        id: &str,
+        begin: impl FnOnce(watch::Sender<Progress>) -> AbortHandle,
+    ) {
+        let first = Progress {
+            run: Arc::new(run),
+            ended: false,
+            done_steps: 0,
+            step: "started".to_owned(),
+        };
+        let (progress, _) = watch::channel(first);
+        // Held while the task begins: it cannot end before it is known.
+        let mut live = self.lock();
+        let task = begin(progress.clone());
+        live.insert((tenant.to_owned(), id.to_owned()), Live { progress, task });
+    }
+
+    /// Follows a run; `None` where it is not working here.
+    pub fn follow(&self, tenant: &str, id: &str) -> Option<watch::Receiver<Progress>> {
+        Some(
+            self.lock()
+                .get(&(tenant.to_owned(), id.to_owned()))?
+                .progress
+                .subscribe(),
+        )
+    }
+
+    /// Tells everybody who follows that the run has ended, and stops its task.
+    pub fn end(&self, tenant: &str, id: &str, run: &DiagnosisRun) {
+        let Some(live) = self.lock().remove(&(tenant.to_owned(), id.to_owned())) else {
+            return;
+        };
+        live.task.abort();
+        live.progress.send_modify(|progress| {
+            progress.run = Arc::new(run.clone());
+            progress.ended = true;
+            progress.step = "ended".to_owned();
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Live>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,223 @@
+//! The gRPC handlers: contract in, domain, contract out.
+
+use std::{pin::Pin, sync::Arc};
+
+use dualwheel_kit::{Failure, Reason, answer::list_definitions, client::remaining, tenant_of};
+use dualwheel_measure::Catalogue;
+use dualwheel_proto::{
+    diagnosis::{
+        CancelRunRequest, CancelRunResponse, CreatePeerSetRequest, CreatePeerSetResponse,
+        DeletePeerSetRequest, DeletePeerSetResponse, GetIndexRequest, GetIndexResponse, GetNeoRequest,
+        GetNeoResponse, GetPeerSetRequest, GetPeerSetResponse, GetRunRequest, GetRunResponse,
+        ListPeerSetsRequest, ListPeerSetsResponse, ListRunsRequest, ListRunsResponse, StartDiagnosisRequest,
+        StartDiagnosisResponse, UpdatePeerSetRequest, UpdatePeerSetResponse, WatchRunRequest,
+        WatchRunResponse, diagnosis_service_server::DiagnosisService,
+    },
+    types::{ExplainMetricRequest, ExplainMetricResponse, ListDefinitionsRequest, ListDefinitionsResponse},
+};
+use futures::Stream;
+use tonic::{Request, Response, Status};
+
+mod answer;
+mod diagnose;
+mod explain;
+mod live;
+mod neo;
+mod peer_sets;
+mod runs;
+mod spec;
+
+use diagnose::Diagnoser;
+use live::LiveRuns;
+
+use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map, store};
+
+/// The service behind [`Options::build`].
+pub struct Service {
+    diagnoser: Arc<Diagnoser>,
+    live: Arc<LiveRuns>,
+}
+
+impl Service {
+    pub(crate) fn new(options: Options, catalogue: Catalogue<Parameters>, map: Map) -> Self {
+        let diagnoser = Diagnoser {
+            clients: Clients::new(options.channels),
+            database: options.database,
+            catalogue,
+            map: Arc::new(map),
+            call_limit: options.call_limit,
+        };
+        Self {
+            diagnoser: Arc::new(diagnoser),
+            live: Arc::default(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl DiagnosisService for Service {
+    type WatchRunStream = Pin<Box<dyn Stream<Item = Result<WatchRunResponse, Status>> + Send>>;
+
+    async fn start_diagnosis(
+        &self,
+        request: Request<StartDiagnosisRequest>,
+    ) -> Result<Response<StartDiagnosisResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let limit = remaining(&request);
+        let run = runs::start(&self.diagnoser, &self.live, &tenant, request.into_inner(), limit).await?;
+        Ok(Response::new(StartDiagnosisResponse { run: Some(run) }))
+    }
+
+    async fn watch_run(
+        &self,
+        request: Request<WatchRunRequest>,
+    ) -> Result<Response<Self::WatchRunStream>, Status> {
+        let tenant = tenant_of(&request)?;
+        let stream = runs::watch(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
+        Ok(Response::new(stream))
+    }
+
+    async fn get_run(&self, request: Request<GetRunRequest>) -> Result<Response<GetRunResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        let run = runs::get(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
+        Ok(Response::new(GetRunResponse { run: Some(run) }))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        Ok(Response::new(
+            runs::list(&self.diagnoser, &self.live, tenant, request.get_ref()).await?,
+        ))
+    }
+
+    async fn cancel_run(
+        &self,
+        request: Request<CancelRunRequest>,
+    ) -> Result<Response<CancelRunResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        let run = runs::cancel(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
+        Ok(Response::new(CancelRunResponse { run: Some(run) }))
+    }
+
+    async fn get_index(
+        &self,
+        request: Request<GetIndexRequest>,
+    ) -> Result<Response<GetIndexResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let limit = remaining(&request);
+        let spec = request.into_inner().spec.unwrap_or_default();
+        let question = self.diagnoser.question(&tenant, &spec).await?;
+        let diagnosis = self
+            .diagnoser
+            .diagnose(&tenant, &question, limit, &|_| {})
+            .await?;
+        Ok(Response::new(GetIndexResponse {
+            diagnosis: Some(diagnosis),
+        }))
+    }
+
+    async fn get_neo(&self, request: Request<GetNeoRequest>) -> Result<Response<GetNeoResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let limit = remaining(&request);
+        let metrics = neo::get(&self.diagnoser, &tenant, request.into_inner(), limit).await?;
+        Ok(Response::new(GetNeoResponse { metrics }))
+    }
+
+    async fn create_peer_set(
+        &self,
+        request: Request<CreatePeerSetRequest>,
+    ) -> Result<Response<CreatePeerSetResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let peer_set = peer_sets::create(&self.diagnoser, &tenant, request.into_inner()).await?;
+        Ok(Response::new(CreatePeerSetResponse {
+            peer_set: Some(peer_set),
+        }))
+    }
+
+    async fn get_peer_set(
+        &self,
+        request: Request<GetPeerSetRequest>,
+    ) -> Result<Response<GetPeerSetResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        let peer_set = peer_sets::get(&self.diagnoser, tenant, &request.get_ref().name).await?;
+        Ok(Response::new(GetPeerSetResponse {
+            peer_set: Some(peer_set),
+        }))
+    }
+
+    async fn list_peer_sets(
+        &self,
+        request: Request<ListPeerSetsRequest>,
+    ) -> Result<Response<ListPeerSetsResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        Ok(Response::new(
+            peer_sets::list(&self.diagnoser, tenant, request.get_ref()).await?,
+        ))
+    }
+
+    async fn update_peer_set(
+        &self,
+        request: Request<UpdatePeerSetRequest>,
+    ) -> Result<Response<UpdatePeerSetResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let peer_set = peer_sets::update(&self.diagnoser, &tenant, request.into_inner()).await?;
+        Ok(Response::new(UpdatePeerSetResponse {
+            peer_set: Some(peer_set),
+        }))
+    }
+
+    async fn delete_peer_set(
+        &self,
+        request: Request<DeletePeerSetRequest>,
+    ) -> Result<Response<DeletePeerSetResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        peer_sets::delete(&self.diagnoser, tenant, request.get_ref()).await?;
+        Ok(Response::new(DeletePeerSetResponse {}))
+    }
+
+    async fn list_definitions(
+        &self,
+        request: Request<ListDefinitionsRequest>,
+    ) -> Result<Response<ListDefinitionsResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        let definitions = self.diagnoser.catalogue.of(tenant, &request.get_ref().brand);
+        Ok(Response::new(list_definitions(&definitions)))
+    }
+
+    async fn explain_metric(
+        &self,
+        request: Request<ExplainMetricRequest>,
+    ) -> Result<Response<ExplainMetricResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(
+            explain::explain(&self.diagnoser, &tenant, request.into_inner()).await?,
+        ))
+    }
+}
+
+impl From<store::Error> for Status {
+    fn from(error: store::Error) -> Self {
+        let reason = match &error {
+            store::Error::Unknown(name) if name.starts_with("runs/") => Reason::RunUnknown,
+            store::Error::Unknown(_) => Reason::PeerSetUnknown,
+            store::Error::Exists(_) => Reason::PeerSetExists,
+            store::Error::Etag(_) => Reason::EtagMismatch,
+            store::Error::PageToken => Reason::InvalidPage,
+            store::Error::Damaged { .. } => return Failure::internal(&error).status(),
+            store::Error::Database(_) => {
+                let text = "the database of stored resources does not answer";
+                return Failure::hidden(Reason::StateUnavailable, text, &error).status();
+            }
+        };
+        let failure = Failure::new(reason, error.to_string());
+        match error {
+            store::Error::PageToken => failure
+                .violation("page_token", "as answered by the page before")
+                .status(),
+            _ => failure.status(),
+        }
+    }
+}

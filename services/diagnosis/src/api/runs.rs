@@ -1,0 +1,298 @@
+//! Stored runs: start, work, watch, cancel, read.
+
+use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+
+use dualwheel_kit::{Failure, Reason, Violations};
+use dualwheel_proto::diagnosis as proto;
+use futures::{FutureExt, Stream, StreamExt, stream};
+use prost::Message;
+use prost_types::Timestamp;
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::{
+    diagnose::{Diagnoser, Question},
+    live::{LiveRuns, Progress},
+    spec::{id_of, page_size, read_request_id},
+};
+use crate::store::{self, NewRun, Runs, State, StoredRun};
+
+/// Time for a whole run: with hundreds of peers many calls follow one another.
+const RUN_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// Starts a run. The same request id again answers the first run.
+pub async fn start(
+    diagnoser: &Arc<Diagnoser>,
+    live: &Arc<LiveRuns>,
+    tenant: &str,
+    request: proto::StartDiagnosisRequest,
+    limit: Duration,
+) -> Result<proto::DiagnosisRun, Status> {
+    let spec = request.spec.unwrap_or_default();
+    let mut violations = Violations::new();
+    let request_id = read_request_id(&request.request_id, &mut violations);
+    violations.finish(Reason::InvalidQuestion)?;
+    let runs = Runs::of(&diagnoser.database, tenant);
+    if let Some(made) = runs.by_request(request_id.as_deref()).await? {
+        return repeated(live, tenant, &made, &spec);
+    }
+    let question = diagnoser.question(tenant, &spec).await?;
+    diagnoser.check(&question, limit / 2).await?;
+    let new = NewRun {
+        brand: question.brand.clone(),
+        spec: spec.encode_to_vec(),
+        total_steps: question.steps(),
+        request_id,
+    };
+    let (made, is_new) = runs.create(new).await?;
+    if !is_new {
+        return repeated(live, tenant, &made, &spec);
+    }
+    let run = run_to_proto(&made)?;
+    let work = Work {
+        diagnoser: Arc::clone(diagnoser),
+        live: Arc::clone(live),
+        runs,
+        tenant: tenant.to_owned(),
+        made,
+    };
+    let id = work.made.id.clone();
+    live.begin(tenant, run.clone(), &id, |progress| {
+        tokio::spawn(work.run(question, progress)).abort_handle()
+    });
+    Ok(run)
+}
+
+fn repeated(
+    live: &LiveRuns,
+    tenant: &str,
+    made: &StoredRun,
+    spec: &proto::DiagnosisSpec,
+) -> Result<proto::DiagnosisRun, Status> {
+    let run = current(live, tenant, made)?;
+    if run.spec.as_ref() == Some(spec) {
+        return Ok(run);
+    }
+    let text = "was used to start another diagnosis";
+    Err(
+        Failure::new(Reason::InvalidQuestion, format!("request_id {text}"))
+            .violation("request_id", text)
+            .status(),
+    )
+}
+
+/// A run at work.
+struct Work {
+    diagnoser: Arc<Diagnoser>,
+    live: Arc<LiveRuns>,
+    runs: Runs,
+    tenant: String,
+    made: StoredRun,
+}
+
+impl Work {
+    async fn run(self, question: Question, progress: watch::Sender<Progress>) {
+        let step = |text: String| {
+            progress.send_modify(|progress| {
+                progress.done_steps += 1;
+                progress.step = text;
+            });
+        };
+        let diagnosis = self.diagnoser.diagnose(&self.tenant, &question, RUN_LIMIT, &step);
+        // A panic in here must not leave the run working for ever.
+        let outcome = AssertUnwindSafe(diagnosis).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(Failure::new(
+                Reason::Internal,
+                "something went wrong inside; see the server's log",
+            )
+            .status())
+        });
+        let done = progress.borrow().done_steps;
+        match self
+            .keep(outcome, done)
+            .await
+            .map_err(Status::from)
+            .and_then(|ended| run_to_proto(&ended))
+        {
+            Ok(run) => self.live.end(&self.tenant, &self.made.id, &run),
+            Err(status) => {
+                tracing::error!(run = self.made.id, %status, "the end of a run could not be stored");
+                let failed = proto::DiagnosisRun {
+                    state: proto::RunState::Failed.into(),
+                    done_steps: done,
+                    error: "the result could not be stored; start the diagnosis again".to_owned(),
+                    ..proto::DiagnosisRun::clone(&progress.borrow().run)
+                };
+                self.live.end(&self.tenant, &self.made.id, &failed);
+            }
+        }
+    }
+
+    async fn keep(
+        &self,
+        outcome: Result<proto::Diagnosis, Status>,
+        done: i32,
+    ) -> Result<StoredRun, store::Error> {
+        let id = &self.made.id;
+        match outcome {
+            Ok(diagnosis) => {
+                let state = if diagnosis.missing.is_empty() {
+                    State::Succeeded
+                } else {
+                    State::Partial
+                };
+                self.runs
+                    .end(id, state, done, Some(diagnosis.encode_to_vec()), "")
+                    .await
+            }
+            Err(status) => {
+                self.runs
+                    .end(id, State::Failed, done, None, status.message())
+                    .await
+            }
+        }
+    }
+}
+
+/// Follows a run to its end.
+pub async fn watch(
+    diagnoser: &Diagnoser,
+    live: &LiveRuns,
+    tenant: &str,
+    name: &str,
+) -> Result<Pin<Box<dyn Stream<Item = Result<proto::WatchRunResponse, Status>> + Send>>, Status> {
+    let id = run_id(name)?;
+    // Looked up before the store: a run that ends in between is then found ended there.
+    if let Some(receiver) = live.follow(tenant, &id) {
+        return Ok(follow(receiver).map(Ok).boxed());
+    }
+    let run = run_to_proto(&Runs::of(&diagnoser.database, tenant).get(&id).await?)?;
+    let answer = proto::WatchRunResponse {
+        run: Some(run),
+        step: "ended".to_owned(),
+    };
+    Ok(stream::iter([Ok(answer)]).boxed())
+}
+
+/// Each state that is seen, the first at once; who reads slowly misses some between, never the last.
+fn follow(receiver: watch::Receiver<Progress>) -> impl Stream<Item = proto::WatchRunResponse> + Send {
+    stream::unfold(Some((receiver, true)), |state| async move {
+        let (mut receiver, first) = state?;
+        if !first && receiver.changed().await.is_err() {
+            return None;
+        }
+        let progress = receiver.borrow_and_update().clone();
+        let answer = proto::WatchRunResponse {
+            run: Some(progress.run()),
+            step: progress.step,
+        };
+        Some((answer, (!progress.ended).then_some((receiver, false))))
+    })
+}
+
+/// Ends a run; one that has ended before stays as it was.
+pub async fn cancel(
+    diagnoser: &Diagnoser,
+    live: &LiveRuns,
+    tenant: &str,
+    name: &str,
+) -> Result<proto::DiagnosisRun, Status> {
+    let id = run_id(name)?;
+    let done = live
+        .follow(tenant, &id)
+        .map(|receiver| receiver.borrow().done_steps)
+        .unwrap_or_default();
+    let run = Runs::of(&diagnoser.database, tenant)
+        .end(&id, State::Cancelled, done, None, "")
+        .await?;
+    let run = run_to_proto(&run)?;
+    live.end(tenant, &id, &run);
+    Ok(run)
+}
+
+/// One run as it stands.
+pub async fn get(
+    diagnoser: &Diagnoser,
+    live: &LiveRuns,
+    tenant: &str,
+    name: &str,
+) -> Result<proto::DiagnosisRun, Status> {
+    let made = Runs::of(&diagnoser.database, tenant).get(&run_id(name)?).await?;
+    current(live, tenant, &made)
+}
+
+/// A page of runs without results.
+pub async fn list(
+    diagnoser: &Diagnoser,
+    live: &LiveRuns,
+    tenant: &str,
+    request: &proto::ListRunsRequest,
+) -> Result<proto::ListRunsResponse, Status> {
+    let brand = (!request.brand.is_empty()).then_some(request.brand.as_str());
+    let size = page_size(request.page_size)?;
+    let page = Runs::of(&diagnoser.database, tenant)
+        .list(brand, size, &request.page_token)
+        .await?;
+    let runs = page.items.iter().map(|made| {
+        let run = current(live, tenant, made)?;
+        Ok(proto::DiagnosisRun { result: None, ..run })
+    });
+    Ok(proto::ListRunsResponse {
+        runs: runs.collect::<Result<_, Status>>()?,
+        next_page_token: page.next,
+    })
+}
+
+/// A stored run with the steps that it has done since.
+fn current(live: &LiveRuns, tenant: &str, made: &StoredRun) -> Result<proto::DiagnosisRun, Status> {
+    let mut run = run_to_proto(made)?;
+    if let Some(receiver) = live
+        .follow(tenant, &made.id)
+        .filter(|_| made.state == State::Running)
+    {
+        run.done_steps = receiver.borrow().done_steps;
+    }
+    Ok(run)
+}
+
+/// A stored run as the contract writes it.
+pub fn run_to_proto(run: &StoredRun) -> Result<proto::DiagnosisRun, Status> {
+    let damaged = |error: prost::DecodeError| {
+        let resource = format!("runs/{}", run.id);
+        Status::from(store::Error::Damaged {
+            resource,
+            message: error.to_string(),
+        })
+    };
+    let result = run
+        .result
+        .as_deref()
+        .map(proto::Diagnosis::decode)
+        .transpose()
+        .map_err(damaged)?;
+    Ok(proto::DiagnosisRun {
+        name: format!("runs/{}", run.id),
+        spec: Some(proto::DiagnosisSpec::decode(run.spec.as_slice()).map_err(damaged)?),
+        state: run.state as i32,
+        done_steps: run.done_steps,
+        total_steps: run.total_steps,
+        create_time: Some(time_to_proto(run.made_at)),
+        end_time: run.ended_at.map(time_to_proto),
+        result,
+        error: run.error.clone(),
+    })
+}
+
+/// Microseconds since 1970 UTC as the contracts write instants.
+pub fn time_to_proto(micros: i64) -> Timestamp {
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
+    Timestamp {
+        seconds: micros.div_euclid(1_000_000),
+        nanos,
+    }
+}
+
+fn run_id(name: &str) -> Result<String, Status> {
+    id_of("runs", name).ok_or_else(|| store::Error::Unknown(format!("runs/ of the name {name:?}")).into())
+}

@@ -1,0 +1,114 @@
+//! The diagnosis service: how a brand stands against its peers, and what to do first.
+//!
+//! It joins the tracks of the other four services into NEO (brand power) and the DTC Operating Index Plus, names the
+//! weakest metrics, what is missing, and the scenes of the dual-wheel map that serve the gaps. It owns no facts: it asks
+//! the consumer, product, content and membership services by gRPC. One of them being down gives a partial diagnosis
+//! that says so. It stores peer sets and runs.
+//!
+//! The numbers: [`parameters`] and [`model`] say what is scored and with which weight, [`score`] scores a metric
+//! against the reference set, [`neo`] and [`index`] join scores, [`gaps`] and [`missing`] tell what follows, [`assess`]
+//! does it all. They are pure functions. [`gather`] asks the other services, [`store`] keeps peer sets and runs, `api`
+//! answers calls.
+
+use std::{path::PathBuf, time::Duration};
+
+use dualwheel_kit::MESSAGE_BYTES;
+use dualwheel_measure::Catalogue;
+use dualwheel_proto::diagnosis::diagnosis_service_server::DiagnosisServiceServer;
+use sea_orm::DatabaseConnection;
+use tonic::transport::Channel;
+
+mod api;
+pub mod assess;
+pub mod gaps;
+pub mod gather;
+pub mod index;
+pub mod missing;
+pub mod model;
+pub mod neo;
+pub mod parameters;
+pub mod peer;
+pub mod scenes;
+pub mod score;
+pub mod store;
+
+pub use api::Service;
+use parameters::Parameters;
+
+/// The shipped definitions.
+pub const DEFINITIONS: &str = include_str!("../definitions.yaml");
+
+/// How long one call of another service may take, unless said otherwise.
+pub const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Ways to the other four services.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    /// To the consumer service.
+    pub consumer: Channel,
+    /// To the product service.
+    pub product: Channel,
+    /// To the content service.
+    pub content: Channel,
+    /// To the membership service.
+    pub membership: Channel,
+}
+
+/// What the service is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Ways to the other four services.
+    pub channels: Channels,
+    /// Database of peer sets and runs; owned by one process.
+    pub database: DatabaseConnection,
+    /// Folder of definitions that override the shipped ones, per tenant and brand.
+    pub definitions: Option<PathBuf>,
+    /// How long one call of another service may take; a service that takes longer is left out of the diagnosis.
+    pub call_limit: Duration,
+}
+
+/// What can go wrong at start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A definition file does not fit.
+    #[error(transparent)]
+    Definitions(#[from] dualwheel_measure::definitions::Error),
+    /// The scenario map does not fit.
+    #[error(transparent)]
+    Scenes(#[from] scenes::Error),
+    /// The database cannot be brought up to date.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Options {
+    /// Brings the database up to date, marks runs that a crash left unfinished as failed, loads definitions and the
+    /// scenario map, and offers the service.
+    ///
+    /// # Errors
+    /// When the database refuses, or a definition file or the map is wrong.
+    pub async fn build(self) -> Result<DiagnosisServiceServer<Service>, Error> {
+        let catalogue: Catalogue<Parameters> =
+            Catalogue::load("diagnosis", DEFINITIONS, self.definitions.as_deref())?;
+        let map = scenes::Map::shipped()?;
+        let shipped = dualwheel_measure::Definitions::<Parameters>::shipped(DEFINITIONS)?;
+        map.fits(
+            shipped
+                .parameters
+                .tracks
+                .iter()
+                .map(|track| (track.id.as_str(), track.metrics.as_slice())),
+        )?;
+        store::migrate(&self.database).await?;
+        let ended = store::fail_unfinished(
+            &self.database,
+            "the service was stopped while this run was working; start the diagnosis again",
+        )
+        .await?;
+        if ended > 0 {
+            tracing::warn!(runs = ended, "runs that were left unfinished are now failed");
+        }
+        let service = Service::new(self, catalogue, map);
+        Ok(DiagnosisServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES))
+    }
+}

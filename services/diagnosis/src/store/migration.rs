@@ -1,0 +1,96 @@
+//! The tables, in portable SQL.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(PeerSetsAndRuns)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "diagnosis_migrations".into_iden()
+    }
+}
+
+struct PeerSetsAndRuns;
+
+impl MigrationName for PeerSetsAndRuns {
+    fn name(&self) -> &str {
+        "m0001_peer_sets_and_runs"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PeerSetsAndRuns {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(peer_sets()).await?;
+        manager.create_table(runs()).await?;
+        for (table, name) in [("peer_sets", "peer_sets_request"), ("runs", "runs_request")] {
+            // Rows without a request id do not collide: SQL takes nulls as different.
+            let index = Index::create()
+                .name(name)
+                .table(table)
+                .col("tenant")
+                .col("request_id")
+                .unique()
+                .to_owned();
+            manager.create_index(index).await?;
+        }
+        for (table, name) in [("peer_sets", "peer_sets_made"), ("runs", "runs_made")] {
+            let index = Index::create()
+                .name(name)
+                .table(table)
+                .col("tenant")
+                .col("made_at")
+                .col("id")
+                .to_owned();
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("runs").to_owned()).await?;
+        manager
+            .drop_table(Table::drop().table("peer_sets").to_owned())
+            .await
+    }
+}
+
+fn peer_sets() -> TableCreateStatement {
+    Table::create()
+        .table("peer_sets")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 63))
+        .col(string_len_null("request_id", 36))
+        .col(text("display_name"))
+        .col(text("peers"))
+        .col(string_len("etag", 36))
+        .col(big_integer("made_at"))
+        .col(big_integer("changed_at"))
+        .primary_key(Index::create().col("tenant").col("id"))
+        .to_owned()
+}
+
+fn runs() -> TableCreateStatement {
+    Table::create()
+        .table("runs")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 63))
+        .col(string_len_null("request_id", 36))
+        .col(string_len("brand", 128))
+        .col(integer("state"))
+        .col(integer("done_steps"))
+        .col(integer("total_steps"))
+        .col(blob("spec"))
+        .col(blob_null("result"))
+        .col(text("error"))
+        .col(big_integer("made_at"))
+        .col(big_integer_null("ended_at"))
+        .primary_key(Index::create().col("tenant").col("id"))
+        .to_owned()
+}

@@ -1,0 +1,239 @@
+//! Peer sets of a tenant.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use super::{
+    Cursor, Error, Page, is_taken, now,
+    peer_set::{ActiveModel, Column, Entity, Model},
+};
+use crate::peer::Peer;
+
+/// A stored peer set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredPeerSet {
+    /// Id, unique in the tenant.
+    pub id: String,
+    /// Name for people.
+    pub display_name: String,
+    /// The peers.
+    pub peers: Vec<Peer>,
+    /// Changes with every update.
+    pub etag: String,
+    /// When it was made, microseconds since 1970 UTC.
+    pub made_at: i64,
+    /// When it was last changed, microseconds since 1970 UTC.
+    pub changed_at: i64,
+}
+
+/// A peer set to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewPeerSet {
+    /// Id; made up when `None`.
+    pub id: Option<String>,
+    /// Name for people.
+    pub display_name: String,
+    /// The peers.
+    pub peers: Vec<Peer>,
+    /// Makes the call safe to repeat.
+    pub request_id: Option<String>,
+}
+
+/// What is to be changed of a peer set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// New name for people.
+    pub display_name: Option<String>,
+    /// New peers.
+    pub peers: Option<Vec<Peer>>,
+}
+
+/// The peer sets of one tenant.
+#[derive(Clone, Debug)]
+pub struct PeerSets {
+    database: DatabaseConnection,
+    tenant: String,
+}
+
+impl PeerSets {
+    /// The peer sets of `tenant`.
+    #[must_use]
+    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+        Self {
+            database: database.clone(),
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// Makes a set. The same request id again answers the first set, whatever else is asked.
+    ///
+    /// # Errors
+    /// `Exists` when the id is taken; the database's.
+    pub async fn create(&self, new: NewPeerSet) -> Result<StoredPeerSet, Error> {
+        if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
+            return Ok(made);
+        }
+        let made_at = now();
+        let row = Model {
+            tenant: self.tenant.clone(),
+            id: new.id.unwrap_or_else(|| format!("p{}", Uuid::now_v7().simple())),
+            request_id: new.request_id.clone(),
+            display_name: new.display_name,
+            peers: json(&new.peers)?,
+            etag: Uuid::new_v4().to_string(),
+            made_at,
+            changed_at: made_at,
+        };
+        match Entity::insert(ActiveModel::from(row.clone()))
+            .exec_without_returning(&self.database)
+            .await
+        {
+            Ok(_) => read(row),
+            // Either the same request ran at the same time, or the id is taken.
+            Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
+                Some(made) => Ok(made),
+                None => Err(Error::Exists(format!("peerSets/{}", row.id))),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One set.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn get(&self, id: &str) -> Result<StoredPeerSet, Error> {
+        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+            .one(&self.database)
+            .await?;
+        row.map_or_else(|| Err(unknown(id)), read)
+    }
+
+    /// A page of sets, oldest first.
+    ///
+    /// # Errors
+    /// `PageToken`; the database's.
+    pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredPeerSet>, Error> {
+        let mut query = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .order_by_asc(Column::MadeAt)
+            .order_by_asc(Column::Id)
+            .limit(size as u64 + 1);
+        if let Some(after) = Cursor::read(token)? {
+            let tie = Condition::all()
+                .add(Column::MadeAt.eq(after.made_at))
+                .add(Column::Id.gt(after.id));
+            query = query.filter(Condition::any().add(Column::MadeAt.gt(after.made_at)).add(tie));
+        }
+        let rows = query.all(&self.database).await?;
+        let sets = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(sets, size, |set| Cursor {
+            made_at: set.made_at,
+            id: set.id.clone(),
+        }))
+    }
+
+    /// Changes a set, if `etag` is its current one or not given. Two changes at the same time do not mix: the later
+    /// one sees the other's etag.
+    ///
+    /// # Errors
+    /// `Unknown`, `Etag`; the database's.
+    pub async fn update(&self, id: &str, etag: Option<&str>, change: Change) -> Result<StoredPeerSet, Error> {
+        let current = self.get(id).await?;
+        if etag.is_some_and(|etag| etag != current.etag) {
+            return Err(changed(id));
+        }
+        let row = ActiveModel {
+            display_name: change.display_name.map_or(sea_orm::NotSet, Set),
+            peers: change
+                .peers
+                .as_deref()
+                .map(json)
+                .transpose()?
+                .map_or(sea_orm::NotSet, Set),
+            etag: Set(Uuid::new_v4().to_string()),
+            changed_at: Set(now().max(current.changed_at + 1)),
+            ..Default::default()
+        };
+        let written = Entity::update_many()
+            .set(row)
+            .filter(self.this(id, &current.etag))
+            .exec(&self.database)
+            .await?;
+        if written.rows_affected == 0 {
+            return Err(changed(id));
+        }
+        self.get(id).await
+    }
+
+    /// Deletes a set, if `etag` is its current one or not given.
+    ///
+    /// # Errors
+    /// `Unknown`, `Etag`; the database's.
+    pub async fn delete(&self, id: &str, etag: Option<&str>) -> Result<(), Error> {
+        let current = self.get(id).await?;
+        if etag.is_some_and(|etag| etag != current.etag) {
+            return Err(changed(id));
+        }
+        let deleted = Entity::delete_many()
+            .filter(self.this(id, &current.etag))
+            .exec(&self.database)
+            .await?;
+        if deleted.rows_affected == 0 {
+            Err(changed(id))
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredPeerSet>, Error> {
+        let Some(request) = request else { return Ok(None) };
+        let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        query
+            .filter(Column::RequestId.eq(request))
+            .one(&self.database)
+            .await?
+            .map(read)
+            .transpose()
+    }
+
+    fn this(&self, id: &str, etag: &str) -> Condition {
+        Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id))
+            .add(Column::Etag.eq(etag))
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    Error::Unknown(format!("peerSets/{id}"))
+}
+
+fn changed(id: &str) -> Error {
+    Error::Etag(format!("peerSets/{id}"))
+}
+
+fn json(peers: &[Peer]) -> Result<String, Error> {
+    serde_json::to_string(peers).map_err(|error| Error::Damaged {
+        resource: "the peer set".to_owned(),
+        message: error.to_string(),
+    })
+}
+
+fn read(row: Model) -> Result<StoredPeerSet, Error> {
+    let damaged = |error: serde_json::Error| Error::Damaged {
+        resource: format!("peerSets/{}", row.id),
+        message: error.to_string(),
+    };
+    Ok(StoredPeerSet {
+        peers: serde_json::from_str(&row.peers).map_err(damaged)?,
+        id: row.id,
+        display_name: row.display_name,
+        etag: row.etag,
+        made_at: row.made_at,
+        changed_at: row.changed_at,
+    })
+}

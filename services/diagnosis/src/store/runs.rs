@@ -1,0 +1,265 @@
+//! Runs of a tenant. What was asked and what came out are kept as the contract's protobuf bytes, which this module
+//! does not look into.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use super::{
+    Cursor, Error, Page, is_taken, now,
+    run::{ActiveModel, Column, Entity, Model},
+};
+
+/// State of a run, with the numbers of the contract's `RunState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Working.
+    Running = 1,
+    /// Done with everything.
+    Succeeded = 2,
+    /// Done with what was there.
+    Partial = 3,
+    /// Ended by an error.
+    Failed = 4,
+    /// Ended by a caller.
+    Cancelled = 5,
+}
+
+impl State {
+    fn read(number: i32) -> Option<Self> {
+        [
+            Self::Running,
+            Self::Succeeded,
+            Self::Partial,
+            Self::Failed,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|state| *state as i32 == number)
+    }
+}
+
+/// A stored run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRun {
+    /// Id, unique in the tenant.
+    pub id: String,
+    /// Brand key.
+    pub brand: String,
+    /// Where it stands.
+    pub state: State,
+    /// Steps done; kept at the start and the end of a run only.
+    pub done_steps: i32,
+    /// Steps in all.
+    pub total_steps: i32,
+    /// What was asked.
+    pub spec: Vec<u8>,
+    /// What came out, once done.
+    pub result: Option<Vec<u8>>,
+    /// Why it failed, in words.
+    pub error: String,
+    /// When it was made, microseconds since 1970 UTC.
+    pub made_at: i64,
+    /// When it ended, microseconds since 1970 UTC.
+    pub ended_at: Option<i64>,
+}
+
+/// A run to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// Brand key.
+    pub brand: String,
+    /// What is asked.
+    pub spec: Vec<u8>,
+    /// Steps in all.
+    pub total_steps: i32,
+    /// Makes the call safe to repeat.
+    pub request_id: Option<String>,
+}
+
+/// The runs of one tenant.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    database: DatabaseConnection,
+    tenant: String,
+}
+
+impl Runs {
+    /// The runs of `tenant`.
+    #[must_use]
+    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+        Self {
+            database: database.clone(),
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// Makes a run in state `Running`; `true` where it is new, `false` where the request id was seen before and the
+    /// first run is answered.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create(&self, new: NewRun) -> Result<(StoredRun, bool), Error> {
+        if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
+            return Ok((made, false));
+        }
+        let row = Model {
+            tenant: self.tenant.clone(),
+            id: Uuid::now_v7().to_string(),
+            request_id: new.request_id.clone(),
+            brand: new.brand,
+            state: State::Running as i32,
+            done_steps: 0,
+            total_steps: new.total_steps,
+            spec: new.spec,
+            result: None,
+            error: String::new(),
+            made_at: now(),
+            ended_at: None,
+        };
+        match Entity::insert(ActiveModel::from(row.clone()))
+            .exec_without_returning(&self.database)
+            .await
+        {
+            Ok(_) => Ok((read(row)?, true)),
+            Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
+                Some(made) => Ok((made, false)),
+                None => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The run that `request` made; none without one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredRun>, Error> {
+        let Some(request) = request else { return Ok(None) };
+        let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        query
+            .filter(Column::RequestId.eq(request))
+            .one(&self.database)
+            .await?
+            .map(read)
+            .transpose()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn get(&self, id: &str) -> Result<StoredRun, Error> {
+        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+            .one(&self.database)
+            .await?;
+        row.map_or_else(|| Err(Error::Unknown(format!("runs/{id}"))), read)
+    }
+
+    /// A page of runs, newest first, of `brand` or of all.
+    ///
+    /// # Errors
+    /// `PageToken`; the database's.
+    pub async fn list(
+        &self,
+        brand: Option<&str>,
+        size: usize,
+        token: &str,
+    ) -> Result<Page<StoredRun>, Error> {
+        let mut query = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .order_by_desc(Column::MadeAt)
+            .order_by_desc(Column::Id)
+            .limit(size as u64 + 1);
+        if let Some(brand) = brand {
+            query = query.filter(Column::Brand.eq(brand));
+        }
+        if let Some(after) = Cursor::read(token)? {
+            let tie = Condition::all()
+                .add(Column::MadeAt.eq(after.made_at))
+                .add(Column::Id.lt(after.id));
+            query = query.filter(Condition::any().add(Column::MadeAt.lt(after.made_at)).add(tie));
+        }
+        let rows = query.all(&self.database).await?;
+        let runs = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(runs, size, |run| Cursor {
+            made_at: run.made_at,
+            id: run.id.clone(),
+        }))
+    }
+
+    /// Ends a run, if it is still running; answers the run as it then stands. Of two ends at the same time the first
+    /// one counts.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn end(
+        &self,
+        id: &str,
+        state: State,
+        done_steps: i32,
+        result: Option<Vec<u8>>,
+        error: &str,
+    ) -> Result<StoredRun, Error> {
+        let row = ActiveModel {
+            state: Set(state as i32),
+            done_steps: Set(done_steps),
+            result: Set(result),
+            error: Set(error.to_owned()),
+            ended_at: Set(Some(now())),
+            ..Default::default()
+        };
+        let running = Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id))
+            .add(Column::State.eq(State::Running as i32));
+        Entity::update_many()
+            .set(row)
+            .filter(running)
+            .exec(&self.database)
+            .await?;
+        self.get(id).await
+    }
+}
+
+/// Marks the runs of all tenants that are still running as failed with `error`; answers how many there were. For the
+/// start of the one process that owns the database.
+///
+/// # Errors
+/// The database's.
+pub async fn fail_unfinished(database: &DatabaseConnection, error: &str) -> Result<u64, Error> {
+    let row = ActiveModel {
+        state: Set(State::Failed as i32),
+        error: Set(error.to_owned()),
+        ended_at: Set(Some(now())),
+        ..Default::default()
+    };
+    let running = Column::State.eq(State::Running as i32);
+    Ok(Entity::update_many()
+        .set(row)
+        .filter(running)
+        .exec(database)
+        .await?
+        .rows_affected)
+}
+
+fn read(row: Model) -> Result<StoredRun, Error> {
+    let state = State::read(row.state).ok_or_else(|| Error::Damaged {
+        resource: format!("runs/{}", row.id),
+        message: format!("state {} is none", row.state),
+    })?;
+    Ok(StoredRun {
+        id: row.id,
+        brand: row.brand,
+        state,
+        done_steps: row.done_steps,
+        total_steps: row.total_steps,
+        spec: row.spec,
+        result: row.result,
+        error: row.error,
+        made_at: row.made_at,
+        ended_at: row.ended_at,
+    })
+}

@@ -1,0 +1,130 @@
+//! The service over its contract: in process, against fakes of the other four services, on a temporary SQLite file.
+
+mod calls;
+mod fakes;
+mod peer_sets;
+mod runs;
+mod store;
+
+use std::{sync::Arc, time::Duration};
+
+use dualwheel_diagnosis::{Channels, Options};
+use dualwheel_kit::{
+    Config, Server,
+    failure::{reason_of, violations_of},
+};
+use dualwheel_proto::{
+    Date,
+    consumer::consumer_service_server::ConsumerServiceServer,
+    content::content_service_server::ContentServiceServer,
+    diagnosis::{DiagnosisSpec, Peer, diagnosis_service_client::DiagnosisServiceClient},
+    membership::membership_service_server::MembershipServiceServer,
+    product::product_service_server::ProductServiceServer,
+    types::Window,
+};
+use fakes::{Fake, World};
+use sea_orm::DatabaseConnection;
+use tonic::{Status, transport::Channel};
+
+pub type Client = DiagnosisServiceClient<Channel>;
+
+/// A diagnosis service among fakes.
+pub struct House {
+    pub client: Client,
+    pub world: Arc<World>,
+    pub database: DatabaseConnection,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    /// With everybody in good health.
+    pub async fn new() -> Self {
+        Self::with(World::default(), Duration::from_secs(20)).await
+    }
+
+    pub async fn with(world: World, call_limit: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/state.db", folder.path().display());
+        let database = dualwheel_kit::db::connect(&url).await.unwrap();
+        let world = Arc::new(world);
+        let client = serve(&world, database.clone(), call_limit).await;
+        Self {
+            client,
+            world,
+            database,
+            _folder: folder,
+        }
+    }
+
+    /// The service started anew on the same database.
+    pub async fn restarted(&self) -> Client {
+        serve(&self.world, self.database.clone(), Duration::from_secs(20)).await
+    }
+}
+
+async fn serve(world: &Arc<World>, database: DatabaseConnection, call_limit: Duration) -> Client {
+    let config = Config::default();
+    let fake = |service| Fake {
+        service,
+        world: Arc::clone(world),
+    };
+    let built = |builder: dualwheel_kit::server::Builder| builder.build().unwrap().in_process();
+    let new = || Server::builder(&config);
+    let channels = Channels {
+        consumer: built(new().add(ConsumerServiceServer::new(fake("consumer")))),
+        product: built(new().add(ProductServiceServer::new(fake("product")))),
+        content: built(new().add(ContentServiceServer::new(fake("content")))),
+        membership: built(new().add(MembershipServiceServer::new(fake("membership")))),
+    };
+    let options = Options {
+        channels,
+        database,
+        definitions: None,
+        call_limit,
+    };
+    let service = options.build().await.unwrap();
+    DiagnosisServiceClient::new(built(new().add(service)))
+}
+
+pub fn window() -> Option<Window> {
+    let day = |month, day| {
+        Some(Date {
+            year: 2025,
+            month,
+            day,
+        })
+    };
+    Some(Window {
+        first_day: day(3, 1),
+        last_day: day(3, 31),
+    })
+}
+
+/// A spec with the tenant's brands `peers`.
+pub fn spec(brand: &str, peers: &[&str]) -> DiagnosisSpec {
+    DiagnosisSpec {
+        brand: brand.to_owned(),
+        window: window(),
+        peers: peers
+            .iter()
+            .map(|peer| Peer {
+                brand: (*peer).to_owned(),
+                ..Peer::default()
+            })
+            .collect(),
+        ..DiagnosisSpec::default()
+    }
+}
+
+pub const PEERS: [&str; 4] = ["birch", "cedar", "elm", "fir"];
+
+pub fn reason(status: &Status) -> String {
+    reason_of(status).unwrap_or_else(|| panic!("{status:?} carries no reason"))
+}
+
+pub fn fields(status: &Status) -> Vec<String> {
+    violations_of(status)
+        .into_iter()
+        .map(|(field, _)| field)
+        .collect()
+}

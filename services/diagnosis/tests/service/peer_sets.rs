@@ -1,0 +1,247 @@
+//! Peer sets over the contract.
+
+use dualwheel_proto::diagnosis::{
+    CreatePeerSetRequest, DeletePeerSetRequest, DiagnosisSpec, GetIndexRequest, GetPeerSetRequest,
+    ListPeerSetsRequest, Peer, PeerSet, SuppliedMetric, UpdatePeerSetRequest,
+};
+use prost_types::FieldMask;
+use tonic::Code;
+
+use crate::{House, fields, reason, spec};
+
+fn peers(brands: &[&str]) -> Vec<Peer> {
+    brands
+        .iter()
+        .map(|brand| Peer {
+            brand: (*brand).to_owned(),
+            ..Peer::default()
+        })
+        .collect()
+}
+
+fn create(id: &str, brands: &[&str]) -> CreatePeerSetRequest {
+    let peer_set = PeerSet {
+        display_name: "Trees".to_owned(),
+        peers: peers(brands),
+        ..PeerSet::default()
+    };
+    CreatePeerSetRequest {
+        peer_set: Some(peer_set),
+        peer_set_id: id.to_owned(),
+        request_id: String::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_read_changed_and_deleted() {
+    let House { mut client, .. } = &House::new().await;
+    let mut request = create("trees", &["ash", "birch", "cedar", "elm"]);
+    let metric = SuppliedMetric {
+        value: 0.5,
+        numerator: Some(1.0),
+        denominator: Some(2.0),
+    };
+    let rival = Peer {
+        brand: "rival".to_owned(),
+        supplied: [("super.star".to_owned(), metric)].into(),
+    };
+    request.peer_set.as_mut().unwrap().peers.push(rival);
+    let made = client
+        .create_peer_set(request.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .peer_set
+        .unwrap();
+    assert_eq!((made.name.as_str(), made.peers.len()), ("peerSets/trees", 5));
+    assert!(!made.etag.is_empty() && made.create_time == made.update_time);
+    let get = GetPeerSetRequest {
+        name: made.name.clone(),
+    };
+    assert_eq!(
+        client
+            .get_peer_set(get.clone())
+            .await
+            .unwrap()
+            .into_inner()
+            .peer_set
+            .unwrap(),
+        made
+    );
+    assert_eq!(
+        reason(&client.create_peer_set(request).await.unwrap_err()),
+        "PEER_SET_EXISTS"
+    );
+
+    // Only the name is masked in; the peers of the request are not looked at.
+    let change = |etag: &str, paths: &[&str]| UpdatePeerSetRequest {
+        peer_set: Some(PeerSet {
+            name: made.name.clone(),
+            display_name: "Conifers".to_owned(),
+            peers: peers(&["fir"]),
+            etag: etag.to_owned(),
+            ..PeerSet::default()
+        }),
+        update_mask: (!paths.is_empty()).then(|| FieldMask {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        }),
+    };
+    let renamed = client
+        .update_peer_set(change(&made.etag, &["display_name"]))
+        .await
+        .unwrap()
+        .into_inner()
+        .peer_set
+        .unwrap();
+    assert_eq!(
+        (renamed.display_name.as_str(), renamed.peers.len()),
+        ("Conifers", 5)
+    );
+    assert!(renamed.etag != made.etag && renamed.update_time != made.update_time);
+    let stale = client.update_peer_set(change(&made.etag, &[])).await.unwrap_err();
+    assert_eq!(
+        (stale.code(), reason(&stale).as_str()),
+        (Code::Aborted, "ETAG_MISMATCH")
+    );
+    assert_eq!(
+        fields(&client.update_peer_set(change("", &["etag"])).await.unwrap_err()),
+        ["update_mask"]
+    );
+    let all = client
+        .update_peer_set(change("", &[]))
+        .await
+        .unwrap()
+        .into_inner()
+        .peer_set
+        .unwrap();
+    assert_eq!((all.peers.len(), all.create_time), (1, made.create_time));
+
+    let delete = |etag: &str| DeletePeerSetRequest {
+        name: made.name.clone(),
+        etag: etag.to_owned(),
+    };
+    assert_eq!(
+        reason(&client.delete_peer_set(delete(&made.etag)).await.unwrap_err()),
+        "ETAG_MISMATCH"
+    );
+    client.delete_peer_set(delete(&all.etag)).await.unwrap();
+    assert_eq!(
+        reason(&client.get_peer_set(get).await.unwrap_err()),
+        "PEER_SET_UNKNOWN"
+    );
+    assert_eq!(
+        reason(&client.delete_peer_set(delete("")).await.unwrap_err()),
+        "PEER_SET_UNKNOWN"
+    );
+    assert_eq!(
+        reason(&client.update_peer_set(change("", &[])).await.unwrap_err()),
+        "PEER_SET_UNKNOWN"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_sets_are_refused() {
+    let House { mut client, .. } = &House::new().await;
+    let mut refused = async |request| fields(&client.create_peer_set(request).await.unwrap_err());
+    assert_eq!(refused(create("1tree", &["elm"])).await, ["peer_set_id"]);
+    assert_eq!(
+        refused(create("Tree", &[])).await,
+        ["peer_set_id", "peer_set.peers"]
+    );
+    assert_eq!(
+        refused(create("", &["elm", "elm", ""])).await,
+        ["peer_set.peers[1].brand", "peer_set.peers[2].brand"]
+    );
+    let request = CreatePeerSetRequest {
+        request_id: "x".to_owned(),
+        ..create("", &["elm"])
+    };
+    assert_eq!(refused(request).await, ["request_id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diagnosis_takes_a_stored_set_without_the_brand() {
+    let House { mut client, .. } = &House::new().await;
+    client
+        .create_peer_set(create("trees", &["ash", "birch", "cedar", "elm"]))
+        .await
+        .unwrap();
+    let mut ask = async |brand: &str, set: &str| {
+        let spec = DiagnosisSpec {
+            peer_set: set.to_owned(),
+            ..spec(brand, &[])
+        };
+        client
+            .get_index(GetIndexRequest { spec: Some(spec) })
+            .await
+            .map(|answer| answer.into_inner().diagnosis.unwrap())
+    };
+    let ash = ask("ash", "peerSets/trees").await.unwrap();
+    let elm = ask("elm", "peerSets/trees").await.unwrap();
+    assert_eq!((ash.reference_size, ash.members.len()), (4, 4));
+    assert_eq!(ash.members, elm.members);
+    assert_eq!(ask("fir", "peerSets/trees").await.unwrap().reference_size, 5);
+    assert_eq!(
+        reason(&ask("ash", "peerSets/none").await.unwrap_err()),
+        "PEER_SET_UNKNOWN"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_oldest_first_and_paged() {
+    let House { mut client, .. } = &House::new().await;
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let mut names = Vec::new();
+    for name in ["zebra", "yak", ""] {
+        let request = CreatePeerSetRequest {
+            request_id: if name.is_empty() {
+                id.to_owned()
+            } else {
+                String::new()
+            },
+            ..create(name, &["elm"])
+        };
+        let made = client
+            .create_peer_set(request.clone())
+            .await
+            .unwrap()
+            .into_inner()
+            .peer_set
+            .unwrap();
+        // Where there is a request id, the same request makes nothing new.
+        if name.is_empty() {
+            assert_eq!(
+                client
+                    .create_peer_set(request)
+                    .await
+                    .unwrap()
+                    .into_inner()
+                    .peer_set
+                    .unwrap(),
+                made
+            );
+        }
+        names.push(made.name);
+    }
+    let page = |page_token: &str| ListPeerSetsRequest {
+        page_size: 2,
+        page_token: page_token.to_owned(),
+    };
+    let first = client.list_peer_sets(page("")).await.unwrap().into_inner();
+    let second = client
+        .list_peer_sets(page(&first.next_page_token))
+        .await
+        .unwrap()
+        .into_inner();
+    let listed: Vec<String> = first
+        .peer_sets
+        .iter()
+        .chain(&second.peer_sets)
+        .map(|set| set.name.clone())
+        .collect();
+    assert_eq!((listed, second.next_page_token), (names, String::new()));
+    assert_eq!(
+        reason(&client.list_peer_sets(page("zz")).await.unwrap_err()),
+        "INVALID_PAGE"
+    );
+}

@@ -1,0 +1,427 @@
+//! Runs: start, watch, cancel, list, and what a crash leaves.
+
+use std::time::Duration;
+
+use dualwheel_diagnosis::store::{NewRun, Runs, State};
+use dualwheel_proto::{
+    diagnosis::{
+        CancelRunRequest, DiagnosisRun, GetIndexRequest, GetRunRequest, ListRunsRequest, RunState,
+        StartDiagnosisRequest, WatchRunRequest, WatchRunResponse,
+    },
+    types::Absence,
+};
+use prost::Message;
+use tokio_stream::StreamExt;
+use tonic::Code;
+
+use crate::{Client, House, PEERS, fakes::World, fields, reason, spec};
+
+async fn start(client: &mut Client, peers: &[&str]) -> DiagnosisRun {
+    let request = StartDiagnosisRequest {
+        spec: Some(spec("ash", peers)),
+        request_id: String::new(),
+    };
+    client
+        .start_diagnosis(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap()
+}
+
+async fn watch(client: &mut Client, name: &str) -> Vec<WatchRunResponse> {
+    let request = WatchRunRequest {
+        name: name.to_owned(),
+    };
+    let stream = client.watch_run(request).await.unwrap().into_inner();
+    stream.map(Result::unwrap).collect().await
+}
+
+async fn get(client: &mut Client, name: &str) -> DiagnosisRun {
+    client
+        .get_run(GetRunRequest {
+            name: name.to_owned(),
+        })
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_tells_its_progress_and_keeps_its_result() {
+    let House { mut client, .. } = &House::new().await;
+    let started = start(&mut client, &PEERS).await;
+    assert_eq!(started.state(), RunState::Running);
+    // Eight groups, AIPL, flow and four lists for the brand, eight groups for each of four peers, the scoring.
+    assert_eq!(started.total_steps, 8 + 2 + 4 + 4 * 8 + 1);
+    let seen = watch(&mut client, &started.name).await;
+    let steps: Vec<i32> = seen
+        .iter()
+        .map(|answer| answer.run.as_ref().unwrap().done_steps)
+        .collect();
+    assert!(steps.is_sorted(), "{steps:?}");
+    let ended = seen.last().unwrap().run.clone().unwrap();
+    assert_eq!(
+        (ended.state(), ended.done_steps),
+        (RunState::Succeeded, ended.total_steps)
+    );
+    assert!(ended.end_time.is_some() && ended.error.is_empty());
+    let result = ended.result.clone().unwrap();
+    assert!(result.missing.is_empty());
+    assert_eq!(
+        (
+            result.reference_size,
+            result.metrics.len(),
+            result.sub_indicators.len()
+        ),
+        (5, 26, 10)
+    );
+    assert_eq!(
+        (
+            result.tracks.len(),
+            result.members.len(),
+            result.gaps.len(),
+            result.scenes.len()
+        ),
+        (5, 5, 8, 12)
+    );
+    let index = result.index.as_ref().unwrap();
+    assert!(index.value.is_some() && index.interval.is_some() && index.unit == "points");
+    let pictures = result.pictures.as_ref().unwrap();
+    assert_eq!(
+        (
+            pictures.aipl.len(),
+            pictures.flow.len(),
+            pictures.fast_trend.len()
+        ),
+        (2, 1, 1)
+    );
+    let ids: Vec<&str> = result
+        .definitions
+        .iter()
+        .map(|definition| definition.id.as_str())
+        .collect();
+    assert!(
+        ids.starts_with(&["index"])
+            && ids.ends_with(&["consumer.x", "product.x", "content.x", "membership.x"])
+    );
+    // Read again, and watched after its end: the same.
+    assert_eq!(get(&mut client, &ended.name).await, ended);
+    let again = watch(&mut client, &ended.name).await;
+    assert_eq!((again.len(), again[0].run.clone().unwrap()), (1, ended));
+    // Not stored, the same numbers.
+    let request = GetIndexRequest {
+        spec: Some(spec("ash", &PEERS)),
+    };
+    let once = client
+        .get_index(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .diagnosis
+        .unwrap();
+    assert_eq!(once, result);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_answers_the_first_run() {
+    let House { mut client, .. } = &House::new().await;
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let request = StartDiagnosisRequest {
+        spec: Some(spec("ash", &PEERS)),
+        request_id: id.to_owned(),
+    };
+    let first = client
+        .start_diagnosis(request.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap();
+    let again = StartDiagnosisRequest {
+        request_id: id.to_uppercase(),
+        ..request.clone()
+    };
+    let again = client
+        .start_diagnosis(again)
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap();
+    assert_eq!(first.name, again.name);
+    let other = StartDiagnosisRequest {
+        spec: Some(spec("birch", &["ash"])),
+        ..request.clone()
+    };
+    assert_eq!(
+        fields(&client.start_diagnosis(other).await.unwrap_err()),
+        ["request_id"]
+    );
+    let wrong = StartDiagnosisRequest {
+        request_id: "x".to_owned(),
+        ..request
+    };
+    assert_eq!(
+        fields(&client.start_diagnosis(wrong).await.unwrap_err()),
+        ["request_id"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_newest_first_and_paged() {
+    let House { mut client, .. } = &House::new().await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let run = start(&mut client, &PEERS).await;
+        watch(&mut client, &run.name).await;
+        names.insert(0, run.name);
+    }
+    let page = |page_size, page_token: &str| ListRunsRequest {
+        brand: "ash".to_owned(),
+        page_size,
+        page_token: page_token.to_owned(),
+    };
+    let first = client.list_runs(page(2, "")).await.unwrap().into_inner();
+    let second = client
+        .list_runs(page(2, &first.next_page_token))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(second.next_page_token, "");
+    let listed: Vec<&DiagnosisRun> = first.runs.iter().chain(&second.runs).collect();
+    assert_eq!(
+        listed.iter().map(|run| run.name.clone()).collect::<Vec<_>>(),
+        names
+    );
+    assert!(
+        listed
+            .iter()
+            .all(|run| run.result.is_none() && run.state() == RunState::Succeeded)
+    );
+    let none = ListRunsRequest {
+        brand: "birch".to_owned(),
+        ..ListRunsRequest::default()
+    };
+    assert!(client.list_runs(none).await.unwrap().into_inner().runs.is_empty());
+    for wrong in [page(0, "nonsense"), page(-1, "")] {
+        assert_eq!(
+            reason(&client.list_runs(wrong).await.unwrap_err()),
+            "INVALID_PAGE"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_ends_at_once_and_stays_cancelled() {
+    let world = World {
+        hanging: ["membership"].into(),
+        ..World::default()
+    };
+    let House { mut client, .. } = &House::with(world, Duration::from_secs(600)).await;
+    let run = start(&mut client, &PEERS).await;
+    let mut watcher = client.clone();
+    let name = run.name.clone();
+    let watched = tokio::spawn(async move { watch(&mut watcher, &name).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let running = get(&mut client, &run.name).await;
+    assert!(
+        running.state() == RunState::Running && running.done_steps > 0,
+        "{running:?}"
+    );
+    let request = CancelRunRequest {
+        name: run.name.clone(),
+    };
+    let cancelled = client
+        .cancel_run(request.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap();
+    assert_eq!(cancelled.state(), RunState::Cancelled);
+    let seen = tokio::time::timeout(Duration::from_secs(5), watched)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        seen.last().unwrap().run.as_ref().unwrap().state(),
+        RunState::Cancelled
+    );
+    assert_eq!(
+        client
+            .cancel_run(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .run
+            .unwrap(),
+        cancelled
+    );
+    assert_eq!(get(&mut client, &run.name).await, cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_run_cannot_be_cancelled() {
+    let House { mut client, .. } = &House::new().await;
+    let run = start(&mut client, &PEERS).await;
+    let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    let cancelled = client
+        .cancel_run(CancelRunRequest { name: run.name })
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap();
+    assert_eq!(cancelled, ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_left_working_is_failed_at_start() {
+    let house = House::new().await;
+    let new = NewRun {
+        brand: "ash".to_owned(),
+        spec: spec("ash", &PEERS).encode_to_vec(),
+        total_steps: 9,
+        request_id: None,
+    };
+    let (left, _) = Runs::of(&house.database, "default").create(new).await.unwrap();
+    assert_eq!(left.state, State::Running);
+    let mut client = house.restarted().await;
+    let page = client
+        .list_runs(ListRunsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(page.runs.len(), 1);
+    let run = get(&mut client, &format!("runs/{}", left.id)).await;
+    assert_eq!(run.state(), RunState::Failed);
+    assert!(run.error.contains("start the diagnosis again") && run.end_time.is_some());
+    assert_eq!(watch(&mut client, &run.name).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_down_leaves_a_partial_run() {
+    for code in [Code::Unavailable, Code::Internal] {
+        let world = World {
+            failing: [("content", code)].into(),
+            ..World::default()
+        };
+        let House { mut client, .. } = &House::with(world, Duration::from_secs(20)).await;
+        let run = start(&mut client, &PEERS).await;
+        let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+        assert_eq!(
+            (ended.state(), ended.done_steps),
+            (RunState::Partial, ended.total_steps)
+        );
+        let result = ended.result.unwrap();
+        let missing: Vec<_> = result
+            .missing
+            .iter()
+            .filter(|part| part.metric.starts_with("start."))
+            .collect();
+        assert_eq!(missing.len(), 5);
+        for part in &missing {
+            assert_eq!(
+                (part.absence(), part.service.as_str()),
+                (Absence::ServiceUnavailable, "content")
+            );
+            assert!(part.detail.contains("GetStart") && part.supply.contains("content service"));
+            assert!((part.weight - 0.04).abs() < 1e-12);
+        }
+        assert_eq!(result.missing.len(), 6, "five metrics and the definitions");
+        let content = result
+            .tracks
+            .iter()
+            .find(|track| track.track == "content")
+            .unwrap();
+        assert_eq!(
+            (
+                content.score,
+                content.weight,
+                content.weight_present,
+                content.partial
+            ),
+            (None, 0.0, 0.0, true)
+        );
+        let people = result
+            .tracks
+            .iter()
+            .find(|track| track.track == "people")
+            .unwrap();
+        assert!((people.weight - 0.25).abs() < 1e-12);
+        assert!(result.index.unwrap().value.is_some());
+        let reach = result
+            .metrics
+            .iter()
+            .find(|score| score.metric.as_ref().unwrap().id == "start.reach")
+            .unwrap();
+        assert_eq!(
+            reach.metric.as_ref().unwrap().absence(),
+            Absence::ServiceUnavailable
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_hangs_is_left_out() {
+    let world = World {
+        hanging: ["consumer"].into(),
+        ..World::default()
+    };
+    let House { mut client, .. } = &House::with(world, Duration::from_millis(400)).await;
+    let run = start(&mut client, &PEERS).await;
+    let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    assert_eq!(ended.state(), RunState::Partial);
+    let result = ended.result.unwrap();
+    let lost = |track: &str| {
+        result
+            .tracks
+            .iter()
+            .find(|other| other.track == track)
+            .unwrap()
+            .weight_present
+    };
+    assert_eq!(lost("people"), 0.0);
+    // NEO keeps close people, premium and full price: (0 + 1/3 + 2/4) ÷ 3.
+    assert!((lost("brand") - (1.0 / 3.0 + 0.5) / 3.0).abs() < 1e-12);
+    assert!(
+        result
+            .missing
+            .iter()
+            .any(|part| part.metric == "aipl" && part.weight == 0.0)
+    );
+    let detail = &result
+        .missing
+        .iter()
+        .find(|part| part.metric == "fast.fertility")
+        .unwrap()
+        .detail;
+    assert!(detail.contains("DEADLINE"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_service_at_all_fails() {
+    let all = ["consumer", "product", "content", "membership"].map(|service| (service, Code::Unavailable));
+    let world = World {
+        failing: all.into(),
+        ..World::default()
+    };
+    let House { mut client, .. } = &House::with(world, Duration::from_secs(20)).await;
+    let run = start(&mut client, &PEERS).await;
+    let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    assert!(ended.state() == RunState::Failed && ended.result.is_none() && !ended.error.is_empty());
+    let status = client
+        .get_index(GetIndexRequest {
+            spec: Some(spec("ash", &PEERS)),
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "SERVICE_UNAVAILABLE")
+    );
+}

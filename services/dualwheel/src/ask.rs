@@ -1,0 +1,113 @@
+//! `dualwheel ask`: one group of metrics.
+
+use dualwheel_kit::{
+    client,
+    config::Config,
+    question::{day_to_proto, window_to_proto},
+};
+use dualwheel_proto::{
+    consumer::{
+        GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, consumer_service_client::ConsumerServiceClient,
+    },
+    content::{GetStartRequest, content_service_client::ContentServiceClient},
+    diagnosis::{
+        DiagnosisSpec, GetIndexRequest, GetNeoRequest, Peer, diagnosis_service_client::DiagnosisServiceClient,
+    },
+    membership::{GetPlusRequest, membership_service_client::MembershipServiceClient},
+    product::{GetSuperRequest, product_service_client::ProductServiceClient},
+    types::{Metric, MetricQuery},
+};
+use tonic::{Response, Status, transport::Channel};
+
+use crate::{
+    cli::{Ask, Common, Group},
+    mesh::{self, Role},
+    output, table,
+    target::{explain, reach},
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the mesh cannot be reached or refuses the question.
+pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result<()> {
+    let channel = reach(args.place.endpoint.as_deref(), owner(args.group), config).await?;
+    let lang = args.lang.into();
+    macro_rules! ask {
+        ($client:ident, $call:ident, $request:ident { $($more:tt)* }, $answer:literal) => {{
+            let request = $request { query: Some(query(args)), $($more)* };
+            let request = client::with_deadline(request, mesh::patience(config));
+            let answer = taken($client::new(channel).max_decoding_message_size(usize::MAX).$call(request).await)?;
+            if common.json { output::json($answer, &answer) } else { print(&answer.metrics, lang) }
+        }};
+    }
+    match args.group {
+        Group::Aipl => ask!(ConsumerServiceClient, get_aipl, GetAiplRequest {}, "dualwheel.consumer.v1.GetAiplResponse"),
+        Group::Flow => ask!(ConsumerServiceClient, get_flow, GetFlowRequest {}, "dualwheel.consumer.v1.GetFlowResponse"),
+        Group::Fast => {
+            ask!(ConsumerServiceClient, get_fast, GetFastRequest { trend_step: 0 }, "dualwheel.consumer.v1.GetFastResponse")
+        }
+        Group::Grow => {
+            ask!(ConsumerServiceClient, get_grow, GetGrowRequest { base: None }, "dualwheel.consumer.v1.GetGrowResponse")
+        }
+        Group::Super => ask!(ProductServiceClient, get_super, GetSuperRequest {}, "dualwheel.product.v1.GetSuperResponse"),
+        Group::Start => ask!(ContentServiceClient, get_start, GetStartRequest {}, "dualwheel.content.v1.GetStartResponse"),
+        Group::Plus => {
+            ask!(MembershipServiceClient, get_plus, GetPlusRequest {}, "dualwheel.membership.v1.GetPlusResponse")
+        }
+        Group::Neo => {
+            let peers = args.peers.clone();
+            ask!(DiagnosisServiceClient, get_neo, GetNeoRequest { peers }, "dualwheel.diagnosis.v1.GetNeoResponse")
+        }
+        Group::Index => index(channel, config, common, args).await,
+    }
+}
+
+/// The service that answers a group.
+fn owner(group: Group) -> Role {
+    match group {
+        Group::Aipl | Group::Flow | Group::Fast | Group::Grow => Role::Consumer,
+        Group::Super => Role::Product,
+        Group::Start => Role::Content,
+        Group::Plus => Role::Membership,
+        Group::Neo | Group::Index => Role::Diagnosis,
+    }
+}
+
+async fn index(channel: Channel, config: &Config, common: &Common, args: &Ask) -> anyhow::Result<()> {
+    let peers = args.peers.iter().map(|brand| Peer { brand: brand.clone(), ..Peer::default() });
+    let spec = DiagnosisSpec {
+        brand: args.brand.clone(),
+        window: Some(window_to_proto(args.window)),
+        peers: peers.collect(),
+        category_level: args.category_level,
+        ..DiagnosisSpec::default()
+    };
+    let request = client::with_deadline(GetIndexRequest { spec: Some(spec) }, mesh::patience(config));
+    let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    let answer = taken(client.get_index(request).await)?;
+    if common.json {
+        return output::json("dualwheel.diagnosis.v1.GetIndexResponse", &answer);
+    }
+    output::text(&table::diagnosis(&answer.diagnosis.unwrap_or_default(), args.lang.into()))
+}
+
+fn query(args: &Ask) -> MetricQuery {
+    MetricQuery {
+        brand: args.brand.clone(),
+        window: Some(window_to_proto(args.window)),
+        as_of: args.as_of.map(day_to_proto),
+        by: args.by.clone().unwrap_or_default(),
+        category: args.category.clone().unwrap_or_default(),
+        category_level: args.category_level,
+        data_version: None,
+    }
+}
+
+fn taken<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
+    answer.map(Response::into_inner).map_err(|status| explain(&status))
+}
+
+fn print(metrics: &[Metric], lang: crate::report::Lang) -> anyhow::Result<()> {
+    output::text(&table::metrics(metrics, lang))
+}

@@ -1,0 +1,276 @@
+//! The command line, as clap reads it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dualwheel_measure::{Day, Window};
+
+use crate::mesh::Role;
+
+/// Consumer and product lifecycle value management for brands, as an open mesh of services.
+#[derive(Debug, Parser)]
+#[command(name = "dualwheel", version, propagate_version = true)]
+pub struct Cli {
+    /// Settings for every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings for every command.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Configuration file (TOML)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder, or URL of an object store [default: ./.dualwheel]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Any setting of the configuration by its dotted name; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    pub settings: Vec<(String, String)>,
+    /// Print JSON with the contract's field names instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Common {
+    /// The settings as flags of the configuration.
+    #[must_use]
+    pub fn flags(&self) -> BTreeMap<String, String> {
+        let mut flags: BTreeMap<String, String> = self.settings.iter().cloned().collect();
+        if let Some(data) = &self.data {
+            flags.insert("data".to_owned(), data.clone());
+        }
+        flags
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Generate a market of ten brands, bring it in, diagnose one brand and write a report
+    Demo(Demo),
+    /// Serve one, several or all of the five services
+    Serve(Serve),
+    /// Bring facts in through a mapping, or files that already hold facts
+    Import(Import),
+    /// Write a generated market as Parquet facts and truth.json
+    Generate(Generate),
+    /// Diagnose a brand against its peers
+    Diagnose(Diagnose),
+    /// Ask one group of metrics
+    Ask(Ask),
+    /// Print the configuration in force, secrets hidden
+    Config,
+}
+
+/// Language of what is printed and drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese.
+    Zh,
+}
+
+/// Where the mesh is.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// Address of a running mesh, for example http://127.0.0.1:7650; the data folder is opened when not given
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+}
+
+/// `dualwheel demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Language of table and report
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Where the report is written
+    #[arg(long, value_name = "FILE", default_value = "dualwheel-report.html")]
+    pub report: PathBuf,
+    /// Brand to diagnose; all others are its peers
+    #[arg(long, default_value = "brand-01")]
+    pub brand: String,
+    /// Seed of the market
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Consumers of the market
+    #[arg(long, default_value_t = 150_000)]
+    pub consumers: u32,
+    /// Facts of the market, about
+    #[arg(long, default_value_t = 3_200_000)]
+    pub facts: u64,
+    /// Keep the five services up afterwards
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `dualwheel serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Services to serve
+    #[arg(value_enum, default_values_t = [Role::All])]
+    pub roles: Vec<Role>,
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7650]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+}
+
+/// `dualwheel import`.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// Mapping file, or a shipped mapping: cdnow, complete-journey, olist, online-retail-ii, rees46, taobao-userbehavior
+    #[arg(long, value_name = "FILE|NAME", required_unless_present = "facts", conflicts_with = "facts")]
+    pub mapping: Option<String>,
+    /// A source of the mapping; may be repeated
+    #[arg(long = "source", value_name = "NAME=PATH", value_parser = pair)]
+    pub sources: Vec<(String, String)>,
+    /// Folder with files that already hold facts: behavior.parquet, order_line-0001.parquet, …
+    #[arg(long, value_name = "DIR")]
+    pub facts: Option<PathBuf>,
+    /// Time zone of a facts folder
+    #[arg(long, default_value = "Asia/Shanghai", requires = "facts")]
+    pub time_zone: String,
+    /// Currency of a facts folder
+    #[arg(long, default_value = "CNY", requires = "facts")]
+    pub currency: String,
+    /// Show the first mapped rows and every problem, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Address of a running mesh; repeat it for services in processes of their own
+    #[arg(long = "endpoint", value_name = "URL")]
+    pub endpoints: Vec<String>,
+}
+
+/// `dualwheel generate`.
+#[derive(Args, Debug)]
+pub struct Generate {
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed; the same seed and sizes give the same market
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Brands
+    #[arg(long, default_value_t = 10)]
+    pub brands: u32,
+    /// Consumers
+    #[arg(long, default_value_t = 150_000)]
+    pub consumers: u32,
+    /// Months, the last ending on 2026-06-30
+    #[arg(long, default_value_t = 15)]
+    pub months: u32,
+    /// Facts, about
+    #[arg(long, default_value_t = 3_200_000)]
+    pub facts: u64,
+}
+
+/// `dualwheel diagnose`.
+#[derive(Args, Debug)]
+pub struct Diagnose {
+    /// Brand to diagnose
+    #[arg(long)]
+    pub brand: String,
+    /// Peers, separated by commas
+    #[arg(long, value_delimiter = ',', required_unless_present = "peer_set")]
+    pub peers: Vec<String>,
+    /// Name of a stored peer set, peerSets/ID
+    #[arg(long, conflicts_with = "peers")]
+    pub peer_set: Option<String>,
+    /// Days to measure, both ends included
+    #[arg(long, value_name = "FROM..TO", value_parser = window)]
+    pub window: Window,
+    /// DTC modes whose metrics weigh double: brand-led, service-led, product-led, supply-chain-led
+    #[arg(long = "mode", value_delimiter = ',')]
+    pub modes: Vec<String>,
+    /// Depth at which category paths are cut
+    #[arg(long, default_value_t = 0)]
+    pub category_level: i32,
+    /// Also write an HTML report
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Language of table and report
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// A group of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// People per stage
+    Aipl,
+    /// Moves between stages
+    Flow,
+    /// Size, deepening, close people, activity
+    Fast,
+    /// Decomposition of the change of GMV
+    Grow,
+    /// Goods
+    Super,
+    /// Content
+    Start,
+    /// Members
+    Plus,
+    /// Brand power
+    Neo,
+    /// DTC Operating Index Plus
+    Index,
+}
+
+/// `dualwheel ask`.
+#[derive(Args, Debug)]
+pub struct Ask {
+    /// Group of metrics
+    #[arg(value_enum)]
+    pub group: Group,
+    /// Brand
+    #[arg(long)]
+    pub brand: String,
+    /// Days to measure, both ends included
+    #[arg(long, value_name = "FROM..TO", value_parser = window)]
+    pub window: Window,
+    /// Day on which standing facts are judged [default: the window's last]
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub as_of: Option<Day>,
+    /// Dimension to cut by
+    #[arg(long, value_name = "DIMENSION")]
+    pub by: Option<String>,
+    /// Category path to restrict to
+    #[arg(long)]
+    pub category: Option<String>,
+    /// Depth at which category paths are cut
+    #[arg(long, default_value_t = 0)]
+    pub category_level: i32,
+    /// Peers for neo and index, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub peers: Vec<String>,
+    /// Language of names
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| format!("`{text}` is no day; write it as 2026-01-31"))
+}
+
+fn window(text: &str) -> Result<Window, String> {
+    let (first, last) = text.split_once("..").ok_or("write it as 2026-01-01..2026-03-31")?;
+    Window::new(day(first)?, day(last)?).ok_or_else(|| "the window ends before it begins".to_owned())
+}

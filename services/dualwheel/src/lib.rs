@@ -1,0 +1,21 @@
+//! The command line of Dualwheel: serving the mesh, bringing facts in, asking for metrics and diagnosing.
+//!
+//! `main` parses the command line and calls one function per command; each lives in the module of its name.
+
+pub mod ask;
+pub mod cli;
+pub mod demo;
+pub mod diagnose;
+pub mod format;
+pub mod generate;
+pub mod import;
+pub mod mesh;
+pub mod output;
+pub mod report;
+pub mod serve;
+pub mod table;
+pub mod target;
+mod words;
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,136 @@
+//! The five services, built for one process.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use dualwheel_kit::{
+    client, config::Config, db,
+    server::{self, Builder, Server},
+};
+use dualwheel_lake::{Lake, service::Facts};
+use dualwheel_proto::facts::fact_service_server::FactServiceServer;
+use tonic::transport::Channel;
+
+/// A service that a process may serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Role {
+    /// All five
+    All,
+    /// People
+    Consumer,
+    /// Goods
+    Product,
+    /// Content
+    Content,
+    /// Members
+    Membership,
+    /// Diagnosis
+    Diagnosis,
+}
+
+impl Role {
+    const EACH: [Self; 5] = [Self::Consumer, Self::Product, Self::Content, Self::Membership, Self::Diagnosis];
+
+    /// The name in configuration and contracts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Consumer => "consumer",
+            Self::Product => "product",
+            Self::Content => "content",
+            Self::Membership => "membership",
+            Self::Diagnosis => "diagnosis",
+        }
+    }
+}
+
+/// Builds the server of the given roles.
+///
+/// Diagnosis reaches the services of its own process in memory and the others at the configured endpoints.
+///
+/// # Errors
+/// When a definition file is wrong, the lake or the database cannot be opened, or an endpoint is missing.
+pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
+    let wanted: BTreeSet<Role> = match roles {
+        [] => Role::EACH.into(),
+        given if given.contains(&Role::All) => Role::EACH.into(),
+        given => given.iter().copied().collect(),
+    };
+    let owners: BTreeSet<Role> = wanted.iter().copied().filter(|role| *role != Role::Diagnosis).collect();
+    let lake = Lake::open(&dualwheel_lake::Options {
+        location: config.data.clone(),
+        frame_cache_bytes: config.limits.frame_cache_bytes,
+    })
+    .context("the lake cannot be opened")?;
+    let builder = fact_services(Server::builder(config), config, &lake, &owners)?;
+    if !wanted.contains(&Role::Diagnosis) {
+        return Ok(builder.build()?);
+    }
+    let beside = fact_services(Server::builder(config), config, &lake, &owners)?.build()?.in_process();
+    let reach = |role: Role, endpoint: &Option<String>| -> anyhow::Result<Channel> {
+        match endpoint {
+            Some(endpoint) => Ok(client::connect(endpoint, config)?),
+            None if owners.contains(&role) => Ok(beside.clone()),
+            None => anyhow::bail!("diagnosis needs endpoints.{}: say where that service is", role.name()),
+        }
+    };
+    let endpoints = &config.endpoints;
+    let options = dualwheel_diagnosis::Options {
+        channels: dualwheel_diagnosis::Channels {
+            consumer: reach(Role::Consumer, &endpoints.consumer)?,
+            product: reach(Role::Product, &endpoints.product)?,
+            content: reach(Role::Content, &endpoints.content)?,
+            membership: reach(Role::Membership, &endpoints.membership)?,
+        },
+        database: db::connect(&config.database_url()).await.context("the database cannot be opened")?,
+        definitions: definitions(config),
+        call_limit: patience(config),
+    };
+    Ok(builder.add(options.build().await?).build()?)
+}
+
+/// The given roles in this process, reached in memory.
+///
+/// # Errors
+/// As [`build`].
+pub async fn in_process(config: &Config, roles: &[Role]) -> anyhow::Result<Channel> {
+    Ok(build(config, roles).await?.in_process())
+}
+
+/// How long a call of the command line may take.
+#[must_use]
+pub fn patience(config: &Config) -> Duration {
+    Duration::from_millis(config.deadlines.default_ms)
+}
+
+fn definitions(config: &Config) -> Option<PathBuf> {
+    config.definitions.as_ref().map(PathBuf::from)
+}
+
+fn fact_services(
+    mut builder: Builder,
+    config: &Config,
+    lake: &Lake,
+    owners: &BTreeSet<Role>,
+) -> anyhow::Result<Builder> {
+    let definitions = definitions(config);
+    let lake = lake.clone();
+    for role in owners {
+        let (lake, definitions) = (lake.clone(), definitions.clone());
+        builder = match role {
+            Role::Consumer => builder.add(dualwheel_consumer::Options { lake, definitions }.build()?),
+            Role::Product => builder.add(dualwheel_product::build(dualwheel_product::Options { lake, definitions })?),
+            Role::Content => builder.add(dualwheel_content::Options { lake, definitions }.build()?),
+            Role::Membership => builder.add(dualwheel_membership::Options { lake, definitions }.build()?),
+            Role::All | Role::Diagnosis => builder,
+        };
+    }
+    if owners.is_empty() {
+        return Ok(builder);
+    }
+    let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
+    let facts = FactServiceServer::new(Facts::new(lake, &names)).max_decoding_message_size(server::message_bytes(config));
+    Ok(builder.add(facts))
+}

@@ -1,0 +1,260 @@
+//! Calls to other services: lazy channels, deadlines passed on, retries where they are safe.
+
+use std::{
+    error::Error as StdError,
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+use opentelemetry::{global, propagation::Injector};
+use tokio::time::{Instant, sleep_until};
+use tonic::{
+    Code, IntoRequest, Request, Status, TimeoutExpired,
+    metadata::{MetadataKey, MetadataMap, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::{
+    Config, Failure, Reason,
+    layers::{REQUEST_ID, RequestId},
+};
+
+/// Header that carries a call's time to live.
+pub const TIMEOUT_HEADER: &str = "grpc-timeout";
+
+/// How often a call is tried in all.
+const TRIES: u32 = 3;
+/// Upper bound of the wait before the second try; it doubles with every further one.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Flow-control window of one stream, sized for batches of facts; shared with the server.
+pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
+/// Flow-control window of a connection.
+pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// By when the calls that serve this one must have answered; put among the request's extensions by the
+/// server's `deadline` layer, the margin taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(
+    /// The instant.
+    pub Instant,
+);
+
+/// An endpoint that is no URL of a host.
+#[derive(Debug, thiserror::Error)]
+#[error("{endpoint}: expected a URL such as http://127.0.0.1:7650 ({source})")]
+pub struct Error {
+    /// What was given.
+    pub endpoint: String,
+    /// Cause.
+    pub source: tonic::transport::Error,
+}
+
+/// A channel to `endpoint` (`http://HOST:PORT` or `HOST:PORT`). It connects with the first call, and again
+/// after every break; a call to nobody fails as `UNAVAILABLE`.
+///
+/// # Errors
+/// When `endpoint` is no URL.
+pub fn connect(endpoint: &str, config: &Config) -> Result<Channel, Error> {
+    let url = if endpoint.contains("://") {
+        endpoint.to_owned()
+    } else {
+        format!("http://{endpoint}")
+    };
+    let built = Endpoint::from_shared(url).map_err(|source| Error {
+        endpoint: endpoint.to_owned(),
+        source,
+    })?;
+    let longest = Duration::from_millis(config.deadlines.default_ms);
+    Ok(tuned(built).connect_timeout(CONNECT.min(longest)).connect_lazy())
+}
+
+/// An endpoint with the mesh's windows, which notices a dead peer.
+pub(crate) fn tuned(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .tcp_nodelay(true)
+}
+
+/// A request that must be answered within `timeout`; it names the current span as its parent.
+pub fn with_deadline<T>(request: impl IntoRequest<T>, timeout: Duration) -> Request<T> {
+    let mut request = request.into_request();
+    request.set_timeout(timeout);
+    let context = tracing::Span::current().context();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&context, &mut Metadata(request.metadata_mut()));
+    });
+    request
+}
+
+/// A request made to answer `call`: it lives as long as [`remaining`] says and keeps the call's name.
+pub fn on_behalf_of<A, T>(call: &Request<A>, request: impl IntoRequest<T>) -> Request<T> {
+    let mut request = with_deadline(request, remaining(call));
+    let id = call
+        .extensions()
+        .get::<RequestId>()
+        .and_then(|id| MetadataValue::try_from(&id.0).ok());
+    if let Some(id) = id {
+        request.metadata_mut().insert(REQUEST_ID, id);
+    }
+    request
+}
+
+/// How long calls that serve `request` may take: the caller's deadline less the margin. For a request that
+/// did not pass the server's layers, the default deadline.
+#[must_use]
+pub fn remaining<T>(request: &Request<T>) -> Duration {
+    match request.extensions().get::<Deadline>() {
+        Some(deadline) => deadline.0.saturating_duration_since(Instant::now()),
+        None => Duration::from_millis(crate::config::Deadlines::default().default_ms),
+    }
+}
+
+/// Makes an idempotent call, again where it fails as `UNAVAILABLE`: at most three times, with full jitter,
+/// not beyond `deadline`. A timeout that this side notices first becomes `DEADLINE_EXCEEDED` here, as the
+/// server would say it.
+///
+/// # Errors
+/// The status of the last try.
+pub async fn retry_unavailable<T, F, A>(deadline: Instant, mut call: F) -> Result<T, Status>
+where
+    F: FnMut() -> A,
+    A: Future<Output = Result<T, Status>>,
+{
+    let mut longest = FIRST_WAIT;
+    for _ in 1..TRIES {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable => {
+                let next = Instant::now() + longest.mul_f64(random_share());
+                if next >= deadline {
+                    return Err(status);
+                }
+                tracing::debug!(%status, "a service is unavailable; trying again");
+                sleep_until(next).await;
+                longest *= 2;
+            }
+            answer => return answer.map_err(timed_out),
+        }
+    }
+    call().await.map_err(timed_out)
+}
+
+/// tonic's client answers `CANCELLED` when its own clock runs out.
+fn timed_out(status: Status) -> Status {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<TimeoutExpired>() {
+            return Failure::new(Reason::Deadline, "the service did not answer in time").status();
+        }
+        cause = error.source();
+    }
+    status
+}
+
+/// A random number from 0 to 1. The standard library seeds every hasher at random; jitter needs no better.
+fn random_share() -> f64 {
+    f64::from((RandomState::new().build_hasher().finish() >> 32) as u32) / f64::from(u32::MAX)
+}
+
+struct Metadata<'a>(&'a mut MetadataMap);
+
+impl Injector for Metadata<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(key), Ok(value)) = (
+            MetadataKey::from_bytes(key.as_bytes()),
+            MetadataValue::try_from(&value),
+        ) {
+            self.0.insert(key, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    async fn tries(answers: &[Code], deadline: Duration) -> (u32, Result<(), Code>) {
+        let made = Cell::new(0);
+        let result = retry_unavailable(Instant::now() + deadline, || {
+            let code = answers.get(made.get() as usize).copied().unwrap_or(Code::Ok);
+            made.set(made.get() + 1);
+            async move {
+                if code == Code::Ok {
+                    Ok(())
+                } else {
+                    Err(Status::new(code, "x"))
+                }
+            }
+        })
+        .await;
+        (made.get(), result.map_err(|status| status.code()))
+    }
+
+    #[tokio::test]
+    async fn only_unavailable_is_retried_and_not_for_ever() {
+        const LONG: Duration = Duration::from_secs(60);
+        assert_eq!(tries(&[], LONG).await, (1, Ok(())));
+        assert_eq!(tries(&[Code::Unavailable, Code::Ok], LONG).await, (2, Ok(())));
+        assert_eq!(
+            tries(&[Code::Unavailable; 9], LONG).await,
+            (3, Err(Code::Unavailable))
+        );
+        assert_eq!(tries(&[Code::Internal; 9], LONG).await, (1, Err(Code::Internal)));
+        assert_eq!(
+            tries(&[Code::Unavailable; 9], Duration::ZERO).await,
+            (1, Err(Code::Unavailable))
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_unavailable() {
+        let channel = connect("127.0.0.1:1", &Config::default()).unwrap();
+        let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
+        let request = tonic_health::pb::HealthCheckRequest::default();
+        assert_eq!(client.check(request).await.unwrap_err().code(), Code::Unavailable);
+        assert!(connect("http://", &Config::default()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_silent_peer_is_deadline_exceeded() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let channel = connect(&listener.local_addr().unwrap().to_string(), &Config::default()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let status = retry_unavailable(deadline, || async {
+            let request = tonic_health::pb::HealthCheckRequest::default();
+            let mut client = tonic_health::pb::health_client::HealthClient::new(channel.clone());
+            client
+                .check(with_deadline(request, Duration::from_millis(100)))
+                .await
+        });
+        assert_eq!(status.await.unwrap_err().code(), Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_deadline_is_passed_on() {
+        let mut call = Request::new(());
+        call.extensions_mut()
+            .insert(Deadline(Instant::now() + Duration::from_secs(40)));
+        call.extensions_mut().insert(RequestId("abc".to_owned()));
+        let left = remaining(&call);
+        assert!(
+            left > Duration::from_secs(35) && left <= Duration::from_secs(40),
+            "{left:?}"
+        );
+        let passed = on_behalf_of(&call, ());
+        let told = passed.metadata().get(TIMEOUT_HEADER).unwrap().to_str().unwrap();
+        let told: u64 = told.strip_suffix('u').unwrap().parse().unwrap();
+        assert!((35_000_000..=40_000_000).contains(&told), "{told}");
+        assert_eq!(passed.metadata().get(REQUEST_ID).unwrap(), "abc");
+        call.extensions_mut()
+            .insert(Deadline(Instant::now() - Duration::from_secs(1)));
+        assert_eq!(remaining(&call), Duration::ZERO);
+        assert_eq!(remaining(&Request::new(())), Duration::from_secs(30));
+    }
+}

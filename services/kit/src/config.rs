@@ -1,0 +1,246 @@
+//! Configuration: defaults, a TOML file, `DUALWHEEL_*` of the environment and flags, laid on one another.
+//!
+//! Nested keys are dotted in flags (`limits.concurrency`) and doubly underlined in the environment
+//! (`DUALWHEEL_LIMITS__CONCURRENCY`). An empty value of the environment counts as not set.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+mod check;
+mod load;
+mod render;
+
+/// Names the configuration file when no flag does.
+pub const FILE_VARIABLE: &str = "DUALWHEEL_CONFIG";
+/// Prefix of the environment.
+pub const PREFIX: &str = "DUALWHEEL_";
+
+/// What can be wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("configuration file {file}: {source}")]
+    Unreadable {
+        /// File.
+        file: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("configuration file {file}: {message}")]
+    Malformed {
+        /// File.
+        file: String,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// A key that does not exist.
+    #[error("{key} from {origin}: there is no such key; there are {known}")]
+    Unknown {
+        /// Dotted key.
+        key: String,
+        /// File, variable or flag.
+        origin: String,
+        /// The keys that exist beside it.
+        known: String,
+    },
+    /// A value that does not fit.
+    #[error("{key} from {origin}: {expected}")]
+    Invalid {
+        /// Dotted key.
+        key: String,
+        /// File, variable or flag.
+        origin: String,
+        /// What is expected.
+        expected: String,
+    },
+}
+
+/// The whole configuration of a process.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Tenant of the embedded mode: 1 to 63 of `a-z`, `0-9`, `-` and `_`.
+    pub tenant: String,
+    /// Host and port to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// Serves other machines although nobody is authenticated. Off: only loopback addresses are bound.
+    pub allow_remote_without_auth: bool,
+    /// The lake: a folder, or the URL of one (`file://`, `s3://`, …).
+    pub data: String,
+    /// URL of the database of operational state; an SQLite file in the data folder when not set.
+    pub database: Option<String>,
+    /// Folder of overriding definition files.
+    pub definitions: Option<String>,
+    /// Logs.
+    pub log: Log,
+    /// Traces and metrics.
+    pub telemetry: Telemetry,
+    /// Where the other services are, for a diagnosis process.
+    pub endpoints: Endpoints,
+    /// Bounds of what is taken in.
+    pub limits: Limits,
+    /// Bounds of time.
+    pub deadlines: Deadlines,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            tenant: "default".to_owned(),
+            listen: "127.0.0.1:7650".to_owned(),
+            allow_remote_without_auth: false,
+            data: "./.dualwheel".to_owned(),
+            database: None,
+            definitions: None,
+            log: Log::default(),
+            telemetry: Telemetry::default(),
+            endpoints: Endpoints::default(),
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+        }
+    }
+}
+
+/// How logs are written.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` for people, `json` for machines.
+    pub format: LogFormat,
+    /// What is logged, as `tracing` filters say it: `info`, `warn,dualwheel_lake=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+/// Form of the logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A readable line.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Where traces and metrics go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// OTLP collector over gRPC, for example `http://127.0.0.1:4317`; off when not set.
+    pub otlp_endpoint: Option<String>,
+}
+
+/// Where the other services are: `http://HOST:PORT` each.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Endpoints {
+    /// The consumer service.
+    pub consumer: Option<String>,
+    /// The product service.
+    pub product: Option<String>,
+    /// The content service.
+    pub content: Option<String>,
+    /// The membership service.
+    pub membership: Option<String>,
+}
+
+/// Bounds of what is taken in.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest batch, encoded, in bytes. A message may be [`crate::server::MESSAGE_SLACK`] larger.
+    pub message_bytes: usize,
+    /// Calls in hand at once; more are refused.
+    pub concurrency: usize,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// Bytes of decoded facts kept for the next question.
+    pub frame_cache_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 16 << 20,
+            concurrency: 256,
+            batch_rows: 131_072,
+            frame_cache_bytes: 512 << 20,
+        }
+    }
+}
+
+/// Bounds of time, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deadlines {
+    /// Longest time to a call's answer, or to the begin of its answering stream; a caller may ask for less.
+    pub default_ms: u64,
+    /// What is taken off a deadline at every hop, so that the answer is back in time.
+    pub margin_ms: u64,
+    /// Longest time that running calls are given when the process stops.
+    pub drain_ms: u64,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            default_ms: 30_000,
+            margin_ms: 50,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Loads defaults, then `file` (or the one that `DUALWHEEL_CONFIG` names), then the environment, then
+    /// `flags` (dotted key to value).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a key or value is wrong; the error names key, source and expectation.
+    pub fn load(file: Option<&Path>, flags: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        load::load(file, environment, flags)
+    }
+
+    /// The effective configuration as TOML, with secrets hidden.
+    #[must_use]
+    pub fn render(&self) -> String {
+        render::render(self)
+    }
+
+    /// The data folder on this machine; `None` when the lake is elsewhere.
+    #[must_use]
+    pub fn data_folder(&self) -> Option<&Path> {
+        match self.data.strip_prefix("file://") {
+            Some(path) => Some(Path::new(path)),
+            None if self.data.contains("://") => None,
+            None => Some(Path::new(&self.data)),
+        }
+    }
+
+    /// The database's URL: the configured one, or an SQLite file in the data folder.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        match (&self.database, self.data_folder()) {
+            (Some(url), _) => url.clone(),
+            (None, Some(folder)) => format!("sqlite://{}", folder.join("state.db").display()),
+            // Refused when loaded; a configuration made in code keeps its state for the process's life.
+            (None, None) => "sqlite::memory:".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Lays the sources on one another with figment, and puts its errors into our words.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment, Metadata, Profile, Provider, Source,
+    error::Kind,
+    providers::{Format, Serialized, Toml},
+    util::nest,
+    value::{Dict, Map, Value},
+};
+
+use super::{Config, Error, FILE_VARIABLE, PREFIX, check};
+
+/// One value of the environment or a flag.
+struct Setting {
+    key: String,
+    value: String,
+    origin: String,
+}
+
+impl Provider for Setting {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let dict = nest(&self.key, Value::from(self.value.clone()))
+            .into_dict()
+            .unwrap_or_default();
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+pub(super) fn load(
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+    flags: &BTreeMap<String, String>,
+) -> Result<Config, Error> {
+    let environment: BTreeMap<String, String> = environment
+        .filter(|(name, value)| name.starts_with(PREFIX) && !value.is_empty())
+        .collect();
+    let file = file
+        .map(Path::to_owned)
+        .or_else(|| environment.get(FILE_VARIABLE).map(PathBuf::from));
+
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    let known = known_keys(&figment);
+    if let Some(file) = &file {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable {
+            file: name.clone(),
+            source,
+        })?;
+        let dict: Dict = toml::from_str(&text).map_err(|error| Error::Malformed {
+            file: name.clone(),
+            message: error.to_string(),
+        })?;
+        for key in leaves(&dict) {
+            check_known(&key, &format!("file {name}"), &known)?;
+        }
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    let flags = flags.iter().map(|(key, value)| Setting {
+        key: key.clone(),
+        value: value.clone(),
+        origin: format!("flag --{key}"),
+    });
+    for setting in environment.into_iter().filter_map(variable).chain(flags) {
+        check_known(&setting.key, &setting.origin, &known)?;
+        figment = figment.merge(setting);
+    }
+    // Lossy: the environment and flags are text, numbers and switches are read out of it.
+    let config: Config = figment
+        .extract_lossy()
+        .map_err(|error| invalid(&figment, error))?;
+    check::check(&config).map_err(|(key, expected)| Error::Invalid {
+        origin: origin(&figment, &key),
+        key,
+        expected,
+    })?;
+    Ok(config)
+}
+
+fn variable((name, value): (String, String)) -> Option<Setting> {
+    if name == FILE_VARIABLE {
+        return None;
+    }
+    let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
+    Some(Setting {
+        key,
+        value,
+        origin: format!("environment variable {name}"),
+    })
+}
+
+fn check_known(key: &str, origin: &str, known: &[String]) -> Result<(), Error> {
+    if known.iter().any(|name| name == key) {
+        return Ok(());
+    }
+    let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+    let beside = |name: &&String| name.rsplit_once('.').map_or("", |(section, _)| section) == section;
+    let mut names: Vec<&str> = known.iter().filter(beside).map(String::as_str).collect();
+    if names.is_empty() {
+        names = known.iter().map(String::as_str).collect();
+    }
+    Err(Error::Unknown {
+        key: key.to_owned(),
+        origin: origin.to_owned(),
+        known: names.join(", "),
+    })
+}
+
+/// Every key of the configuration, dotted; the defaults name them all.
+fn known_keys(defaults: &Figment) -> Vec<String> {
+    defaults
+        .data()
+        .ok()
+        .and_then(|mut data| data.remove(&Profile::Default))
+        .map_or(Vec::new(), |dict| leaves(&dict))
+}
+
+fn leaves(dict: &Dict) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (key, value) in dict {
+        match value.as_dict() {
+            Some(inner) => keys.extend(leaves(inner).into_iter().map(|leaf| format!("{key}.{leaf}"))),
+            None => keys.push(key.clone()),
+        }
+    }
+    keys
+}
+
+fn invalid(figment: &Figment, error: figment::Error) -> Error {
+    let key = error.path.join(".");
+    let expected = match &error.kind {
+        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
+            format!("expected {expected}, found {}", hidden(&key, &actual.to_string()))
+        }
+        Kind::UnknownVariant(actual, expected) => {
+            format!("expected one of {}, found {actual}", expected.join(", "))
+        }
+        kind => kind.to_string(),
+    };
+    let origin = match &error.metadata {
+        Some(metadata) => origin_name(metadata),
+        None => origin(figment, &key),
+    };
+    Error::Invalid {
+        key,
+        origin,
+        expected,
+    }
+}
+
+fn hidden<'a>(key: &str, value: &'a str) -> &'a str {
+    if super::render::is_secret(key) {
+        "a value that is kept secret"
+    } else {
+        value
+    }
+}
+
+fn origin(figment: &Figment, key: &str) -> String {
+    figment
+        .find_metadata(key)
+        .map_or_else(|| "the defaults".to_owned(), origin_name)
+}
+
+fn origin_name(metadata: &Metadata) -> String {
+    match &metadata.source {
+        Some(Source::File(path)) => format!("file {}", path.display()),
+        Some(Source::Code(_)) => "the defaults".to_owned(),
+        _ => metadata.name.to_string(),
+    }
+}

@@ -1,0 +1,147 @@
+use super::*;
+
+type Texts<'a> = &'a [(&'a str, &'a str)];
+
+fn load(file: Option<&str>, environment: Texts<'_>, flags: Texts<'_>) -> Result<Config, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file.map(|text| {
+        let path = folder.path().join("dw.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    });
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    load::load(
+        path.as_deref(),
+        environment.iter().map(owned),
+        &flags.iter().map(owned).collect(),
+    )
+}
+
+fn error(file: Option<&str>, environment: Texts<'_>, flags: Texts<'_>) -> String {
+    load(file, environment, flags).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_gives_the_defaults() {
+    let config = load(None, &[("PATH", "/bin"), ("DUALWHEEL_TENANT", "")], &[]).unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.database_url(), "sqlite://./.dualwheel/state.db");
+}
+
+#[test]
+fn later_sources_win() {
+    let file = "tenant = 'file'\nlisten = 'localhost:1'\n[limits]\nconcurrency = 1\nbatch_rows = 5\n";
+    let environment = [
+        ("DUALWHEEL_TENANT", "2024"),
+        ("DUALWHEEL_LIMITS__CONCURRENCY", "2"),
+    ];
+    let flags = [
+        ("limits.concurrency", "3"),
+        ("allow_remote_without_auth", "true"),
+        ("log.format", "json"),
+    ];
+    let config = load(Some(file), &environment, &flags).unwrap();
+    assert_eq!(
+        (config.tenant.as_str(), config.listen.as_str()),
+        ("2024", "localhost:1")
+    );
+    assert_eq!((config.limits.concurrency, config.limits.batch_rows), (3, 5));
+    assert_eq!(
+        (config.allow_remote_without_auth, config.log.format),
+        (true, LogFormat::Json)
+    );
+}
+
+#[test]
+fn the_environment_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "tenant = 'named'").unwrap();
+    let config = load(None, &[("DUALWHEEL_CONFIG", path.to_str().unwrap())], &[]).unwrap();
+    assert_eq!(config.tenant, "named");
+    let missing = error(None, &[("DUALWHEEL_CONFIG", "/nowhere/c.toml")], &[]);
+    assert!(missing.contains("/nowhere/c.toml"), "{missing}");
+}
+
+#[test]
+fn wrong_keys_are_named_with_their_source() {
+    let wrong = error(Some("[limits]\nconcurency = 1"), &[], &[]);
+    assert!(
+        wrong.contains("limits.concurency from file") && wrong.contains("limits.concurrency"),
+        "{wrong}"
+    );
+    let wrong = error(None, &[("DUALWHEEL_TENANTS", "x")], &[]);
+    assert!(
+        wrong.contains("tenants from environment variable DUALWHEEL_TENANTS"),
+        "{wrong}"
+    );
+    let wrong = error(None, &[], &[("nose.long", "x")]);
+    assert!(wrong.contains("nose.long from flag --nose.long"), "{wrong}");
+    let wrong = error(None, &[], &[("limits", "x")]);
+    assert!(wrong.contains("limits from flag --limits"), "{wrong}");
+    assert!(error(Some("tenant = "), &[], &[]).contains("dw.toml"));
+}
+
+#[test]
+fn wrong_values_are_named_with_their_source() {
+    let wrong = error(None, &[("DUALWHEEL_LIMITS__CONCURRENCY", "many")], &[]);
+    assert!(
+        wrong.contains("limits.concurrency from environment variable DUALWHEEL_LIMITS__CONCURRENCY"),
+        "{wrong}"
+    );
+    let wrong = error(Some("tenant = 5"), &[], &[]);
+    assert!(
+        wrong.contains("tenant from file") && wrong.contains("dw.toml") && wrong.contains("string"),
+        "{wrong}"
+    );
+    let wrong = error(Some("tenant = 'Big Corp'"), &[], &[]);
+    assert!(
+        wrong.contains("tenant from file") && wrong.contains("a-z"),
+        "{wrong}"
+    );
+    let wrong = error(None, &[], &[("log.format", "xml")]);
+    assert!(
+        wrong.contains("log.format from flag --log.format") && wrong.contains("json"),
+        "{wrong}"
+    );
+    let cases = [
+        ("listen", "7650"),
+        ("listen", "host:99999"),
+        ("log.filter", "a=b=c"),
+        ("endpoints.product", "nonsense"),
+        ("limits.concurrency", "0"),
+        ("deadlines.margin_ms", "30000"),
+        ("data", "s3://bucket/lake"),
+    ];
+    for (key, value) in cases {
+        let wrong = error(None, &[], &[(key, value)]);
+        assert!(
+            wrong.starts_with(&format!("{key} from flag --{key}: ")),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn what_is_shown_hides_secrets_and_loads_again() {
+    let config = Config {
+        database: Some("postgres://me:p@ss@db/x?sslpassword=s3&sslmode=on".to_owned()),
+        telemetry: Telemetry {
+            otlp_endpoint: Some("http://u:hush@collector:4317".to_owned()),
+        },
+        ..Config::default()
+    };
+    let shown = config.render();
+    assert!(
+        shown.contains("postgres://me:***@db/x?sslpassword=***&sslmode=on"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("http://u:***@collector:4317") && !shown.contains("hush"),
+        "{shown}"
+    );
+    assert_eq!(
+        load(Some(&Config::default().render()), &[], &[]).unwrap(),
+        Config::default()
+    );
+}

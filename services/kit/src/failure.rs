@@ -1,0 +1,313 @@
+//! Every reason for which a call can fail, and the status made of it.
+//!
+//! A status carries exactly one `google.rpc.ErrorInfo` (domain `dualwheel.dev`, the reason's name, values as
+//! metadata) and, for bad input, a `google.rpc.BadRequest` with every wrong field. What went on inside is
+//! logged, never returned. [`Reason`] is the table: its variants tell what happened and what to do.
+
+use std::{collections::HashMap, error::Error, fmt::Write};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// Domain of every reason.
+pub const DOMAIN: &str = "dualwheel.dev";
+
+/// Makes the enum, its names, codes and paragraphs out of one table.
+macro_rules! reasons {
+    ($($variant:ident $name:literal $code:ident: $text:literal;)+) => {
+        /// Why a call failed: what happened, and what to do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = concat!("`", $name, "`: ", $text)] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name in `ErrorInfo.reason`, UPPER_SNAKE.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The status code that goes with it.
+            #[must_use]
+            pub fn code(self) -> Code {
+                match self { $(Self::$variant => Code::$code,)+ }
+            }
+
+            /// What happened and what to do, in a few sentences.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    InvalidQuestion "INVALID_QUESTION" InvalidArgument:
+        "A field of the question is missing or out of range. Every wrong field is listed; correct them and ask again.";
+    InvalidResource "INVALID_RESOURCE" InvalidArgument:
+        "A resource that was to be stored has missing or wrong fields. Every wrong field is listed; correct them.";
+    InvalidPage "INVALID_PAGE" InvalidArgument:
+        "The page token was not made by this method, or the page size is negative. Start again without a token.";
+    MetricUnknown "METRIC_UNKNOWN" NotFound:
+        "No definition has this metric id. List the definitions of the service to see which it has.";
+    BrandUnknown "BRAND_UNKNOWN" NotFound:
+        "No fact of the tenant names this brand. Check the spelling, or append the brand's facts first.";
+    DataVersionUnknown "DATA_VERSION_UNKNOWN" FailedPrecondition:
+        "A table no longer has, or never had, the version that the question pins. Ask again without the pin.";
+    BatchMalformed "BATCH_MALFORMED" InvalidArgument:
+        "A batch cannot be read at all: no key, no rows, or columns that fit no fact. Nothing of it was stored; correct \
+         the producer and send it again.";
+    BatchTooLarge "BATCH_TOO_LARGE" InvalidArgument:
+        "A batch has more rows or bytes than the limit named in the metadata. Nothing of it was stored; send smaller \
+         batches.";
+    SequenceReused "SEQUENCE_REUSED" AlreadyExists:
+        "The producer already used this sequence number for other rows. Nothing was stored; count on from the last \
+         acknowledged number.";
+    SequenceSkipped "SEQUENCE_SKIPPED" OutOfRange:
+        "The sequence number lies before the producer's last one and its result is no longer kept. Count on from the \
+         last acknowledged number.";
+    FactNotOwned "FACT_NOT_OWNED" FailedPrecondition:
+        "This service does not own the table of the fact. Send it to the service named in the metadata.";
+    LakeUnavailable "LAKE_UNAVAILABLE" Unavailable:
+        "The fact tables cannot be read or written now. Nothing was acknowledged; try again later.";
+    StorageFull "STORAGE_FULL" ResourceExhausted:
+        "The disk or bucket below the fact tables is full. Nothing was acknowledged; make room and send it again.";
+    TenantTimeZoneFixed "TENANT_TIME_ZONE_FIXED" FailedPrecondition:
+        "The tenant has facts, whose days were cut in another time zone. Use the tenant's zone, or a new tenant.";
+    TenantCurrencyFixed "TENANT_CURRENCY_FIXED" FailedPrecondition:
+        "The tenant has facts in another currency. Convert the amounts before they are sent, or use a new tenant.";
+    PeerSetUnknown "PEER_SET_UNKNOWN" NotFound:
+        "The tenant has no peer set of this name. List the peer sets to see which there are.";
+    PeerSetExists "PEER_SET_EXISTS" AlreadyExists:
+        "A peer set of this name exists. Update it, or choose another name.";
+    RunUnknown "RUN_UNKNOWN" NotFound:
+        "The tenant has no diagnosis run of this name. List the runs to see which there are.";
+    EtagMismatch "ETAG_MISMATCH" Aborted:
+        "Somebody changed the resource since it was read. Read it again, apply the change and send the new etag.";
+    StateUnavailable "STATE_UNAVAILABLE" Unavailable:
+        "The database of stored resources does not answer. Nothing was changed; try again later.";
+    ServiceUnavailable "SERVICE_UNAVAILABLE" Unavailable:
+        "A service that is needed for the answer cannot be reached, or this one is stopping. Try again later.";
+    Overloaded "OVERLOADED" ResourceExhausted:
+        "The server has as many calls in hand as it may. The call was not begun; try again later, with fewer at once.";
+    Deadline "DEADLINE" DeadlineExceeded:
+        "The answer was not ready in time. Ask for a shorter window or fewer cuts, or allow more time.";
+    Internal "INTERNAL" Internal:
+        "Something went wrong inside. Details are in the server's log under the request id of the answer.";
+}
+
+/// A failed call in the making: a reason, a sentence, values and wrong fields.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    reason: Reason,
+    message: String,
+    metadata: HashMap<String, String>,
+    violations: Vec<FieldViolation>,
+}
+
+impl Failure {
+    /// A failure with a sentence for the caller; it must not carry internal details.
+    #[must_use]
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    /// `INTERNAL`; `error` and its causes are logged here, once, and never returned.
+    #[must_use]
+    pub fn internal(error: &dyn Error) -> Self {
+        Self::hidden(
+            Reason::Internal,
+            "something went wrong inside; see the server's log",
+            error,
+        )
+    }
+
+    /// A failure whose cause is logged here, once, and not returned: the caller reads only `message`.
+    #[must_use]
+    pub fn hidden(reason: Reason, message: impl Into<String>, error: &dyn Error) -> Self {
+        tracing::error!(reason = reason.name(), error = %causes(error), "a call failed inside");
+        Self::new(reason, message)
+    }
+
+    /// Adds a value that programs may read.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl ToString) -> Self {
+        self.metadata.insert(key.into(), value.to_string());
+        self
+    }
+
+    /// Adds a wrong field: its path in the request, and what is expected of it.
+    #[must_use]
+    pub fn violation(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
+        self.violations.push(FieldViolation::new(field, description));
+        self
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The status to answer.
+    #[must_use]
+    pub fn status(self) -> Status {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(self.reason.name(), DOMAIN, self.metadata);
+        if !self.violations.is_empty() {
+            details.set_bad_request(self.violations);
+        }
+        Status::with_error_details(self.reason.code(), self.message, details)
+    }
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        failure.status()
+    }
+}
+
+/// Collects every wrong field of a request before it is refused.
+#[derive(Clone, Debug, Default)]
+pub struct Violations(Vec<FieldViolation>);
+
+impl Violations {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes a wrong field: its path in the request, and what is expected of it.
+    pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(FieldViolation::new(field, description));
+    }
+
+    /// Whether no field is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Nothing when no field is wrong.
+    ///
+    /// # Errors
+    /// One status with `reason` that names every wrong field.
+    pub fn finish(self, reason: Reason) -> Result<(), Status> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let mut message = String::new();
+        for FieldViolation {
+            field, description, ..
+        } in &self.0
+        {
+            let separator = if message.is_empty() { "" } else { "; " };
+            // Writing to a string does not fail.
+            let _ = write!(message, "{separator}{field}: {description}");
+        }
+        Err(Failure {
+            violations: self.0,
+            ..Failure::new(reason, message)
+        }
+        .status())
+    }
+}
+
+/// The reason's name in a status of the mesh; `None` where it carries none of this domain.
+#[must_use]
+pub fn reason_of(status: &Status) -> Option<String> {
+    status
+        .get_details_error_info()
+        .filter(|info| info.domain == DOMAIN)
+        .map(|info| info.reason)
+}
+
+/// A value of the status's metadata.
+#[must_use]
+pub fn value_of(status: &Status, key: &str) -> Option<String> {
+    status
+        .get_details_error_info()
+        .and_then(|mut info| info.metadata.remove(key))
+}
+
+/// The wrong fields that a status names: path and what is expected of it.
+#[must_use]
+pub fn violations_of(status: &Status) -> Vec<(String, String)> {
+    let violations = status
+        .get_details_bad_request()
+        .map_or(Vec::new(), |bad| bad.field_violations);
+    violations
+        .into_iter()
+        .map(|violation| (violation.field, violation.description))
+        .collect()
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_unique_upper_snake_and_explained() {
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let name = reason.name();
+            assert!(
+                name.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !name.starts_with('_'),
+                "{name}"
+            );
+            assert!(
+                reason.text().matches(['.', ';']).count() >= 2,
+                "{name} does not say what to do"
+            );
+            assert_ne!(reason.code(), Code::Ok);
+        }
+    }
+
+    #[test]
+    fn a_status_tells_its_reason_values_and_fields() {
+        let status = Failure::new(Reason::BatchTooLarge, "too large")
+            .with("limit", 5)
+            .violation("rows", "at most 5")
+            .status();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(reason_of(&status).as_deref(), Some("BATCH_TOO_LARGE"));
+        assert_eq!(value_of(&status, "limit").as_deref(), Some("5"));
+        assert_eq!(
+            violations_of(&status),
+            [("rows".to_owned(), "at most 5".to_owned())]
+        );
+        assert_eq!(reason_of(&Status::internal("x")), None);
+    }
+
+    #[test]
+    fn internal_details_stay_inside() {
+        let status = Failure::internal(&std::io::Error::other("/secret/path")).status();
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!format!("{status:?}").contains("secret"));
+    }
+}

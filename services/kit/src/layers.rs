@@ -1,0 +1,227 @@
+//! What every call passes on its way in, as one ordered list of named layers.
+//!
+//! A layer is a function of a call and of what comes [`Next`]. gRPC-Web lies outside of them all, so that
+//! each speaks plain gRPC.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::BodyExt;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tonic::{body::Body, service::Routes};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use crate::{
+    Config, Failure, Reason, Tenant,
+    client::{Deadline, TIMEOUT_HEADER},
+};
+
+mod trace;
+
+/// Header that names a call in logs, in both directions.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// The name of a call, among the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(
+    /// 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `_`.
+    pub String,
+);
+
+type Answering = BoxFuture<'static, Response<Body>>;
+
+/// What comes after a layer: the layers further in, and at last the services.
+#[derive(Clone)]
+pub struct Next(Arc<dyn Fn(Request<Body>) -> Answering + Send + Sync>);
+
+impl Next {
+    /// The services, without any layer.
+    #[must_use]
+    pub fn services(routes: Routes) -> Self {
+        let routes = routes.prepare();
+        Self(Arc::new(move |request| {
+            let answer = routes.clone().oneshot(request);
+            async move { answer.await.unwrap_or_else(|never| match never {}) }.boxed()
+        }))
+    }
+
+    /// Passes the call on.
+    pub fn run(&self, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        (self.0)(request)
+    }
+}
+
+/// A layer and its name.
+pub struct Layer {
+    /// Name in messages and tests.
+    pub name: &'static str,
+    step: Arc<dyn Fn(Request<Body>, Next) -> Answering + Send + Sync>,
+}
+
+impl Layer {
+    /// A layer that does `step` around what comes next.
+    pub fn new<F, A>(name: &'static str, step: F) -> Self
+    where
+        F: Fn(Request<Body>, Next) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<Body>> + Send + 'static,
+    {
+        Self {
+            name,
+            step: Arc::new(move |request, next| step(request, next).boxed()),
+        }
+    }
+}
+
+/// The layers of every server, the outermost first.
+#[must_use]
+pub fn list(config: &Config) -> Vec<Layer> {
+    vec![
+        Layer::new("request-id", request_id),
+        trace::layer(),
+        Layer::new("panic", panic),
+        load_shed(config.limits.concurrency),
+        deadline(
+            Duration::from_millis(config.deadlines.default_ms),
+            Duration::from_millis(config.deadlines.margin_ms),
+        ),
+        tenant(Tenant(config.tenant.clone())),
+    ]
+}
+
+/// `next` within `layers`, of which the first is the outermost.
+#[must_use]
+pub fn wrap(layers: Vec<Layer>, next: Next) -> Next {
+    layers.into_iter().rev().fold(next, |next, layer| {
+        Next(Arc::new(move |request| (layer.step)(request, next.clone())))
+    })
+}
+
+/// Names the call: takes the caller's name where it is a decent one, and tells it in the answer.
+async fn request_id(mut request: Request<Body>, next: Next) -> Response<Body> {
+    let given = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(|id| is_decent(id));
+    let id = given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    let header = HeaderValue::from_str(&id);
+    request.extensions_mut().insert(RequestId(id));
+    let mut response = next.run(request).await;
+    if let Ok(header) = header {
+        response.headers_mut().insert(REQUEST_ID, header);
+    }
+    response
+}
+
+fn is_decent(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+/// Answers `INTERNAL` where a handler panics; other calls go on.
+async fn panic(request: Request<Body>, next: Next) -> Response<Body> {
+    let answer = AssertUnwindSafe(async move { next.run(request).await });
+    match answer.catch_unwind().await {
+        Ok(response) => response,
+        Err(payload) => {
+            tracing::error!(panic = said(payload.as_ref()), "a handler panicked");
+            Failure::new(
+                Reason::Internal,
+                "something went wrong inside; see the server's log",
+            )
+            .status()
+            .into_http()
+        }
+    }
+}
+
+fn said(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+/// Refuses calls beyond `limit` at once instead of queueing them; a stream counts until it ends. Health is
+/// always answered, or an orchestrator would take a busy server for a dead one.
+fn load_shed(limit: usize) -> Layer {
+    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    Layer::new("load-shed", move |request: Request<Body>, next: Next| {
+        let place = Arc::clone(&places).try_acquire_owned();
+        async move {
+            if request.uri().path().starts_with("/grpc.health.") {
+                return next.run(request).await;
+            }
+            let Ok(place) = place else {
+                let failure = Failure::new(Reason::Overloaded, "too many calls are in hand; try again later");
+                return failure.with("limit", limit).status().into_http();
+            };
+            let hold = move |body: Body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _held = &place;
+                    frame
+                }))
+            };
+            next.run(request).await.map(hold)
+        }
+    })
+}
+
+/// Answers `DEADLINE_EXCEEDED` when the answer, or the begin of an answering stream, is not there in time:
+/// the caller's `grpc-timeout`, at most `longest`. `margin` is taken off, so that the answer is back before
+/// the caller gives up, and off again for the calls that this one makes. (tonic's own timeout would answer
+/// `CANCELLED`.)
+fn deadline(longest: Duration, margin: Duration) -> Layer {
+    Layer::new("deadline", move |mut request: Request<Body>, next: Next| {
+        let allowed = timeout(request.headers()).map_or(longest, |asked| asked.min(longest));
+        // Short deadlines are not eaten up by the margin.
+        let margin = margin.min(allowed / 10);
+        let answer_by = Instant::now() + (allowed - margin);
+        request.extensions_mut().insert(Deadline(answer_by - margin));
+        async move {
+            timeout_at(answer_by, next.run(request))
+                .await
+                .unwrap_or_else(|_| {
+                    let failure = Failure::new(Reason::Deadline, "the answer was not ready in time");
+                    failure
+                        .with("allowed_ms", allowed.as_millis())
+                        .status()
+                        .into_http()
+                })
+        }
+    })
+}
+
+/// The caller's `grpc-timeout`: up to eight digits and a unit. One that cannot be read counts as none.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(TIMEOUT_HEADER)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3_600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// Says for whom the call is made. Embedded, a process has one tenant and knows no callers.
+fn tenant(tenant: Tenant) -> Layer {
+    Layer::new("tenant", move |mut request: Request<Body>, next: Next| {
+        request.extensions_mut().insert(tenant.clone());
+        async move { next.run(request).await }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+use tokio::sync::Notify;
+use tonic::{Code, Status};
+
+use super::*;
+
+fn request(path: &str) -> Request<Body> {
+    Request::builder().uri(path).body(Body::empty()).unwrap()
+}
+
+fn next<F, A>(handler: F) -> Next
+where
+    F: Fn(Request<Body>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    Next(Arc::new(move |request| handler(request).boxed()))
+}
+
+fn code(response: &Response<Body>) -> Code {
+    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+}
+
+#[test]
+fn the_order_is_fixed() {
+    let names: Vec<_> = list(&Config::default()).iter().map(|layer| layer.name).collect();
+    assert_eq!(
+        names,
+        ["request-id", "trace", "panic", "load-shed", "deadline", "tenant"]
+    );
+}
+
+#[tokio::test]
+async fn decent_request_ids_are_kept_and_others_replaced() {
+    let echo = next(|request| async move {
+        let id = request.extensions().get::<RequestId>().unwrap().0.clone();
+        Response::builder()
+            .header("seen", id)
+            .body(Body::empty())
+            .unwrap()
+    });
+    let calls = wrap(vec![Layer::new("request-id", request_id)], echo);
+    for (given, kept) in [
+        ("abc-1_Z", true),
+        ("a b", false),
+        ("", false),
+        (&"x".repeat(65), false),
+    ] {
+        let mut call = request("/x");
+        call.headers_mut().insert(REQUEST_ID, given.parse().unwrap());
+        let response = calls.run(call).await;
+        let told = response.headers()[REQUEST_ID].to_str().unwrap();
+        assert_eq!(response.headers()["seen"], told);
+        assert_eq!(told == given, kept, "{given:?} became {told:?}");
+        assert!(kept || Uuid::parse_str(told).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_are_refused_until_a_place_is_free() {
+    let go = Arc::new(Notify::new());
+    let waiting = Arc::clone(&go);
+    let slow = next(move |_| {
+        let go = Arc::clone(&waiting);
+        async move {
+            go.notified().await;
+            Response::new(Body::new(http_body_util::Full::<tonic::codegen::Bytes>::from(
+                "x",
+            )))
+        }
+    });
+    let calls = wrap(vec![load_shed(1)], slow);
+    let first = tokio::spawn(calls.run(request("/x/Y")));
+    tokio::task::yield_now().await;
+    let refused = calls.run(request("/x/Y")).await;
+    let status = Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(crate::failure::reason_of(&status).as_deref(), Some("OVERLOADED"));
+    let health = tokio::spawn(calls.run(request("/grpc.health.v1.Health/Check")));
+    tokio::task::yield_now().await;
+    go.notify_waiters();
+    assert_eq!(code(&health.await.unwrap()), Code::Ok);
+    // The place is held as long as the answer's body is read.
+    let answer = first.await.unwrap();
+    assert_eq!(code(&calls.run(request("/x/Y")).await), Code::ResourceExhausted);
+    drop(answer);
+    go.notify_one();
+    assert_eq!(code(&calls.run(request("/x/Y")).await), Code::Ok);
+}
+
+#[tokio::test]
+async fn deadlines_are_the_callers_but_capped_less_a_margin() {
+    let tell = next(|request| async move {
+        let Deadline(at) = *request.extensions().get::<Deadline>().unwrap();
+        let left = (at - Instant::now()).as_millis().to_string();
+        Response::builder()
+            .header("left", left)
+            .body(Body::empty())
+            .unwrap()
+    });
+    let calls = wrap(
+        vec![deadline(Duration::from_secs(10), Duration::from_millis(50))],
+        tell,
+    );
+    for (given, left) in [
+        (None, 9_900),
+        (Some("5S"), 4_900),
+        (Some("100m"), 80),
+        (Some("1H"), 9_900),
+    ] {
+        let mut call = request("/x");
+        if let Some(given) = given {
+            call.headers_mut()
+                .insert(TIMEOUT_HEADER, HeaderValue::from_static(given));
+        }
+        let told: u64 = calls.run(call).await.headers()["left"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        // Some time passes on a busy machine.
+        assert!(
+            told <= left && told + 3_000 > left,
+            "{given:?}: {told} and not {left}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn late_answers_are_deadline_exceeded() {
+    let never = next(|_| std::future::pending());
+    let calls = wrap(vec![deadline(Duration::from_millis(20), Duration::ZERO)], never);
+    let response = calls.run(request("/x")).await;
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(crate::failure::reason_of(&status).as_deref(), Some("DEADLINE"));
+}
+
+#[test]
+fn timeouts_are_read_as_grpc_writes_them() {
+    let read = |text: &'static str| {
+        timeout(&HeaderMap::from_iter([(
+            TIMEOUT_HEADER.parse().unwrap(),
+            HeaderValue::from_static(text),
+        )]))
+    };
+    assert_eq!(read("3M"), Some(Duration::from_secs(180)));
+    assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
+    for wrong in ["", "S", "5", "5x", "-5S", "+5S", "123456789S", "1.5S"] {
+        assert_eq!(read(wrong), None, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_one_internal_answer() {
+    let calls = wrap(
+        vec![Layer::new("panic", panic)],
+        next(|_| async { panic!("secret") }),
+    );
+    let response = calls.run(request("/x")).await;
+    assert_eq!(code(&response), Code::Internal);
+    assert!(!format!("{:?}", response.headers()).contains("secret"));
+}

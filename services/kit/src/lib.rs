@@ -1,0 +1,27 @@
+//! What every Dualwheel service shares at run time.
+//!
+//! - [`config`]: defaults, a TOML file, the environment and flags, laid on one another
+//! - [`telemetry`]: logs on standard error, traces and metrics over OTLP where configured
+//! - [`failure`]: one table of reasons, and the [`tonic::Status`] made of them
+//! - [`question`] and [`answer`]: the mesh's common question and metric, between contract and domain
+//! - [`server`] and [`layers`]: one gRPC server out of several services, over TCP or in memory
+//! - [`client`]: channels to other services, deadlines passed on, retries where they are safe
+//! - [`tenant`]: for whom a call is made
+//! - [`db`]: the operational state's database
+
+pub mod answer;
+pub mod client;
+pub mod config;
+pub mod db;
+pub mod failure;
+pub mod layers;
+pub mod question;
+pub mod server;
+pub mod telemetry;
+pub mod tenant;
+
+pub use config::Config;
+pub use failure::{Failure, Reason, Violations};
+pub use question::Question;
+pub use server::{MESSAGE_BYTES, Server};
+pub use tenant::{Tenant, tenant_of};

@@ -1,0 +1,407 @@
+//! Appending: one committer per table and process writes the batches that wait in one commit.
+//!
+//! A batch is named by its producer and sequence. The producer's last sequence is a Delta application transaction
+//! in the very commit that holds the batch, so a crash can neither lose an acknowledged batch nor write one twice.
+//! Sequences of a producer follow each other without a gap: a batch that failed cannot be overtaken and lost.
+//! Beside the table, a small file keeps the results of the last batches, to answer a repeated one as before.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arrow::array::RecordBatch;
+use deltalake::{
+    DeltaTable,
+    kernel::{
+        Action, Transaction,
+        transaction::{CommitBuilder, CommitProperties, TableReference},
+    },
+    parquet::{basic::Compression, file::properties::WriterProperties},
+    protocol::{DeltaOperation, SaveMode},
+    writer::{DeltaWriter, RecordBatchWriter},
+};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Error, table::Table};
+
+/// Batches that wait for one table before senders are held back.
+const QUEUE: usize = 64;
+/// Rows that one commit takes at most.
+const ROWS_A_COMMIT: usize = 2_000_000;
+/// Results kept per producer and table.
+const RESULTS_KEPT: usize = 256;
+/// Tries of a commit against other processes.
+const COMMIT_TRIES: u32 = 20;
+/// Commits after which small files are joined.
+const COMMITS_A_COMPACTION: u32 = 64;
+
+/// A checked batch on its way into a table.
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) tenant: String,
+    pub(crate) producer: String,
+    pub(crate) sequence: i64,
+    pub(crate) batch: RecordBatch,
+    pub(crate) refused: i64,
+    pub(crate) dead_letter: String,
+    pub(crate) digest: u64,
+    pub(crate) reply: oneshot::Sender<Result<Appended, Error>>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Appended {
+    pub(crate) sequence: i64,
+    pub(crate) accepted: i64,
+    pub(crate) refused: i64,
+    pub(crate) dead_letter: String,
+    pub(crate) digest: u64,
+    /// Version that holds the batch; known only after the commit, so 0 in the results file.
+    #[serde(skip)]
+    pub(crate) version: i64,
+    #[serde(skip)]
+    pub(crate) repeated: bool,
+}
+
+impl Append {
+    fn app_id(&self) -> String {
+        format!("{}/{}", self.tenant, self.producer)
+    }
+
+    fn result(&self, version: i64, repeated: bool) -> Appended {
+        Appended {
+            sequence: self.sequence,
+            accepted: self.batch.num_rows() as i64,
+            refused: self.refused,
+            dead_letter: self.dead_letter.clone(),
+            digest: self.digest,
+            version,
+            repeated,
+        }
+    }
+}
+
+/// A queue into a table's committer.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Append>,
+    table: &'static str,
+}
+
+impl Writer {
+    /// Starts the committer of a table.
+    pub(crate) fn start(table: Arc<Table>, store: Arc<dyn ObjectStore>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let name = table.fact.table;
+        tokio::spawn(Committer::new(table, store).run(waiting));
+        Self { queue, table: name }
+    }
+
+    /// Hands a batch over; it is written in the order in which this returns.
+    pub(crate) async fn send(&self, append: Append) -> Result<(), Error> {
+        self.queue.send(append).await.map_err(|_| Error::WriterGone { table: self.table.to_owned() })
+    }
+}
+
+struct Committer {
+    table: Arc<Table>,
+    store: Arc<dyn ObjectStore>,
+    /// Last sequence of each producer, as of `seen`.
+    last: HashMap<String, i64>,
+    seen: Option<u64>,
+    since_compaction: u32,
+    compacting: Arc<AtomicBool>,
+}
+
+impl Committer {
+    fn new(table: Arc<Table>, store: Arc<dyn ObjectStore>) -> Self {
+        let compacting = Arc::new(AtomicBool::new(false));
+        Self { table, store, last: HashMap::new(), seen: None, since_compaction: 0, compacting }
+    }
+
+    async fn run(mut self, mut waiting: mpsc::Receiver<Append>) {
+        while let Some(first) = waiting.recv().await {
+            let mut rows = first.batch.num_rows();
+            let mut group = vec![first];
+            while rows < ROWS_A_COMMIT {
+                let Ok(next) = waiting.try_recv() else { break };
+                rows += next.batch.num_rows();
+                group.push(next);
+            }
+            self.settle(group).await;
+        }
+    }
+
+    /// Writes what is new of a group, answers each of its batches.
+    async fn settle(&mut self, group: Vec<Append>) {
+        let mut fresh = Vec::with_capacity(group.len());
+        let table = match self.current().await {
+            Ok(table) => table,
+            Err(error) => return fail(group, &error),
+        };
+        let mut next: HashMap<String, i64> = HashMap::new();
+        for append in group {
+            let app_id = append.app_id();
+            let last = match next.get(&app_id) {
+                Some(last) => *last,
+                None => match self.last_sequence(&table, &app_id).await {
+                    Ok(last) => last,
+                    Err(error) => {
+                        fail(vec![append], &error);
+                        continue;
+                    }
+                },
+            };
+            if append.sequence == last + 1 {
+                next.insert(app_id, append.sequence);
+                fresh.push(append);
+            } else if append.sequence <= last && !next.contains_key(&app_id) {
+                self.repeat(&table, append).await;
+            } else {
+                let (producer, sequence) = (append.producer.clone(), append.sequence);
+                let error = Error::SequenceSkipped { producer, sequence, next: last + 1 };
+                let _ = append.reply.send(Err(error));
+            }
+        }
+        if !fresh.is_empty() {
+            self.write(fresh).await;
+        }
+    }
+
+    async fn current(&mut self) -> Result<DeltaTable, Error> {
+        let table = self.table.create().await?;
+        if table.version() != self.seen {
+            // Another process committed: its producers may be ours.
+            self.last.clear();
+            self.seen = table.version();
+        }
+        Ok(table)
+    }
+
+    async fn last_sequence(&mut self, table: &DeltaTable, app_id: &str) -> Result<i64, Error> {
+        if let Some(last) = self.last.get(app_id) {
+            return Ok(*last);
+        }
+        let log = table.log_store();
+        let last = table.snapshot()?.transaction_version(log.as_ref(), app_id).await?.unwrap_or(0);
+        self.last.insert(app_id.to_owned(), last);
+        Ok(last)
+    }
+
+    /// Answers a batch that was written before with its first result.
+    async fn repeat(&self, table: &DeltaTable, append: Append) {
+        let version = version_of(table);
+        let kept = self.results(&append.tenant, &append.producer).await.unwrap_or_default();
+        let answer = match kept.into_iter().find(|result| result.sequence == append.sequence) {
+            Some(result) if result.digest != append.digest => {
+                Err(Error::SequenceReused { producer: append.producer.clone(), sequence: append.sequence })
+            }
+            Some(result) => Ok(Appended { version, repeated: true, ..result }),
+            // Older than the results kept: the check is a function of the rows, so its counts are the first ones.
+            None => Ok(append.result(version, true)),
+        };
+        let _ = append.reply.send(answer);
+    }
+
+    async fn write(&mut self, fresh: Vec<Append>) {
+        match self.commit(&fresh).await {
+            Ok(version) => {
+                self.seen = u64::try_from(version).ok();
+                for append in fresh {
+                    self.last.insert(append.app_id(), append.sequence);
+                    let result = append.result(version, false);
+                    let _ = append.reply.send(Ok(result));
+                }
+                self.since_compaction += 1;
+                if self.since_compaction >= COMMITS_A_COMPACTION {
+                    self.since_compaction = 0;
+                    self.compact();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(table = self.table.fact.table, error = %error, "a commit failed; nothing of it is kept");
+                // What is stored now decides again for the next group.
+                self.last.clear();
+                fail(fresh, &error);
+            }
+        }
+    }
+
+    /// Files first, then results, then the commit that makes both count.
+    async fn commit(&self, fresh: &[Append]) -> Result<i64, Error> {
+        let table = self.table.create().await?;
+        let adds = write_files(&table, fresh).await?;
+        sync_local(&table, adds.iter().filter_map(path_of_add).collect()).await?;
+        self.keep_results(fresh).await?;
+        let mut newest: HashMap<String, i64> = HashMap::new();
+        for append in fresh {
+            newest.insert(append.app_id(), append.sequence);
+        }
+        let transactions: Vec<Transaction> =
+            newest.into_iter().map(|(app_id, sequence)| Transaction::new(app_id, sequence)).collect();
+        let operation = || DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(crate::fact::PARTITION_COLUMNS.map(str::to_owned).to_vec()),
+            predicate: None,
+        };
+        let mut table = table;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let properties = CommitProperties::default().with_application_transactions(transactions.clone());
+            let state = table.snapshot()?;
+            let committed = CommitBuilder::from(properties)
+                .with_actions(adds.clone())
+                .build(Some(state as &dyn TableReference), table.log_store(), operation())
+                .await;
+            match committed {
+                Ok(done) => {
+                    let log_file = format!("_delta_log/{:020}.json", done.version());
+                    sync_local(&table, vec![log_file]).await?;
+                    return Ok(i64::try_from(done.version()).unwrap_or(i64::MAX));
+                }
+                Err(error) => {
+                    table = self.table.create().await?;
+                    if self.landed(&table, &transactions).await? {
+                        return Err(error.into());
+                    }
+                    if tries >= COMMIT_TRIES {
+                        return Err(error.into());
+                    }
+                    tokio::time::sleep(pause(tries)).await;
+                }
+            }
+        }
+    }
+
+    /// Whether another process wrote one of these producers' sequences meanwhile.
+    async fn landed(&self, table: &DeltaTable, transactions: &[Transaction]) -> Result<bool, Error> {
+        let log = table.log_store();
+        for transaction in transactions {
+            let stored = table.snapshot()?.transaction_version(log.as_ref(), &transaction.app_id).await?;
+            if stored.is_some_and(|stored| stored >= transaction.version) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn results_path(&self, tenant: &str, producer: &str) -> Path {
+        Path::from_iter(["results", tenant, self.table.fact.table, &format!("{producer}.json")])
+    }
+
+    async fn results(&self, tenant: &str, producer: &str) -> Result<VecDeque<Appended>, Error> {
+        match self.store.get(&self.results_path(tenant, producer)).await {
+            Ok(found) => {
+                let what = format!("results of producer {producer}");
+                serde_json::from_slice(&found.bytes().await?).map_err(|source| Error::Json { what, source })
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(VecDeque::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn keep_results(&self, fresh: &[Append]) -> Result<(), Error> {
+        let mut producers: HashMap<(&str, &str), Vec<&Append>> = HashMap::new();
+        for append in fresh {
+            producers.entry((&append.tenant, &append.producer)).or_default().push(append);
+        }
+        for ((tenant, producer), appends) in producers {
+            let first = appends.first().map_or(0, |append| append.sequence);
+            let mut kept = self.results(tenant, producer).await.unwrap_or_default();
+            kept.retain(|result| result.sequence < first);
+            kept.extend(appends.iter().map(|append| append.result(0, false)));
+            while kept.len() > RESULTS_KEPT {
+                kept.pop_front();
+            }
+            let what = format!("results of producer {producer}");
+            let text = serde_json::to_vec(&kept).map_err(|source| Error::Json { what, source })?;
+            self.store.put(&self.results_path(tenant, producer), text.into()).await?;
+        }
+        Ok(())
+    }
+
+    fn compact(&self) {
+        let (table, busy) = (self.table.clone(), self.compacting.clone());
+        if busy.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        tokio::spawn(async move {
+            let done = match table.latest().await {
+                Ok(Some(latest)) => crate::table::compact(latest).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                tracing::warn!(table = table.fact.table, error = %error, "a compaction failed; it is tried again later");
+            }
+            busy.store(false, Ordering::SeqCst);
+        });
+    }
+}
+
+fn version_of(table: &DeltaTable) -> i64 {
+    table.version().and_then(|version| i64::try_from(version).ok()).unwrap_or_default()
+}
+
+fn fail(group: Vec<Append>, error: &Error) {
+    for append in group {
+        let told = if error.is_full() { Error::Full } else { Error::Group(error.to_string()) };
+        let _ = append.reply.send(Err(told));
+    }
+}
+
+async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>, Error> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(262_144))
+        .build();
+    let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(properties);
+    for append in fresh.iter().filter(|append| append.batch.num_rows() > 0) {
+        writer.write(append.batch.clone()).await?;
+    }
+    Ok(writer.flush().await?.into_iter().map(Action::Add).collect())
+}
+
+fn path_of_add(action: &Action) -> Option<String> {
+    match action {
+        Action::Add(add) => Some(add.path.clone()),
+        _ => None,
+    }
+}
+
+/// Forces files of a local table to the disk; object stores are durable when they answer.
+async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result<(), Error> {
+    let Ok(root) = table.table_url().to_file_path() else { return Ok(()) };
+    let sync = move || -> std::io::Result<()> {
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for path in paths {
+            let Ok(decoded) = Path::from_url_path(&path) else { continue };
+            let file = root.join(decoded.as_ref());
+            std::fs::File::open(&file)?.sync_data()?;
+            if let Some(folder) = file.parent()
+                && !folders.iter().any(|known| known == folder)
+            {
+                folders.push(folder.to_owned());
+            }
+        }
+        folders.iter().try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
+    };
+    let done = tokio::task::spawn_blocking(sync).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    done.map_err(|source| object_store::Error::Generic { store: "local", source: Box::new(source) }.into())
+}
+
+/// Pause before another try: full jitter over a doubling bound, one second at most.
+fn pause(tries: u32) -> Duration {
+    let bound = 10u64.saturating_mul(1 << tries.min(7)).min(1_000);
+    let random = uuid::Uuid::new_v4().as_u128() as u64;
+    Duration::from_millis(random % bound.max(1))
+}

@@ -1,0 +1,99 @@
+//! Contents of a brand, the latest row of each.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use arrow::array::RecordBatch;
+use dualwheel_measure::Day;
+
+use super::{
+    NONE, Names,
+    view::{View, at, list_texts},
+};
+use crate::Error;
+
+/// One content as last known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContentRow {
+    /// Content.
+    pub content: u32,
+    /// Format by number: 0 not said, 1 short video, 2 live, 3 image and text, 4 article.
+    pub format: i8,
+    /// Channel, a word, or [`NONE`].
+    pub channel: u32,
+    /// Author, a word, or [`NONE`].
+    pub author: u32,
+    /// Day of publication.
+    pub published: Option<Day>,
+    /// Products that it carries.
+    pub products: Vec<u32>,
+    /// Spend in ten-thousandths; `None` when not supplied.
+    pub spend: Option<i64>,
+    /// Length in seconds.
+    pub duration_s: Option<i64>,
+}
+
+/// Contents of a brand, sorted by key.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// The tenant's names.
+    pub names: Arc<Names>,
+    /// The contents.
+    pub rows: Vec<ContentRow>,
+    by_content: AHashMap<u32, usize>,
+}
+
+impl Contents {
+    /// Columns of the table that the frame reads.
+    pub const COLUMNS: [&'static str; 9] = [
+        "content", "updated_at", "format", "channel", "author", "published_day", "products", "spend", "duration_s",
+    ];
+
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the larger spend.
+    ///
+    /// # Errors
+    /// When a batch lacks a column or has it in another type.
+    pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
+        let mut latest: AHashMap<u32, ((i64, Option<i64>), ContentRow)> = AHashMap::new();
+        for batch in batches {
+            let view = View(batch);
+            let (content, updated, format) = (view.text("content")?, view.instant("updated_at")?, view.code("format")?);
+            let (channel, author, published) = (view.text("channel")?, view.text("author")?, view.day("published_day")?);
+            let (products, spend, duration) = (view.list("products")?, view.money("spend")?, view.count("duration_s")?);
+            for row in 0..batch.num_rows() {
+                let Some(key) = content.get(row) else { continue };
+                let carried = list_texts(products, row).unwrap_or_default();
+                let parsed = ContentRow {
+                    content: names.contents.intern(key),
+                    format: at(format, row).unwrap_or(0),
+                    channel: channel.get(row).map_or(NONE, |key| names.words.intern(key)),
+                    author: author.get(row).map_or(NONE, |key| names.words.intern(key)),
+                    published: at(published, row).map(Day),
+                    products: carried.iter().map(|key| names.products.intern(key)).collect(),
+                    spend: at(spend, row).and_then(|value| i64::try_from(value).ok()),
+                    duration_s: at(duration, row),
+                };
+                let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.spend);
+                match latest.get_mut(&parsed.content) {
+                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
+                    Some(_) => {}
+                    None => {
+                        latest.insert(parsed.content, (rank, parsed));
+                    }
+                }
+            }
+        }
+        let mut rows: Vec<ContentRow> = latest.into_values().map(|(_, row)| row).collect();
+        let keys = names.contents.view();
+        rows.sort_by(|a, b| keys.key(a.content).cmp(keys.key(b.content)));
+        drop(keys);
+        let by_content = rows.iter().enumerate().map(|(at, row)| (row.content, at)).collect();
+        Ok(Self { names: names.clone(), rows, by_content })
+    }
+
+    /// The row of a content.
+    #[must_use]
+    pub fn get(&self, content: u32) -> Option<&ContentRow> {
+        self.by_content.get(&content).and_then(|at| self.rows.get(*at))
+    }
+}

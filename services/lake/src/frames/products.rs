@@ -1,0 +1,109 @@
+//! Products of a brand, the latest row of each.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use arrow::array::RecordBatch;
+use dualwheel_measure::Day;
+
+use super::{
+    NONE, Names,
+    view::{View, at, flag_at, list_texts},
+};
+use crate::Error;
+
+/// One product as last known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProductRow {
+    /// Product.
+    pub product: u32,
+    /// Category path, or [`NONE`].
+    pub category: u32,
+    /// List price per unit, in ten-thousandths.
+    pub list_price: Option<i64>,
+    /// Launch day.
+    pub launched: Option<Day>,
+    /// Day on which delisting was announced.
+    pub delisting_announced: Option<Day>,
+    /// Day of delisting.
+    pub delisted: Option<Day>,
+    /// Last day of its season.
+    pub season_ends: Option<Day>,
+    /// Star flag; `None` when not supplied.
+    pub star: Option<bool>,
+    /// Styles.
+    pub styles: Vec<String>,
+}
+
+/// Products of a brand, sorted by key.
+#[derive(Clone, Debug, Default)]
+pub struct Products {
+    /// The tenant's names.
+    pub names: Arc<Names>,
+    /// The products.
+    pub rows: Vec<ProductRow>,
+    by_product: AHashMap<u32, usize>,
+}
+
+impl Products {
+    /// Columns of the table that the frame reads.
+    pub const COLUMNS: [&'static str; 10] = [
+        "product", "updated_at", "category", "list_price", "launched_day", "delisting_announced_day", "delisted_day",
+        "season_ends_day", "star", "styles",
+    ];
+
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one launched later.
+    ///
+    /// # Errors
+    /// When a batch lacks a column or has it in another type.
+    pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
+        let mut latest: AHashMap<u32, ((i64, Option<Day>), ProductRow)> = AHashMap::new();
+        for batch in batches {
+            let view = View(batch);
+            let (product, updated, category) = (view.text("product")?, view.instant("updated_at")?, view.text("category")?);
+            let (price, star, styles) = (view.money("list_price")?, view.flag("star")?, view.list("styles")?);
+            let (launched, announced) = (view.day("launched_day")?, view.day("delisting_announced_day")?);
+            let (delisted, season) = (view.day("delisted_day")?, view.day("season_ends_day")?);
+            for row in 0..batch.num_rows() {
+                let Some(key) = product.get(row) else { continue };
+                let parsed = ProductRow {
+                    product: names.products.intern(key),
+                    category: category.get(row).map_or(NONE, |path| names.categories.intern(path)),
+                    list_price: at(price, row).and_then(|value| i64::try_from(value).ok()),
+                    launched: at(launched, row).map(Day),
+                    delisting_announced: at(announced, row).map(Day),
+                    delisted: at(delisted, row).map(Day),
+                    season_ends: at(season, row).map(Day),
+                    star: flag_at(star, row),
+                    styles: list_texts(styles, row).unwrap_or_default(),
+                };
+                let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.launched);
+                match latest.get_mut(&parsed.product) {
+                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
+                    Some(_) => {}
+                    None => {
+                        latest.insert(parsed.product, (rank, parsed));
+                    }
+                }
+            }
+        }
+        let mut rows: Vec<ProductRow> = latest.into_values().map(|(_, row)| row).collect();
+        let keys = names.products.view();
+        rows.sort_by(|a, b| keys.key(a.product).cmp(keys.key(b.product)));
+        drop(keys);
+        let by_product = rows.iter().enumerate().map(|(at, row)| (row.product, at)).collect();
+        Ok(Self { names: names.clone(), rows, by_product })
+    }
+
+    /// The row of a product.
+    #[must_use]
+    pub fn get(&self, product: u32) -> Option<&ProductRow> {
+        self.by_product.get(&product).and_then(|at| self.rows.get(*at))
+    }
+
+    /// Category of a product; `None` when the product or its category is not known.
+    #[must_use]
+    pub fn category_of(&self, product: u32) -> Option<u32> {
+        self.get(product).map(|row| row.category).filter(|category| *category != NONE)
+    }
+}

@@ -1,0 +1,119 @@
+//! What is known of a tenant's consumers.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use arrow::array::RecordBatch;
+
+use super::{
+    Names,
+    view::{View, at, list_texts},
+};
+use crate::Error;
+
+/// Gender as supplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gender {
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+    /// Any other.
+    Other,
+}
+
+/// One consumer as last known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Consumer.
+    pub consumer: u32,
+    /// Age in years.
+    pub age: Option<i64>,
+    /// Gender.
+    pub gender: Option<Gender>,
+    /// City tier, 1 to 6.
+    pub city_tier: Option<i64>,
+    /// Whether the consumer has a child.
+    pub has_child: Option<bool>,
+    /// Spending power, 0 to 1.
+    pub spending_power: Option<f64>,
+    /// Occupation.
+    pub occupation: Option<String>,
+    /// Labels such as `pioneer@beauty`.
+    pub labels: Vec<String>,
+}
+
+/// Profiles of a tenant.
+#[derive(Clone, Debug)]
+pub struct Profiles {
+    /// The tenant's names.
+    pub names: Arc<Names>,
+    /// The profiles, sorted by consumer.
+    pub rows: Vec<Profile>,
+    by_consumer: AHashMap<u32, usize>,
+}
+
+impl Profiles {
+    /// Columns of the table that the frame reads.
+    pub const COLUMNS: [&'static str; 9] = [
+        "consumer", "updated_at", "age", "gender", "city_tier", "has_child", "spending_power", "occupation", "labels",
+    ];
+
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the older person.
+    ///
+    /// # Errors
+    /// When a batch lacks a column or has it in another type.
+    pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
+        let mut latest: AHashMap<u32, ((i64, Option<i64>), Profile)> = AHashMap::new();
+        for batch in batches {
+            let view = View(batch);
+            let (consumer, updated) = (view.text("consumer")?, view.instant("updated_at")?);
+            let (age, gender, tier) = (view.count("age")?, view.code("gender")?, view.count("city_tier")?);
+            let (child, power) = (view.flag("has_child")?, view.share("spending_power")?);
+            let (occupation, labels) = (view.text("occupation")?, view.list("labels")?);
+            let mut consumers = names.consumers.interner();
+            for (row, has_child) in child.iter().enumerate() {
+                let Some(key) = consumer.get(row) else { continue };
+                let parsed = Profile {
+                    consumer: consumers.intern(key),
+                    age: at(age, row),
+                    gender: match at(gender, row) {
+                        Some(1) => Some(Gender::Female),
+                        Some(2) => Some(Gender::Male),
+                        Some(3) => Some(Gender::Other),
+                        _ => None,
+                    },
+                    city_tier: at(tier, row),
+                    has_child,
+                    spending_power: at(power, row),
+                    occupation: occupation.get(row).map(str::to_owned),
+                    labels: list_texts(labels, row).unwrap_or_default(),
+                };
+                let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.age);
+                match latest.get_mut(&parsed.consumer) {
+                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
+                    Some(_) => {}
+                    None => {
+                        latest.insert(parsed.consumer, (rank, parsed));
+                    }
+                }
+            }
+        }
+        let mut rows: Vec<Profile> = latest.into_values().map(|(_, row)| row).collect();
+        rows.sort_by_key(|row| row.consumer);
+        let by_consumer = rows.iter().enumerate().map(|(at, row)| (row.consumer, at)).collect();
+        Ok(Self { names: names.clone(), rows, by_consumer })
+    }
+
+    /// The profile of a consumer.
+    #[must_use]
+    pub fn get(&self, consumer: u32) -> Option<&Profile> {
+        self.by_consumer.get(&consumer).and_then(|at| self.rows.get(*at))
+    }
+
+    /// Whether any profile bears a label that starts with `prefix`.
+    #[must_use]
+    pub fn has_label(&self, prefix: &str) -> bool {
+        self.rows.iter().any(|row| row.labels.iter().any(|label| label.starts_with(prefix)))
+    }
+}

@@ -1,0 +1,155 @@
+//! Stock of a brand and the market's statistics.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use arrow::array::RecordBatch;
+use dualwheel_measure::{Day, Money};
+
+use super::{
+    Names,
+    view::{View, at},
+};
+use crate::Error;
+
+/// Stock of one SKU at one location on one day.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StockRow {
+    /// Product.
+    pub product: u32,
+    /// SKU.
+    pub sku: u32,
+    /// Location, a word.
+    pub location: u32,
+    /// Day.
+    pub day: Day,
+    /// Units at the start of the day.
+    pub opening: i64,
+    /// Units received from outside.
+    pub received: i64,
+    /// Units at the end of the day.
+    pub on_hand: i64,
+    /// Units on their way.
+    pub in_transit: i64,
+}
+
+/// Stock of a brand, sorted by SKU, location and day.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    /// The tenant's names.
+    pub names: Arc<Names>,
+    /// The rows.
+    pub rows: Vec<StockRow>,
+}
+
+impl Stock {
+    /// Columns of the table that the frame reads.
+    pub const COLUMNS: [&'static str; 8] =
+        ["product", "sku", "location", "day", "opening", "received", "on_hand", "in_transit"];
+
+    /// Builds the frame; of several rows for a SKU, location and day, the one with the most units counts.
+    ///
+    /// # Errors
+    /// When a batch lacks a column or has it in another type.
+    pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
+        let mut latest: AHashMap<(u32, u32, Day), StockRow> = AHashMap::new();
+        for batch in batches {
+            let view = View(batch);
+            let (product, sku, location) = (view.text("product")?, view.text("sku")?, view.text("location")?);
+            let (day, opening, received) = (view.day("day")?, view.count("opening")?, view.count("received")?);
+            let (on_hand, in_transit) = (view.count("on_hand")?, view.count("in_transit")?);
+            for row in 0..batch.num_rows() {
+                let (Some(key), Some(day)) = (product.get(row), at(day, row)) else { continue };
+                let parsed = StockRow {
+                    product: names.products.intern(key),
+                    sku: names.skus.intern(sku.get(row).unwrap_or(key)),
+                    location: names.words.intern(location.get(row).unwrap_or_default()),
+                    day: Day(day),
+                    opening: at(opening, row).unwrap_or(0),
+                    received: at(received, row).unwrap_or(0),
+                    on_hand: at(on_hand, row).unwrap_or(0),
+                    in_transit: at(in_transit, row).unwrap_or(0),
+                };
+                let units = |row: &StockRow| (row.opening, row.received, row.on_hand, row.in_transit);
+                let slot = latest.entry((parsed.sku, parsed.location, parsed.day)).or_insert(parsed);
+                if units(slot) < units(&parsed) {
+                    *slot = parsed;
+                }
+            }
+        }
+        let mut rows: Vec<StockRow> = latest.into_values().collect();
+        rows.sort_by_key(|row| (row.sku, row.location, row.day));
+        Ok(Self { names: names.clone(), rows })
+    }
+}
+
+/// The market of a category, or of an attribute in it, in a period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarketStatRow {
+    /// Category path.
+    pub category: String,
+    /// Price band; empty for all.
+    pub price_band: String,
+    /// Attribute kind by number; 0 for the whole category.
+    pub attribute_kind: i8,
+    /// Attribute value; empty for the whole category.
+    pub attribute_value: String,
+    /// First day of the period.
+    pub first: Day,
+    /// Last day.
+    pub last: Day,
+    /// GMV in ten-thousandths.
+    pub gmv: Money,
+    /// Units.
+    pub units: Option<i64>,
+    /// Distinct buyers.
+    pub buyers: Option<i64>,
+}
+
+/// Market statistics of a tenant, sorted by category, cut and period.
+#[derive(Clone, Debug, Default)]
+pub struct MarketStats {
+    /// The rows.
+    pub rows: Vec<MarketStatRow>,
+}
+
+impl MarketStats {
+    /// Columns of the table that the frame reads.
+    pub const COLUMNS: [&'static str; 9] = [
+        "category", "price_band", "attribute_kind", "attribute_value", "first_day", "last_day", "gmv", "units", "buyers",
+    ];
+
+    /// Builds the frame; of several rows for a cut and period, the one with the largest GMV counts.
+    ///
+    /// # Errors
+    /// When a batch lacks a column or has it in another type.
+    pub fn build(batches: &[RecordBatch]) -> Result<Self, Error> {
+        let mut rows = Vec::new();
+        for batch in batches {
+            let view = View(batch);
+            let (category, band, value) = (view.text("category")?, view.text("price_band")?, view.text("attribute_value")?);
+            let (kind, first, last) = (view.code("attribute_kind")?, view.day("first_day")?, view.day("last_day")?);
+            let (gmv, units, buyers) = (view.money("gmv")?, view.count("units")?, view.count("buyers")?);
+            for row in 0..batch.num_rows() {
+                let (Some(first), Some(last)) = (at(first, row), at(last, row)) else { continue };
+                rows.push(MarketStatRow {
+                    category: category.get(row).unwrap_or_default().to_owned(),
+                    price_band: band.get(row).unwrap_or_default().to_owned(),
+                    attribute_kind: at(kind, row).unwrap_or(0),
+                    attribute_value: value.get(row).unwrap_or_default().to_owned(),
+                    first: Day(first),
+                    last: Day(last),
+                    gmv: at(gmv, row).unwrap_or(0),
+                    units: at(units, row),
+                    buyers: at(buyers, row),
+                });
+            }
+        }
+        fn cut(row: &MarketStatRow) -> (&str, &str, i8, &str, Day, Day) {
+            (&row.category, &row.price_band, row.attribute_kind, &row.attribute_value, row.first, row.last)
+        }
+        rows.sort_by(|a, b| cut(a).cmp(&cut(b)).then(b.gmv.cmp(&a.gmv)));
+        rows.dedup_by(|later, kept| cut(later) == cut(kept));
+        Ok(Self { rows })
+    }
+}

@@ -1,0 +1,200 @@
+//! The lake: every fact in Delta tables that any engine can read, appended once and read as typed frames.
+//!
+//! - [`fact`] holds the one schema of every fact; [`check`] holds rows against it.
+//! - [`service`] takes batches over gRPC; they are written durably and once per producer and sequence.
+//! - [`Reader`] reads a tenant's tables at fixed versions, as [`frames`] in memory.
+//!
+//! Tables are partitioned by tenant and by one of eight brand buckets. Months do not partition: at the sizes of
+//! brands they would cut files far below the 32 MB that scans want, and row-group statistics already skip days.
+
+mod append;
+pub mod check;
+mod error;
+pub mod fact;
+pub mod frames;
+pub mod mapping;
+pub mod memory;
+mod reader;
+pub mod rows;
+pub mod service;
+mod settings;
+mod table;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use object_store::ObjectStore;
+use url::Url;
+
+pub use error::Error;
+pub use reader::Reader;
+pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
+
+use crate::{append::Writer, fact::Fact, frames::Names, reader::Cached, table::Table};
+
+/// Where the lake lies and what it may use.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A folder, or a `file://` or object-store URL.
+    pub location: String,
+    /// Bytes that frames in memory may take together.
+    pub frame_cache_bytes: u64,
+}
+
+/// The lake of a process. Cheap to clone; every use goes through a handle made for a tenant.
+#[derive(Clone)]
+pub struct Lake {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    tables: Vec<Arc<Table>>,
+    writers: Mutex<HashMap<&'static str, Writer>>,
+    names: Mutex<HashMap<String, Arc<Names>>>,
+    frames: moka::future::Cache<reader::Key, Cached>,
+}
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Lake").field("tables", &self.inner.tables.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inner").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn table(&self, name: &str) -> Result<&Arc<Table>, Error> {
+        let found = self.tables.iter().find(|table| table.fact.table == name);
+        found.ok_or_else(|| Error::Schema { table: name.to_owned(), reason: "there is no such table".to_owned() })
+    }
+}
+
+impl Lake {
+    /// Opens the lake; a folder that does not exist is made.
+    ///
+    /// # Errors
+    /// When the location cannot be read as a folder or URL, or its store cannot be reached.
+    pub fn open(options: &Options) -> Result<Self, Error> {
+        let root = root_url(&options.location)?;
+        let (store, prefix) = object_store::parse_url(&root)?;
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::prefix::PrefixStore::new(store, prefix));
+        let tables = fact::FACTS
+            .iter()
+            .map(|fact| Ok(Arc::new(Table::new(fact, child_url(&root, fact.table)?))))
+            .collect::<Result<_, Error>>()?;
+        let frames = moka::future::Cache::builder()
+            .max_capacity(options.frame_cache_bytes)
+            .weigher(|_, frame: &Cached| u32::try_from(frame.bytes().max(1)).unwrap_or(u32::MAX))
+            .build();
+        let inner = Inner { store, tables, writers: Mutex::default(), names: Mutex::default(), frames };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The lake as one tenant sees it.
+    #[must_use]
+    pub fn tenant(&self, tenant: &str) -> TenantLake {
+        let mut names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = names.entry(tenant.to_owned()).or_default().clone();
+        TenantLake { inner: self.inner.clone(), tenant: tenant.to_owned(), names }
+    }
+}
+
+/// The lake as one tenant sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TenantLake {
+    inner: Arc<Inner>,
+    tenant: String,
+    names: Arc<Names>,
+}
+
+impl TenantLake {
+    /// The tenant.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn settings(&self) -> Result<Settings, Error> {
+        settings::read(&self.inner.store, &self.tenant).await
+    }
+
+    /// Sets zone and currency (the one in force when empty), once; the same again succeeds.
+    ///
+    /// # Errors
+    /// When another zone or currency is in force, a name is not known, or nothing can be stored.
+    pub async fn configure(&self, zone: &str, currency: &str) -> Result<Settings, Error> {
+        let zone = settings::parse_zone(zone)?;
+        let before = self.settings().await?;
+        let currency = if currency.is_empty() { &before.currency } else { settings::parse_currency(currency)? };
+        let in_force = settings::fix(&self.inner.store, &self.tenant, zone, currency).await?;
+        let tenant = self.tenant.clone();
+        if in_force.zone != zone {
+            let (in_force, asked) = (in_force.zone.name().to_owned(), zone.name().to_owned());
+            return Err(Error::TimeZoneFixed { tenant, in_force, asked });
+        }
+        if in_force.currency != currency {
+            return Err(Error::CurrencyFixed { tenant, in_force: in_force.currency, asked: currency.to_owned() });
+        }
+        Ok(in_force)
+    }
+
+    /// Reads the tenant's facts at the latest versions, or at those that `pin` names by table.
+    ///
+    /// # Errors
+    /// When the tenant's settings cannot be read.
+    pub async fn reader(&self, pin: &BTreeMap<String, i64>) -> Result<Reader, Error> {
+        Ok(Reader::new(self.clone(), self.settings().await?, pin.clone()))
+    }
+
+    /// The settings, which from now on are fixed: a fact is about to be stored by them.
+    async fn fix_settings(&self) -> Result<Settings, Error> {
+        let in_force = self.settings().await?;
+        if in_force.fixed {
+            return Ok(in_force);
+        }
+        settings::fix(&self.inner.store, &self.tenant, in_force.zone, &in_force.currency).await
+    }
+
+    fn writer(&self, fact: &'static Fact) -> Result<Writer, Error> {
+        let table = self.inner.table(fact.table)?.clone();
+        let mut writers = self.inner.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = || Writer::start(table, self.inner.store.clone());
+        Ok(writers.entry(fact.table).or_insert_with(start).clone())
+    }
+
+    fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner.store
+    }
+}
+
+fn root_url(location: &str) -> Result<Url, Error> {
+    let wrong = |reason: String| Error::Setting { field: "data", reason };
+    if location.contains("://") {
+        return Url::parse(location).map_err(|error| wrong(format!("`{location}` is no URL: {error}")));
+    }
+    let path = Path::new(location);
+    std::fs::create_dir_all(path).map_err(|error| wrong(format!("the folder `{location}` cannot be made: {error}")))?;
+    let whole = path.canonicalize().map_err(|error| wrong(format!("the folder `{location}`: {error}")))?;
+    Url::from_directory_path(&whole).map_err(|()| wrong(format!("`{location}` is no folder")))
+}
+
+fn child_url(root: &Url, name: &str) -> Result<Url, Error> {
+    let mut base = root.clone();
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
+    }
+    base.join(&format!("{name}/"))
+        .map_err(|error| Error::Setting { field: "data", reason: format!("`{root}` has no place for tables: {error}") })
+}

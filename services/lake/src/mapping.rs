@@ -1,0 +1,357 @@
+//! Import mappings: how the files of another system become facts.
+//!
+//! A mapping is a YAML file. It names the time zone and currency of the data, the sources it reads (CSV, Parquet or
+//! JSON lines), and entries that each give a fact and a SQL `SELECT` over the sources, in DataFusion's dialect. The
+//! columns of the `SELECT` are the fact's fields by name. CSV columns are text; the `SELECT` casts what it needs.
+//!
+//! An entry gives the same rows in the same order each time, so that an import that was cut off can be repeated.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+
+};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
+use chrono_tz::Tz;
+use datafusion::{
+    common::TableReference,
+    execution::SendableRecordBatchStream,
+    prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext},
+};
+use serde::Deserialize;
+use tokio_stream::StreamExt;
+
+use crate::{Error, fact::Fact};
+
+/// Rows of a batch.
+pub const BATCH_ROWS: usize = 65_536;
+
+/// Mappings that come with the program, by name.
+pub const SHIPPED: [(&str, &str); 6] = [
+    ("cdnow", include_str!("../mappings/cdnow.yaml")),
+    ("complete-journey", include_str!("../mappings/complete-journey.yaml")),
+    ("olist", include_str!("../mappings/olist.yaml")),
+    ("online-retail-ii", include_str!("../mappings/online-retail-ii.yaml")),
+    ("rees46", include_str!("../mappings/rees46.yaml")),
+    ("taobao-userbehavior", include_str!("../mappings/taobao-userbehavior.yaml")),
+];
+
+/// A mapping file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// What it reads, for people.
+    pub about: String,
+    /// Zone in which the data count their days.
+    #[serde(deserialize_with = "crate::settings::zone_of")]
+    pub time_zone: Tz,
+    /// ISO 4217 code of all amounts.
+    pub currency: String,
+    /// The sources by name.
+    pub sources: BTreeMap<String, Source>,
+    /// The entries, imported in this order.
+    pub facts: Vec<Entry>,
+}
+
+/// One source of a mapping.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// Whether the first line of a CSV file names its columns.
+    pub header: Option<bool>,
+    /// Names of a CSV file's columns, where it has no header.
+    pub columns: Vec<String>,
+    /// Separator of a CSV file; a comma when not given.
+    pub separator: Option<char>,
+    /// Whether the import goes on without it.
+    pub optional: bool,
+}
+
+/// One entry of a mapping.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Name of the fact, for example `order_line`.
+    pub fact: String,
+    /// The `SELECT` whose columns are the fact's fields.
+    pub sql: String,
+    /// Sources that this entry needs; it is left out when an optional one of them is not given.
+    #[serde(default)]
+    pub needs: Vec<String>,
+}
+
+fn wrong(reason: String) -> Error {
+    Error::Setting { field: "mapping", reason }
+}
+
+impl Mapping {
+    /// Reads a shipped mapping by name, or a file.
+    ///
+    /// # Errors
+    /// When there is no such mapping, or it does not fit the schema.
+    pub fn load(name: &str) -> Result<(Self, String), Error> {
+        let text = match SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+            Some((_, text)) => (*text).to_owned(),
+            None => std::fs::read_to_string(name).map_err(|error| {
+                let shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+                wrong(format!("`{name}` is no file ({error}) and none of the shipped ones: {}", shipped.join(", ")))
+            })?,
+        };
+        Ok((Self::parse(name, &text)?, text))
+    }
+
+    /// Reads a mapping's text.
+    ///
+    /// # Errors
+    /// When it does not fit the schema, or names an unknown fact or source.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let mapping: Self = serde_yaml_ng::from_str(text).map_err(|error| wrong(format!("{name}: {error}")))?;
+        crate::settings::parse_currency(&mapping.currency)?;
+        for (number, entry) in mapping.facts.iter().enumerate() {
+            if Fact::named(&entry.fact).is_none() {
+                let known: Vec<&str> = crate::fact::FACTS.iter().map(|fact| fact.name).collect();
+                let reason = format!("{name}: facts[{number}] is of `{}`; facts are {}", entry.fact, known.join(", "));
+                return Err(wrong(reason));
+            }
+            if let Some(stranger) = entry.needs.iter().find(|need| !mapping.sources.contains_key(*need)) {
+                return Err(wrong(format!("{name}: facts[{number}] needs `{stranger}`, which is no source of it")));
+            }
+        }
+        Ok(mapping)
+    }
+}
+
+/// A mapping joined with its files.
+pub struct Import {
+    session: SessionContext,
+    entries: Vec<(usize, Entry, &'static Fact)>,
+}
+
+impl Import {
+    /// Opens the files. `paths` gives each source's file or folder.
+    ///
+    /// # Errors
+    /// When a source is missing, unknown or cannot be read.
+    pub async fn open(mapping: &Mapping, paths: &BTreeMap<String, PathBuf>) -> Result<Self, Error> {
+        if let Some(stranger) = paths.keys().find(|name| !mapping.sources.contains_key(*name)) {
+            let known: Vec<&str> = mapping.sources.keys().map(String::as_str).collect();
+            return Err(wrong(format!("the mapping has no source `{stranger}`; its sources are {}", known.join(", "))));
+        }
+        // One partition: rows come in one order, each time.
+        // Plain text layout: views would drag whole pages of a file into each batch sent.
+        let config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_batch_size(8_192)
+            .set_bool("datafusion.execution.parquet.schema_force_view_types", false);
+        let session = SessionContext::new_with_config(config);
+        for (name, source) in &mapping.sources {
+            match paths.get(name) {
+                Some(path) => register(&session, name, source, path).await?,
+                None if source.optional => {}
+                None => return Err(wrong(format!("the source `{name}` is not given; add --source {name}=PATH"))),
+            }
+        }
+        let given = |entry: &Entry| entry.needs.iter().all(|need| paths.contains_key(need));
+        let entries = mapping.facts.iter().enumerate().filter(|(_, entry)| given(entry));
+        let entries = entries.filter_map(|(number, entry)| Some((number, entry.clone(), Fact::named(&entry.fact)?)));
+        Ok(Self { session, entries: entries.collect() })
+    }
+
+    /// The entries whose sources are given: number in the mapping, and fact.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, &'static Fact)> + '_ {
+        self.entries.iter().map(|(number, _, fact)| (*number, *fact))
+    }
+
+    /// Plans every entry without reading the rows, so that a wrong column is found before anything is written.
+    ///
+    /// # Errors
+    /// The first SQL error, naming the entry and what is wrong with it.
+    pub async fn plan(&self) -> Result<(), Error> {
+        for (number, entry, fact) in &self.entries {
+            let frame = self.session.sql(&entry.sql).await.map_err(|error| sql_error(*number, fact, &error))?;
+            for field in frame.schema().fields() {
+                if !fact.columns.iter().any(|column| column.name == field.name()) {
+                    let known: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
+                    return Err(wrong(format!(
+                        "facts[{number}] ({}) selects `{}`, which is no field of it; fields are {}",
+                        fact.name,
+                        field.name(),
+                        known.join(", ")
+                    )));
+                }
+            }
+            for column in fact.columns.iter().filter(|column| column.required) {
+                if !frame.schema().fields().iter().any(|field| field.name() == column.name) {
+                    let reason = format!("facts[{number}] ({}) lacks the column `{}`", fact.name, column.name);
+                    return Err(wrong(reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of an entry, in batches of [`BATCH_ROWS`].
+    ///
+    /// # Errors
+    /// A SQL error, naming the entry.
+    pub async fn rows(&self, number: usize) -> Result<Rows, Error> {
+        let found = self.entries.iter().find(|(at, _, _)| *at == number);
+        let (_, entry, fact) = found.ok_or_else(|| wrong(format!("there is no facts[{number}]")))?;
+        let frame = self.session.sql(&entry.sql).await.map_err(|error| sql_error(number, fact, &error))?;
+        let stream = frame.execute_stream().await.map_err(|error| sql_error(number, fact, &error))?;
+        Ok(Rows { number, fact, schema: stream.schema(), stream, waiting: Vec::new(), rows: 0, ended: false })
+    }
+}
+
+/// The rows of one entry.
+pub struct Rows {
+    number: usize,
+    fact: &'static Fact,
+    schema: SchemaRef,
+    stream: SendableRecordBatchStream,
+    waiting: Vec<RecordBatch>,
+    rows: usize,
+    ended: bool,
+}
+
+impl Rows {
+    /// The next batch: [`BATCH_ROWS`] rows, the last one fewer.
+    ///
+    /// # Errors
+    /// When a source cannot be read on, naming the entry.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+        while self.rows < BATCH_ROWS && !self.ended {
+            match self.stream.next().await {
+                Some(Ok(batch)) => {
+                    self.rows += batch.num_rows();
+                    self.waiting.push(batch);
+                }
+                Some(Err(error)) => return Err(sql_error(self.number, self.fact, &error)),
+                None => self.ended = true,
+            }
+        }
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        let whole = arrow::compute::concat_batches(&self.schema, &self.waiting)?;
+        let taken = whole.num_rows().min(BATCH_ROWS);
+        self.rows = whole.num_rows() - taken;
+        self.waiting = if self.rows == 0 { Vec::new() } else { vec![whole.slice(taken, self.rows)] };
+        Ok(Some(whole.slice(0, taken)))
+    }
+}
+
+fn sql_error(number: usize, fact: &Fact, error: &datafusion::error::DataFusionError) -> Error {
+    wrong(format!("facts[{number}] ({}): {}", fact.name, error.strip_backtrace()))
+}
+
+async fn register(session: &SessionContext, name: &str, source: &Source, path: &Path) -> Result<(), Error> {
+    let text = path.to_str().ok_or_else(|| wrong(format!("the path of source `{name}` is not UTF-8")))?;
+    if !path.exists() {
+        return Err(wrong(format!("the file `{text}` of source `{name}` does not exist")));
+    }
+    let failed = |error: datafusion::error::DataFusionError| {
+        wrong(format!("the source `{name}` ({text}) cannot be read: {}", error.strip_backtrace()))
+    };
+    let table = TableReference::bare(name);
+    let sample = if path.is_dir() { first_file(path)? } else { path.to_owned() };
+    match sample.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
+        "parquet" => session.register_parquet(table, text, ParquetReadOptions::default()).await.map_err(failed),
+        "json" | "jsonl" | "ndjson" => {
+            let extension = format!(".{}", sample.extension().and_then(|e| e.to_str()).unwrap_or("json"));
+            let options = JsonReadOptions::default().file_extension(&extension);
+            session.register_json(table, text, options).await.map_err(failed)
+        }
+        extension => {
+            let columns = csv_columns(source, &sample)?;
+            let schema = Schema::new(columns.iter().map(|c| Field::new(c, DataType::Utf8, true)).collect::<Vec<_>>());
+            let extension = if extension.is_empty() { String::new() } else { format!(".{extension}") };
+            let separator = source.separator.and_then(|c| u8::try_from(c).ok()).unwrap_or(b',');
+            let options = CsvReadOptions::new()
+                .schema(&schema)
+                .has_header(source.header.unwrap_or(source.columns.is_empty()))
+                .delimiter(separator)
+                .truncated_rows(true)
+                .file_extension(&extension);
+            session.register_csv(table, text, options).await.map_err(failed)
+        }
+    }
+}
+
+fn first_file(folder: &Path) -> Result<PathBuf, Error> {
+    let unreadable = |error: std::io::Error| wrong(format!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(unreadable)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    files.into_iter().next().ok_or_else(|| wrong(format!("the folder {} is empty", folder.display())))
+}
+
+/// Names of a CSV file's columns: as the mapping says, else from its first line.
+fn csv_columns(source: &Source, path: &Path) -> Result<Vec<String>, Error> {
+    use std::io::BufRead;
+    if !source.columns.is_empty() {
+        return Ok(source.columns.clone());
+    }
+    let unreadable = |error: std::io::Error| wrong(format!("{}: {error}", path.display()));
+    let mut line = Vec::new();
+    std::io::BufReader::new(std::fs::File::open(path).map_err(unreadable)?)
+        .read_until(b'\n', &mut line)
+        .map_err(unreadable)?;
+    let line = String::from_utf8_lossy(&line);
+    let separator = source.separator.unwrap_or(',');
+    let names = line.trim_start_matches('\u{feff}').trim_end().split(separator);
+    Ok(names.map(|name| name.trim().trim_matches('"').to_owned()).collect())
+}
+
+/// A mapping that takes files which already hold facts, each as it is: source name and fact of each.
+#[must_use]
+pub fn of_facts(time_zone: Tz, currency: &str, files: &[(String, &'static Fact)]) -> Mapping {
+    let entry = |(source, fact): &(String, &'static Fact)| Entry {
+        fact: fact.name.to_owned(),
+        sql: format!("SELECT * FROM \"{source}\""),
+        needs: vec![source.clone()],
+    };
+    Mapping {
+        about: "facts in the lake's own columns".to_owned(),
+        time_zone,
+        currency: currency.to_owned(),
+        sources: files.iter().map(|(source, _)| (source.clone(), Source::default())).collect(),
+        facts: files.iter().map(entry).collect(),
+    }
+}
+
+/// A batch as Arrow IPC streams of at most `most_bytes` each: one, unless its rows are unusually long.
+///
+/// # Errors
+/// When Arrow cannot write it.
+pub fn to_ipc_pieces(batch: &RecordBatch, most_bytes: usize) -> Result<Vec<Vec<u8>>, Error> {
+    let whole = to_ipc(batch)?;
+    if whole.len() <= most_bytes || batch.num_rows() < 2 {
+        return Ok(vec![whole]);
+    }
+    let half = batch.num_rows() / 2;
+    let mut pieces = to_ipc_pieces(&batch.slice(0, half), most_bytes)?;
+    pieces.extend(to_ipc_pieces(&batch.slice(half, batch.num_rows() - half), most_bytes)?);
+    Ok(pieces)
+}
+
+/// A batch as an Arrow IPC stream.
+///
+/// # Errors
+/// When Arrow cannot write it.
+pub fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::with_capacity(batch.get_array_memory_size());
+    let mut writer = arrow::ipc::writer::StreamWriter::try_new(&mut bytes, batch.schema_ref())?;
+    writer.write(batch)?;
+    writer.finish()?;
+    drop(writer);
+    Ok(bytes)
+}
+

@@ -1,0 +1,97 @@
+//! Frames straight from rows, without storage: what tests hold against their oracles.
+
+use std::sync::Arc;
+
+use arrow::{array::AsArray, array::RecordBatch, compute::filter_record_batch};
+use chrono_tz::Tz;
+use dualwheel_proto::facts::{FactKind, FactRows};
+
+use crate::{
+    Error,
+    check::{Ground, check},
+    fact::Fact,
+    frames::{Behaviors, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock},
+    rows,
+};
+
+/// Every frame of one brand.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    /// The names that all frames share.
+    pub names: Arc<Names>,
+    /// Products.
+    pub products: Arc<Products>,
+    /// Behaviours.
+    pub behaviors: Arc<Behaviors>,
+    /// Order lines.
+    pub orders: Arc<Orders>,
+    /// Stock.
+    pub stock: Arc<Stock>,
+    /// Contents.
+    pub contents: Arc<Contents>,
+    /// Members.
+    pub members: Arc<Members>,
+    /// Profiles of the tenant.
+    pub profiles: Arc<Profiles>,
+    /// Market statistics of the tenant.
+    pub market_stats: Arc<MarketStats>,
+}
+
+impl Frames {
+    /// The frames of `brand` from rows, which pass the same check as appended ones; refused rows are left out.
+    ///
+    /// # Errors
+    /// When a batch cannot be built.
+    pub fn from_rows(zone: Tz, rows: &FactRows, brand: &str) -> Result<Self, Error> {
+        Self::with_names(&Arc::new(Names::default()), zone, rows, brand)
+    }
+
+    /// The same on names that other brands' frames share.
+    ///
+    /// # Errors
+    /// When a batch cannot be built.
+    pub fn with_names(names: &Arc<Names>, zone: Tz, rows: &FactRows, brand: &str) -> Result<Self, Error> {
+        let of = |kind| stored(kind, zone, rows, brand);
+        let products = Arc::new(Products::build(names, &of(FactKind::Product)?)?);
+        Ok(Self {
+            names: names.clone(),
+            behaviors: Arc::new(Behaviors::build(names, &products, &of(FactKind::Behavior)?)?),
+            orders: Arc::new(Orders::build(names, &products, &of(FactKind::OrderLine)?)?),
+            stock: Arc::new(Stock::build(names, &of(FactKind::StockDay)?)?),
+            contents: Arc::new(Contents::build(names, &of(FactKind::Content)?)?),
+            members: Arc::new(Members::build(names, &of(FactKind::Member)?)?),
+            profiles: Arc::new(Profiles::build(names, &of(FactKind::ConsumerProfile)?)?),
+            market_stats: Arc::new(MarketStats::build(&of(FactKind::MarketStat)?)?),
+            products,
+        })
+    }
+}
+
+/// The rows of one kind in stored form, those of the brand where the fact has one.
+fn stored(kind: FactKind, zone: Tz, rows: &FactRows, brand: &str) -> Result<Vec<RecordBatch>, Error> {
+    let Some(fact) = Fact::of(kind) else { return Ok(Vec::new()) };
+    let alone = only(kind, rows);
+    let Some(batch) = rows::to_batch(kind, &alone)? else { return Ok(Vec::new()) };
+    let checked = check(fact, &batch, &Ground { tenant: "memory", zone, now: i64::MAX / 2 })?;
+    let Some(brands) = checked.batch.column_by_name("brand") else { return Ok(vec![checked.batch]) };
+    let mine = brands.as_string::<i32>().iter().map(|key| Some(key == Some(brand))).collect();
+    Ok(vec![filter_record_batch(&checked.batch, &mine)?])
+}
+
+fn only(kind: FactKind, rows: &FactRows) -> FactRows {
+    let mut alone = FactRows::default();
+    match kind {
+        FactKind::Unspecified => {}
+        FactKind::Behavior => alone.behaviors.clone_from(&rows.behaviors),
+        FactKind::ConsumerProfile => alone.consumer_profiles.clone_from(&rows.consumer_profiles),
+        FactKind::OrderLine => alone.order_lines.clone_from(&rows.order_lines),
+        FactKind::Product => alone.products.clone_from(&rows.products),
+        FactKind::StockDay => alone.stock_days.clone_from(&rows.stock_days),
+        FactKind::MarketStat => alone.market_stats.clone_from(&rows.market_stats),
+        FactKind::Content => alone.contents.clone_from(&rows.contents),
+        FactKind::Member => alone.members.clone_from(&rows.members),
+        FactKind::SocialProfile => alone.social_profiles.clone_from(&rows.social_profiles),
+        FactKind::Campaign => alone.campaigns.clone_from(&rows.campaigns),
+    }
+    alone
+}

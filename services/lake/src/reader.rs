@@ -1,0 +1,298 @@
+//! Reading a tenant's facts at fixed versions.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arrow::array::RecordBatch;
+use chrono_tz::Tz;
+use deltalake::DeltaTable;
+use dualwheel_measure::Day;
+use dualwheel_proto::types::DataVersion;
+
+use crate::{
+    Error, TenantLake,
+
+    frames::{Behaviors, Contents, MarketStats, Members, Orders, Products, Profiles, Stock, view::View},
+    settings::Settings,
+    table,
+};
+
+/// Version that stands for a table nobody has appended to yet.
+const NO_TABLE: i64 = -1;
+
+/// Reads one tenant's facts. The first read of a table fixes its version for all further ones of this reader, so
+/// that one answer never mixes two states of a table.
+#[derive(Debug)]
+pub struct Reader {
+    lake: TenantLake,
+    settings: Settings,
+    pin: BTreeMap<String, i64>,
+    opened: tokio::sync::Mutex<BTreeMap<&'static str, (i64, Option<DeltaTable>)>>,
+    read: Mutex<BTreeMap<&'static str, i64>>,
+}
+
+/// A frame in the cache.
+#[derive(Clone)]
+pub(crate) enum Cached {
+    Products(Arc<Products>),
+    Behaviors(Arc<Behaviors>),
+    Orders(Arc<Orders>),
+    Stock(Arc<Stock>),
+    Contents(Arc<Contents>),
+    Members(Arc<Members>),
+    Profiles(Arc<Profiles>),
+    MarketStats(Arc<MarketStats>),
+    Brands(Arc<Vec<String>>),
+}
+
+impl Cached {
+    /// Bytes that the frame takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Products(frame) => frame.rows.len() * 160,
+            Self::Behaviors(frame) => frame.bytes(),
+            Self::Orders(frame) => frame.bytes(),
+            Self::Stock(frame) => frame.rows.len() * 56,
+            Self::Contents(frame) => frame.rows.len() * 160,
+            Self::Members(frame) => frame.rows.len() * 32 + frame.groups.len() as usize * 8,
+            Self::Profiles(frame) => frame.rows.len() * 200,
+            Self::MarketStats(frame) => frame.rows.len() * 160,
+            Self::Brands(brands) => brands.iter().map(|brand| brand.len() + 24).sum(),
+        }
+    }
+}
+
+/// What a cached frame was built from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    tenant: String,
+    frame: &'static str,
+    brand: String,
+    versions: Vec<i64>,
+}
+
+macro_rules! frame {
+    ($(#[$doc:meta])* $name:ident($($brand:ident)?), $frame:ident, $table:literal, $build:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// When the table cannot be read.
+        pub async fn $name(&self $(, $brand: &str)?) -> Result<Arc<$frame>, Error> {
+            #[allow(unused_mut, unused_assignments)]
+            let mut brand: Option<&str> = None;
+            $(brand = Some($brand);)?
+            let (version, table) = self.open($table).await?;
+            let key = self.key(stringify!($name), brand, vec![version]);
+            let cached = self.lake.inner.frames.try_get_with(key, async {
+                let batches = self.scan(table, brand, &$frame::COLUMNS).await?;
+                let names = self.lake.names.clone();
+                let build: fn(Arc<crate::frames::Names>, Vec<RecordBatch>) -> Result<$frame, Error> = $build;
+                let frame = blocking(move || build(names, batches)).await?;
+                Ok(Cached::$frame(Arc::new(frame)))
+            }).await.map_err(shared)?;
+            match cached {
+                Cached::$frame(frame) => Ok(frame),
+                _ => Err(mismatch($table)),
+            }
+        }
+    };
+}
+
+impl Reader {
+    pub(crate) fn new(lake: TenantLake, settings: Settings, pin: BTreeMap<String, i64>) -> Self {
+        Self { lake, settings, pin, opened: tokio::sync::Mutex::default(), read: Mutex::default() }
+    }
+
+    /// Zone in which the tenant's days are counted.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.settings.zone
+    }
+
+    /// ISO 4217 code of the tenant's money.
+    #[must_use]
+    pub fn currency(&self) -> &str {
+        &self.settings.currency
+    }
+
+    /// Today in the tenant's zone, by the clock; only questions are held against it, no metric reads it.
+    #[must_use]
+    pub fn today(&self) -> Day {
+        Day::of_instant(chrono::Utc::now().timestamp_micros(), self.settings.zone).unwrap_or_default()
+    }
+
+    /// Versions of the tables read so far. A table without any fact has none.
+    #[must_use]
+    pub fn versions(&self) -> DataVersion {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables = read.iter().filter(|(_, version)| **version != NO_TABLE);
+        DataVersion { tables: tables.map(|(table, version)| ((*table).to_owned(), *version)).collect() }
+    }
+
+    frame!(
+        /// Products of a brand.
+        products(brand), Products, "products", |names, batches| Products::build(&names, &batches)
+    );
+    frame!(
+        /// Stock of a brand.
+        stock(brand), Stock, "stock_days", |names, batches| Stock::build(&names, &batches)
+    );
+    frame!(
+        /// Contents of a brand.
+        contents(brand), Contents, "contents", |names, batches| Contents::build(&names, &batches)
+    );
+    frame!(
+        /// Members of a brand.
+        members(brand), Members, "members", |names, batches| Members::build(&names, &batches)
+    );
+    frame!(
+        /// Profiles of the tenant's consumers.
+        profiles(), Profiles, "consumer_profiles", |names, batches| Profiles::build(&names, &batches)
+    );
+    frame!(
+        /// Market statistics of the tenant.
+        market_stats(), MarketStats, "market_stats", |_, batches| MarketStats::build(&batches)
+    );
+
+    /// Behaviours of a brand, with the categories of its products.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn behaviors(&self, brand: &str) -> Result<Arc<Behaviors>, Error> {
+        let products = self.products(brand).await?;
+        let (version, table) = self.open("behaviors").await?;
+        let key = self.key("behaviors", Some(brand), vec![version, self.version_of("products")]);
+        let load = async {
+            let batches = self.scan(table, Some(brand), &Behaviors::COLUMNS).await?;
+            let names = self.lake.names.clone();
+            let frame = blocking(move || Behaviors::build(&names, &products, &batches)).await?;
+            Ok(Cached::Behaviors(Arc::new(frame)))
+        };
+        match self.lake.inner.frames.try_get_with(key, load).await.map_err(shared)? {
+            Cached::Behaviors(frame) => Ok(frame),
+            _ => Err(mismatch("behaviors")),
+        }
+    }
+
+    /// Order lines of a brand, with the categories of its products.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn orders(&self, brand: &str) -> Result<Arc<Orders>, Error> {
+        let products = self.products(brand).await?;
+        let (version, table) = self.open("order_lines").await?;
+        let key = self.key("orders", Some(brand), vec![version, self.version_of("products")]);
+        let load = async {
+            let batches = self.scan(table, Some(brand), &Orders::COLUMNS).await?;
+            let names = self.lake.names.clone();
+            let frame = blocking(move || Orders::build(&names, &products, &batches)).await?;
+            Ok(Cached::Orders(Arc::new(frame)))
+        };
+        match self.lake.inner.frames.try_get_with(key, load).await.map_err(shared)? {
+            Cached::Orders(frame) => Ok(frame),
+            _ => Err(mismatch("order_lines")),
+        }
+    }
+
+    /// Every brand of the tenant that a fact names, sorted.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn brands(&self) -> Result<Arc<Vec<String>>, Error> {
+        let mut tables = Vec::new();
+        let mut versions = Vec::new();
+        for fact in crate::fact::FACTS.iter().filter(|fact| fact.has_brand()) {
+            let (version, table) = self.version(fact.table).await?;
+            versions.push(version);
+            tables.extend(table);
+        }
+        let key = self.key("brands", None, versions);
+        let load = async {
+            let mut found = std::collections::BTreeSet::new();
+            for table in &tables {
+                for batch in table::brands(table, &self.lake.tenant).await? {
+                    let brands = View(&batch).text("brand")?;
+                    found.extend((0..batch.num_rows()).filter_map(|row| brands.get(row).map(str::to_owned)));
+                }
+            }
+            Ok(Cached::Brands(Arc::new(found.into_iter().collect())))
+        };
+        match self.lake.inner.frames.try_get_with(key, load).await.map_err(shared)? {
+            Cached::Brands(brands) => Ok(brands),
+            _ => Err(mismatch("brands")),
+        }
+    }
+
+    /// Succeeds when a fact names the brand.
+    ///
+    /// # Errors
+    /// [`Error::BrandUnknown`] when none does; or when a table cannot be read.
+    pub async fn require_brand(&self, brand: &str) -> Result<(), Error> {
+        match self.brands().await?.binary_search_by(|known| known.as_str().cmp(brand)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::BrandUnknown { brand: brand.to_owned() }),
+        }
+    }
+
+    fn key(&self, frame: &'static str, brand: Option<&str>, versions: Vec<i64>) -> Key {
+        Key { tenant: self.lake.tenant.clone(), frame, brand: brand.unwrap_or_default().to_owned(), versions }
+    }
+
+    fn version_of(&self, table: &str) -> i64 {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.get(table).copied().unwrap_or(NO_TABLE)
+    }
+
+    /// Opens a table whose rows go into the answer.
+    async fn open(&self, name: &'static str) -> Result<(i64, Option<DeltaTable>), Error> {
+        let (version, table) = self.version(name).await?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, version);
+        Ok((version, table))
+    }
+
+    /// The table at the version that this reader holds it at.
+    async fn version(&self, name: &'static str) -> Result<(i64, Option<DeltaTable>), Error> {
+        let mut opened = self.opened.lock().await;
+        if let Some((version, table)) = opened.get(name) {
+            return Ok((*version, table.clone()));
+        }
+        let table = self.lake.inner.table(name)?;
+        let found = match self.pin.get(name) {
+            Some(version) => Some(table.at(*version).await?),
+            None => table.latest().await?,
+        };
+        let version = found.as_ref().and_then(DeltaTable::version);
+        let version = version.and_then(|version| i64::try_from(version).ok()).unwrap_or(NO_TABLE);
+        opened.insert(name, (version, found.clone()));
+        Ok((version, found))
+    }
+
+    async fn scan(
+        &self,
+        table: Option<DeltaTable>,
+        brand: Option<&str>,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, Error> {
+        match table {
+            Some(table) => table::scan(&table, &self.lake.tenant, brand, columns).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Builds a frame away from the threads that serve calls.
+async fn blocking<T: Send + 'static>(build: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(build).await.map_err(|error| Error::Group(error.to_string()))?
+}
+
+/// An error that several callers of one load share.
+fn shared(error: Arc<Error>) -> Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| Error::Group(error.to_string()))
+}
+
+fn mismatch(table: &'static str) -> Error {
+    Error::Schema { table: table.to_owned(), reason: "the cache holds another frame under its key".to_owned() }
+}
+

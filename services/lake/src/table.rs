@@ -1,0 +1,174 @@
+//! One Delta table: opening, creating, following and scanning it.
+
+use std::{num::NonZeroU64, sync::Arc};
+
+use arrow::{array::RecordBatch, datatypes::Schema};
+use datafusion::prelude::{SessionConfig, SessionContext, col, lit};
+use deltalake::{
+    DeltaTable, DeltaTableBuilder, DeltaTableError,
+    kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
+    protocol::SaveMode,
+};
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    Error,
+    fact::{Fact, PARTITION_COLUMNS, bucket_of},
+};
+
+/// Files smaller than this are joined by compaction.
+const COMPACTED_FILE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// The Delta table of a fact.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) fact: &'static Fact,
+    url: Url,
+    known: Mutex<Option<DeltaTable>>,
+}
+
+impl Table {
+    pub(crate) fn new(fact: &'static Fact, url: Url) -> Self {
+        Self { fact, url, known: Mutex::new(None) }
+    }
+
+    /// The table at its latest version; `None` while nothing was ever appended.
+    pub(crate) async fn latest(&self) -> Result<Option<DeltaTable>, Error> {
+        let mut known = self.known.lock().await;
+        if let Some(table) = known.as_mut() {
+            table.update_state().await?;
+            return Ok(Some(table.clone()));
+        }
+        *known = self.open().await?;
+        Ok(known.clone())
+    }
+
+    /// The table at `version`.
+    pub(crate) async fn at(&self, version: i64) -> Result<DeltaTable, Error> {
+        let unknown = || Error::VersionUnknown { table: self.fact.table.to_owned(), version };
+        let asked = u64::try_from(version).map_err(|_| unknown())?;
+        let mut table = self.latest().await?.ok_or_else(unknown)?;
+        let latest = table.version().unwrap_or_default();
+        if latest == asked {
+            return Ok(table);
+        }
+        if latest < asked {
+            return Err(unknown());
+        }
+        table.load_version(asked).await.map_err(|_| unknown())?;
+        Ok(table)
+    }
+
+    /// The table at its latest version, created when there is none.
+    pub(crate) async fn create(&self) -> Result<DeltaTable, Error> {
+        if let Some(table) = self.latest().await? {
+            return Ok(table);
+        }
+        if let Ok(path) = self.url.to_file_path() {
+            std::fs::create_dir_all(&path).map_err(|source| object_store::Error::Generic {
+                store: "local",
+                source: Box::new(source),
+            })?;
+        }
+        let schema: StructType = self.fact.schema().as_ref().try_into_kernel()?;
+        let fields: Vec<_> = schema.fields().cloned().collect();
+        let created = DeltaTableBuilder::from_url(self.url.clone())?
+            .build()?
+            .create()
+            .with_save_mode(SaveMode::Ignore)
+            .with_table_name(self.fact.table)
+            .with_columns(fields)
+            .with_partition_columns(PARTITION_COLUMNS)
+            .await;
+        match created {
+            Ok(_) | Err(DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.latest().await?.ok_or_else(|| Error::WriterGone { table: self.fact.table.to_owned() })
+    }
+
+    async fn open(&self) -> Result<Option<DeltaTable>, Error> {
+        if let Ok(path) = self.url.to_file_path()
+            && !path.join("_delta_log").exists()
+        {
+            return Ok(None);
+        }
+        match DeltaTableBuilder::from_url(self.url.clone())?.load().await {
+            Ok(table) => {
+                self.check_schema(&table)?;
+                Ok(Some(table))
+            }
+            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The stored schema must have every column of ours in its type; a column that it lacks may be added later.
+    fn check_schema(&self, table: &DeltaTable) -> Result<(), Error> {
+        let stored: Arc<Schema> = table.snapshot()?.snapshot().arrow_schema();
+        for field in self.fact.schema().fields() {
+            let reason = match stored.field_with_name(field.name()) {
+                Ok(found) if same_type(found.data_type(), field.data_type()) => continue,
+                Ok(found) => format!("column `{}` is {} instead of {}", field.name(), found.data_type(), field.data_type()),
+                Err(_) => format!("column `{}` is missing", field.name()),
+            };
+            return Err(Error::Schema { table: self.fact.table.to_owned(), reason });
+        }
+        Ok(())
+    }
+}
+
+/// Whether two types hold the same values, whatever their layout.
+fn same_type(stored: &arrow::datatypes::DataType, ours: &arrow::datatypes::DataType) -> bool {
+    use arrow::datatypes::DataType::{List, Utf8, Utf8View};
+    match (stored, ours) {
+        (Utf8View, Utf8) | (Utf8, Utf8View) => true,
+        (List(a), List(b)) => same_type(a.data_type(), b.data_type()),
+        (a, b) => a == b,
+    }
+}
+
+/// The rows of a tenant (and of a brand, where one is given) in `table`, cut to `columns`.
+pub(crate) async fn scan(
+    table: &DeltaTable,
+    tenant: &str,
+    brand: Option<&str>,
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>, Error> {
+    let session = session();
+    table.update_datafusion_session(&session.state())?;
+    let mut predicate = col("tenant").eq(lit(tenant));
+    if let Some(brand) = brand {
+        predicate = predicate.and(col("bucket").eq(lit(bucket_of(brand)))).and(col("brand").eq(lit(brand)));
+    }
+    let quoted: Vec<_> = columns.iter().map(|name| datafusion::prelude::ident(*name)).collect();
+    let frame = session.read_table(table.table_provider().await?)?.filter(predicate)?.select(quoted)?;
+    Ok(frame.collect().await?)
+}
+
+/// The distinct brands of a tenant in `table`.
+pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<RecordBatch>, Error> {
+    let session = session();
+    table.update_datafusion_session(&session.state())?;
+    let frame = session
+        .read_table(table.table_provider().await?)?
+        .filter(col("tenant").eq(lit(tenant)))?
+        .select(vec![datafusion::prelude::ident("brand")])?
+        .distinct()?;
+    Ok(frame.collect().await?)
+}
+
+/// Joins small files into larger ones; readers of older versions are not disturbed.
+pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
+    let target = NonZeroU64::new(COMPACTED_FILE_BYTES).unwrap_or(NonZeroU64::MIN);
+    table.optimize().with_target_size(target).with_max_concurrent_tasks(1).await?;
+    Ok(())
+}
+
+fn session() -> SessionContext {
+    let config = SessionConfig::new()
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+        .set_bool("datafusion.execution.parquet.schema_force_view_types", true);
+    SessionContext::new_with_config(config)
+}

@@ -1,0 +1,48 @@
+//! The membership service: the brand's private domain (FAST+), and the member side of NEO.
+//!
+//! - [`plus`](mod@plus) and [`closeness`](mod@closeness): the rules, as pure functions over the frames of the lake
+//! - [`Parameters`]: the thresholds, shipped in `definitions.yaml`
+//! - [`Options`]: how the gRPC service is made
+
+mod activity;
+mod api;
+pub mod closeness;
+pub mod parameters;
+pub mod plus;
+mod queries;
+
+use std::path::PathBuf;
+
+use dualwheel_lake::Lake;
+use dualwheel_measure::{Catalogue, definitions};
+use dualwheel_proto::membership::membership_service_server::MembershipServiceServer;
+
+pub use api::Service;
+pub use parameters::Parameters;
+
+/// Name of the service in definition overrides: `{tenant}/membership.yaml`.
+pub const NAME: &str = "membership";
+
+/// The shipped definitions.
+pub const DEFINITIONS: &str = include_str!("../definitions.yaml");
+
+/// How the service is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The lake that it reads.
+    pub lake: Lake,
+    /// Folder of definition overrides, when there is one.
+    pub definitions: Option<PathBuf>,
+}
+
+impl Options {
+    /// The gRPC service.
+    ///
+    /// # Errors
+    /// When a definition file does not fit the schema.
+    pub fn build(self) -> Result<MembershipServiceServer<Service>, definitions::Error> {
+        let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
+        let service = Service::new(self.lake, catalogue);
+        Ok(MembershipServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+    }
+}

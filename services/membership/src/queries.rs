@@ -1,0 +1,96 @@
+//! Which frames a question needs.
+
+use std::sync::Arc;
+
+use dualwheel_kit::Question;
+use dualwheel_lake::{
+    Error, Reader,
+    frames::{Behaviors, Members, Orders, Profiles},
+};
+use dualwheel_measure::{Definitions, Metric, Scope};
+
+use crate::{
+    Parameters,
+    closeness::{self, closeness},
+    plus::{self, plus},
+};
+
+/// The frames of FAST+.
+pub(crate) struct PlusFrames {
+    behaviors: Arc<Behaviors>,
+    orders: Arc<Orders>,
+    members: Arc<Members>,
+}
+
+impl PlusFrames {
+    /// Reads the frames of a brand.
+    pub(crate) async fn read(reader: &Reader, brand: &str) -> Result<Self, Error> {
+        Ok(Self {
+            behaviors: reader.behaviors(brand).await?,
+            orders: reader.orders(brand).await?,
+            members: reader.members(brand).await?,
+        })
+    }
+
+    /// Answers a question from the frames.
+    pub(crate) fn answer(&self, question: &Question, definitions: &Definitions<Parameters>) -> Vec<Metric> {
+        let facts = plus::Facts {
+            behaviors: &self.behaviors,
+            orders: &self.orders,
+            members: &self.members,
+        };
+        let cut = question.by.as_deref().and_then(plus::Cut::named);
+        let scope = scope(question, definitions);
+        plus(
+            facts,
+            &definitions.parameters,
+            cut,
+            question.category.as_deref(),
+            &scope,
+        )
+    }
+}
+
+/// The frames of the member side of NEO.
+pub(crate) struct ClosenessFrames {
+    brand: PlusFrames,
+    profiles: Arc<Profiles>,
+}
+
+impl ClosenessFrames {
+    /// Reads the frames of a brand.
+    pub(crate) async fn read(reader: &Reader, brand: &str) -> Result<Self, Error> {
+        Ok(Self {
+            brand: PlusFrames::read(reader, brand).await?,
+            profiles: reader.profiles().await?,
+        })
+    }
+
+    /// Answers a question from the frames.
+    pub(crate) fn answer(&self, question: &Question, definitions: &Definitions<Parameters>) -> Vec<Metric> {
+        let facts = closeness::Facts {
+            behaviors: &self.brand.behaviors,
+            orders: &self.brand.orders,
+            members: &self.brand.members,
+            profiles: &self.profiles,
+        };
+        let scope = scope(question, definitions);
+        closeness(
+            facts,
+            &definitions.parameters,
+            &question.brand,
+            question.category.as_deref(),
+            &scope,
+        )
+    }
+}
+
+fn scope<'a>(question: &Question, definitions: &'a Definitions<Parameters>) -> Scope<'a> {
+    Scope {
+        window: question.window,
+        as_of: question.as_of,
+        entries: &definitions.metrics,
+        version: &definitions.version,
+        segments: Vec::new(),
+    }
+}

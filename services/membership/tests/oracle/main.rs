@@ -1,0 +1,8 @@
+//! Naive references, written from the methodology as plain loops over raw facts, against the engine.
+#![cfg(test)]
+
+mod by_hand;
+mod closeness;
+mod facts;
+mod naive;
+mod plus;

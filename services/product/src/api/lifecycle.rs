@@ -1,0 +1,301 @@
+//! The list of stages: its request, its pages and their tokens.
+
+use std::collections::BTreeMap;
+
+use dualwheel_kit::{
+    Reason, Violations,
+    question::{check_brand, day_to_proto, read_day},
+};
+use dualwheel_measure::Day;
+use dualwheel_proto::{
+    product::{LifecycleStage, ListLifecycleRequest, ListLifecycleResponse, ProductStage, StageCount},
+    types,
+};
+use tonic::Status;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{lifecycle::Stage, queries::Placed};
+
+/// Products a page when the request does not say.
+const PAGE: usize = 100;
+/// Most products a page.
+const LARGEST_PAGE: usize = 1_000;
+
+/// A checked request.
+pub(super) struct Listing {
+    pub brand: String,
+    pub day: Day,
+    stage: Option<Stage>,
+    page_size: usize,
+    /// Key of the last product of the page before.
+    after: Option<String>,
+    pub pin: BTreeMap<String, i64>,
+}
+
+impl Listing {
+    /// Reads a request; the day may not lie after `today`.
+    pub(super) fn read(request: &ListLifecycleRequest, today: Day) -> Result<Self, Status> {
+        let mut violations = Violations::new();
+        check_brand("brand", &request.brand, &mut violations);
+        let day = read_day("day", request.day.as_ref(), &mut violations);
+        if day.is_some_and(|day| day > today) {
+            violations.add("day", format!("lies in the future; today is {today}"));
+        }
+        let stage = LifecycleStage::try_from(request.stage);
+        if stage.is_err() {
+            violations.add("stage", "not a stage of life");
+        }
+        let pin: BTreeMap<String, i64> = request
+            .data_version
+            .clone()
+            .unwrap_or_default()
+            .tables
+            .into_iter()
+            .collect();
+        for table in pin
+            .iter()
+            .filter(|(_, version)| **version < 0)
+            .map(|(table, _)| table)
+        {
+            violations.add(format!("data_version.tables[{table:?}]"), "not negative");
+        }
+        violations.finish(Reason::InvalidQuestion)?;
+        let Some(day) = day else {
+            return Err(Status::internal("a request without day passed its checks"));
+        };
+        let (page_size, after) = read_page(request, day)?;
+        let stage = stage.ok().and_then(from_proto);
+        Ok(Self {
+            brand: request.brand.clone(),
+            day,
+            stage,
+            page_size,
+            after,
+            pin,
+        })
+    }
+
+    /// The page of `placed`, which is sorted by key and holds all products.
+    pub(super) fn page(&self, placed: &[Placed], versions: types::DataVersion) -> ListLifecycleResponse {
+        let wanted = |placed: &&Placed| self.stage.is_none_or(|stage| placed.rule.stage() == stage);
+        let start = match &self.after {
+            Some(after) => placed.partition_point(|placed| placed.product <= *after),
+            None => 0,
+        };
+        let rest = placed.get(start..).unwrap_or_default();
+        let mut rest = rest.iter().filter(wanted).peekable();
+        let products: Vec<ProductStage> = rest.by_ref().take(self.page_size).map(product_stage).collect();
+        let next_page_token = match (rest.peek(), products.last()) {
+            (Some(_), Some(last)) => token(&last.product, fingerprint(&self.brand, self.day, self.stage)),
+            _ => String::new(),
+        };
+        let count = |stage: Stage| StageCount {
+            stage: to_proto(stage).into(),
+            products: placed
+                .iter()
+                .filter(|placed| placed.rule.stage() == stage)
+                .count() as i64,
+        };
+        let counts = Stage::ALL.into_iter().map(count).collect();
+        ListLifecycleResponse {
+            products,
+            next_page_token,
+            counts,
+            data_version: Some(versions),
+        }
+    }
+}
+
+fn read_page(request: &ListLifecycleRequest, day: Day) -> Result<(usize, Option<String>), Status> {
+    let mut violations = Violations::new();
+    let size = match usize::try_from(request.page_size) {
+        Ok(0) => PAGE,
+        Ok(size) => size.min(LARGEST_PAGE),
+        Err(_) => {
+            violations.add("page_size", "not negative");
+            PAGE
+        }
+    };
+    let stage = LifecycleStage::try_from(request.stage).ok().and_then(from_proto);
+    let mut after = None;
+    if !request.page_token.is_empty() {
+        after = read_token(&request.page_token, fingerprint(&request.brand, day, stage));
+        if after.is_none() {
+            violations.add("page_token", "not the next_page_token of a page of the same list");
+        }
+    }
+    violations.finish(Reason::InvalidPage)?;
+    Ok((size, after))
+}
+
+fn product_stage(placed: &Placed) -> ProductStage {
+    ProductStage {
+        product: placed.product.clone(),
+        stage: to_proto(placed.rule.stage()).into(),
+        launch_day: placed.launch.map(day_to_proto),
+        rule: placed.rule.to_string(),
+    }
+}
+
+fn to_proto(stage: Stage) -> LifecycleStage {
+    match stage {
+        Stage::PreLaunch => LifecycleStage::PreLaunch,
+        Stage::New => LifecycleStage::New,
+        Stage::Mature => LifecycleStage::Mature,
+        Stage::Tail => LifecycleStage::Tail,
+        Stage::Delisted => LifecycleStage::Delisted,
+    }
+}
+
+fn from_proto(stage: LifecycleStage) -> Option<Stage> {
+    Stage::ALL.into_iter().find(|own| to_proto(*own) == stage)
+}
+
+/// Stands for the list that a token belongs to.
+fn fingerprint(brand: &str, day: Day, stage: Option<Stage>) -> u64 {
+    xxh3_64(format!("{brand}\n{day}\n{}", stage.map_or("", Stage::name)).as_bytes())
+}
+
+/// Sixteen digits of the list's fingerprint, then the key, all in hexadecimal.
+fn token(last: &str, fingerprint: u64) -> String {
+    let key: String = last.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{fingerprint:016x}{key}")
+}
+
+fn read_token(token: &str, fingerprint: u64) -> Option<String> {
+    let key = token.strip_prefix(&format!("{fingerprint:016x}"))?;
+    let digits: Option<Vec<u8>> = key
+        .chars()
+        .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let bytes: Option<Vec<u8>> = digits?
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(high * 16 + low),
+            _ => None,
+        })
+        .collect();
+    String::from_utf8(bytes?).ok().filter(|key| !key.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use dualwheel_kit::failure::{reason_of, violations_of};
+    use dualwheel_proto::Date;
+
+    use super::*;
+    use crate::lifecycle::Rule;
+
+    fn request() -> ListLifecycleRequest {
+        let day = Some(Date {
+            year: 2026,
+            month: 3,
+            day: 1,
+        });
+        ListLifecycleRequest {
+            brand: "b".to_owned(),
+            day,
+            page_size: 2,
+            ..Default::default()
+        }
+    }
+
+    fn today() -> Day {
+        Day::parse("2026-03-01").unwrap()
+    }
+
+    fn placed() -> Vec<Placed> {
+        let rule = |at| {
+            if at % 2 == 0 {
+                Rule::Young(at)
+            } else {
+                Rule::LaunchUnknown
+            }
+        };
+        let place = |at| Placed {
+            product: format!("货{at}"),
+            launch: None,
+            rule: rule(at),
+        };
+        (0..5).map(place).collect()
+    }
+
+    #[test]
+    fn pages_hold_every_product_once() {
+        let mut request = request();
+        let mut seen = Vec::new();
+        loop {
+            let page = Listing::read(&request, today())
+                .unwrap()
+                .page(&placed(), types::DataVersion::default());
+            assert_eq!(page.counts.iter().map(|count| count.products).sum::<i64>(), 5);
+            seen.extend(page.products.into_iter().map(|product| product.product));
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        assert_eq!(seen, ["货0", "货1", "货2", "货3", "货4"]);
+    }
+
+    #[test]
+    fn a_stage_is_picked_and_its_token_fits_no_other_list() {
+        let new = ListLifecycleRequest {
+            stage: LifecycleStage::New.into(),
+            ..request()
+        };
+        let page = Listing::read(&new, today())
+            .unwrap()
+            .page(&placed(), types::DataVersion::default());
+        assert_eq!(page.products.len(), 2);
+        let mixed = ListLifecycleRequest {
+            page_token: page.next_page_token.clone(),
+            ..request()
+        };
+        let status = Listing::read(&mixed, today()).err().unwrap();
+        assert_eq!(reason_of(&status).as_deref(), Some("INVALID_PAGE"));
+        for token in ["x", "é", &page.next_page_token[..17], &page.next_page_token[..16]] {
+            let wrong = ListLifecycleRequest {
+                page_token: token.to_owned(),
+                ..new.clone()
+            };
+            assert!(Listing::read(&wrong, today()).is_err(), "{token}");
+        }
+        let rest = ListLifecycleRequest {
+            page_token: page.next_page_token,
+            ..new
+        };
+        let page = Listing::read(&rest, today())
+            .unwrap()
+            .page(&placed(), types::DataVersion::default());
+        assert_eq!((page.products.len(), page.next_page_token.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let wrong = ListLifecycleRequest {
+            day: Some(Date {
+                year: 2026,
+                month: 3,
+                day: 2,
+            }),
+            stage: 77,
+            data_version: Some(types::DataVersion {
+                tables: [("products".to_owned(), -1)].into(),
+            }),
+            ..Default::default()
+        };
+        let fields = violations_of(&Listing::read(&wrong, today()).err().unwrap());
+        let fields: Vec<String> = fields.into_iter().map(|(field, _)| field).collect();
+        assert_eq!(
+            fields,
+            ["brand", "day", "stage", "data_version.tables[\"products\"]"]
+        );
+        let negative = ListLifecycleRequest {
+            page_size: -1,
+            ..request()
+        };
+        let status = Listing::read(&negative, today()).err().unwrap();
+        assert_eq!(reason_of(&status).as_deref(), Some("INVALID_PAGE"));
+    }
+}

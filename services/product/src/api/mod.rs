@@ -1,0 +1,168 @@
+//! The gRPC handlers: contract → domain → contract.
+
+mod explain;
+mod lifecycle;
+
+use std::collections::BTreeMap;
+
+use dualwheel_kit::{Failure, Question, Reason, answer, tenant_of};
+use dualwheel_lake::{Lake, Reader};
+use dualwheel_measure::{Catalogue, Day};
+use dualwheel_proto::{
+    product::{
+        GetPriceStrengthRequest, GetPriceStrengthResponse, GetSuperRequest, GetSuperResponse,
+        ListLifecycleRequest, ListLifecycleResponse, product_service_server::ProductService,
+    },
+    types,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Parameters, price_strength,
+    queries::{self, Answered},
+    super_::{self, Dimension},
+};
+
+/// The product service's handlers.
+#[derive(Clone)]
+pub struct Service {
+    lake: Lake,
+    catalogue: Catalogue<Parameters>,
+}
+
+/// A metric group: what it may be cut by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Super,
+    PriceStrength,
+}
+
+impl Group {
+    fn owning(metric: &str) -> Option<Self> {
+        if super_::IDS.contains(&metric) {
+            Some(Self::Super)
+        } else {
+            price_strength::IDS
+                .contains(&metric)
+                .then_some(Self::PriceStrength)
+        }
+    }
+
+    fn allowed_by(self) -> &'static [&'static str] {
+        match self {
+            Self::Super => &Dimension::NAMES,
+            Self::PriceStrength => &[],
+        }
+    }
+}
+
+impl Service {
+    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
+        Self { lake, catalogue }
+    }
+
+    async fn reader(&self, tenant: &str, pin: &BTreeMap<String, i64>) -> Result<Reader, Status> {
+        Ok(self.lake.tenant(tenant).reader(pin).await?)
+    }
+
+    async fn answer(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        group: Group,
+    ) -> Result<Answered, Status> {
+        // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
+        let unread = Question::read(query.clone(), group.allowed_by(), Day(i32::MAX))?;
+        let reader = self.reader(tenant, &unread.pin).await?;
+        let question = Question::read(query, group.allowed_by(), reader.today())?;
+        reader.require_brand(&question.brand).await?;
+        let definitions = self.catalogue.of(tenant, &question.brand);
+        match group {
+            Group::Super => queries::super_(&reader, question, definitions).await,
+            Group::PriceStrength => queries::price_strength(&reader, question, definitions).await,
+        }
+    }
+}
+
+fn to_proto(answered: &Answered) -> Vec<types::Metric> {
+    answer::metrics_to_proto(&answered.metrics, &answered.currency, &answered.versions)
+}
+
+#[tonic::async_trait]
+impl ProductService for Service {
+    async fn get_super(
+        &self,
+        request: Request<GetSuperRequest>,
+    ) -> Result<Response<GetSuperResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let answered = self
+            .answer(&tenant, request.into_inner().query, Group::Super)
+            .await?;
+        Ok(Response::new(GetSuperResponse {
+            metrics: to_proto(&answered),
+        }))
+    }
+
+    async fn get_price_strength(
+        &self,
+        request: Request<GetPriceStrengthRequest>,
+    ) -> Result<Response<GetPriceStrengthResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let answered = self
+            .answer(&tenant, request.into_inner().query, Group::PriceStrength)
+            .await?;
+        Ok(Response::new(GetPriceStrengthResponse {
+            metrics: to_proto(&answered),
+        }))
+    }
+
+    async fn list_lifecycle(
+        &self,
+        request: Request<ListLifecycleRequest>,
+    ) -> Result<Response<ListLifecycleResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        let unread = lifecycle::Listing::read(&request, Day(i32::MAX))?;
+        let reader = self.reader(&tenant, &unread.pin).await?;
+        let listing = lifecycle::Listing::read(&request, reader.today())?;
+        reader.require_brand(&listing.brand).await?;
+        let definitions = self.catalogue.of(&tenant, &listing.brand);
+        let placed = queries::lifecycle(&reader, &listing.brand, listing.day, definitions).await?;
+        Ok(Response::new(listing.page(&placed, reader.versions())))
+    }
+
+    async fn list_definitions(
+        &self,
+        request: Request<types::ListDefinitionsRequest>,
+    ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let definitions = self.catalogue.of(&tenant, &request.into_inner().brand);
+        Ok(Response::new(answer::list_definitions(&definitions)))
+    }
+
+    async fn explain_metric(
+        &self,
+        request: Request<types::ExplainMetricRequest>,
+    ) -> Result<Response<types::ExplainMetricResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let types::ExplainMetricRequest { metric: id, query } = request.into_inner();
+        let brand = query
+            .as_ref()
+            .map(|query| query.brand.clone())
+            .unwrap_or_default();
+        let definitions = self.catalogue.of(&tenant, &brand);
+        let (Some(entry), Some(group)) = (definitions.entry(&id), Group::owning(&id)) else {
+            let text = format!("this service has no metric `{id}`; list its definitions");
+            return Err(Failure::new(Reason::MetricUnknown, text)
+                .with("metric", id)
+                .into());
+        };
+        let mut answered = self.answer(&tenant, query, group).await?;
+        answered.metrics.retain(|metric| metric.id == id);
+        Ok(Response::new(types::ExplainMetricResponse {
+            definition: Some(answer::definition_to_proto(&definitions, entry)),
+            steps: explain::steps(entry, &definitions.parameters_json(entry), &answered),
+            metrics: to_proto(&answered),
+        }))
+    }
+}

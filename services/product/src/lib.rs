@@ -1,0 +1,48 @@
+//! The product service: goods over their whole life.
+//!
+//! - [`lifecycle`]: the one stage that every product is in on a day
+//! - [`super_`]: SUPER, five numbers of how the assortment works
+//! - [`price_strength`]: the price side of NEO, which the diagnosis joins with the other services' answers
+//!
+//! The domain modules are pure functions from the lake's frames and [`Parameters`] to metrics; `queries` says which
+//! frames a question needs, `api` speaks gRPC. [`build`] makes the service.
+
+mod api;
+pub mod cut;
+pub mod goods;
+pub mod lifecycle;
+pub mod market;
+mod parameters;
+pub mod price_band;
+pub mod price_strength;
+mod queries;
+pub mod super_;
+pub mod visits;
+
+use std::path::PathBuf;
+
+use dualwheel_lake::Lake;
+use dualwheel_measure::{Catalogue, definitions};
+use dualwheel_proto::product::product_service_server::ProductServiceServer;
+
+pub use api::Service;
+pub use parameters::{BandCount, Edges, Parameters, SHIPPED};
+
+/// What the service is made of.
+#[derive(Clone)]
+pub struct Options {
+    /// The lake that it reads.
+    pub lake: Lake,
+    /// Folder with the tenants' overrides of definitions; none for the shipped ones alone.
+    pub definitions: Option<PathBuf>,
+}
+
+/// The service, ready to be added to a server.
+///
+/// # Errors
+/// When a definition file does not fit the schema.
+pub fn build(options: Options) -> Result<ProductServiceServer<Service>, definitions::Error> {
+    let catalogue = Catalogue::load("product", SHIPPED, options.definitions.as_deref())?;
+    let service = Service::new(options.lake, catalogue);
+    Ok(ProductServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+}

@@ -1,0 +1,175 @@
+//! Which frames a question needs, and the domain's work off the threads that serve calls.
+
+use std::sync::Arc;
+
+use dualwheel_kit::{Failure, Question};
+use dualwheel_lake::Reader;
+use dualwheel_measure::{Day, Definitions, Metric, Scope, Window};
+use dualwheel_proto::types;
+use tokio::task::spawn_blocking;
+use tonic::Status;
+
+use crate::{
+    Parameters,
+    goods::{BrandFacts, Places, Roster},
+    lifecycle::{self, Rule},
+    market::GoodsMarket,
+    price_strength::{self, PriceMarket},
+    super_::{self, Asked, Dimension},
+};
+
+/// An answered question.
+pub(crate) struct Answered {
+    pub metrics: Vec<Metric>,
+    pub currency: String,
+    pub versions: types::DataVersion,
+}
+
+impl Answered {
+    fn new(metrics: Vec<Metric>, reader: &Reader) -> Self {
+        Self {
+            metrics,
+            currency: reader.currency().to_owned(),
+            versions: reader.versions(),
+        }
+    }
+}
+
+/// Runs `work` where it may take its time.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::internal(&error).into())
+}
+
+async fn brand_facts(reader: &Reader, brand: &str, with_behaviors: bool) -> Result<BrandFacts, Status> {
+    let behaviors = async {
+        Ok(if with_behaviors {
+            Some(reader.behaviors(brand).await?)
+        } else {
+            None
+        })
+    };
+    let (products, orders, stock, behaviors) = tokio::try_join!(
+        reader.products(brand),
+        reader.orders(brand),
+        reader.stock(brand),
+        behaviors
+    )?;
+    Ok(BrandFacts {
+        products,
+        orders,
+        stock,
+        behaviors,
+    })
+}
+
+fn scope<'a>(question: &Question, definitions: &'a Definitions<Parameters>) -> Scope<'a> {
+    Scope {
+        window: question.window,
+        as_of: question.as_of,
+        entries: &definitions.metrics,
+        version: &definitions.version,
+        segments: Vec::new(),
+    }
+}
+
+fn asked(question: &Question) -> Asked<'_> {
+    let by = question
+        .by
+        .as_deref()
+        .and_then(|name| Dimension::named(name, question.category_level));
+    Asked {
+        category: question.category.as_deref(),
+        by,
+    }
+}
+
+/// Answers SUPER. The other brands are read one after another, so that they need not lie in memory together.
+pub(crate) async fn super_(
+    reader: &Reader,
+    question: Question,
+    definitions: Arc<Definitions<Parameters>>,
+) -> Result<Answered, Status> {
+    let facts = brand_facts(reader, &question.brand, true).await?;
+    let needs = super_::needs(&facts, asked(&question));
+    let mut market = GoodsMarket::new(question.window, question.as_of, needs, &definitions.parameters);
+    if needs.any() {
+        for brand in reader.brands().await?.iter() {
+            let facts = brand_facts(reader, brand, needs.stars).await?;
+            market = blocking(move || {
+                market.add(&facts);
+                market
+            })
+            .await?;
+        }
+    }
+    let metrics = blocking(move || {
+        let scope = scope(&question, &definitions);
+        super_::metrics(&scope, &facts, &market, asked(&question), &definitions.parameters)
+    })
+    .await?;
+    Ok(Answered::new(metrics, reader))
+}
+
+/// Answers the price side of NEO.
+pub(crate) async fn price_strength(
+    reader: &Reader,
+    question: Question,
+    definitions: Arc<Definitions<Parameters>>,
+) -> Result<Answered, Status> {
+    let stats = reader.market_stats().await?;
+    let orders = reader.orders(&question.brand).await?;
+    let mut market = PriceMarket::new(
+        question.window,
+        question.category.as_deref(),
+        &definitions.parameters,
+    );
+    for brand in reader.brands().await?.iter() {
+        let orders = reader.orders(brand).await?;
+        market = blocking(move || {
+            market.add(&orders);
+            market
+        })
+        .await?;
+    }
+    let metrics = blocking(move || {
+        let scope = scope(&question, &definitions);
+        price_strength::metrics(&scope, &orders, &market, &stats, &definitions.parameters)
+    })
+    .await?;
+    Ok(Answered::new(metrics, reader))
+}
+
+/// A product's stage with the rule that decided.
+pub(crate) struct Placed {
+    pub product: String,
+    pub launch: Option<Day>,
+    pub rule: Rule,
+}
+
+/// Stages of all products of a brand, by key.
+pub(crate) async fn lifecycle(
+    reader: &Reader,
+    brand: &str,
+    day: Day,
+    definitions: Arc<Definitions<Parameters>>,
+) -> Result<Vec<Placed>, Status> {
+    let facts = brand_facts(reader, brand, false).await?;
+    blocking(move || {
+        let window = Window::ending(day, 1);
+        let roster = Roster::build(&facts, window, Places::default());
+        let rules = lifecycle::rules(&roster, &facts.orders, day, &definitions.parameters);
+        let keys = facts.products.names.products.view();
+        let mut placed: Vec<Placed> = (roster.goods.iter().zip(rules))
+            .map(|(good, rule)| Placed {
+                product: keys.key(good.product).to_owned(),
+                launch: good.launch(),
+                rule,
+            })
+            .collect();
+        placed.sort_by(|a, b| a.product.cmp(&b.product));
+        placed
+    })
+    .await
+}

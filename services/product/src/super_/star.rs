@@ -1,0 +1,146 @@
+//! Star products: flagged, or by the rule over available tests.
+
+use std::collections::BTreeMap;
+
+use dualwheel_measure::{Absence, Day, Label, Metric, Scope, Window};
+
+use crate::{
+    Parameters,
+    cut::Slots,
+    goods::{BrandFacts, Good, Roster},
+    market::{Bars, GoodsMarket, conversion, refund_rate},
+    visits,
+};
+
+/// Goods on sale and stars among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shelf {
+    /// Goods on sale.
+    pub on_sale: i64,
+    /// Stars among them.
+    pub stars: i64,
+}
+
+/// How stars were told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// By the supplied flag.
+    Flag,
+    /// By the rule.
+    Rule,
+    /// Not at all: fewer tests are available than a star must pass.
+    TooFewTests,
+}
+
+/// Stars of the whole and of every segment, slot by slot.
+#[derive(Clone, Debug)]
+pub struct Stars {
+    /// How they were told.
+    pub source: Source,
+    /// Slot by slot.
+    pub slots: Vec<Shelf>,
+}
+
+/// Whether any product of the brand has the star flag, so that the rule is not needed.
+#[must_use]
+pub fn is_flagged(facts: &BrandFacts) -> bool {
+    facts.products.rows.iter().any(|row| row.star.is_some())
+}
+
+/// Counts the stars of `facts` on `day`.
+#[must_use]
+pub fn count(
+    facts: &BrandFacts,
+    (window, day): (Window, Day),
+    roster: &Roster,
+    market: &GoodsMarket,
+    slots: &Slots<'_>,
+    parameters: &Parameters,
+) -> Stars {
+    let (source, stars) = if is_flagged(facts) {
+        (
+            Source::Flag,
+            roster.goods.iter().map(|good| good.star == Some(true)).collect(),
+        )
+    } else {
+        by_rule(facts, (window, day), roster, market, parameters)
+    };
+    let mut shelves = vec![Shelf::default(); slots.count()];
+    for (good, star) in roster
+        .goods
+        .iter()
+        .zip(stars)
+        .filter(|(good, _)| good.is_on_sale(day))
+    {
+        slots.each(&mut shelves, good.product, good.category, |shelf| {
+            shelf.on_sale += 1;
+            shelf.stars += i64::from(star);
+        });
+    }
+    Stars {
+        source,
+        slots: shelves,
+    }
+}
+
+/// The rule for every good, in the order of the roster. Whether enough tests are available is judged over the brand's
+/// goods on sale, whatever the question's category, so that a category's stars are the same however it is asked for.
+fn by_rule(
+    facts: &BrandFacts,
+    (window, day): (Window, Day),
+    roster: &Roster,
+    market: &GoodsMarket,
+    parameters: &Parameters,
+) -> (Source, Vec<bool>) {
+    let sells = facts.orders.lines.iter().any(|line| window.contains(line.day));
+    let traffic = visits::by_good(facts, window, roster);
+    let reviews = visits::reviews(facts, window, roster);
+    let mut bars: BTreeMap<u32, Bars> = BTreeMap::new();
+    let mut available = [false; 4];
+    let mut stars = Vec::with_capacity(roster.goods.len());
+    for ((good, traffic), reviews) in roster.goods.iter().zip(&traffic).zip(&reviews) {
+        if !good.is_on_sale(day) {
+            stars.push(false);
+            continue;
+        }
+        let bars = bars
+            .entry(market.class(good.category))
+            .or_insert_with(|| market.bars(good.category, parameters));
+        let enough = i128::from(reviews.all) * i128::from(parameters.star_positive_review_percent);
+        let tests = [
+            sells.then(|| passes_gmv(good, bars)),
+            conversion(traffic)
+                .map(|rate| traffic.buyers > 0 && bars.conversion.is_some_and(|bar| rate >= bar)),
+            (reviews.all > 0).then(|| i128::from(reviews.positive) * 100 >= enough),
+            refund_rate(good.refund, good.paid).map(|rate| bars.refund.is_some_and(|bar| rate <= bar)),
+        ];
+        for (available, test) in available.iter_mut().zip(&tests) {
+            *available |= test.is_some();
+        }
+        stars.push(
+            tests.into_iter().flatten().filter(|passed| *passed).count() >= parameters.star_tests_to_pass,
+        );
+    }
+    let enough =
+        available.into_iter().filter(|available| *available).count() >= parameters.star_tests_to_pass;
+    (if enough { Source::Rule } else { Source::TooFewTests }, stars)
+}
+
+fn passes_gmv(good: &Good, bars: &Bars) -> bool {
+    good.gmv() > 0 && bars.gmv.is_some_and(|bar| good.gmv() as f64 >= bar)
+}
+
+/// The metric of one slot.
+#[must_use]
+pub fn metric(scope: &Scope<'_>, source: Source, shelf: Shelf) -> Metric {
+    const ID: &str = "super.star";
+    match source {
+        Source::TooFewTests if shelf.on_sale > 0 => scope.absent(
+            ID,
+            Absence::SignalNotSupplied,
+            "no star flag (Product.star), and too few of GMV, visits, reviews and refunds to tell stars by rule",
+        ),
+        Source::Rule => scope.share(ID, shelf.stars, shelf.on_sale).with_label(Label::StarByRule),
+        Source::Flag | Source::TooFewTests => scope.share(ID, shelf.stars, shelf.on_sale),
+    }
+}

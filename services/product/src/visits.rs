@@ -1,0 +1,175 @@
+//! Who visited and who bought, consumer by consumer.
+
+use dualwheel_lake::frames::{Kind, NONE};
+use dualwheel_measure::Window;
+
+use crate::{
+    cut::Slots,
+    goods::{BrandFacts, Roster},
+};
+
+/// One act that makes a visitor or a buyer.
+#[derive(Clone, Copy, Debug)]
+struct Act {
+    consumer: u32,
+    product: u32,
+    category: u32,
+    bought: bool,
+}
+
+/// Calls `see` with every visit to and purchase of a product in the window, all of one consumer together.
+///
+/// Supplied purchases count only for a brand without order lines (ground rule 8).
+fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
+    let orders = &facts.orders;
+    let supplied = orders.lines.is_empty();
+    let behaved = facts
+        .behaviors
+        .as_ref()
+        .map_or(0, |behaviors| behaviors.groups.len());
+    for consumer in 0..behaved.max(orders.groups.len()) {
+        if let Some(behaviors) = &facts.behaviors {
+            let rows = behaviors.groups.rows(consumer);
+            let days = behaviors.day.get(rows.clone()).unwrap_or_default();
+            let kinds = behaviors.kind.get(rows.clone()).unwrap_or_default();
+            let products = behaviors.product.get(rows.clone()).unwrap_or_default();
+            let categories = behaviors.category.get(rows).unwrap_or_default();
+            for (((day, kind), product), category) in days.iter().zip(kinds).zip(products).zip(categories) {
+                let bought = supplied && *kind == Kind::Purchase;
+                if (bought || kind.is_visit()) && *product != NONE && window.contains(*day) {
+                    see(Act {
+                        consumer,
+                        product: *product,
+                        category: *category,
+                        bought,
+                    });
+                }
+            }
+        }
+        for line in orders
+            .of(consumer)
+            .iter()
+            .filter(|line| line.is_purchase() && window.contains(line.day))
+        {
+            see(Act {
+                consumer,
+                product: line.product,
+                category: line.category,
+                bought: true,
+            });
+        }
+    }
+}
+
+/// Distinct visitors and buyers of some set of products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Distinct visitors, buyers among them.
+    pub visitors: i64,
+    /// Distinct buyers.
+    pub buyers: i64,
+    /// Whether there was any visiting behaviour, so that visitors mean something.
+    pub visited: bool,
+    last_visitor: u32,
+    last_buyer: u32,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            visitors: 0,
+            buyers: 0,
+            visited: false,
+            last_visitor: NONE,
+            last_buyer: NONE,
+        }
+    }
+}
+
+impl Traffic {
+    fn see(&mut self, act: Act) {
+        if self.last_visitor != act.consumer {
+            self.last_visitor = act.consumer;
+            self.visitors += 1;
+        }
+        if !act.bought {
+            self.visited = true;
+        } else if self.last_buyer != act.consumer {
+            self.last_buyer = act.consumer;
+            self.buyers += 1;
+        }
+    }
+}
+
+/// Traffic of the whole and of every segment, slot by slot.
+#[must_use]
+pub fn by_slot(facts: &BrandFacts, window: Window, slots: &Slots<'_>) -> Vec<Traffic> {
+    let mut traffic = vec![Traffic::default(); slots.count()];
+    walk(facts, window, |act| {
+        slots.each(&mut traffic, act.product, act.category, |slot| slot.see(act))
+    });
+    traffic
+}
+
+/// Traffic of every good, in the order of the roster.
+#[must_use]
+pub fn by_good(facts: &BrandFacts, window: Window, roster: &Roster) -> Vec<Traffic> {
+    let mut traffic = vec![Traffic::default(); roster.goods.len()];
+    walk(facts, window, |act| {
+        if let Some(good) = roster.place(act.product).and_then(|place| traffic.get_mut(place)) {
+            good.see(act);
+        }
+    });
+    traffic
+}
+
+/// Whether a purchase of the brand was ever supplied, as an order line or a behaviour.
+#[must_use]
+pub fn has_purchases(facts: &BrandFacts) -> bool {
+    let behaviors = facts.behaviors.as_ref();
+    !facts.orders.lines.is_empty()
+        || behaviors.is_some_and(|behaviors| behaviors.kind.contains(&Kind::Purchase))
+}
+
+/// Reviews of a good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reviews {
+    /// Positive ones.
+    pub positive: i64,
+    /// Positive and negative ones.
+    pub all: i64,
+}
+
+/// Reviews of every good in the window, in the order of the roster. The same review of the same consumer, product and
+/// instant counts once.
+#[must_use]
+pub fn reviews(facts: &BrandFacts, window: Window, roster: &Roster) -> Vec<Reviews> {
+    let mut reviews = vec![Reviews::default(); roster.goods.len()];
+    let Some(behaviors) = &facts.behaviors else {
+        return reviews;
+    };
+    let rows = behaviors
+        .consumer
+        .iter()
+        .zip(&behaviors.at)
+        .zip(&behaviors.kind)
+        .zip(&behaviors.product);
+    let mut before = None;
+    for ((((consumer, at), kind), product), day) in rows.zip(&behaviors.day) {
+        let positive = *kind == Kind::PositiveReview;
+        if !(positive || *kind == Kind::NegativeReview) || !window.contains(*day) {
+            continue;
+        }
+        // Rows are sorted by consumer, instant, kind and product, so equal ones follow each other.
+        let review = Some((*consumer, *at, *kind, *product));
+        if review == before {
+            continue;
+        }
+        before = review;
+        if let Some(good) = roster.place(*product).and_then(|place| reviews.get_mut(place)) {
+            good.all += 1;
+            good.positive += i64::from(positive);
+        }
+    }
+    reviews
+}

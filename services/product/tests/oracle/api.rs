@@ -1,0 +1,281 @@
+//! The service over gRPC on a real lake: questions, answers, refusals.
+
+use dualwheel_kit::{Config, Server, failure::reason_of, failure::violations_of};
+use dualwheel_lake::{Lake, service::Facts};
+use dualwheel_proto::{
+    Date,
+    facts::{
+        AppendRequest, Behavior, BehaviorKind, FactKind, FactRows, OrderLine, Product, append_request::Batch,
+        fact_service_client::FactServiceClient, fact_service_server::FactServiceServer,
+    },
+    product::{
+        GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest,
+        product_service_client::ProductServiceClient,
+    },
+    types::{ExplainMetricRequest, ListDefinitionsRequest, MetricQuery, Window},
+};
+use tonic::{Code, transport::Channel};
+
+use crate::raw::{START, stamp};
+
+/// `hours` after 2024-03-01 00:00 UTC, two years before the other tests' start: the service holds questions against
+/// the real clock.
+fn at(hours: i64) -> Option<prost_types::Timestamp> {
+    stamp(START - 730 * 86_400 + hours * 3_600)
+}
+
+/// Two brands: b1 sells one unit of `p` at 10.00 to c1 and is browsed by c2; b2 sells one of `q` at 30.00.
+fn rows() -> Vec<(FactKind, FactRows)> {
+    let product = |brand: &str, key: &str| Product {
+        product: key.to_owned(),
+        brand: brand.to_owned(),
+        updated_at: at(0),
+        category: Some("a/x/1".to_owned()),
+        launched_at: at(0),
+        ..Default::default()
+    };
+    let line = |brand: &str, product: &str, paid: &str| OrderLine {
+        order: format!("o{brand}"),
+        line: "1".to_owned(),
+        consumer: "c1".to_owned(),
+        brand: brand.to_owned(),
+        product: product.to_owned(),
+        quantity: 1,
+        paid_amount: paid.to_owned(),
+        paid_at: at(24),
+        ..Default::default()
+    };
+    let browse = Behavior {
+        event_id: "e".to_owned(),
+        consumer: "c2".to_owned(),
+        brand: "b1".to_owned(),
+        kind: BehaviorKind::Browse.into(),
+        occurred_at: at(24),
+        product: Some("p".to_owned()),
+        ..Default::default()
+    };
+    let products = vec![product("b1", "p"), product("b1", "p2"), product("b2", "q")];
+    let order_lines = vec![line("b1", "p", "10.00"), line("b2", "q", "30.00")];
+    vec![
+        (
+            FactKind::Product,
+            FactRows {
+                products,
+                ..Default::default()
+            },
+        ),
+        (
+            FactKind::OrderLine,
+            FactRows {
+                order_lines,
+                ..Default::default()
+            },
+        ),
+        (
+            FactKind::Behavior,
+            FactRows {
+                behaviors: vec![browse],
+                ..Default::default()
+            },
+        ),
+    ]
+}
+
+async fn serve(folder: &std::path::Path) -> Channel {
+    let location = folder.display().to_string();
+    let lake = Lake::open(&dualwheel_lake::Options {
+        location,
+        frame_cache_bytes: 1 << 24,
+    })
+    .unwrap();
+    let facts = Facts::new(lake.clone(), &["consumer", "product", "content", "membership"]);
+    let service = dualwheel_product::build(dualwheel_product::Options {
+        lake,
+        definitions: None,
+    })
+    .unwrap();
+    let server = Server::builder(&Config::default())
+        .add(FactServiceServer::new(facts))
+        .add(service);
+    let channel = server.build().unwrap().in_process();
+    let request = |(kind, rows): (FactKind, FactRows)| AppendRequest {
+        producer: format!("{kind:?}"),
+        sequence: 1,
+        kind: kind.into(),
+        batch: Some(Batch::Rows(rows)),
+    };
+    let batches: Vec<AppendRequest> = rows().into_iter().map(request).collect();
+    let sent = batches.len();
+    let mut client = FactServiceClient::new(channel.clone());
+    let mut answers = client
+        .append(tokio_stream::iter(batches))
+        .await
+        .unwrap()
+        .into_inner();
+    for _ in 0..sent {
+        assert_eq!(answers.message().await.unwrap().unwrap().refused, 0);
+    }
+    channel
+}
+
+fn query(brand: &str) -> MetricQuery {
+    let date = |month, day| {
+        Some(Date {
+            year: 2024,
+            month,
+            day,
+        })
+    };
+    let window = Some(Window {
+        first_day: date(3, 1),
+        last_day: date(3, 31),
+    });
+    MetricQuery {
+        brand: brand.to_owned(),
+        window,
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_are_answered_over_grpc() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut client = ProductServiceClient::new(serve(folder.path()).await);
+
+    let by_category = MetricQuery {
+        by: "category".to_owned(),
+        ..query("b1")
+    };
+    let answer = client
+        .get_super(GetSuperRequest {
+            query: Some(by_category),
+        })
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answer.metrics.len(), 20); // the whole and a/x
+    let conversion = answer
+        .metrics
+        .iter()
+        .find(|metric| metric.id == "super.conversion")
+        .unwrap();
+    assert_eq!((conversion.value, conversion.unit.as_str()), (Some(0.5), "ratio"));
+    assert!(
+        conversion
+            .data_version
+            .as_ref()
+            .unwrap()
+            .tables
+            .contains_key("order_lines")
+    );
+    assert_eq!(answer.metrics.last().unwrap().segments[0].value, "a/x");
+
+    // 10.00 against one unit at (10.00 + 30.00) ÷ 2.
+    let prices = client
+        .get_price_strength(GetPriceStrengthRequest {
+            query: Some(query("b1")),
+        })
+        .await
+        .unwrap();
+    let premium = &prices.get_ref().metrics[0];
+    assert_eq!(
+        (premium.id.as_str(), premium.value),
+        ("neo.solidity.premium", Some(0.5))
+    );
+    assert_eq!(premium.labels, ["MARKET_FROM_TENANT_BRANDS"]);
+
+    let day = Some(Date {
+        year: 2024,
+        month: 3,
+        day: 31,
+    });
+    let mut request = ListLifecycleRequest {
+        brand: "b1".to_owned(),
+        day,
+        page_size: 1,
+        ..Default::default()
+    };
+    let first = client.list_lifecycle(request.clone()).await.unwrap().into_inner();
+    request.page_token = first.next_page_token.clone();
+    request.data_version = first.data_version.clone();
+    let second = client.list_lifecycle(request).await.unwrap().into_inner();
+    assert_eq!(
+        (
+            first.products[0].product.as_str(),
+            second.products[0].product.as_str()
+        ),
+        ("p", "p2")
+    );
+    assert_eq!(
+        (first.counts[1].products, second.next_page_token.as_str()),
+        (2, "")
+    );
+
+    let explained = ExplainMetricRequest {
+        metric: "super.conversion".to_owned(),
+        query: Some(query("b1")),
+    };
+    let explained = client.explain_metric(explained).await.unwrap().into_inner();
+    assert_eq!(explained.metrics.len(), 1);
+    assert!(
+        explained
+            .steps
+            .iter()
+            .any(|step| step.contains("1 ÷ 2 = 0.500000")),
+        "{:?}",
+        explained.steps
+    );
+    let listed = client
+        .list_definitions(ListDefinitionsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(listed.definitions.len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_questions_are_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut client = ProductServiceClient::new(serve(folder.path()).await);
+
+    let status = client
+        .get_super(GetSuperRequest {
+            query: Some(query("nobody")),
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), reason_of(&status).as_deref()),
+        (Code::NotFound, Some("BRAND_UNKNOWN"))
+    );
+
+    let cut = MetricQuery {
+        by: "category".to_owned(),
+        ..query("b1")
+    };
+    let status = client
+        .get_price_strength(GetPriceStrengthRequest { query: Some(cut) })
+        .await
+        .unwrap_err();
+    assert_eq!(violations_of(&status)[0].0, "query.by");
+
+    let pinned = dualwheel_proto::types::DataVersion {
+        tables: [("order_lines".to_owned(), 999)].into(),
+    };
+    let pinned = MetricQuery {
+        data_version: Some(pinned),
+        ..query("b1")
+    };
+    let status = client
+        .get_super(GetSuperRequest { query: Some(pinned) })
+        .await
+        .unwrap_err();
+    assert_eq!(reason_of(&status).as_deref(), Some("DATA_VERSION_UNKNOWN"));
+
+    let unknown = ExplainMetricRequest {
+        metric: "super.nothing".to_owned(),
+        query: Some(query("b1")),
+    };
+    let status = client.explain_metric(unknown).await.unwrap_err();
+    assert_eq!(reason_of(&status).as_deref(), Some("METRIC_UNKNOWN"));
+}

@@ -1,0 +1,201 @@
+//! A disk that fills up during appends: what was acknowledged stays, what was not is not there, and with room made
+//! the refused batch goes through, once. Mounting a small file system needs root.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use dualwheel_kit::failure::reason_of;
+use dualwheel_lake::{Lake, Options};
+use dualwheel_proto::facts::{
+    AppendRequest, AppendResponse, Behavior, BehaviorKind, FactKind, FactRows, append_request,
+    fact_service_client::FactServiceClient,
+};
+use tempfile::TempDir;
+use tonic::{Code, Status, transport::Channel};
+
+use crate::harness::{Server, command, finish};
+
+const BRAND: &str = "b";
+const ROWS: usize = 4_000;
+/// Batches that surely do not fit.
+const MOST_BATCHES: i64 = 200;
+
+/// A file system of its own in memory; unmounted when dropped.
+struct SmallDisk {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl SmallDisk {
+    fn mount(options: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        std::fs::create_dir(&path).unwrap();
+        mount(&["-t", "tmpfs", "-o", options, "tmpfs"], &path);
+        Self {
+            path,
+            _folder: folder,
+        }
+    }
+
+    fn remount(&self, options: &str) {
+        mount(&["-o", &format!("remount,{options}")], &self.path);
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg("-l").arg(&self.path).status();
+        if !done.is_ok_and(|status| status.success()) {
+            eprintln!("{} is still mounted", self.path.display());
+        }
+    }
+}
+
+fn mount(args: &[&str], path: &Path) {
+    let done = Command::new("mount").args(args).arg(path).output().unwrap();
+    assert!(
+        done.status.success(),
+        "mounting needs root: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+/// A batch whose rows do not compress well.
+fn batch(sequence: i64) -> AppendRequest {
+    let behavior = |row: usize| {
+        let mixed = (sequence as u64 * 1_000_003 + row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Behavior {
+            event_id: format!("{sequence}-{row}-{mixed:016x}"),
+            consumer: format!("{:016x}", mixed.rotate_left(17)),
+            brand: BRAND.to_owned(),
+            kind: BehaviorKind::Browse.into(),
+            occurred_at: Some("2026-05-01T04:00:00Z".parse().unwrap()),
+            ..Behavior::default()
+        }
+    };
+    AppendRequest {
+        producer: "p".to_owned(),
+        sequence,
+        kind: FactKind::Behavior.into(),
+        batch: Some(append_request::Batch::Rows(FactRows {
+            behaviors: (0..ROWS).map(behavior).collect(),
+            ..FactRows::default()
+        })),
+    }
+}
+
+async fn append(channel: Channel, sequence: i64) -> Result<AppendResponse, Status> {
+    let requests = tokio_stream::iter([batch(sequence)]);
+    let mut answers = FactServiceClient::new(channel)
+        .append(requests)
+        .await?
+        .into_inner();
+    Ok(answers.message().await?.expect("an answer"))
+}
+
+/// Distinct events that a process which has just started reads.
+async fn readable(data: &Path) -> usize {
+    let location = data.display().to_string();
+    let lake = Lake::open(&Options {
+        location,
+        frame_cache_bytes: 1 << 20,
+    })
+    .unwrap();
+    let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+    reader.behaviors(BRAND).await.unwrap().len()
+}
+
+fn assert_full(status: &Status) {
+    assert_eq!(
+        (status.code(), reason_of(status).as_deref()),
+        (Code::ResourceExhausted, Some("STORAGE_FULL")),
+        "{status:?}"
+    );
+    assert!(
+        status.message().contains("full") && status.message().contains("make room"),
+        "{status:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_clearly_and_loses_nothing() {
+    let disk = SmallDisk::mount("size=3m");
+    let server = Server::start(&disk.path, &["consumer"], &[]);
+    let mut acknowledged = 0;
+    let refused = loop {
+        assert!(acknowledged < MOST_BATCHES, "the disk does not fill up");
+        match append(server.channel(), acknowledged + 1).await {
+            Ok(answer) => {
+                assert_eq!((answer.accepted, answer.repeated_batch), (ROWS as i64, false));
+                acknowledged += 1;
+            }
+            Err(status) => break status,
+        }
+    };
+    assert_full(&refused);
+    assert!(acknowledged > 3, "only {acknowledged} batches fitted");
+    assert_eq!(readable(&disk.path).await, acknowledged as usize * ROWS);
+
+    // Room grows page by page, so that the batch fails at every step of its way: its files, its result, its commit.
+    let mut kib = 3 * 1_024;
+    let answer = loop {
+        kib += 16;
+        assert!(kib < 16 * 1_024, "room does not help");
+        disk.remount(&format!("size={kib}k"));
+        match append(server.channel(), acknowledged + 1).await {
+            Ok(answer) => break answer,
+            Err(status) => {
+                assert_full(&status);
+                assert_eq!(
+                    readable(&disk.path).await,
+                    acknowledged as usize * ROWS,
+                    "at {kib} KiB"
+                );
+            }
+        }
+    };
+    assert_eq!((answer.accepted, answer.repeated_batch), (ROWS as i64, false));
+    assert_eq!(readable(&disk.path).await, (acknowledged as usize + 1) * ROWS);
+
+    // Sent again, it is known; the next one goes on from there; a server that has just started agrees.
+    disk.remount("size=32m");
+    let again = append(server.channel(), acknowledged + 1).await.unwrap();
+    assert!(again.repeated_batch && again.accepted == ROWS as i64, "{again:?}");
+    drop(server);
+    let server = Server::start(&disk.path, &["consumer"], &[]);
+    assert!(
+        append(server.channel(), acknowledged + 1)
+            .await
+            .unwrap()
+            .repeated_batch
+    );
+    assert!(
+        !append(server.channel(), acknowledged + 2)
+            .await
+            .unwrap()
+            .repeated_batch
+    );
+    assert_eq!(readable(&disk.path).await, (acknowledged as usize + 2) * ROWS);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let disk = SmallDisk::mount("size=1m,ro");
+    let folder = disk.path.join("lake");
+    let told = folder.display().to_string();
+    for args in [
+        ["serve", "all", "--listen", "127.0.0.1:0"],
+        ["ask", "aipl", "--brand=b", "--window=2026-01-01..2026-01-31"],
+    ] {
+        finish(command(args).arg("--data").arg(&folder)).fails(1, &[&told]);
+    }
+    // A file in the folder's place.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let told = file.path().display().to_string();
+    finish(command(["serve", "all", "--listen", "127.0.0.1:0", "--data"]).arg(file.path()))
+        .fails(1, &[&told]);
+}

@@ -1,0 +1,14 @@
+//! End to end: the real program in processes of its own, over real sockets and files.
+//!
+//! Every test works in a folder of its own. The program is the one that stands beside the tests in the target
+//! folder; build it first: `cargo build --profile quick -p dualwheel`.
+#![cfg(test)]
+
+mod bad_input;
+mod commands;
+mod complete_journey;
+mod crash;
+mod demo;
+mod full_disk;
+mod harness;
+mod mesh;

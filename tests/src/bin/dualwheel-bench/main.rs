@@ -1,0 +1,90 @@
+//! The benchmarks: our figures beside those of other engines, on the same files in the same call.
+//!
+//! `tests/bench` builds and calls this. Standard output has one line a figure, `group.name value unit key=ratio …`;
+//! a ratio above 1 says that we are better. Everything else goes to standard error.
+
+mod append;
+mod encoded;
+mod figures;
+mod market;
+mod mesh;
+mod metrics;
+mod peers;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+
+use figures::Figures;
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Rows a second through gRPC until they are durable.
+    Append,
+    /// Milliseconds to the answer of each metric group.
+    Metrics,
+}
+
+/// How much data to measure on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scale {
+    /// 1 million rows.
+    Small,
+    /// 10 million rows.
+    Full,
+}
+
+impl Scale {
+    /// Rows of the scale.
+    fn rows(self) -> u64 {
+        match self {
+            Self::Small => 1_000_000,
+            Self::Full => 10_000_000,
+        }
+    }
+}
+
+/// Measures one group of figures.
+#[derive(Debug, Parser)]
+#[command(name = "dualwheel-bench")]
+struct Args {
+    /// What to measure.
+    group: Group,
+    /// How much data to measure on.
+    #[arg(long, default_value = "small")]
+    scale: Scale,
+    /// Python with the packages of the peers.
+    #[arg(long)]
+    peers_python: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Runtime::new().context("the client's runtime cannot be started")?;
+    let scratch = tempfile::tempdir().context("no temporary folder can be made")?;
+    let bench = Bench {
+        rows: args.scale.rows(),
+        python: args.peers_python,
+        folder: scratch.path().to_owned(),
+        client: runtime,
+    };
+    let mut figures = Figures::default();
+    match args.group {
+        Group::Append => append::run(&bench, &mut figures),
+        Group::Metrics => metrics::run(&bench, &mut figures),
+    }
+}
+
+/// What every group needs.
+struct Bench {
+    /// Rows to measure on.
+    rows: u64,
+    /// Python of the peers.
+    python: PathBuf,
+    /// Folder that is removed at the end.
+    folder: PathBuf,
+    /// Runtime of the client; each server has its own.
+    client: tokio::runtime::Runtime,
+}
