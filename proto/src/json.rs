@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
-static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(crate::DESCRIPTORS).ok());
+static POOL: LazyLock<Option<DescriptorPool>> =
+    LazyLock::new(|| DescriptorPool::decode(crate::DESCRIPTORS).ok());
 
 /// The JSON form of `message`, whose full name (`dualwheel.type.v1.Metric`) is `name`.
 ///
@@ -14,8 +15,12 @@ static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool:
 pub fn to_json<M: Message>(name: &str, message: &M) -> Option<serde_json::Value> {
     let descriptor = POOL.as_ref()?.get_message_by_name(name)?;
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).ok()?;
-    let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
-    dynamic.serialize_with_options(serde_json::value::Serializer, &options).ok()
+    let options = SerializeOptions::new()
+        .use_proto_field_name(true)
+        .stringify_64_bit_integers(false);
+    dynamic
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .ok()
 }
 
 #[cfg(test)]
@@ -25,10 +30,17 @@ mod tests {
     #[test]
     fn keeps_the_names_of_the_contract() {
         let window = crate::types::Window {
-            first_day: Some(crate::Date { year: 2026, month: 1, day: 2 }),
+            first_day: Some(crate::Date {
+                year: 2026,
+                month: 1,
+                day: 2,
+            }),
             last_day: None,
         };
         let json = to_json("dualwheel.type.v1.Window", &window).unwrap();
-        assert_eq!(json, serde_json::json!({"first_day": {"year": 2026, "month": 1, "day": 2}}));
+        assert_eq!(
+            json,
+            serde_json::json!({"first_day": {"year": 2026, "month": 1, "day": 2}})
+        );
     }
 }

@@ -97,7 +97,7 @@ async fn wrong_questions_are_refused_by_every_metric_rpc() {
             "query.window",
         ),
         (
-            question(BRAND, window("2026-04-01", "9998-12-31")),
+            question(BRAND, window("9998-12-01", "9998-12-31")),
             "query.window.last_day",
         ),
         (
@@ -193,19 +193,15 @@ async fn wrong_diagnoses_are_refused_before_they_begin() {
             &["spec.peers[1].brand"],
         ),
         (
-            spec(
-                BRAND,
-                &["brand-02", "stranger", "brand-03", "alien"],
-                market_window(),
-            ),
-            &["spec.peers[1].brand", "spec.peers[3].brand"],
+            spec(BRAND, &["brand-02", "stranger", "brand-03"], market_window()),
+            &["spec.peers[1].brand"],
         ),
         (
             spec(BRAND, &peers, window("2026-06-30", "2026-04-01")),
             &["spec.window"],
         ),
         (
-            spec(BRAND, &peers, window("2026-04-01", "9998-12-31")),
+            spec(BRAND, &peers, window("9998-12-01", "9998-12-31")),
             &["spec.window.last_day"],
         ),
         (
@@ -343,7 +339,7 @@ fn wrong_questions_on_the_command_line() {
     ask(data.path(), &["fast", "--brand", BRAND, "--window=soon"]).fails(2, &["--window"]);
     ask(
         data.path(),
-        &["fast", "--brand", BRAND, "--window=2026-04-01..9998-12-31"],
+        &["fast", "--brand", BRAND, "--window=9998-12-01..9998-12-31"],
     )
     .fails(1, &["INVALID_QUESTION", "query.window.last_day", "future"]);
     ask(data.path(), &["super", "--brand", BRAND, days, "--by", "nose"])

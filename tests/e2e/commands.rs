@@ -150,7 +150,10 @@ fn a_dry_run_shows_and_writes_nothing() {
             "{problems:?}"
         );
         assert!(
-            problems[1].as_str().unwrap().contains("row 2: consumer"),
+            problems[1]
+                .as_str()
+                .unwrap()
+                .contains("row 2: event_id is missing"),
             "{problems:?}"
         );
     }

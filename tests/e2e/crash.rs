@@ -82,6 +82,7 @@ fn import_into(server: &Server) -> Command {
 #[test]
 fn a_killed_server_loses_and_doubles_nothing() {
     let whole = rows(journey().copy().path());
+    let mut interrupted = 0;
     for moment in MOMENTS {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::all(folder.path());
@@ -104,12 +105,18 @@ fn a_killed_server_loses_and_doubles_nothing() {
             !told.success() || after == whole,
             "{moment:?}: an import that succeeded is not whole: {after:?}"
         );
+        interrupted += usize::from(after != whole);
         finish(&mut import_into(&server)).ok();
         assert_eq!(rows(folder.path()), whole, "{moment:?}, after {after:?}");
         // Once more changes nothing.
         finish(&mut import_into(&server)).ok();
         assert_eq!(rows(folder.path()), whole, "{moment:?}, imported a third time");
     }
+    // A slow machine may see a moment too late, but not most of them.
+    assert!(
+        interrupted >= MOMENTS.len() / 2,
+        "only {interrupted} kills fell into an import"
+    );
 }
 
 #[test]

@@ -2,21 +2,22 @@
 //! the refused batch goes through, once. Mounting a small file system needs root.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use dualwheel_kit::failure::reason_of;
-use dualwheel_lake::{Lake, Options};
-use dualwheel_proto::facts::{
-    AppendRequest, AppendResponse, Behavior, BehaviorKind, FactKind, FactRows, append_request,
-    fact_service_client::FactServiceClient,
+use dualwheel_proto::{
+    consumer::{GetAiplRequest, consumer_service_client::ConsumerServiceClient},
+    facts::{
+        AppendRequest, AppendResponse, Behavior, BehaviorKind, FactKind, FactRows, append_request,
+        fact_service_client::FactServiceClient,
+    },
 };
 use tempfile::TempDir;
 use tonic::{Code, Status, transport::Channel};
 
-use crate::harness::{Server, command, finish};
+use crate::harness::{Server, command, finish, question, window};
 
 const BRAND: &str = "b";
 const ROWS: usize = 4_000;
@@ -97,16 +98,19 @@ async fn append(channel: Channel, sequence: i64) -> Result<AppendResponse, Statu
     Ok(answers.message().await?.expect("an answer"))
 }
 
-/// Distinct events that a process which has just started reads.
-async fn readable(data: &Path) -> usize {
-    let location = data.display().to_string();
-    let lake = Lake::open(&Options {
-        location,
-        frame_cache_bytes: 1 << 20,
-    })
-    .unwrap();
-    let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
-    reader.behaviors(BRAND).await.unwrap().len()
+/// Rows that can be read: each is of a consumer of its own, who saw the brand that day.
+async fn readable(server: &Server) -> i64 {
+    let query = question(BRAND, window("2026-05-01", "2026-05-01"));
+    let answer = ConsumerServiceClient::new(server.channel())
+        .get_aipl(GetAiplRequest { query })
+        .await
+        .unwrap();
+    let metrics = answer.into_inner().metrics;
+    let aware = metrics
+        .iter()
+        .find(|metric| metric.id == "aipl.awareness")
+        .unwrap();
+    aware.value.unwrap() as i64
 }
 
 fn assert_full(status: &Status) {
@@ -138,9 +142,9 @@ async fn a_full_disk_refuses_clearly_and_loses_nothing() {
     };
     assert_full(&refused);
     assert!(acknowledged > 3, "only {acknowledged} batches fitted");
-    assert_eq!(readable(&disk.path).await, acknowledged as usize * ROWS);
+    assert_eq!(readable(&server).await, acknowledged * ROWS as i64);
 
-    // Room grows page by page, so that the batch fails at every step of its way: its files, its result, its commit.
+    // Room grows little by little: as long as it does not suffice, nothing of the batch is there.
     let mut kib = 3 * 1_024;
     let answer = loop {
         kib += 16;
@@ -151,15 +155,15 @@ async fn a_full_disk_refuses_clearly_and_loses_nothing() {
             Err(status) => {
                 assert_full(&status);
                 assert_eq!(
-                    readable(&disk.path).await,
-                    acknowledged as usize * ROWS,
+                    readable(&server).await,
+                    acknowledged * ROWS as i64,
                     "at {kib} KiB"
                 );
             }
         }
     };
     assert_eq!((answer.accepted, answer.repeated_batch), (ROWS as i64, false));
-    assert_eq!(readable(&disk.path).await, (acknowledged as usize + 1) * ROWS);
+    assert_eq!(readable(&server).await, (acknowledged + 1) * ROWS as i64);
 
     // Sent again, it is known; the next one goes on from there; a server that has just started agrees.
     disk.remount("size=32m");
@@ -179,7 +183,7 @@ async fn a_full_disk_refuses_clearly_and_loses_nothing() {
             .unwrap()
             .repeated_batch
     );
-    assert_eq!(readable(&disk.path).await, (acknowledged as usize + 2) * ROWS);
+    assert_eq!(readable(&server).await, (acknowledged + 2) * ROWS as i64);
 }
 
 #[test]

@@ -183,9 +183,9 @@ impl Server {
         let _ = self.child.wait();
     }
 
-    /// Asks it to stop, as a service manager does, and answers how it ended.
-    #[track_caller]
-    pub fn stop(mut self) -> ExitStatus {
+    /// Asks it to stop, as a service manager does, and answers how it ended. Waits without blocking the thread: the
+    /// channels to the server, which drain with it, run on it.
+    pub async fn stop(mut self) -> ExitStatus {
         let asked = Command::new("sh")
             .args(["-c", &format!("kill -TERM {}", self.child.id())])
             .status()
@@ -196,7 +196,7 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("the server does not stop: {}", self.log());
     }

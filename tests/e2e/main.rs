@@ -9,6 +9,8 @@ mod commands;
 mod complete_journey;
 mod crash;
 mod demo;
+mod diagnosis;
 mod full_disk;
 mod harness;
 mod mesh;
+mod rpcs;

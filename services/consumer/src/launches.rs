@@ -35,11 +35,11 @@ impl Launches {
             .collect();
         let sales = unlaunched.iter().filter(|line| line.is_purchase());
         launches.set_first(sales.map(|line| (line.product, line.day)));
-        let named = unlaunched
+        let mut named = unlaunched
             .iter()
             .map(|line| line.product)
             .chain(products.rows.iter().map(|row| row.product));
-        launches.are_missing = named.into_iter().any(|product| launches.day(product).is_none());
+        launches.are_missing = named.any(|product| launches.day(product).is_none());
         launches
     }
 

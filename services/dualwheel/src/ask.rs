@@ -7,7 +7,8 @@ use dualwheel_kit::{
 };
 use dualwheel_proto::{
     consumer::{
-        GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, consumer_service_client::ConsumerServiceClient,
+        GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest,
+        consumer_service_client::ConsumerServiceClient,
     },
     content::{GetStartRequest, content_service_client::ContentServiceClient},
     diagnosis::{
@@ -42,22 +43,62 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
         }};
     }
     match args.group {
-        Group::Aipl => ask!(ConsumerServiceClient, get_aipl, GetAiplRequest {}, "dualwheel.consumer.v1.GetAiplResponse"),
-        Group::Flow => ask!(ConsumerServiceClient, get_flow, GetFlowRequest {}, "dualwheel.consumer.v1.GetFlowResponse"),
+        Group::Aipl => ask!(
+            ConsumerServiceClient,
+            get_aipl,
+            GetAiplRequest {},
+            "dualwheel.consumer.v1.GetAiplResponse"
+        ),
+        Group::Flow => ask!(
+            ConsumerServiceClient,
+            get_flow,
+            GetFlowRequest {},
+            "dualwheel.consumer.v1.GetFlowResponse"
+        ),
         Group::Fast => {
-            ask!(ConsumerServiceClient, get_fast, GetFastRequest { trend_step: 0 }, "dualwheel.consumer.v1.GetFastResponse")
+            ask!(
+                ConsumerServiceClient,
+                get_fast,
+                GetFastRequest { trend_step: 0 },
+                "dualwheel.consumer.v1.GetFastResponse"
+            )
         }
         Group::Grow => {
-            ask!(ConsumerServiceClient, get_grow, GetGrowRequest { base: None }, "dualwheel.consumer.v1.GetGrowResponse")
+            ask!(
+                ConsumerServiceClient,
+                get_grow,
+                GetGrowRequest { base: None },
+                "dualwheel.consumer.v1.GetGrowResponse"
+            )
         }
-        Group::Super => ask!(ProductServiceClient, get_super, GetSuperRequest {}, "dualwheel.product.v1.GetSuperResponse"),
-        Group::Start => ask!(ContentServiceClient, get_start, GetStartRequest {}, "dualwheel.content.v1.GetStartResponse"),
+        Group::Super => ask!(
+            ProductServiceClient,
+            get_super,
+            GetSuperRequest {},
+            "dualwheel.product.v1.GetSuperResponse"
+        ),
+        Group::Start => ask!(
+            ContentServiceClient,
+            get_start,
+            GetStartRequest {},
+            "dualwheel.content.v1.GetStartResponse"
+        ),
         Group::Plus => {
-            ask!(MembershipServiceClient, get_plus, GetPlusRequest {}, "dualwheel.membership.v1.GetPlusResponse")
+            ask!(
+                MembershipServiceClient,
+                get_plus,
+                GetPlusRequest {},
+                "dualwheel.membership.v1.GetPlusResponse"
+            )
         }
         Group::Neo => {
             let peers = args.peers.clone();
-            ask!(DiagnosisServiceClient, get_neo, GetNeoRequest { peers }, "dualwheel.diagnosis.v1.GetNeoResponse")
+            ask!(
+                DiagnosisServiceClient,
+                get_neo,
+                GetNeoRequest { peers },
+                "dualwheel.diagnosis.v1.GetNeoResponse"
+            )
         }
         Group::Index => index(channel, config, common, args).await,
     }
@@ -75,7 +116,10 @@ fn owner(group: Group) -> Role {
 }
 
 async fn index(channel: Channel, config: &Config, common: &Common, args: &Ask) -> anyhow::Result<()> {
-    let peers = args.peers.iter().map(|brand| Peer { brand: brand.clone(), ..Peer::default() });
+    let peers = args.peers.iter().map(|brand| Peer {
+        brand: brand.clone(),
+        ..Peer::default()
+    });
     let spec = DiagnosisSpec {
         brand: args.brand.clone(),
         window: Some(window_to_proto(args.window)),
@@ -89,7 +133,10 @@ async fn index(channel: Channel, config: &Config, common: &Common, args: &Ask) -
     if common.json {
         return output::json("dualwheel.diagnosis.v1.GetIndexResponse", &answer);
     }
-    output::text(&table::diagnosis(&answer.diagnosis.unwrap_or_default(), args.lang.into()))
+    output::text(&table::diagnosis(
+        &answer.diagnosis.unwrap_or_default(),
+        args.lang.into(),
+    ))
 }
 
 fn query(args: &Ask) -> MetricQuery {
@@ -105,7 +152,9 @@ fn query(args: &Ask) -> MetricQuery {
 }
 
 fn taken<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
-    answer.map(Response::into_inner).map_err(|status| explain(&status))
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| explain(&status))
 }
 
 fn print(metrics: &[Metric], lang: crate::report::Lang) -> anyhow::Result<()> {

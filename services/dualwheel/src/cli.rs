@@ -126,7 +126,12 @@ pub struct Serve {
 #[derive(Args, Debug)]
 pub struct Import {
     /// Mapping file, or a shipped mapping: cdnow, complete-journey, olist, online-retail-ii, rees46, taobao-userbehavior
-    #[arg(long, value_name = "FILE|NAME", required_unless_present = "facts", conflicts_with = "facts")]
+    #[arg(
+        long,
+        value_name = "FILE|NAME",
+        required_unless_present = "facts",
+        conflicts_with = "facts"
+    )]
     pub mapping: Option<String>,
     /// A source of the mapping; may be repeated
     #[arg(long = "source", value_name = "NAME=PATH", value_parser = pair)]
@@ -271,6 +276,8 @@ fn day(text: &str) -> Result<Day, String> {
 }
 
 fn window(text: &str) -> Result<Window, String> {
-    let (first, last) = text.split_once("..").ok_or("write it as 2026-01-01..2026-03-31")?;
+    let (first, last) = text
+        .split_once("..")
+        .ok_or("write it as 2026-01-01..2026-03-31")?;
     Window::new(day(first)?, day(last)?).ok_or_else(|| "the window ends before it begins".to_owned())
 }

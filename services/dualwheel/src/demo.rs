@@ -23,7 +23,10 @@ pub async fn run(mut config: Config, common: &Common, args: &Demo) -> anyhow::Re
     if common.data.is_none() {
         config.data = scratch.path().join("lake").display().to_string();
     }
-    let mut clock = Clock { started: Instant::now(), quiet: common.json };
+    let mut clock = Clock {
+        started: Instant::now(),
+        quiet: common.json,
+    };
     let market = scratch.path().join("market");
     let mut options = generate::Options::new(&market);
     options.seed = args.seed;
@@ -31,13 +34,20 @@ pub async fn run(mut config: Config, common: &Common, args: &Demo) -> anyhow::Re
     options.facts = args.facts;
     let last = options.last_day;
     let summary = tokio::task::spawn_blocking(move || generate::run(&options, &|_| {})).await??;
-    clock.tell(&format!("generated {} facts of {} brands", crate::format::whole(summary.total as i64), 10));
+    clock.tell(&format!(
+        "generated {} facts of {} brands",
+        crate::format::whole(summary.total as i64),
+        10
+    ));
 
     let server = mesh::build(&config, &[mesh::Role::All]).await?;
     let channel = server.in_process();
     let plan = import::Plan::of_facts(&market, "Asia/Shanghai", "CNY")?;
     let imported = import::import(std::slice::from_ref(&channel), &plan, &config).await?;
-    clock.tell(&format!("imported {} rows through gRPC", crate::format::whole(imported.accepted())));
+    clock.tell(&format!(
+        "imported {} rows through gRPC",
+        crate::format::whole(imported.accepted())
+    ));
 
     let brands: Vec<String> = (1..=10).map(|number| format!("brand-{number:02}")).collect();
     let peers: Vec<String> = brands.into_iter().filter(|brand| *brand != args.brand).collect();

@@ -52,7 +52,10 @@ pub async fn run(config: &Config, common: &Common, args: &Diagnose) -> anyhow::R
 /// What to diagnose: a brand of the tenant against others of it.
 #[must_use]
 pub fn spec(brand: &str, peers: &[String], window: Window) -> DiagnosisSpec {
-    let peers = peers.iter().map(|brand| Peer { brand: brand.clone(), ..Peer::default() });
+    let peers = peers.iter().map(|brand| Peer {
+        brand: brand.clone(),
+        ..Peer::default()
+    });
     DiagnosisSpec {
         brand: brand.to_owned(),
         window: Some(window_to_proto(window)),
@@ -65,11 +68,23 @@ pub fn spec(brand: &str, peers: &[String], window: Window) -> DiagnosisSpec {
 ///
 /// # Errors
 /// When the mesh refuses the question or the run fails.
-pub async fn follow(channel: Channel, spec: DiagnosisSpec, config: &Config, tell: bool) -> anyhow::Result<Diagnosis> {
+pub async fn follow(
+    channel: Channel,
+    spec: DiagnosisSpec,
+    config: &Config,
+    tell: bool,
+) -> anyhow::Result<Diagnosis> {
     let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
-    let request = StartDiagnosisRequest { spec: Some(spec), request_id: String::new() };
+    let request = StartDiagnosisRequest {
+        spec: Some(spec),
+        request_id: String::new(),
+    };
     let request = client::with_deadline(request, mesh::patience(config));
-    let started = client.start_diagnosis(request).await.map_err(|status| explain(&status))?.into_inner();
+    let started = client
+        .start_diagnosis(request)
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner();
     let name = started.run.context("the answer names no run")?.name;
     let progress = indicatif::ProgressBar::new(0);
     if !tell {
@@ -88,7 +103,9 @@ pub async fn follow(channel: Channel, spec: DiagnosisSpec, config: &Config, tell
     progress.finish_and_clear();
     let run = last.with_context(|| format!("{name} answered nothing"))?;
     match run.state() {
-        RunState::Succeeded | RunState::Partial => run.result.with_context(|| format!("{name} has no result")),
+        RunState::Succeeded | RunState::Partial => {
+            run.result.with_context(|| format!("{name} has no result"))
+        }
         RunState::Cancelled => bail!("{name} was cancelled"),
         state => bail!("{name} ended as {}: {}", state.as_str_name(), run.error),
     }

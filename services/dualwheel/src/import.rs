@@ -75,7 +75,10 @@ impl Summary {
 
     fn of(&mut self, fact: &Fact) -> Option<&mut Counts> {
         if !self.facts.iter().any(|counts| counts.fact == fact.name) {
-            self.facts.push(Counts { fact: fact.name.to_owned(), ..Counts::default() });
+            self.facts.push(Counts {
+                fact: fact.name.to_owned(),
+                ..Counts::default()
+            });
         }
         self.facts.iter_mut().find(|counts| counts.fact == fact.name)
     }
@@ -92,7 +95,10 @@ pub async fn run(config: &Config, common: &Common, args: &Import) -> anyhow::Res
     }
     let channels = match args.endpoints.as_slice() {
         [] => vec![mesh::in_process(config, &OWNERS).await?],
-        given => given.iter().map(|endpoint| client::connect(endpoint, config)).collect::<Result<_, _>>()?,
+        given => given
+            .iter()
+            .map(|endpoint| client::connect(endpoint, config))
+            .collect::<Result<_, _>>()?,
     };
     let summary = import(&channels, &plan, config).await?;
     if common.json {
@@ -116,7 +122,9 @@ impl Plan {
     /// # Errors
     /// When the folder holds none, or the zone is not known.
     pub fn of_facts(folder: &Path, time_zone: &str, currency: &str) -> anyhow::Result<Self> {
-        let zone = time_zone.parse().map_err(|_| anyhow::anyhow!("`{time_zone}` is no IANA time zone"))?;
+        let zone = time_zone
+            .parse()
+            .map_err(|_| anyhow::anyhow!("`{time_zone}` is no IANA time zone"))?;
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
             .with_context(|| format!("the folder {}", folder.display()))?
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -127,7 +135,10 @@ impl Plan {
         let mut facts = Vec::new();
         for fact in FACTS.iter() {
             for path in &files {
-                let source = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+                let source = path
+                    .file_stem()
+                    .and_then(|stem| stem.to_str())
+                    .unwrap_or_default();
                 let shard = source.strip_prefix(fact.name);
                 if shard.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
                     paths.insert(source.to_owned(), path.clone());
@@ -140,7 +151,11 @@ impl Plan {
         }
         let mapping = mapping::of_facts(zone, currency, &facts);
         let producer = producer_name("facts", "", &paths)?;
-        Ok(Self { mapping, paths, producer })
+        Ok(Self {
+            mapping,
+            paths,
+            producer,
+        })
     }
 }
 
@@ -156,8 +171,19 @@ fn plan(args: &Import) -> anyhow::Result<Plan> {
             bail!("the source `{source}` is given twice");
         }
     }
-    let producer = producer_name(Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or("mapping"), &text, &paths)?;
-    Ok(Plan { mapping, paths, producer })
+    let producer = producer_name(
+        Path::new(name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or("mapping"),
+        &text,
+        &paths,
+    )?;
+    Ok(Plan {
+        mapping,
+        paths,
+        producer,
+    })
 }
 
 /// The same mapping over the same files is the same producer, so that a repeated import writes nothing twice.
@@ -165,10 +191,22 @@ fn producer_name(stem: &str, text: &str, paths: &BTreeMap<String, PathBuf>) -> a
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     hasher.update(text.as_bytes());
     for (name, path) in paths {
-        let size = std::fs::metadata(path).with_context(|| format!("the file of source `{name}`"))?.len();
-        hasher.update(format!("{name}={}:{size};", path.file_name().unwrap_or_default().to_string_lossy()).as_bytes());
+        let size = std::fs::metadata(path)
+            .with_context(|| format!("the file of source `{name}`"))?
+            .len();
+        hasher.update(
+            format!(
+                "{name}={}:{size};",
+                path.file_name().unwrap_or_default().to_string_lossy()
+            )
+            .as_bytes(),
+        );
     }
-    let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let plain: String = stem
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
     Ok(format!("import-{plain}-{:016x}", hasher.digest()))
 }
 
@@ -187,13 +225,20 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
             currency: plan.mapping.currency.clone(),
         };
         let request = client::with_deadline(request, mesh::patience(config));
-        FactServiceClient::new(channel.clone()).configure_tenant(request).await.map_err(|status| explain(&status))?;
+        FactServiceClient::new(channel.clone())
+            .configure_tenant(request)
+            .await
+            .map_err(|status| explain(&status))?;
     }
     let progress = progress_bar();
     let mut summary = Summary::default();
     for (number, fact) in import.entries() {
         let Some(channel) = owners.get(&fact.kind) else {
-            bail!("no endpoint owns {}; add the {} service with --endpoint", fact.table, fact.owner);
+            bail!(
+                "no endpoint owns {}; add the {} service with --endpoint",
+                fact.table,
+                fact.owner
+            );
         };
         progress.set_message(fact.name);
         let producer = format!("{}-{number}", plan.producer);
@@ -210,7 +255,10 @@ async fn owners(channels: &[Channel], config: &Config) -> anyhow::Result<HashMap
     let mut owners = HashMap::new();
     for channel in channels {
         let request = client::with_deadline(GetTenantRequest {}, mesh::patience(config));
-        let answer = FactServiceClient::new(channel.clone()).get_tenant(request).await.map_err(|status| explain(&status))?;
+        let answer = FactServiceClient::new(channel.clone())
+            .get_tenant(request)
+            .await
+            .map_err(|status| explain(&status))?;
         for kind in answer.into_inner().owned {
             if let Ok(kind) = FactKind::try_from(kind) {
                 owners.entry(kind).or_insert_with(|| channel.clone());
@@ -272,7 +320,10 @@ fn count(counts: &mut Counts, answer: AppendResponse) {
     for refusal in &answer.refusals {
         if counts.problems.len() < PROBLEMS_LISTED {
             let batch = answer.sequence;
-            let text = format!("batch {batch}, row {}: {} {}", refusal.row, refusal.field, refusal.reason);
+            let text = format!(
+                "batch {batch}, row {}: {} {}",
+                refusal.row, refusal.field, refusal.reason
+            );
             counts.problems.push(text);
         }
     }
@@ -337,7 +388,11 @@ async fn dry_run(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
         while let Some(batch) = rows.next().await? {
             batches += 1;
             let now = chrono::Utc::now().timestamp_micros();
-            let ground = Ground { tenant: &config.tenant, zone: plan.mapping.time_zone, now };
+            let ground = Ground {
+                tenant: &config.tenant,
+                zone: plan.mapping.time_zone,
+                now,
+            };
             let checked = check(fact, &batch, &ground)?;
             if batches == 1 && !json {
                 let sample = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS));
@@ -347,8 +402,15 @@ async fn dry_run(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
             let Some(counts) = summary.of(fact) else { continue };
             counts.accepted += checked.batch.num_rows() as i64;
             counts.refused += checked.refusals.len() as i64;
-            for refusal in checked.refusals.iter().take(PROBLEMS_LISTED.saturating_sub(counts.problems.len())) {
-                let text = format!("batch {batches}, row {}: {} {}", refusal.row, refusal.field, refusal.reason);
+            for refusal in checked
+                .refusals
+                .iter()
+                .take(PROBLEMS_LISTED.saturating_sub(counts.problems.len()))
+            {
+                let text = format!(
+                    "batch {batches}, row {}: {} {}",
+                    refusal.row, refusal.field, refusal.reason
+                );
                 counts.problems.push(text);
             }
         }

@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     let quiet = !matches!(cli.command, Command::Serve(_));
     if quiet {
         // A command for people tells only what went wrong, unless asked for more.
-        flags.entry("log.filter".to_owned()).or_insert_with(|| "warn".to_owned());
+        flags
+            .entry("log.filter".to_owned())
+            .or_insert_with(|| "warn".to_owned());
     }
     let config = match Config::load(cli.common.config.as_deref(), &flags) {
         Ok(config) => config,

@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::ValueEnum;
 use dualwheel_kit::{
-    client, config::Config, db,
+    client,
+    config::Config,
+    db,
     server::{self, Builder, Server},
 };
 use dualwheel_lake::{Lake, service::Facts};
@@ -30,7 +32,13 @@ pub enum Role {
 }
 
 impl Role {
-    const EACH: [Self; 5] = [Self::Consumer, Self::Product, Self::Content, Self::Membership, Self::Diagnosis];
+    const EACH: [Self; 5] = [
+        Self::Consumer,
+        Self::Product,
+        Self::Content,
+        Self::Membership,
+        Self::Diagnosis,
+    ];
 
     /// The name in configuration and contracts.
     #[must_use]
@@ -58,7 +66,11 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         given if given.contains(&Role::All) => Role::EACH.into(),
         given => given.iter().copied().collect(),
     };
-    let owners: BTreeSet<Role> = wanted.iter().copied().filter(|role| *role != Role::Diagnosis).collect();
+    let owners: BTreeSet<Role> = wanted
+        .iter()
+        .copied()
+        .filter(|role| *role != Role::Diagnosis)
+        .collect();
     let lake = Lake::open(&dualwheel_lake::Options {
         location: config.data.clone(),
         frame_cache_bytes: config.limits.frame_cache_bytes,
@@ -68,12 +80,17 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
     }
-    let beside = fact_services(Server::builder(config), config, &lake, &owners)?.build()?.in_process();
+    let beside = fact_services(Server::builder(config), config, &lake, &owners)?
+        .build()?
+        .in_process();
     let reach = |role: Role, endpoint: &Option<String>| -> anyhow::Result<Channel> {
         match endpoint {
             Some(endpoint) => Ok(client::connect(endpoint, config)?),
             None if owners.contains(&role) => Ok(beside.clone()),
-            None => anyhow::bail!("diagnosis needs endpoints.{}: say where that service is", role.name()),
+            None => anyhow::bail!(
+                "diagnosis needs endpoints.{}: say where that service is",
+                role.name()
+            ),
         }
     };
     let endpoints = &config.endpoints;
@@ -84,7 +101,9 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
             content: reach(Role::Content, &endpoints.content)?,
             membership: reach(Role::Membership, &endpoints.membership)?,
         },
-        database: db::connect(&config.database_url()).await.context("the database cannot be opened")?,
+        database: db::connect(&config.database_url())
+            .await
+            .context("the database cannot be opened")?,
         definitions: definitions(config),
         call_limit: patience(config),
     };
@@ -121,7 +140,7 @@ fn fact_services(
         let (lake, definitions) = (lake.clone(), definitions.clone());
         builder = match role {
             Role::Consumer => builder.add(dualwheel_consumer::Options { lake, definitions }.build()?),
-            Role::Product => builder.add(dualwheel_product::build(dualwheel_product::Options { lake, definitions })?),
+            Role::Product => builder.add(dualwheel_product::Options { lake, definitions }.build()?),
             Role::Content => builder.add(dualwheel_content::Options { lake, definitions }.build()?),
             Role::Membership => builder.add(dualwheel_membership::Options { lake, definitions }.build()?),
             Role::All | Role::Diagnosis => builder,
@@ -131,6 +150,7 @@ fn fact_services(
         return Ok(builder);
     }
     let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
-    let facts = FactServiceServer::new(Facts::new(lake, &names)).max_decoding_message_size(server::message_bytes(config));
+    let facts = FactServiceServer::new(Facts::new(lake, &names))
+        .max_decoding_message_size(server::message_bytes(config));
     Ok(builder.add(facts))
 }

@@ -22,6 +22,7 @@ pub fn text(text: &str) -> anyhow::Result<()> {
 /// # Errors
 /// When standard output cannot be written.
 pub fn json<M: Message>(name: &str, message: &M) -> anyhow::Result<()> {
-    let value = dualwheel_proto::to_json(name, message).with_context(|| format!("no message is named {name}"))?;
+    let value =
+        dualwheel_proto::to_json(name, message).with_context(|| format!("no message is named {name}"))?;
     text(&serde_json::to_string_pretty(&value)?)
 }

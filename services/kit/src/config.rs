@@ -175,7 +175,7 @@ impl Default for Limits {
             message_bytes: 16 << 20,
             concurrency: 256,
             batch_rows: 131_072,
-            frame_cache_bytes: 512 << 20,
+            frame_cache_bytes: 768 << 20,
         }
     }
 }

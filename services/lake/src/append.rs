@@ -22,7 +22,7 @@ use deltalake::{
         Action, Transaction,
         transaction::{CommitBuilder, CommitProperties, TableReference},
     },
-    parquet::{basic::Compression, file::properties::WriterProperties},
+    parquet::{basic::Compression, file::properties::WriterProperties, schema::types::ColumnPath},
     protocol::{DeltaOperation, SaveMode},
     writer::{DeltaWriter, RecordBatchWriter},
 };
@@ -107,7 +107,9 @@ impl Writer {
 
     /// Hands a batch over; it is written in the order in which this returns.
     pub(crate) async fn send(&self, append: Append) -> Result<(), Error> {
-        self.queue.send(append).await.map_err(|_| Error::WriterGone { table: self.table.to_owned() })
+        self.queue.send(append).await.map_err(|_| Error::WriterGone {
+            table: self.table.to_owned(),
+        })
     }
 }
 
@@ -124,7 +126,14 @@ struct Committer {
 impl Committer {
     fn new(table: Arc<Table>, store: Arc<dyn ObjectStore>) -> Self {
         let compacting = Arc::new(AtomicBool::new(false));
-        Self { table, store, last: HashMap::new(), seen: None, since_compaction: 0, compacting }
+        Self {
+            table,
+            store,
+            last: HashMap::new(),
+            seen: None,
+            since_compaction: 0,
+            compacting,
+        }
     }
 
     async fn run(mut self, mut waiting: mpsc::Receiver<Append>) {
@@ -167,7 +176,11 @@ impl Committer {
                 self.repeat(&table, append).await;
             } else {
                 let (producer, sequence) = (append.producer.clone(), append.sequence);
-                let error = Error::SequenceSkipped { producer, sequence, next: last + 1 };
+                let error = Error::SequenceSkipped {
+                    producer,
+                    sequence,
+                    next: last + 1,
+                };
                 let _ = append.reply.send(Err(error));
             }
         }
@@ -191,7 +204,11 @@ impl Committer {
             return Ok(*last);
         }
         let log = table.log_store();
-        let last = table.snapshot()?.transaction_version(log.as_ref(), app_id).await?.unwrap_or(0);
+        let last = table
+            .snapshot()?
+            .transaction_version(log.as_ref(), app_id)
+            .await?
+            .unwrap_or(0);
         self.last.insert(app_id.to_owned(), last);
         Ok(last)
     }
@@ -199,12 +216,20 @@ impl Committer {
     /// Answers a batch that was written before with its first result.
     async fn repeat(&self, table: &DeltaTable, append: Append) {
         let version = version_of(table);
-        let kept = self.results(&append.tenant, &append.producer).await.unwrap_or_default();
+        let kept = self
+            .results(&append.tenant, &append.producer)
+            .await
+            .unwrap_or_default();
         let answer = match kept.into_iter().find(|result| result.sequence == append.sequence) {
-            Some(result) if result.digest != append.digest => {
-                Err(Error::SequenceReused { producer: append.producer.clone(), sequence: append.sequence })
-            }
-            Some(result) => Ok(Appended { version, repeated: true, ..result }),
+            Some(result) if result.digest != append.digest => Err(Error::SequenceReused {
+                producer: append.producer.clone(),
+                sequence: append.sequence,
+            }),
+            Some(result) => Ok(Appended {
+                version,
+                repeated: true,
+                ..result
+            }),
             // Older than the results kept: the check is a function of the rows, so its counts are the first ones.
             None => Ok(append.result(version, true)),
         };
@@ -239,14 +264,23 @@ impl Committer {
     async fn commit(&self, fresh: &[Append]) -> Result<i64, Error> {
         let table = self.table.create().await?;
         let adds = write_files(&table, fresh).await?;
-        sync_local(&table, adds.iter().filter_map(path_of_add).collect()).await?;
-        self.keep_results(fresh).await?;
+        let paths: Vec<String> = adds.iter().filter_map(path_of_add).collect();
+        let prepared = async {
+            sync_local(&table, paths.clone()).await?;
+            self.keep_results(fresh).await
+        };
+        if let Err(error) = prepared.await {
+            discard(&table, &paths).await;
+            return Err(error);
+        }
         let mut newest: HashMap<String, i64> = HashMap::new();
         for append in fresh {
             newest.insert(append.app_id(), append.sequence);
         }
-        let transactions: Vec<Transaction> =
-            newest.into_iter().map(|(app_id, sequence)| Transaction::new(app_id, sequence)).collect();
+        let transactions: Vec<Transaction> = newest
+            .into_iter()
+            .map(|(app_id, sequence)| Transaction::new(app_id, sequence))
+            .collect();
         let operation = || DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(crate::fact::PARTITION_COLUMNS.map(str::to_owned).to_vec()),
@@ -273,8 +307,13 @@ impl Committer {
                     if self.landed(&table, &transactions).await? {
                         return Err(error.into());
                     }
+                    let error = Error::from(error);
+                    if error.is_full() {
+                        discard(&table, &paths).await;
+                        return Err(error);
+                    }
                     if tries >= COMMIT_TRIES {
-                        return Err(error.into());
+                        return Err(error);
                     }
                     tokio::time::sleep(pause(tries)).await;
                 }
@@ -286,7 +325,10 @@ impl Committer {
     async fn landed(&self, table: &DeltaTable, transactions: &[Transaction]) -> Result<bool, Error> {
         let log = table.log_store();
         for transaction in transactions {
-            let stored = table.snapshot()?.transaction_version(log.as_ref(), &transaction.app_id).await?;
+            let stored = table
+                .snapshot()?
+                .transaction_version(log.as_ref(), &transaction.app_id)
+                .await?;
             if stored.is_some_and(|stored| stored >= transaction.version) {
                 return Ok(true);
             }
@@ -295,7 +337,12 @@ impl Committer {
     }
 
     fn results_path(&self, tenant: &str, producer: &str) -> Path {
-        Path::from_iter(["results", tenant, self.table.fact.table, &format!("{producer}.json")])
+        Path::from_iter([
+            "results",
+            tenant,
+            self.table.fact.table,
+            &format!("{producer}.json"),
+        ])
     }
 
     async fn results(&self, tenant: &str, producer: &str) -> Result<VecDeque<Appended>, Error> {
@@ -312,7 +359,10 @@ impl Committer {
     async fn keep_results(&self, fresh: &[Append]) -> Result<(), Error> {
         let mut producers: HashMap<(&str, &str), Vec<&Append>> = HashMap::new();
         for append in fresh {
-            producers.entry((&append.tenant, &append.producer)).or_default().push(append);
+            producers
+                .entry((&append.tenant, &append.producer))
+                .or_default()
+                .push(append);
         }
         for ((tenant, producer), appends) in producers {
             let first = appends.first().map_or(0, |append| append.sequence);
@@ -324,7 +374,9 @@ impl Committer {
             }
             let what = format!("results of producer {producer}");
             let text = serde_json::to_vec(&kept).map_err(|source| Error::Json { what, source })?;
-            self.store.put(&self.results_path(tenant, producer), text.into()).await?;
+            self.store
+                .put(&self.results_path(tenant, producer), text.into())
+                .await?;
         }
         Ok(())
     }
@@ -349,12 +401,19 @@ impl Committer {
 }
 
 fn version_of(table: &DeltaTable) -> i64 {
-    table.version().and_then(|version| i64::try_from(version).ok()).unwrap_or_default()
+    table
+        .version()
+        .and_then(|version| i64::try_from(version).ok())
+        .unwrap_or_default()
 }
 
 fn fail(group: Vec<Append>, error: &Error) {
     for append in group {
-        let told = if error.is_full() { Error::Full } else { Error::Group(error.to_string()) };
+        let told = if error.is_full() {
+            Error::Full
+        } else {
+            Error::Group(error.to_string())
+        };
         let _ = append.reply.send(Err(told));
     }
 }
@@ -363,6 +422,8 @@ async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(262_144))
+        // Event ids are all different: a dictionary of them is work for nothing.
+        .set_column_dictionary_enabled(ColumnPath::from("event_id"), false)
         .build();
     let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(properties);
     for append in fresh.iter().filter(|append| append.batch.num_rows() > 0) {
@@ -378,13 +439,28 @@ fn path_of_add(action: &Action) -> Option<String> {
     }
 }
 
+/// Removes files that no commit names: left on a full disk, those of every further try would take the room that was
+/// made. Only for commits that surely did not happen.
+async fn discard(table: &DeltaTable, paths: &[String]) {
+    let store = table.log_store().object_store(None);
+    for path in paths.iter().filter_map(|path| Path::from_url_path(path).ok()) {
+        if let Err(error) = store.delete(&path).await {
+            tracing::warn!(%path, %error, "a file of a failed commit could not be removed");
+        }
+    }
+}
+
 /// Forces files of a local table to the disk; object stores are durable when they answer.
 async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result<(), Error> {
-    let Ok(root) = table.table_url().to_file_path() else { return Ok(()) };
+    let Ok(root) = table.table_url().to_file_path() else {
+        return Ok(());
+    };
     let sync = move || -> std::io::Result<()> {
         let mut folders: Vec<PathBuf> = Vec::new();
         for path in paths {
-            let Ok(decoded) = Path::from_url_path(&path) else { continue };
+            let Ok(decoded) = Path::from_url_path(&path) else {
+                continue;
+            };
             let file = root.join(decoded.as_ref());
             std::fs::File::open(&file)?.sync_data()?;
             if let Some(folder) = file.parent()
@@ -393,10 +469,20 @@ async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result<(), Error>
                 folders.push(folder.to_owned());
             }
         }
-        folders.iter().try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
+        folders
+            .iter()
+            .try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
     };
-    let done = tokio::task::spawn_blocking(sync).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    done.map_err(|source| object_store::Error::Generic { store: "local", source: Box::new(source) }.into())
+    let done = tokio::task::spawn_blocking(sync)
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    done.map_err(|source| {
+        object_store::Error::Generic {
+            store: "local",
+            source: Box::new(source),
+        }
+        .into()
+    })
 }
 
 /// Pause before another try: full jitter over a doubling bound, one second at most.

@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int32Array,
-        Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array,
+        Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+        new_null_array,
     },
     compute::{CastOptions, cast, cast_with_options, filter_record_batch},
     datatypes::{DataType, Field, TimeUnit},
@@ -69,12 +71,19 @@ pub fn check(fact: &Fact, batch: &RecordBatch, ground: &Ground<'_>) -> Result<Ch
     for field in batch.schema().fields() {
         if !fact.columns.iter().any(|column| column.name == field.name()) {
             let known: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
-            let reason = format!("{} has no field `{}`; its fields are {}", fact.name, field.name(), known.join(", "));
+            let reason = format!(
+                "{} has no field `{}`; its fields are {}",
+                fact.name,
+                field.name(),
+                known.join(", ")
+            );
             return Err(Error::Malformed { reason });
         }
     }
     let rows = batch.num_rows();
-    let mut faults = Faults { first: vec![None; rows] };
+    let mut faults = Faults {
+        first: vec![None; rows],
+    };
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(fact.columns.len() + 8);
     for column in fact.columns {
         let given = match batch.column_by_name(column.name) {
@@ -86,18 +95,32 @@ pub fn check(fact: &Fact, batch: &RecordBatch, ground: &Ground<'_>) -> Result<Ch
             None => new_null_array(&DataType::Utf8, rows),
         };
         let given = plain(&given, column.name)?;
-        let mut field = FieldCheck { name: column.name, required: column.required, faults: &mut faults };
+        let mut field = FieldCheck {
+            name: column.name,
+            required: column.required,
+            faults: &mut faults,
+        };
         columns.extend(field.convert(&given, column.content, ground)?);
     }
     cross_checks(fact, &columns, &mut faults);
-    let buckets: Int32Array = match fact.columns.iter().zip(stored_positions(fact)).find(|(c, _)| c.name == "brand") {
+    let buckets: Int32Array = match fact
+        .columns
+        .iter()
+        .zip(stored_positions(fact))
+        .find(|(c, _)| c.name == "brand")
+    {
         Some((_, at)) => {
             let brands = columns.get(at).and_then(|array| array.as_string_opt::<i32>());
-            (0..rows).map(|row| brands.map(|brands| bucket_of(brands.value(row)))).collect()
+            (0..rows)
+                .map(|row| brands.map(|brands| bucket_of(brands.value(row))))
+                .collect()
         }
         None => Int32Array::from_value(0, rows),
     };
-    columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(ground.tenant, rows))));
+    columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+        ground.tenant,
+        rows,
+    ))));
     columns.push(Arc::new(buckets));
     let whole = RecordBatch::try_new(fact.schema(), columns)?;
     let refusals: Vec<Refusal> = faults.first.iter().flatten().cloned().collect();
@@ -117,7 +140,11 @@ fn stored_positions(fact: &Fact) -> Vec<usize> {
         .iter()
         .map(|column| {
             let at = next;
-            next += if matches!(column.content, Content::Instant { day: Some(_), .. }) { 2 } else { 1 };
+            next += if matches!(column.content, Content::Instant { day: Some(_), .. }) {
+                2
+            } else {
+                1
+            };
             at
         })
         .collect()
@@ -128,7 +155,10 @@ fn cross_checks(fact: &Fact, columns: &[ArrayRef], faults: &mut Faults) {
     let positions = stored_positions(fact);
     let day = |name: &str| {
         let at = fact.columns.iter().position(|column| column.name == name)?;
-        columns.get(*positions.get(at)?)?.as_any().downcast_ref::<Date32Array>()
+        columns
+            .get(*positions.get(at)?)?
+            .as_any()
+            .downcast_ref::<Date32Array>()
     };
     if let (Some(first), Some(last)) = (day("first_day"), day("last_day")) {
         for row in 0..first.len().min(last.len()) {
@@ -171,7 +201,9 @@ fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Error> {
 }
 
 fn unreadable(name: &str, data_type: &DataType) -> Error {
-    Error::Malformed { reason: format!("the field `{name}` came as {data_type}, which cannot be read as its type") }
+    Error::Malformed {
+        reason: format!("the field `{name}` came as {data_type}, which cannot be read as its type"),
+    }
 }
 
 struct FieldCheck<'a> {
@@ -181,7 +213,12 @@ struct FieldCheck<'a> {
 }
 
 impl FieldCheck<'_> {
-    fn convert(&mut self, given: &ArrayRef, content: Content, ground: &Ground<'_>) -> Result<Vec<ArrayRef>, Error> {
+    fn convert(
+        &mut self,
+        given: &ArrayRef,
+        content: Content,
+        ground: &Ground<'_>,
+    ) -> Result<Vec<ArrayRef>, Error> {
         Ok(match content {
             Content::Key => vec![self.text(given, LONGEST_KEY)?],
             Content::Text => vec![self.text(given, LONGEST_TEXT)?],
@@ -233,7 +270,11 @@ impl FieldCheck<'_> {
         let array = texts.as_string::<i32>();
         let mut empty = false;
         for row in 0..array.len() {
-            let length = if array.is_valid(row) { array.value_length(row) as usize } else { 0 };
+            let length = if array.is_valid(row) {
+                array.value_length(row) as usize
+            } else {
+                0
+            };
             if length == 0 {
                 empty |= array.is_valid(row);
                 self.missing(row);
@@ -244,13 +285,17 @@ impl FieldCheck<'_> {
         if !empty {
             return Ok(texts);
         }
-        Ok(Arc::new(StringArray::from_iter(array.iter().map(|text| text.filter(|text| !text.is_empty())))))
+        Ok(Arc::new(StringArray::from_iter(
+            array.iter().map(|text| text.filter(|text| !text.is_empty())),
+        )))
     }
 
     fn texts(&mut self, given: &ArrayRef) -> Result<ArrayRef, Error> {
         let stored = crate::fact::stored_type(Content::Texts);
         let list = match given.data_type() {
-            DataType::List(_) => cast(given, &stored).map_err(|_| unreadable(self.name, given.data_type()))?,
+            DataType::List(_) => {
+                cast(given, &stored).map_err(|_| unreadable(self.name, given.data_type()))?
+            }
             DataType::Utf8 | DataType::Null => split_texts(given)?,
             other => return Err(unreadable(self.name, other)),
         };
@@ -263,9 +308,21 @@ impl FieldCheck<'_> {
             let values = array.value(row);
             let texts = values.as_string::<i32>();
             if texts.len() > LONGEST_LIST {
-                self.refuse(row, format!("holds {} values; at most {LONGEST_LIST} are admitted", texts.len()));
-            } else if texts.iter().any(|text| text.is_none_or(|text| text.is_empty() || text.len() > LONGEST_KEY)) {
-                self.refuse(row, format!("holds a value that is empty or longer than {LONGEST_KEY} bytes"));
+                self.refuse(
+                    row,
+                    format!(
+                        "holds {} values; at most {LONGEST_LIST} are admitted",
+                        texts.len()
+                    ),
+                );
+            } else if texts
+                .iter()
+                .any(|text| text.is_none_or(|text| text.is_empty() || text.len() > LONGEST_KEY))
+            {
+                self.refuse(
+                    row,
+                    format!("holds a value that is empty or longer than {LONGEST_KEY} bytes"),
+                );
             }
         }
         Ok(list)
@@ -288,9 +345,15 @@ impl FieldCheck<'_> {
             }
             DataType::Null => values.resize(given.len(), None),
             kind if kind.is_integer() || matches!(kind, DataType::Decimal128(_, _)) => {
-                let strict = CastOptions { safe: true, ..CastOptions::default() };
+                let strict = CastOptions {
+                    safe: true,
+                    ..CastOptions::default()
+                };
                 let wide = cast_with_options(given, &DataType::Decimal128(38, 4), &strict)?;
-                let wide = wide.as_any().downcast_ref::<Decimal128Array>().ok_or_else(|| unreadable(self.name, kind))?;
+                let wide = wide
+                    .as_any()
+                    .downcast_ref::<Decimal128Array>()
+                    .ok_or_else(|| unreadable(self.name, kind))?;
                 values.extend(wide.iter());
             }
             other => return Err(unreadable(self.name, other)),
@@ -391,13 +454,20 @@ impl FieldCheck<'_> {
         ground: &Ground<'_>,
     ) -> Result<Vec<ArrayRef>, Error> {
         let kind = given.data_type();
-        if !matches!(kind, DataType::Timestamp(_, _) | DataType::Utf8 | DataType::Null | DataType::Date32) {
+        if !matches!(
+            kind,
+            DataType::Timestamp(_, _) | DataType::Utf8 | DataType::Null | DataType::Date32
+        ) {
             return Err(unreadable(self.name, kind));
         }
         let stored = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let micros = cast(given, &stored).map_err(|_| unreadable(self.name, kind))?;
         let micros: &TimestampMicrosecondArray = micros.as_primitive();
-        let latest = if future { LAST_INSTANT } else { ground.now.saturating_add(MICROS_A_DAY) };
+        let latest = if future {
+            LAST_INSTANT
+        } else {
+            ground.now.saturating_add(MICROS_A_DAY)
+        };
         let mut days = Days::new(ground.zone);
         let mut derived: Vec<Option<i32>> = Vec::with_capacity(if with_day { micros.len() } else { 0 });
         for row in 0..micros.len() {
@@ -411,7 +481,11 @@ impl FieldCheck<'_> {
                 Some(_) => {}
             }
             if with_day {
-                derived.push(value.filter(|at| (0..=LAST_INSTANT).contains(at)).and_then(|at| days.of(at)));
+                derived.push(
+                    value
+                        .filter(|at| (0..=LAST_INSTANT).contains(at))
+                        .and_then(|at| days.of(at)),
+                );
             }
         }
         let mut columns: Vec<ArrayRef> = vec![Arc::new(micros.clone().with_timezone("UTC"))];
@@ -423,7 +497,14 @@ impl FieldCheck<'_> {
 
     fn day(&mut self, given: &ArrayRef) -> Result<ArrayRef, Error> {
         let kind = given.data_type();
-        if !matches!(kind, DataType::Date32 | DataType::Date64 | DataType::Utf8 | DataType::Null | DataType::Timestamp(_, None)) {
+        if !matches!(
+            kind,
+            DataType::Date32
+                | DataType::Date64
+                | DataType::Utf8
+                | DataType::Null
+                | DataType::Timestamp(_, None)
+        ) {
             return Err(unreadable(self.name, kind));
         }
         let days = cast(given, &DataType::Date32).map_err(|_| unreadable(self.name, kind))?;
@@ -455,7 +536,9 @@ impl FieldCheck<'_> {
         } else {
             let wide = self.whole_numbers(given)?;
             for (row, number) in wide.iter().enumerate() {
-                let known = number.and_then(|number| usize::try_from(number).ok()).filter(|at| *at < names.len());
+                let known = number
+                    .and_then(|number| usize::try_from(number).ok())
+                    .filter(|at| *at < names.len());
                 if number.is_some() && known.is_none() {
                     self.refuse(row, format!("is none of 0 to {}", names.len() - 1));
                 }
@@ -505,7 +588,11 @@ fn split_texts(given: &ArrayRef) -> Result<ArrayRef, Error> {
 pub fn parse_money(text: &str) -> Option<i128> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let fraction = if fraction.len() > 4 { fraction.trim_end_matches('0') } else { fraction };
+    let fraction = if fraction.len() > 4 {
+        fraction.trim_end_matches('0')
+    } else {
+        fraction
+    };
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if (whole.is_empty() && fraction.is_empty()) || whole.len() > 20 || fraction.len() > 4 {
         return None;
@@ -513,35 +600,44 @@ pub fn parse_money(text: &str) -> Option<i128> {
     if !all_digits(whole) || !all_digits(fraction) {
         return None;
     }
-    let number = |part: &str| part.bytes().fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    let number = |part: &str| {
+        part.bytes()
+            .fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'))
+    };
     let scale = 10i128.pow(4 - fraction.len() as u32);
     Some(sign * (number(whole) * 10_000 + number(fraction) * scale))
 }
 
-/// Days of instants in one zone. A zone's offset holds between two changes of it; within a day on which none falls
-/// the day's bounds are remembered, so that a run of near instants costs two comparisons each.
+/// Days of instants in one zone. Instants come in any order, but few hours hold most of them: the day of each hour
+/// is looked up once.
 struct Days {
     zone: Tz,
-    start: i64,
-    end: i64,
-    day: i32,
+    /// By hour since 1970 UTC: the day that holds the whole hour, if one does.
+    hours: AHashMap<i64, Option<i32>>,
 }
+
+const MICROS_AN_HOUR: i64 = 3_600_000_000;
 
 impl Days {
     fn new(zone: Tz) -> Self {
-        Self { zone, start: 1, end: 0, day: 0 }
+        Self {
+            zone,
+            hours: AHashMap::new(),
+        }
     }
 
     fn of(&mut self, micros: i64) -> Option<i32> {
-        if !(self.start..=self.end).contains(&micros) {
-            let day = Day::of_instant(micros, self.zone)?;
-            // The hour around the instant lies in one day when both its ends do.
-            let hour = micros - micros.rem_euclid(3_600_000_000);
-            let last = hour + 3_599_999_999;
-            let whole = Day::of_instant(hour, self.zone)? == day && Day::of_instant(last, self.zone)? == day;
-            (self.start, self.end) = if whole { (hour, last) } else { (micros, micros) };
-            self.day = day.0;
-        }
-        Some(self.day)
+        let zone = self.zone;
+        let hour = micros.div_euclid(MICROS_AN_HOUR);
+        let whole = *self.hours.entry(hour).or_insert_with(|| day_of_hour(hour, zone));
+        whole.or_else(|| Day::of_instant(micros, zone).map(|day| day.0))
     }
+}
+
+/// The day that holds a whole hour: an hour lies in one day when both its ends do.
+fn day_of_hour(hour: i64, zone: Tz) -> Option<i32> {
+    let first = hour.checked_mul(MICROS_AN_HOUR)?;
+    let day = Day::of_instant(first, zone)?;
+    let last = Day::of_instant(first + (MICROS_AN_HOUR - 1), zone)?;
+    (day == last).then_some(day.0)
 }

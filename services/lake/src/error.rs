@@ -45,7 +45,9 @@ pub enum Error {
         brand: String,
     },
     /// A pinned version does not exist.
-    #[error("version {version} of table {table} does not exist or has been removed; ask without data_version")]
+    #[error(
+        "version {version} of table {table} does not exist or has been removed; ask without data_version"
+    )]
     VersionUnknown {
         /// Table.
         table: String,
@@ -53,7 +55,9 @@ pub enum Error {
         version: i64,
     },
     /// The tenant counts its days in another zone.
-    #[error("tenant `{tenant}` counts its days in {in_force}, not in {asked}; its facts would fall on other days")]
+    #[error(
+        "tenant `{tenant}` counts its days in {in_force}, not in {asked}; its facts would fall on other days"
+    )]
     TimeZoneFixed {
         /// Tenant.
         tenant: String,
@@ -160,20 +164,20 @@ impl From<Error> for tonic::Status {
             Error::Malformed { .. } => Failure::new(Reason::BatchMalformed, message).into(),
             Error::TooLarge { .. } => Failure::new(Reason::BatchTooLarge, message).into(),
             Error::SequenceReused { .. } => Failure::new(Reason::SequenceReused, message).into(),
-            Error::SequenceSkipped { next, .. } => {
-                Failure::new(Reason::SequenceSkipped, message).with("next_sequence", next).into()
-            }
-            Error::BrandUnknown { brand } => {
-                Failure::new(Reason::BrandUnknown, message).with("brand", brand.as_str()).into()
-            }
-            Error::VersionUnknown { table, .. } => {
-                Failure::new(Reason::DataVersionUnknown, message).with("table", table.as_str()).into()
-            }
+            Error::SequenceSkipped { next, .. } => Failure::new(Reason::SequenceSkipped, message)
+                .with("next_sequence", next)
+                .into(),
+            Error::BrandUnknown { brand } => Failure::new(Reason::BrandUnknown, message)
+                .with("brand", brand.as_str())
+                .into(),
+            Error::VersionUnknown { table, .. } => Failure::new(Reason::DataVersionUnknown, message)
+                .with("table", table.as_str())
+                .into(),
             Error::TimeZoneFixed { .. } => Failure::new(Reason::TenantTimeZoneFixed, message).into(),
             Error::CurrencyFixed { .. } => Failure::new(Reason::TenantCurrencyFixed, message).into(),
-            Error::Setting { field, reason } => {
-                Failure::new(Reason::InvalidQuestion, message.clone()).violation(*field, reason.as_str()).into()
-            }
+            Error::Setting { field, reason } => Failure::new(Reason::InvalidQuestion, message.clone())
+                .violation(*field, reason.as_str())
+                .into(),
             _ if error.is_full() => Failure::new(
                 Reason::StorageFull,
                 "the lake's storage is full; nothing of the batch was kept: make room and send it again",

@@ -131,36 +131,82 @@ pub fn stored_type(content: Content) -> DataType {
 }
 
 const fn must(name: &'static str, content: Content) -> Column {
-    Column { name, content, required: true }
+    Column {
+        name,
+        content,
+        required: true,
+    }
 }
 
 const fn may(name: &'static str, content: Content) -> Column {
-    Column { name, content, required: false }
+    Column {
+        name,
+        content,
+        required: false,
+    }
 }
 
 /// A past instant, with the column that keeps its day.
 const fn past(day: &'static str) -> Content {
-    Content::Instant { future: false, day: Some(day) }
+    Content::Instant {
+        future: false,
+        day: Some(day),
+    }
 }
 
 /// An instant that may lie ahead, with the column that keeps its day.
 const fn ahead(day: &'static str) -> Content {
-    Content::Instant { future: true, day: Some(day) }
+    Content::Instant {
+        future: true,
+        day: Some(day),
+    }
 }
 
-const MOMENT: Content = Content::Instant { future: true, day: None };
+const MOMENT: Content = Content::Instant {
+    future: true,
+    day: None,
+};
 const ANY: Content = Content::Count(i64::MAX);
 const UNITS: Content = Content::Count(1_000_000_000);
 
 /// Names of behaviour kinds by number.
 pub const KINDS: [&str; 24] = [
-    "UNSPECIFIED", "EXPOSURE", "AD_CLICK", "CONTENT_VIEW", "LIVE_WATCH", "BROWSE", "SEARCH", "FAVORITE", "CART",
-    "FOLLOW", "JOIN", "SAMPLE_CLAIM", "BENEFIT_CLAIM", "POINTS_REDEEM", "CHECK_IN", "LIKE", "COMMENT", "SHARE",
-    "CONSULT", "GROUP_JOIN", "PURCHASE", "POSITIVE_REVIEW", "RECOMMEND", "NEGATIVE_REVIEW",
+    "UNSPECIFIED",
+    "EXPOSURE",
+    "AD_CLICK",
+    "CONTENT_VIEW",
+    "LIVE_WATCH",
+    "BROWSE",
+    "SEARCH",
+    "FAVORITE",
+    "CART",
+    "FOLLOW",
+    "JOIN",
+    "SAMPLE_CLAIM",
+    "BENEFIT_CLAIM",
+    "POINTS_REDEEM",
+    "CHECK_IN",
+    "LIKE",
+    "COMMENT",
+    "SHARE",
+    "CONSULT",
+    "GROUP_JOIN",
+    "PURCHASE",
+    "POSITIVE_REVIEW",
+    "RECOMMEND",
+    "NEGATIVE_REVIEW",
 ];
 /// Names of venues by number.
 pub const VENUES: [&str; 10] = [
-    "UNSPECIFIED", "STORE", "MEMBER_CENTRE", "GROUP_CHAT", "LIVE_ROOM", "MINI_PROGRAM", "SMS", "CONTENT", "OFFLINE",
+    "UNSPECIFIED",
+    "STORE",
+    "MEMBER_CENTRE",
+    "GROUP_CHAT",
+    "LIVE_ROOM",
+    "MINI_PROGRAM",
+    "SMS",
+    "CONTENT",
+    "OFFLINE",
     "OTHER",
 ];
 /// Names of keyword classes by number.
@@ -170,21 +216,59 @@ pub const FORMATS: [&str; 5] = ["UNSPECIFIED", "SHORT_VIDEO", "LIVE", "IMAGE_TEX
 /// Names of roles by number, shallow to deep.
 pub const ROLES: [&str; 5] = ["UNSPECIFIED", "FAN", "GROUP_MEMBER", "MEMBER", "PAID_MEMBER"];
 const GENDERS: [&str; 4] = ["UNSPECIFIED", "FEMALE", "MALE", "OTHER"];
-const ATTRIBUTES: [&str; 8] =
-    ["UNSPECIFIED", "STYLE", "FUNCTION", "CRAFT", "MATERIAL", "COLOUR", "SHAPE", "IP"];
+const ATTRIBUTES: [&str; 8] = [
+    "UNSPECIFIED",
+    "STYLE",
+    "FUNCTION",
+    "CRAFT",
+    "MATERIAL",
+    "COLOUR",
+    "SHAPE",
+    "IP",
+];
 
 /// Every fact, in the contract's order.
 pub static FACTS: LazyLock<Vec<Fact>> = LazyLock::new(|| {
     vec![
         fact(FactKind::Behavior, "behavior", "behaviors", "consumer", BEHAVIOR),
-        fact(FactKind::ConsumerProfile, "consumer_profile", "consumer_profiles", "consumer", PROFILE),
-        fact(FactKind::OrderLine, "order_line", "order_lines", "consumer", ORDER_LINE),
+        fact(
+            FactKind::ConsumerProfile,
+            "consumer_profile",
+            "consumer_profiles",
+            "consumer",
+            PROFILE,
+        ),
+        fact(
+            FactKind::OrderLine,
+            "order_line",
+            "order_lines",
+            "consumer",
+            ORDER_LINE,
+        ),
         fact(FactKind::Product, "product", "products", "product", PRODUCT),
-        fact(FactKind::StockDay, "stock_day", "stock_days", "product", STOCK_DAY),
-        fact(FactKind::MarketStat, "market_stat", "market_stats", "product", MARKET_STAT),
+        fact(
+            FactKind::StockDay,
+            "stock_day",
+            "stock_days",
+            "product",
+            STOCK_DAY,
+        ),
+        fact(
+            FactKind::MarketStat,
+            "market_stat",
+            "market_stats",
+            "product",
+            MARKET_STAT,
+        ),
         fact(FactKind::Content, "content", "contents", "content", CONTENT),
         fact(FactKind::Member, "member", "members", "membership", MEMBER),
-        fact(FactKind::SocialProfile, "social_profile", "social_profiles", "membership", SOCIAL_PROFILE),
+        fact(
+            FactKind::SocialProfile,
+            "social_profile",
+            "social_profiles",
+            "membership",
+            SOCIAL_PROFILE,
+        ),
         fact(FactKind::Campaign, "campaign", "campaigns", "consumer", CAMPAIGN),
     ]
 });
@@ -196,7 +280,13 @@ fn fact(
     owner: &'static str,
     columns: &'static [Column],
 ) -> Fact {
-    Fact { kind, name, table, owner, columns }
+    Fact {
+        kind,
+        name,
+        table,
+        owner,
+        columns,
+    }
 }
 
 const BEHAVIOR: &[Column] = &[
@@ -375,15 +465,28 @@ mod tests {
             assert_eq!(kind.as_str_name(), format!("BEHAVIOR_KIND_{name}"));
         }
         assert!(BehaviorKind::try_from(KINDS.len() as i32).is_err());
-        assert_eq!(Venue::try_from(VENUES.len() as i32 - 1).unwrap().as_str_name(), "VENUE_OTHER");
-        assert_eq!(KeywordClass::try_from(4).unwrap().as_str_name(), "KEYWORD_CLASS_OTHER");
-        assert_eq!(ContentFormat::try_from(4).unwrap().as_str_name(), "CONTENT_FORMAT_ARTICLE");
+        assert_eq!(
+            Venue::try_from(VENUES.len() as i32 - 1).unwrap().as_str_name(),
+            "VENUE_OTHER"
+        );
+        assert_eq!(
+            KeywordClass::try_from(4).unwrap().as_str_name(),
+            "KEYWORD_CLASS_OTHER"
+        );
+        assert_eq!(
+            ContentFormat::try_from(4).unwrap().as_str_name(),
+            "CONTENT_FORMAT_ARTICLE"
+        );
         assert_eq!(Role::try_from(4).unwrap().as_str_name(), "ROLE_PAID_MEMBER");
     }
 
     #[test]
     fn a_brand_lies_in_one_bucket() {
         assert_eq!(bucket_of("b"), bucket_of("b"));
-        assert!((0..100).map(|i| bucket_of(&i.to_string())).all(|bucket| (0..8).contains(&bucket)));
+        assert!(
+            (0..100)
+                .map(|i| bucket_of(&i.to_string()))
+                .all(|bucket| (0..8).contains(&bucket))
+        );
     }
 }

@@ -30,7 +30,7 @@ use object_store::ObjectStore;
 use url::Url;
 
 pub use error::Error;
-pub use reader::Reader;
+pub use reader::{BrandFrame, Reader};
 pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
 
 use crate::{append::Writer, fact::Fact, frames::Names, reader::Cached, table::Table};
@@ -60,7 +60,10 @@ struct Inner {
 
 impl std::fmt::Debug for Lake {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Lake").field("tables", &self.inner.tables.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Lake")
+            .field("tables", &self.inner.tables.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +76,10 @@ impl std::fmt::Debug for Inner {
 impl Inner {
     fn table(&self, name: &str) -> Result<&Arc<Table>, Error> {
         let found = self.tables.iter().find(|table| table.fact.table == name);
-        found.ok_or_else(|| Error::Schema { table: name.to_owned(), reason: "there is no such table".to_owned() })
+        found.ok_or_else(|| Error::Schema {
+            table: name.to_owned(),
+            reason: "there is no such table".to_owned(),
+        })
     }
 }
 
@@ -94,8 +100,16 @@ impl Lake {
             .max_capacity(options.frame_cache_bytes)
             .weigher(|_, frame: &Cached| u32::try_from(frame.bytes().max(1)).unwrap_or(u32::MAX))
             .build();
-        let inner = Inner { store, tables, writers: Mutex::default(), names: Mutex::default(), frames };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            store,
+            tables,
+            writers: Mutex::default(),
+            names: Mutex::default(),
+            frames,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The lake as one tenant sees it.
@@ -103,7 +117,11 @@ impl Lake {
     pub fn tenant(&self, tenant: &str) -> TenantLake {
         let mut names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
         let names = names.entry(tenant.to_owned()).or_default().clone();
-        TenantLake { inner: self.inner.clone(), tenant: tenant.to_owned(), names }
+        TenantLake {
+            inner: self.inner.clone(),
+            tenant: tenant.to_owned(),
+            names,
+        }
     }
 }
 
@@ -137,15 +155,27 @@ impl TenantLake {
     pub async fn configure(&self, zone: &str, currency: &str) -> Result<Settings, Error> {
         let zone = settings::parse_zone(zone)?;
         let before = self.settings().await?;
-        let currency = if currency.is_empty() { &before.currency } else { settings::parse_currency(currency)? };
+        let currency = if currency.is_empty() {
+            &before.currency
+        } else {
+            settings::parse_currency(currency)?
+        };
         let in_force = settings::fix(&self.inner.store, &self.tenant, zone, currency).await?;
         let tenant = self.tenant.clone();
         if in_force.zone != zone {
             let (in_force, asked) = (in_force.zone.name().to_owned(), zone.name().to_owned());
-            return Err(Error::TimeZoneFixed { tenant, in_force, asked });
+            return Err(Error::TimeZoneFixed {
+                tenant,
+                in_force,
+                asked,
+            });
         }
         if in_force.currency != currency {
-            return Err(Error::CurrencyFixed { tenant, in_force: in_force.currency, asked: currency.to_owned() });
+            return Err(Error::CurrencyFixed {
+                tenant,
+                in_force: in_force.currency,
+                asked: currency.to_owned(),
+            });
         }
         Ok(in_force)
     }
@@ -180,13 +210,19 @@ impl TenantLake {
 }
 
 fn root_url(location: &str) -> Result<Url, Error> {
-    let wrong = |reason: String| Error::Setting { field: "data", reason };
+    let wrong = |reason: String| Error::Setting {
+        field: "data",
+        reason,
+    };
     if location.contains("://") {
         return Url::parse(location).map_err(|error| wrong(format!("`{location}` is no URL: {error}")));
     }
     let path = Path::new(location);
-    std::fs::create_dir_all(path).map_err(|error| wrong(format!("the folder `{location}` cannot be made: {error}")))?;
-    let whole = path.canonicalize().map_err(|error| wrong(format!("the folder `{location}`: {error}")))?;
+    std::fs::create_dir_all(path)
+        .map_err(|error| wrong(format!("the folder `{location}` cannot be made: {error}")))?;
+    let whole = path
+        .canonicalize()
+        .map_err(|error| wrong(format!("the folder `{location}`: {error}")))?;
     Url::from_directory_path(&whole).map_err(|()| wrong(format!("`{location}` is no folder")))
 }
 
@@ -195,6 +231,8 @@ fn child_url(root: &Url, name: &str) -> Result<Url, Error> {
     if !base.path().ends_with('/') {
         base.set_path(&format!("{}/", base.path()));
     }
-    base.join(&format!("{name}/"))
-        .map_err(|error| Error::Setting { field: "data", reason: format!("`{root}` has no place for tables: {error}") })
+    base.join(&format!("{name}/")).map_err(|error| Error::Setting {
+        field: "data",
+        reason: format!("`{root}` has no place for tables: {error}"),
+    })
 }

@@ -9,12 +9,12 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-
+    sync::Arc,
 };
 
 use arrow::{
     array::RecordBatch,
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{DataType, Field, Schema},
 };
 use chrono_tz::Tz;
 use datafusion::{
@@ -33,11 +33,20 @@ pub const BATCH_ROWS: usize = 65_536;
 /// Mappings that come with the program, by name.
 pub const SHIPPED: [(&str, &str); 6] = [
     ("cdnow", include_str!("../mappings/cdnow.yaml")),
-    ("complete-journey", include_str!("../mappings/complete-journey.yaml")),
+    (
+        "complete-journey",
+        include_str!("../mappings/complete-journey.yaml"),
+    ),
     ("olist", include_str!("../mappings/olist.yaml")),
-    ("online-retail-ii", include_str!("../mappings/online-retail-ii.yaml")),
+    (
+        "online-retail-ii",
+        include_str!("../mappings/online-retail-ii.yaml"),
+    ),
     ("rees46", include_str!("../mappings/rees46.yaml")),
-    ("taobao-userbehavior", include_str!("../mappings/taobao-userbehavior.yaml")),
+    (
+        "taobao-userbehavior",
+        include_str!("../mappings/taobao-userbehavior.yaml"),
+    ),
 ];
 
 /// A mapping file.
@@ -85,7 +94,10 @@ pub struct Entry {
 }
 
 fn wrong(reason: String) -> Error {
-    Error::Setting { field: "mapping", reason }
+    Error::Setting {
+        field: "mapping",
+        reason,
+    }
 }
 
 impl Mapping {
@@ -98,7 +110,10 @@ impl Mapping {
             Some((_, text)) => (*text).to_owned(),
             None => std::fs::read_to_string(name).map_err(|error| {
                 let shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-                wrong(format!("`{name}` is no file ({error}) and none of the shipped ones: {}", shipped.join(", ")))
+                wrong(format!(
+                    "`{name}` is no file ({error}) and none of the shipped ones: {}",
+                    shipped.join(", ")
+                ))
             })?,
         };
         Ok((Self::parse(name, &text)?, text))
@@ -109,16 +124,27 @@ impl Mapping {
     /// # Errors
     /// When it does not fit the schema, or names an unknown fact or source.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let mapping: Self = serde_yaml_ng::from_str(text).map_err(|error| wrong(format!("{name}: {error}")))?;
+        let mapping: Self =
+            serde_yaml_ng::from_str(text).map_err(|error| wrong(format!("{name}: {error}")))?;
         crate::settings::parse_currency(&mapping.currency)?;
         for (number, entry) in mapping.facts.iter().enumerate() {
             if Fact::named(&entry.fact).is_none() {
                 let known: Vec<&str> = crate::fact::FACTS.iter().map(|fact| fact.name).collect();
-                let reason = format!("{name}: facts[{number}] is of `{}`; facts are {}", entry.fact, known.join(", "));
+                let reason = format!(
+                    "{name}: facts[{number}] is of `{}`; facts are {}",
+                    entry.fact,
+                    known.join(", ")
+                );
                 return Err(wrong(reason));
             }
-            if let Some(stranger) = entry.needs.iter().find(|need| !mapping.sources.contains_key(*need)) {
-                return Err(wrong(format!("{name}: facts[{number}] needs `{stranger}`, which is no source of it")));
+            if let Some(stranger) = entry
+                .needs
+                .iter()
+                .find(|need| !mapping.sources.contains_key(*need))
+            {
+                return Err(wrong(format!(
+                    "{name}: facts[{number}] needs `{stranger}`, which is no source of it"
+                )));
             }
         }
         Ok(mapping)
@@ -139,26 +165,38 @@ impl Import {
     pub async fn open(mapping: &Mapping, paths: &BTreeMap<String, PathBuf>) -> Result<Self, Error> {
         if let Some(stranger) = paths.keys().find(|name| !mapping.sources.contains_key(*name)) {
             let known: Vec<&str> = mapping.sources.keys().map(String::as_str).collect();
-            return Err(wrong(format!("the mapping has no source `{stranger}`; its sources are {}", known.join(", "))));
+            return Err(wrong(format!(
+                "the mapping has no source `{stranger}`; its sources are {}",
+                known.join(", ")
+            )));
         }
         // One partition: rows come in one order, each time.
         // Plain text layout: views would drag whole pages of a file into each batch sent.
         let config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(8_192)
-            .set_bool("datafusion.execution.parquet.schema_force_view_types", false);
+            .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+            .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
         let session = SessionContext::new_with_config(config);
         for (name, source) in &mapping.sources {
             match paths.get(name) {
                 Some(path) => register(&session, name, source, path).await?,
                 None if source.optional => {}
-                None => return Err(wrong(format!("the source `{name}` is not given; add --source {name}=PATH"))),
+                None => {
+                    return Err(wrong(format!(
+                        "the source `{name}` is not given; add --source {name}=PATH"
+                    )));
+                }
             }
         }
         let given = |entry: &Entry| entry.needs.iter().all(|need| paths.contains_key(need));
         let entries = mapping.facts.iter().enumerate().filter(|(_, entry)| given(entry));
-        let entries = entries.filter_map(|(number, entry)| Some((number, entry.clone(), Fact::named(&entry.fact)?)));
-        Ok(Self { session, entries: entries.collect() })
+        let entries =
+            entries.filter_map(|(number, entry)| Some((number, entry.clone(), Fact::named(&entry.fact)?)));
+        Ok(Self {
+            session,
+            entries: entries.collect(),
+        })
     }
 
     /// The entries whose sources are given: number in the mapping, and fact.
@@ -172,7 +210,11 @@ impl Import {
     /// The first SQL error, naming the entry and what is wrong with it.
     pub async fn plan(&self) -> Result<(), Error> {
         for (number, entry, fact) in &self.entries {
-            let frame = self.session.sql(&entry.sql).await.map_err(|error| sql_error(*number, fact, &error))?;
+            let frame = self
+                .session
+                .sql(&entry.sql)
+                .await
+                .map_err(|error| sql_error(*number, fact, &error))?;
             for field in frame.schema().fields() {
                 if !fact.columns.iter().any(|column| column.name == field.name()) {
                     let known: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
@@ -185,8 +227,16 @@ impl Import {
                 }
             }
             for column in fact.columns.iter().filter(|column| column.required) {
-                if !frame.schema().fields().iter().any(|field| field.name() == column.name) {
-                    let reason = format!("facts[{number}] ({}) lacks the column `{}`", fact.name, column.name);
+                if !frame
+                    .schema()
+                    .fields()
+                    .iter()
+                    .any(|field| field.name() == column.name)
+                {
+                    let reason = format!(
+                        "facts[{number}] ({}) lacks the column `{}`",
+                        fact.name, column.name
+                    );
                     return Err(wrong(reason));
                 }
             }
@@ -201,9 +251,23 @@ impl Import {
     pub async fn rows(&self, number: usize) -> Result<Rows, Error> {
         let found = self.entries.iter().find(|(at, _, _)| *at == number);
         let (_, entry, fact) = found.ok_or_else(|| wrong(format!("there is no facts[{number}]")))?;
-        let frame = self.session.sql(&entry.sql).await.map_err(|error| sql_error(number, fact, &error))?;
-        let stream = frame.execute_stream().await.map_err(|error| sql_error(number, fact, &error))?;
-        Ok(Rows { number, fact, schema: stream.schema(), stream, waiting: Vec::new(), rows: 0, ended: false })
+        let frame = self
+            .session
+            .sql(&entry.sql)
+            .await
+            .map_err(|error| sql_error(number, fact, &error))?;
+        let stream = frame
+            .execute_stream()
+            .await
+            .map_err(|error| sql_error(number, fact, &error))?;
+        Ok(Rows {
+            number,
+            fact,
+            stream,
+            waiting: Vec::new(),
+            rows: 0,
+            ended: false,
+        })
     }
 }
 
@@ -211,7 +275,6 @@ impl Import {
 pub struct Rows {
     number: usize,
     fact: &'static Fact,
-    schema: SchemaRef,
     stream: SendableRecordBatchStream,
     waiting: Vec<RecordBatch>,
     rows: usize,
@@ -227,6 +290,7 @@ impl Rows {
         while self.rows < BATCH_ROWS && !self.ended {
             match self.stream.next().await {
                 Some(Ok(batch)) => {
+                    let batch = without_views(&batch)?;
                     self.rows += batch.num_rows();
                     self.waiting.push(batch);
                 }
@@ -237,40 +301,100 @@ impl Rows {
         if self.rows == 0 {
             return Ok(None);
         }
-        let whole = arrow::compute::concat_batches(&self.schema, &self.waiting)?;
+        let Some(schema) = self.waiting.first().map(RecordBatch::schema) else {
+            return Ok(None);
+        };
+        let whole = arrow::compute::concat_batches(&schema, &self.waiting)?;
         let taken = whole.num_rows().min(BATCH_ROWS);
         self.rows = whole.num_rows() - taken;
-        self.waiting = if self.rows == 0 { Vec::new() } else { vec![whole.slice(taken, self.rows)] };
+        self.waiting = if self.rows == 0 {
+            Vec::new()
+        } else {
+            vec![whole.slice(taken, self.rows)]
+        };
         Ok(Some(whole.slice(0, taken)))
     }
 }
 
+/// The batch with its own copy of each text: a view may keep the text of a whole sort alive.
+fn without_views(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let plain = match field.data_type() {
+            DataType::Utf8View => DataType::Utf8,
+            DataType::BinaryView => DataType::Binary,
+            other => other.clone(),
+        };
+        columns.push(arrow::compute::cast(column, &plain)?);
+        fields.push(Field::new(field.name(), plain, true));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
 fn sql_error(number: usize, fact: &Fact, error: &datafusion::error::DataFusionError) -> Error {
-    wrong(format!("facts[{number}] ({}): {}", fact.name, error.strip_backtrace()))
+    wrong(format!(
+        "facts[{number}] ({}): {}",
+        fact.name,
+        error.strip_backtrace()
+    ))
 }
 
 async fn register(session: &SessionContext, name: &str, source: &Source, path: &Path) -> Result<(), Error> {
-    let text = path.to_str().ok_or_else(|| wrong(format!("the path of source `{name}` is not UTF-8")))?;
+    let text = path
+        .to_str()
+        .ok_or_else(|| wrong(format!("the path of source `{name}` is not UTF-8")))?;
     if !path.exists() {
-        return Err(wrong(format!("the file `{text}` of source `{name}` does not exist")));
+        return Err(wrong(format!(
+            "the file `{text}` of source `{name}` does not exist"
+        )));
     }
     let failed = |error: datafusion::error::DataFusionError| {
-        wrong(format!("the source `{name}` ({text}) cannot be read: {}", error.strip_backtrace()))
+        wrong(format!(
+            "the source `{name}` ({text}) cannot be read: {}",
+            error.strip_backtrace()
+        ))
     };
     let table = TableReference::bare(name);
-    let sample = if path.is_dir() { first_file(path)? } else { path.to_owned() };
-    match sample.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
-        "parquet" => session.register_parquet(table, text, ParquetReadOptions::default()).await.map_err(failed),
+    let sample = if path.is_dir() {
+        first_file(path)?
+    } else {
+        path.to_owned()
+    };
+    match sample
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default()
+    {
+        "parquet" => session
+            .register_parquet(table, text, ParquetReadOptions::default())
+            .await
+            .map_err(failed),
         "json" | "jsonl" | "ndjson" => {
-            let extension = format!(".{}", sample.extension().and_then(|e| e.to_str()).unwrap_or("json"));
+            let extension = format!(
+                ".{}",
+                sample.extension().and_then(|e| e.to_str()).unwrap_or("json")
+            );
             let options = JsonReadOptions::default().file_extension(&extension);
             session.register_json(table, text, options).await.map_err(failed)
         }
         extension => {
             let columns = csv_columns(source, &sample)?;
-            let schema = Schema::new(columns.iter().map(|c| Field::new(c, DataType::Utf8, true)).collect::<Vec<_>>());
-            let extension = if extension.is_empty() { String::new() } else { format!(".{extension}") };
-            let separator = source.separator.and_then(|c| u8::try_from(c).ok()).unwrap_or(b',');
+            let schema = Schema::new(
+                columns
+                    .iter()
+                    .map(|c| Field::new(c, DataType::Utf8, true))
+                    .collect::<Vec<_>>(),
+            );
+            let extension = if extension.is_empty() {
+                String::new()
+            } else {
+                format!(".{extension}")
+            };
+            let separator = source
+                .separator
+                .and_then(|c| u8::try_from(c).ok())
+                .unwrap_or(b',');
             let options = CsvReadOptions::new()
                 .schema(&schema)
                 .has_header(source.header.unwrap_or(source.columns.is_empty()))
@@ -290,7 +414,10 @@ fn first_file(folder: &Path) -> Result<PathBuf, Error> {
         .filter(|path| path.is_file())
         .collect();
     files.sort();
-    files.into_iter().next().ok_or_else(|| wrong(format!("the folder {} is empty", folder.display())))
+    files
+        .into_iter()
+        .next()
+        .ok_or_else(|| wrong(format!("the folder {} is empty", folder.display())))
 }
 
 /// Names of a CSV file's columns: as the mapping says, else from its first line.
@@ -307,7 +434,9 @@ fn csv_columns(source: &Source, path: &Path) -> Result<Vec<String>, Error> {
     let line = String::from_utf8_lossy(&line);
     let separator = source.separator.unwrap_or(',');
     let names = line.trim_start_matches('\u{feff}').trim_end().split(separator);
-    Ok(names.map(|name| name.trim().trim_matches('"').to_owned()).collect())
+    Ok(names
+        .map(|name| name.trim().trim_matches('"').to_owned())
+        .collect())
 }
 
 /// A mapping that takes files which already hold facts, each as it is: source name and fact of each.
@@ -322,7 +451,10 @@ pub fn of_facts(time_zone: Tz, currency: &str, files: &[(String, &'static Fact)]
         about: "facts in the lake's own columns".to_owned(),
         time_zone,
         currency: currency.to_owned(),
-        sources: files.iter().map(|(source, _)| (source.clone(), Source::default())).collect(),
+        sources: files
+            .iter()
+            .map(|(source, _)| (source.clone(), Source::default()))
+            .collect(),
         facts: files.iter().map(entry).collect(),
     }
 }
@@ -338,7 +470,10 @@ pub fn to_ipc_pieces(batch: &RecordBatch, most_bytes: usize) -> Result<Vec<Vec<u
     }
     let half = batch.num_rows() / 2;
     let mut pieces = to_ipc_pieces(&batch.slice(0, half), most_bytes)?;
-    pieces.extend(to_ipc_pieces(&batch.slice(half, batch.num_rows() - half), most_bytes)?);
+    pieces.extend(to_ipc_pieces(
+        &batch.slice(half, batch.num_rows() - half),
+        most_bytes,
+    )?);
     Ok(pieces)
 }
 
@@ -354,4 +489,3 @@ pub fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, Error> {
     drop(writer);
     Ok(bytes)
 }
-

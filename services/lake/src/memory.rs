@@ -69,12 +69,30 @@ impl Frames {
 
 /// The rows of one kind in stored form, those of the brand where the fact has one.
 fn stored(kind: FactKind, zone: Tz, rows: &FactRows, brand: &str) -> Result<Vec<RecordBatch>, Error> {
-    let Some(fact) = Fact::of(kind) else { return Ok(Vec::new()) };
+    let Some(fact) = Fact::of(kind) else {
+        return Ok(Vec::new());
+    };
     let alone = only(kind, rows);
-    let Some(batch) = rows::to_batch(kind, &alone)? else { return Ok(Vec::new()) };
-    let checked = check(fact, &batch, &Ground { tenant: "memory", zone, now: i64::MAX / 2 })?;
-    let Some(brands) = checked.batch.column_by_name("brand") else { return Ok(vec![checked.batch]) };
-    let mine = brands.as_string::<i32>().iter().map(|key| Some(key == Some(brand))).collect();
+    let Some(batch) = rows::to_batch(kind, &alone)? else {
+        return Ok(Vec::new());
+    };
+    let checked = check(
+        fact,
+        &batch,
+        &Ground {
+            tenant: "memory",
+            zone,
+            now: i64::MAX / 2,
+        },
+    )?;
+    let Some(brands) = checked.batch.column_by_name("brand") else {
+        return Ok(vec![checked.batch]);
+    };
+    let mine = brands
+        .as_string::<i32>()
+        .iter()
+        .map(|key| Some(key == Some(brand)))
+        .collect();
     Ok(vec![filter_record_batch(&checked.batch, &mine)?])
 }
 

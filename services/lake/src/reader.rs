@@ -1,7 +1,7 @@
 //! Reading a tenant's facts at fixed versions.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use dualwheel_proto::types::DataVersion;
 
 use crate::{
     Error, TenantLake,
-
+    fact::{FACTS, Fact},
     frames::{Behaviors, Contents, MarketStats, Members, Orders, Products, Profiles, Stock, view::View},
     settings::Settings,
     table,
@@ -21,6 +21,23 @@ use crate::{
 
 /// Version that stands for a table nobody has appended to yet.
 const NO_TABLE: i64 = -1;
+/// Tables that grow with the goods and contents of a brand, not with its people.
+const SMALL_TABLES: [&str; 4] = ["products", "campaigns", "contents", "stock_days"];
+/// Brands from which on one scan of the whole table is cheaper than a scan for each.
+const MANY_BRANDS: usize = 16;
+
+/// A frame that each brand has, for [`Reader::prepare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrandFrame {
+    /// Products.
+    Products,
+    /// Behaviours.
+    Behaviors,
+    /// Order lines.
+    Orders,
+    /// Stock.
+    Stock,
+}
 
 /// Reads one tenant's facts. The first read of a table fixes its version for all further ones of this reader, so
 /// that one answer never mixes two states of a table.
@@ -56,7 +73,7 @@ impl Cached {
             Self::Orders(frame) => frame.bytes(),
             Self::Stock(frame) => frame.rows.len() * 56,
             Self::Contents(frame) => frame.rows.len() * 160,
-            Self::Members(frame) => frame.rows.len() * 32 + frame.groups.len() as usize * 8,
+            Self::Members(frame) => frame.rows.len() * 32 + frame.groups.bytes(),
             Self::Profiles(frame) => frame.rows.len() * 200,
             Self::MarketStats(frame) => frame.rows.len() * 160,
             Self::Brands(brands) => brands.iter().map(|brand| brand.len() + 24).sum(),
@@ -102,7 +119,13 @@ macro_rules! frame {
 
 impl Reader {
     pub(crate) fn new(lake: TenantLake, settings: Settings, pin: BTreeMap<String, i64>) -> Self {
-        Self { lake, settings, pin, opened: tokio::sync::Mutex::default(), read: Mutex::default() }
+        Self {
+            lake,
+            settings,
+            pin,
+            opened: tokio::sync::Mutex::default(),
+            read: Mutex::default(),
+        }
     }
 
     /// Zone in which the tenant's days are counted.
@@ -128,7 +151,11 @@ impl Reader {
     pub fn versions(&self) -> DataVersion {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let tables = read.iter().filter(|(_, version)| **version != NO_TABLE);
-        DataVersion { tables: tables.map(|(table, version)| ((*table).to_owned(), *version)).collect() }
+        DataVersion {
+            tables: tables
+                .map(|(table, version)| ((*table).to_owned(), *version))
+                .collect(),
+        }
     }
 
     frame!(
@@ -163,14 +190,25 @@ impl Reader {
     pub async fn behaviors(&self, brand: &str) -> Result<Arc<Behaviors>, Error> {
         let products = self.products(brand).await?;
         let (version, table) = self.open("behaviors").await?;
-        let key = self.key("behaviors", Some(brand), vec![version, self.version_of("products")]);
+        let key = self.key(
+            "behaviors",
+            Some(brand),
+            vec![version, self.version_of("products")],
+        );
         let load = async {
             let batches = self.scan(table, Some(brand), &Behaviors::COLUMNS).await?;
             let names = self.lake.names.clone();
             let frame = blocking(move || Behaviors::build(&names, &products, &batches)).await?;
             Ok(Cached::Behaviors(Arc::new(frame)))
         };
-        match self.lake.inner.frames.try_get_with(key, load).await.map_err(shared)? {
+        match self
+            .lake
+            .inner
+            .frames
+            .try_get_with(key, load)
+            .await
+            .map_err(shared)?
+        {
             Cached::Behaviors(frame) => Ok(frame),
             _ => Err(mismatch("behaviors")),
         }
@@ -190,7 +228,14 @@ impl Reader {
             let frame = blocking(move || Orders::build(&names, &products, &batches)).await?;
             Ok(Cached::Orders(Arc::new(frame)))
         };
-        match self.lake.inner.frames.try_get_with(key, load).await.map_err(shared)? {
+        match self
+            .lake
+            .inner
+            .frames
+            .try_get_with(key, load)
+            .await
+            .map_err(shared)?
+        {
             Cached::Orders(frame) => Ok(frame),
             _ => Err(mismatch("order_lines")),
         }
@@ -201,43 +246,130 @@ impl Reader {
     /// # Errors
     /// When a table cannot be read.
     pub async fn brands(&self) -> Result<Arc<Vec<String>>, Error> {
-        let mut tables = Vec::new();
-        let mut versions = Vec::new();
-        for fact in crate::fact::FACTS.iter().filter(|fact| fact.has_brand()) {
-            let (version, table) = self.version(fact.table).await?;
-            versions.push(version);
-            tables.extend(table);
+        let mut found = BTreeSet::new();
+        for table in tables_with_brands() {
+            found.extend(self.brands_of(table).await?.iter().cloned());
         }
-        let key = self.key("brands", None, versions);
+        Ok(Arc::new(found.into_iter().collect()))
+    }
+
+    /// Succeeds when a fact names the brand. Small tables are asked first, and a brand mostly has products: the
+    /// large ones are read for it only when these do not know it.
+    ///
+    /// # Errors
+    /// [`Error::BrandUnknown`] when none does; or when a table cannot be read.
+    pub async fn require_brand(&self, brand: &str) -> Result<(), Error> {
+        // A version that does not exist is told whichever table it pins.
+        for table in tables_with_brands().filter(|table| self.pin.contains_key(*table)) {
+            self.version(table).await?;
+        }
+        for table in tables_with_brands() {
+            let brands = self.brands_of(table).await?;
+            if brands.binary_search_by(|known| known.as_str().cmp(brand)).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(Error::BrandUnknown {
+            brand: brand.to_owned(),
+        })
+    }
+
+    /// The brands that a table names, sorted.
+    async fn brands_of(&self, name: &'static str) -> Result<Arc<Vec<String>>, Error> {
+        let (version, table) = self.version(name).await?;
+        let Some(table) = table else {
+            return Ok(Arc::default());
+        };
+        let key = self.key("brands", Some(name), vec![version]);
         let load = async {
-            let mut found = std::collections::BTreeSet::new();
-            for table in &tables {
-                for batch in table::brands(table, &self.lake.tenant).await? {
-                    let brands = View(&batch).text("brand")?;
-                    found.extend((0..batch.num_rows()).filter_map(|row| brands.get(row).map(str::to_owned)));
-                }
+            let mut found = BTreeSet::new();
+            for batch in table::brands(&table, &self.lake.tenant).await? {
+                let brands = View(&batch).text("brand")?;
+                found.extend((0..batch.num_rows()).filter_map(|row| brands.get(row).map(str::to_owned)));
             }
             Ok(Cached::Brands(Arc::new(found.into_iter().collect())))
         };
-        match self.lake.inner.frames.try_get_with(key, load).await.map_err(shared)? {
+        match self
+            .lake
+            .inner
+            .frames
+            .try_get_with(key, load)
+            .await
+            .map_err(shared)?
+        {
             Cached::Brands(brands) => Ok(brands),
             _ => Err(mismatch("brands")),
         }
     }
 
-    /// Succeeds when a fact names the brand.
+    /// Loads the frames of every brand of the tenant by one scan of each table, where there are so many brands that
+    /// asking for one after another would scan each table over and over. The answers are the same without it.
     ///
     /// # Errors
-    /// [`Error::BrandUnknown`] when none does; or when a table cannot be read.
-    pub async fn require_brand(&self, brand: &str) -> Result<(), Error> {
-        match self.brands().await?.binary_search_by(|known| known.as_str().cmp(brand)) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::BrandUnknown { brand: brand.to_owned() }),
+    /// When a table cannot be read.
+    pub async fn prepare(&self, frames: &[BrandFrame]) -> Result<(), Error> {
+        let brands = self.brands().await?;
+        if brands.len() < MANY_BRANDS {
+            return Ok(());
         }
+        // Behaviours and orders take their categories from products, so those come first.
+        for frame in std::iter::once(&BrandFrame::Products)
+            .chain(frames.iter().filter(|f| **f != BrandFrame::Products))
+        {
+            let (name, table, columns): (_, _, &[&str]) = match frame {
+                BrandFrame::Products => ("products", "products", &Products::COLUMNS),
+                BrandFrame::Behaviors => ("behaviors", "behaviors", &Behaviors::COLUMNS),
+                BrandFrame::Orders => ("orders", "order_lines", &Orders::COLUMNS),
+                BrandFrame::Stock => ("stock", "stock_days", &Stock::COLUMNS),
+            };
+            let (version, opened) = self.open(table).await?;
+            let key = |brand: &str| {
+                let versions = match frame {
+                    BrandFrame::Behaviors | BrandFrame::Orders => vec![version, self.version_of("products")],
+                    BrandFrame::Products | BrandFrame::Stock => vec![version],
+                };
+                self.key(name, Some(brand), versions)
+            };
+            if brands
+                .iter()
+                .filter(|brand| !self.lake.inner.frames.contains_key(&key(brand)))
+                .count()
+                < MANY_BRANDS
+            {
+                continue;
+            }
+            let mut columns = columns.to_vec();
+            columns.push("brand");
+            let batches = self.scan(opened, None, &columns).await?;
+            let mut parts = blocking(move || split_by_brand(&batches)).await?;
+            for brand in brands.iter() {
+                let rows: Vec<RecordBatch> = parts.remove(brand.as_str()).into_iter().collect();
+                let names = self.lake.names.clone();
+                let built = match frame {
+                    BrandFrame::Products => Cached::Products(Arc::new(Products::build(&names, &rows)?)),
+                    BrandFrame::Stock => Cached::Stock(Arc::new(Stock::build(&names, &rows)?)),
+                    BrandFrame::Behaviors => {
+                        let products = self.products(brand).await?;
+                        Cached::Behaviors(Arc::new(Behaviors::build(&names, &products, &rows)?))
+                    }
+                    BrandFrame::Orders => {
+                        let products = self.products(brand).await?;
+                        Cached::Orders(Arc::new(Orders::build(&names, &products, &rows)?))
+                    }
+                };
+                self.lake.inner.frames.insert(key(brand), built).await;
+            }
+        }
+        Ok(())
     }
 
     fn key(&self, frame: &'static str, brand: Option<&str>, versions: Vec<i64>) -> Key {
-        Key { tenant: self.lake.tenant.clone(), frame, brand: brand.unwrap_or_default().to_owned(), versions }
+        Key {
+            tenant: self.lake.tenant.clone(),
+            frame,
+            brand: brand.unwrap_or_default().to_owned(),
+            versions,
+        }
     }
 
     fn version_of(&self, table: &str) -> i64 {
@@ -248,7 +380,10 @@ impl Reader {
     /// Opens a table whose rows go into the answer.
     async fn open(&self, name: &'static str) -> Result<(i64, Option<DeltaTable>), Error> {
         let (version, table) = self.version(name).await?;
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, version);
+        self.read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, version);
         Ok((version, table))
     }
 
@@ -264,7 +399,9 @@ impl Reader {
             None => table.latest().await?,
         };
         let version = found.as_ref().and_then(DeltaTable::version);
-        let version = version.and_then(|version| i64::try_from(version).ok()).unwrap_or(NO_TABLE);
+        let version = version
+            .and_then(|version| i64::try_from(version).ok())
+            .unwrap_or(NO_TABLE);
         opened.insert(name, (version, found.clone()));
         Ok((version, found))
     }
@@ -282,9 +419,48 @@ impl Reader {
     }
 }
 
+/// Tables whose rows name a brand, those with few rows first.
+fn tables_with_brands() -> impl Iterator<Item = &'static str> {
+    let mut tables: Vec<&'static Fact> = FACTS.iter().filter(|fact| fact.has_brand()).collect();
+    let place = |fact: &Fact| SMALL_TABLES.iter().position(|table| *table == fact.table);
+    tables.sort_by_key(|fact| place(fact).unwrap_or(SMALL_TABLES.len()));
+    tables.into_iter().map(|fact| fact.table)
+}
+
+/// The rows of each brand, in the order in which they stand.
+fn split_by_brand(batches: &[RecordBatch]) -> Result<HashMap<String, RecordBatch>, Error> {
+    let Some(first) = batches.first() else {
+        return Ok(HashMap::new());
+    };
+    let whole = arrow::compute::concat_batches(&first.schema(), batches)?;
+    let mut rows: HashMap<String, Vec<u32>> = HashMap::new();
+    let brands = View(&whole).text("brand")?;
+    for row in 0..whole.num_rows() {
+        let Some(brand) = brands.get(row) else { continue };
+        let row =
+            u32::try_from(row).map_err(|_| Error::Group("a table has more than 2^32 rows".to_owned()))?;
+        match rows.get_mut(brand) {
+            Some(rows) => rows.push(row),
+            None => {
+                rows.insert(brand.to_owned(), vec![row]);
+            }
+        }
+    }
+    let mut parts = HashMap::with_capacity(rows.len());
+    for (brand, rows) in rows {
+        let rows = arrow::array::UInt32Array::from(rows);
+        parts.insert(brand, arrow::compute::take_record_batch(&whole, &rows)?);
+    }
+    Ok(parts)
+}
+
 /// Builds a frame away from the threads that serve calls.
-async fn blocking<T: Send + 'static>(build: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(build).await.map_err(|error| Error::Group(error.to_string()))?
+async fn blocking<T: Send + 'static>(
+    build: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(build)
+        .await
+        .map_err(|error| Error::Group(error.to_string()))?
 }
 
 /// An error that several callers of one load share.
@@ -293,6 +469,8 @@ fn shared(error: Arc<Error>) -> Error {
 }
 
 fn mismatch(table: &'static str) -> Error {
-    Error::Schema { table: table.to_owned(), reason: "the cache holds another frame under its key".to_owned() }
+    Error::Schema {
+        table: table.to_owned(),
+        reason: "the cache holds another frame under its key".to_owned(),
+    }
 }
-

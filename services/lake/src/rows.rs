@@ -13,8 +13,8 @@ use dualwheel_measure::Day;
 use dualwheel_proto::{
     Date,
     facts::{
-        Behavior, Campaign, ConsumerProfile, Content, FactKind, FactRows, MarketStat, Member, OrderLine, Product,
-        SocialProfile, StockDay,
+        Behavior, Campaign, ConsumerProfile, Content, FactKind, FactRows, MarketStat, Member, OrderLine,
+        Product, SocialProfile, StockDay,
     },
 };
 use prost_types::Timestamp;
@@ -43,7 +43,10 @@ pub fn to_batch(kind: FactKind, rows: &FactRows) -> Result<Option<RecordBatch>, 
         !rows.social_profiles.is_empty(),
         !rows.campaigns.is_empty(),
     ];
-    let strangers = filled.iter().enumerate().any(|(index, filled)| *filled && index as i32 + 1 != kind as i32);
+    let strangers = filled
+        .iter()
+        .enumerate()
+        .any(|(index, filled)| *filled && index as i32 + 1 != kind as i32);
     if strangers {
         return Ok(None);
     }
@@ -60,15 +63,22 @@ pub fn to_batch(kind: FactKind, rows: &FactRows) -> Result<Option<RecordBatch>, 
         FactKind::SocialProfile => social_profiles(&rows.social_profiles),
         FactKind::Campaign => campaigns(&rows.campaigns),
     };
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).map(Some)
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .map(Some)
 }
 
 fn text<'a, R>(rows: &'a [R], get: impl Fn(&'a R) -> &'a str) -> ArrayRef {
-    Arc::new(StringArray::from_iter(rows.iter().map(|row| Some(get(row)).filter(|text| !text.is_empty()))))
+    Arc::new(StringArray::from_iter(
+        rows.iter()
+            .map(|row| Some(get(row)).filter(|text| !text.is_empty())),
+    ))
 }
 
 fn maybe<'a, R>(rows: &'a [R], get: impl Fn(&'a R) -> &'a Option<String>) -> ArrayRef {
-    Arc::new(StringArray::from_iter(rows.iter().map(|row| get(row).as_deref().filter(|text| !text.is_empty()))))
+    Arc::new(StringArray::from_iter(
+        rows.iter()
+            .map(|row| get(row).as_deref().filter(|text| !text.is_empty())),
+    ))
 }
 
 fn texts<'a, R>(rows: &'a [R], get: impl Fn(&'a R) -> Option<&'a [String]>) -> ArrayRef {
@@ -108,7 +118,9 @@ fn instant<'a, R>(rows: &'a [R], get: impl Fn(&'a R) -> &'a Option<Timestamp>) -
         let whole = stamp.seconds.checked_mul(1_000_000)?;
         whole.checked_add(i64::from(stamp.nanos).checked_div(1_000)?)
     };
-    let values = rows.iter().map(|row| get(row).as_ref().map(|stamp| micros(stamp).unwrap_or(NO_INSTANT)));
+    let values = rows
+        .iter()
+        .map(|row| get(row).as_ref().map(|stamp| micros(stamp).unwrap_or(NO_INSTANT)));
     Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
 }
 
@@ -117,7 +129,9 @@ fn day<'a, R>(rows: &'a [R], get: impl Fn(&'a R) -> &'a Option<Date>) -> ArrayRe
         let (month, day) = (u32::try_from(date.month).ok()?, u32::try_from(date.day).ok()?);
         Some(Day::from_ymd(date.year, month, day)?.0)
     };
-    let values = rows.iter().map(|row| get(row).as_ref().map(|date| number(date).unwrap_or(NO_DAY)));
+    let values = rows
+        .iter()
+        .map(|row| get(row).as_ref().map(|date| number(date).unwrap_or(NO_DAY)));
     Arc::new(Date32Array::from_iter(values))
 }
 
@@ -174,7 +188,10 @@ fn order_lines(rows: &[OrderLine]) -> Columns {
         ("delivered_at", instant(rows, |row| &row.delivered_at)),
         ("cancelled_at", instant(rows, |row| &row.cancelled_at)),
         ("returned_at", instant(rows, |row| &row.returned_at)),
-        ("returned_quantity", number(rows, |row| Some(row.returned_quantity))),
+        (
+            "returned_quantity",
+            number(rows, |row| Some(row.returned_quantity)),
+        ),
         ("refund_amount", text(rows, |row| &row.refund_amount)),
         ("return_reason", maybe(rows, |row| &row.return_reason)),
         ("channel", maybe(rows, |row| &row.channel)),
@@ -189,7 +206,10 @@ fn products(rows: &[Product]) -> Columns {
         ("category", maybe(rows, |row| &row.category)),
         ("list_price", maybe(rows, |row| &row.list_price)),
         ("launched_at", instant(rows, |row| &row.launched_at)),
-        ("delisting_announced_at", instant(rows, |row| &row.delisting_announced_at)),
+        (
+            "delisting_announced_at",
+            instant(rows, |row| &row.delisting_announced_at),
+        ),
         ("delisted_at", instant(rows, |row| &row.delisted_at)),
         ("season", maybe(rows, |row| &row.season)),
         ("season_ends_at", instant(rows, |row| &row.season_ends_at)),
@@ -269,7 +289,12 @@ fn members(rows: &[Member]) -> Columns {
         ("joined_at", instant(rows, |row| &row.joined_at)),
         ("left_at", instant(rows, |row| &row.left_at)),
         ("recruit_channel", maybe(rows, |row| &row.recruit_channel)),
-        ("reachable_by", texts(rows, |row| row.reachable_by.as_ref().map(|by| by.channels.as_slice()))),
+        (
+            "reachable_by",
+            texts(rows, |row| {
+                row.reachable_by.as_ref().map(|by| by.channels.as_slice())
+            }),
+        ),
         ("revision", number(rows, |row| Some(row.revision))),
     ]
 }
@@ -287,7 +312,10 @@ fn social_profiles(rows: &[SocialProfile]) -> Columns {
         ("shares_30d", number(rows, |row| row.shares_30d)),
         ("attributed_gmv_30d", maybe(rows, |row| &row.attributed_gmv_30d)),
         ("own_gmv_365d", maybe(rows, |row| &row.own_gmv_365d)),
-        ("follower_spending_power", real(rows, |row| row.follower_spending_power)),
+        (
+            "follower_spending_power",
+            real(rows, |row| row.follower_spending_power),
+        ),
     ]
 }
 

@@ -12,8 +12,9 @@ use dualwheel_kit::{
     tenant::tenant_of,
 };
 use dualwheel_proto::facts::{
-    AppendRequest, AppendResponse, ConfigureTenantRequest, ConfigureTenantResponse, FactKind, GetTenantRequest,
-    GetTenantResponse, RowRefusal, Tenant, append_request, fact_service_server::FactService,
+    AppendRequest, AppendResponse, ConfigureTenantRequest, ConfigureTenantResponse, FactKind,
+    GetTenantRequest, GetTenantResponse, RowRefusal, Tenant, append_request,
+    fact_service_server::FactService,
 };
 use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::{mpsc, oneshot};
@@ -52,25 +53,44 @@ impl Facts {
     /// Takes the facts whose tables `owners` own, for example `["consumer"]`.
     #[must_use]
     pub fn new(lake: crate::Lake, owners: &[&str]) -> Self {
-        let owned = crate::fact::FACTS.iter().filter(|fact| owners.contains(&fact.owner)).map(|fact| fact.kind);
-        Self { lake, owned: Arc::new(owned.collect()) }
+        let owned = crate::fact::FACTS
+            .iter()
+            .filter(|fact| owners.contains(&fact.owner))
+            .map(|fact| fact.kind);
+        Self {
+            lake,
+            owned: Arc::new(owned.collect()),
+        }
     }
 
     fn owned_fact(&self, kind: i32) -> Result<&'static Fact, Status> {
         let known = FactKind::try_from(kind).ok().and_then(Fact::of);
         let fact = known.ok_or_else(|| {
-            Failure::new(Reason::BatchMalformed, "the batch does not say which fact it holds")
-                .violation("kind", "name one of the facts")
+            Failure::new(
+                Reason::BatchMalformed,
+                "the batch does not say which fact it holds",
+            )
+            .violation("kind", "name one of the facts")
         })?;
         if self.owned.contains(&fact.kind) {
             return Ok(fact);
         }
-        let text = format!("this endpoint does not own {}; send it to the {} service", fact.table, fact.owner);
-        Err(Failure::new(Reason::FactNotOwned, text).with("owner", fact.owner).into())
+        let text = format!(
+            "this endpoint does not own {}; send it to the {} service",
+            fact.table, fact.owner
+        );
+        Err(Failure::new(Reason::FactNotOwned, text)
+            .with("owner", fact.owner)
+            .into())
     }
 
     /// Begins to check one batch.
-    fn prepare(&self, tenant: &TenantLake, zone: chrono_tz::Tz, request: AppendRequest) -> Result<Prepared, Status> {
+    fn prepare(
+        &self,
+        tenant: &TenantLake,
+        zone: chrono_tz::Tz,
+        request: AppendRequest,
+    ) -> Result<Prepared, Status> {
         let fact = self.owned_fact(request.kind)?;
         check_sender(&request)?;
         let tenant = tenant.clone();
@@ -80,7 +100,15 @@ impl Facts {
             let checked = tokio::task::spawn_blocking(move || {
                 let given = batch_of(fact, request)?;
                 let now = chrono::Utc::now().timestamp_micros();
-                let checked = check(fact, &given, &Ground { tenant: &name, zone, now })?;
+                let checked = check(
+                    fact,
+                    &given,
+                    &Ground {
+                        tenant: &name,
+                        zone,
+                        now,
+                    },
+                )?;
                 Ok::<_, Error>((given, checked))
             });
             let (given, checked) = checked.await.map_err(|error| Failure::internal(&error))??;
@@ -157,11 +185,17 @@ impl FactService for Facts {
         Ok(Response::new(Box::pin(ReceiverStream::new(answers).fuse())))
     }
 
-    async fn get_tenant(&self, request: Request<GetTenantRequest>) -> Result<Response<GetTenantResponse>, Status> {
+    async fn get_tenant(
+        &self,
+        request: Request<GetTenantRequest>,
+    ) -> Result<Response<GetTenantResponse>, Status> {
         let tenant = self.lake.tenant(tenant_of(&request)?);
         let in_force = tenant.settings().await?;
         let owned = self.owned.iter().map(|kind| *kind as i32).collect();
-        Ok(Response::new(GetTenantResponse { tenant: Some(to_proto(tenant.name(), &in_force)), owned }))
+        Ok(Response::new(GetTenantResponse {
+            tenant: Some(to_proto(tenant.name(), &in_force)),
+            owned,
+        }))
     }
 
     async fn configure_tenant(
@@ -171,7 +205,9 @@ impl FactService for Facts {
         let tenant = self.lake.tenant(tenant_of(&request)?);
         let asked = request.into_inner();
         let in_force = tenant.configure(&asked.time_zone, &asked.currency).await?;
-        Ok(Response::new(ConfigureTenantResponse { tenant: Some(to_proto(tenant.name(), &in_force)) }))
+        Ok(Response::new(ConfigureTenantResponse {
+            tenant: Some(to_proto(tenant.name(), &in_force)),
+        }))
     }
 }
 
@@ -216,19 +252,28 @@ async fn answer(pending: Pending, refusals: &[Refusal]) -> Result<AppendResponse
 fn unreadable(status: Status) -> Status {
     match status.code() {
         Code::Internal | Code::InvalidArgument if status.message().contains("decode") => {
-            let text = format!("the batch is no valid message, nothing of it was kept: {}", status.message());
+            let text = format!(
+                "the batch is no valid message, nothing of it was kept: {}",
+                status.message()
+            );
             Failure::new(Reason::BatchMalformed, text).into()
         }
         Code::OutOfRange => {
-            let text = format!("the batch is too large; at most {MOST_BYTES} bytes are admitted: send it in parts");
-            Failure::new(Reason::BatchTooLarge, text).with("most_bytes", MOST_BYTES).into()
+            let text =
+                format!("the batch is too large; at most {MOST_BYTES} bytes are admitted: send it in parts");
+            Failure::new(Reason::BatchTooLarge, text)
+                .with("most_bytes", MOST_BYTES)
+                .into()
         }
         _ => status,
     }
 }
 
 fn check_sender(request: &AppendRequest) -> Result<(), Status> {
-    let mut failure = Failure::new(Reason::BatchMalformed, "the batch does not name its producer and sequence");
+    let mut failure = Failure::new(
+        Reason::BatchMalformed,
+        "the batch does not name its producer and sequence",
+    );
     let length = request.producer.len();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let named = (1..=128).contains(&length) && request.producer.bytes().all(plain);
@@ -236,7 +281,10 @@ fn check_sender(request: &AppendRequest) -> Result<(), Status> {
         return Ok(());
     }
     if !named {
-        failure = failure.violation("producer", "1 to 128 letters, digits, dots, hyphens or underscores");
+        failure = failure.violation(
+            "producer",
+            "1 to 128 letters, digits, dots, hyphens or underscores",
+        );
     }
     if request.sequence < 1 {
         failure = failure.violation("sequence", "counts from 1");
@@ -248,8 +296,12 @@ fn check_sender(request: &AppendRequest) -> Result<(), Status> {
 fn batch_of(fact: &Fact, request: AppendRequest) -> Result<RecordBatch, Error> {
     let malformed = |reason: String| Error::Malformed { reason };
     let batch = match request.batch {
-        Some(append_request::Batch::Rows(given)) => rows::to_batch(fact.kind, &given)?
-            .ok_or_else(|| malformed(format!("the batch says {} but holds rows of another fact", fact.name)))?,
+        Some(append_request::Batch::Rows(given)) => rows::to_batch(fact.kind, &given)?.ok_or_else(|| {
+            malformed(format!(
+                "the batch says {} but holds rows of another fact",
+                fact.name
+            ))
+        })?,
         Some(append_request::Batch::ArrowIpc(bytes)) => {
             let reader = StreamReader::try_new(Cursor::new(bytes), None)
                 .map_err(|error| malformed(format!("arrow_ipc is no Arrow IPC stream: {error}")))?;
@@ -275,7 +327,10 @@ fn batch_of(fact: &Fact, request: AppendRequest) -> Result<RecordBatch, Error> {
 }
 
 fn too_many(rows: usize) -> Error {
-    Error::TooLarge { given: format!("{rows} rows"), most: format!("{MOST_ROWS} rows") }
+    Error::TooLarge {
+        given: format!("{rows} rows"),
+        most: format!("{MOST_ROWS} rows"),
+    }
 }
 
 /// Tells two bodies under one sequence apart: the number of rows and the keys of each.
@@ -283,8 +338,16 @@ fn digest_of(fact: &Fact, batch: &RecordBatch, refused: usize) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     hasher.update(&(batch.num_rows() as u64).to_le_bytes());
     hasher.update(&(refused as u64).to_le_bytes());
-    for column in fact.columns.iter().filter(|column| column.content == Content::Key).take(2) {
-        if let Some(keys) = batch.column_by_name(column.name).and_then(|array| array.as_string_opt::<i32>()) {
+    for column in fact
+        .columns
+        .iter()
+        .filter(|column| column.content == Content::Key)
+        .take(2)
+    {
+        if let Some(keys) = batch
+            .column_by_name(column.name)
+            .and_then(|array| array.as_string_opt::<i32>())
+        {
             for key in keys.iter().flatten() {
                 hasher.update(key.as_bytes());
                 hasher.update(&[0]);

@@ -41,12 +41,19 @@ pub(crate) async fn read(store: &Arc<dyn ObjectStore>, tenant: &str) -> Result<S
         Ok(found) => {
             let bytes = found.bytes().await?;
             let what = format!("settings of tenant {tenant}");
-            let stored: Stored = serde_json::from_slice(&bytes).map_err(|source| Error::Json { what, source })?;
-            Ok(Settings { zone: parse_zone(&stored.time_zone)?, currency: stored.currency, fixed: true })
+            let stored: Stored =
+                serde_json::from_slice(&bytes).map_err(|source| Error::Json { what, source })?;
+            Ok(Settings {
+                zone: parse_zone(&stored.time_zone)?,
+                currency: stored.currency,
+                fixed: true,
+            })
         }
-        Err(object_store::Error::NotFound { .. }) => {
-            Ok(Settings { zone: DEFAULT_ZONE, currency: DEFAULT_CURRENCY.to_owned(), fixed: false })
-        }
+        Err(object_store::Error::NotFound { .. }) => Ok(Settings {
+            zone: DEFAULT_ZONE,
+            currency: DEFAULT_CURRENCY.to_owned(),
+            fixed: false,
+        }),
         Err(error) => Err(error.into()),
     }
 }
@@ -58,10 +65,16 @@ pub(crate) async fn fix(
     zone: Tz,
     currency: &str,
 ) -> Result<Settings, Error> {
-    let stored = Stored { time_zone: zone.name().to_owned(), currency: currency.to_owned() };
+    let stored = Stored {
+        time_zone: zone.name().to_owned(),
+        currency: currency.to_owned(),
+    };
     let what = format!("settings of tenant {tenant}");
     let text = serde_json::to_vec_pretty(&stored).map_err(|source| Error::Json { what, source })?;
-    let once = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    let once = PutOptions {
+        mode: PutMode::Create,
+        ..PutOptions::default()
+    };
     match store.put_opts(&path_of(tenant), text.into(), once).await {
         Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => read(store, tenant).await,
         Err(error) => Err(error.into()),
@@ -82,7 +95,10 @@ pub(crate) fn parse_currency(code: &str) -> Result<&str, Error> {
         return Ok(code);
     }
     let reason = format!("`{code}` is no ISO 4217 code; write it as CNY");
-    Err(Error::Setting { field: "currency", reason })
+    Err(Error::Setting {
+        field: "currency",
+        reason,
+    })
 }
 
 /// Reads a zone's name in a file.

@@ -30,7 +30,11 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(fact: &'static Fact, url: Url) -> Self {
-        Self { fact, url, known: Mutex::new(None) }
+        Self {
+            fact,
+            url,
+            known: Mutex::new(None),
+        }
     }
 
     /// The table at its latest version; `None` while nothing was ever appended.
@@ -46,7 +50,10 @@ impl Table {
 
     /// The table at `version`.
     pub(crate) async fn at(&self, version: i64) -> Result<DeltaTable, Error> {
-        let unknown = || Error::VersionUnknown { table: self.fact.table.to_owned(), version };
+        let unknown = || Error::VersionUnknown {
+            table: self.fact.table.to_owned(),
+            version,
+        };
         let asked = u64::try_from(version).map_err(|_| unknown())?;
         let mut table = self.latest().await?.ok_or_else(unknown)?;
         let latest = table.version().unwrap_or_default();
@@ -85,7 +92,9 @@ impl Table {
             Ok(_) | Err(DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        self.latest().await?.ok_or_else(|| Error::WriterGone { table: self.fact.table.to_owned() })
+        self.latest().await?.ok_or_else(|| Error::WriterGone {
+            table: self.fact.table.to_owned(),
+        })
     }
 
     async fn open(&self) -> Result<Option<DeltaTable>, Error> {
@@ -110,10 +119,18 @@ impl Table {
         for field in self.fact.schema().fields() {
             let reason = match stored.field_with_name(field.name()) {
                 Ok(found) if same_type(found.data_type(), field.data_type()) => continue,
-                Ok(found) => format!("column `{}` is {} instead of {}", field.name(), found.data_type(), field.data_type()),
+                Ok(found) => format!(
+                    "column `{}` is {} instead of {}",
+                    field.name(),
+                    found.data_type(),
+                    field.data_type()
+                ),
                 Err(_) => format!("column `{}` is missing", field.name()),
             };
-            return Err(Error::Schema { table: self.fact.table.to_owned(), reason });
+            return Err(Error::Schema {
+                table: self.fact.table.to_owned(),
+                reason,
+            });
         }
         Ok(())
     }
@@ -140,10 +157,18 @@ pub(crate) async fn scan(
     table.update_datafusion_session(&session.state())?;
     let mut predicate = col("tenant").eq(lit(tenant));
     if let Some(brand) = brand {
-        predicate = predicate.and(col("bucket").eq(lit(bucket_of(brand)))).and(col("brand").eq(lit(brand)));
+        predicate = predicate
+            .and(col("bucket").eq(lit(bucket_of(brand))))
+            .and(col("brand").eq(lit(brand)));
     }
-    let quoted: Vec<_> = columns.iter().map(|name| datafusion::prelude::ident(*name)).collect();
-    let frame = session.read_table(table.table_provider().await?)?.filter(predicate)?.select(quoted)?;
+    let quoted: Vec<_> = columns
+        .iter()
+        .map(|name| datafusion::prelude::ident(*name))
+        .collect();
+    let frame = session
+        .read_table(table.table_provider().await?)?
+        .filter(predicate)?
+        .select(quoted)?;
     Ok(frame.collect().await?)
 }
 
@@ -162,7 +187,11 @@ pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<Recor
 /// Joins small files into larger ones; readers of older versions are not disturbed.
 pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
     let target = NonZeroU64::new(COMPACTED_FILE_BYTES).unwrap_or(NonZeroU64::MIN);
-    table.optimize().with_target_size(target).with_max_concurrent_tasks(1).await?;
+    table
+        .optimize()
+        .with_target_size(target)
+        .with_max_concurrent_tasks(1)
+        .await?;
     Ok(())
 }
 

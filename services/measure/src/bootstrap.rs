@@ -53,7 +53,10 @@ pub struct RatioGroups {
 
 impl Default for RatioGroups {
     fn default() -> Self {
-        Self { sums: vec![(0, 0); GROUPS], used: vec![false; GROUPS] }
+        Self {
+            sums: vec![(0, 0); GROUPS],
+            used: vec![false; GROUPS],
+        }
     }
 }
 
@@ -71,7 +74,9 @@ impl RatioGroups {
     /// Sums of both sides.
     #[must_use]
     pub fn totals(&self) -> (i128, i128) {
-        self.sums.iter().fold((0, 0), |total, sum| (total.0 + sum.0, total.1 + sum.1))
+        self.sums
+            .iter()
+            .fold((0, 0), |total, sum| (total.0 + sum.0, total.1 + sum.1))
     }
 
     /// The 95 % percentile interval of numerator ÷ denominator × `factor`; `None` with fewer than two groups or

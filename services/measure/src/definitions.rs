@@ -131,7 +131,9 @@ impl<P: DeserializeOwned + Serialize> Definitions<P> {
     /// The parameters that `entry` reads, with the values in force, as JSON.
     #[must_use]
     pub fn parameters_json(&self, entry: &Entry) -> String {
-        let Ok(Value::Mapping(all)) = serde_yaml_ng::to_value(&self.parameters) else { return "{}".to_owned() };
+        let Ok(Value::Mapping(all)) = serde_yaml_ng::to_value(&self.parameters) else {
+            return "{}".to_owned();
+        };
         let read: BTreeMap<&str, &Value> = entry
             .parameters
             .iter()
@@ -145,7 +147,8 @@ impl<P: DeserializeOwned + Serialize> Definitions<P> {
             file: file.to_owned(),
             message: error.to_string(),
         };
-        let mut file: File = serde_yaml_ng::from_str(text).map_err(|error| invalid("shipped definitions", error))?;
+        let mut file: File =
+            serde_yaml_ng::from_str(text).map_err(|error| invalid("shipped definitions", error))?;
         let mut version = file.version.to_string();
         for (level, path, text) in overrides {
             let name = path.display().to_string();
@@ -154,9 +157,13 @@ impl<P: DeserializeOwned + Serialize> Definitions<P> {
             serde_yaml_ng::from_value::<P>(file.parameters.clone()).map_err(|error| invalid(&name, error))?;
             version.push_str(&format!("+{level}.{:08x}", xxh3_64(text.as_bytes()) as u32));
         }
-        let parameters: P =
-            serde_yaml_ng::from_value(file.parameters).map_err(|error| invalid("shipped definitions", error))?;
-        Ok(Self { version, parameters, metrics: file.metrics })
+        let parameters: P = serde_yaml_ng::from_value(file.parameters)
+            .map_err(|error| invalid("shipped definitions", error))?;
+        Ok(Self {
+            version,
+            parameters,
+            metrics: file.metrics,
+        })
     }
 }
 
@@ -208,7 +215,10 @@ impl<P: DeserializeOwned + Serialize + Clone> Catalogue<P> {
                 }
             }
         }
-        Ok(Self { shipped: Arc::new(Definitions::shipped(shipped)?), overridden })
+        Ok(Self {
+            shipped: Arc::new(Definitions::shipped(shipped)?),
+            overridden,
+        })
     }
 
     /// The definitions in force for a brand of a tenant; an empty brand asks for the tenant's.
@@ -226,13 +236,21 @@ fn layered<P: DeserializeOwned + Serialize>(
     shipped: &str,
     layers: &[(&str, PathBuf, String)],
 ) -> Result<Definitions<P>, Error> {
-    let layers: Vec<_> = layers.iter().map(|(level, path, text)| (*level, path.as_path(), text.as_str())).collect();
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|(level, path, text)| (*level, path.as_path(), text.as_str()))
+        .collect();
     Definitions::build(shipped, &layers)
 }
 
 fn folders(parent: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
-    let Some(parent) = parent else { return Ok(Vec::new()) };
-    let unreadable = |source| Error::Unreadable { file: parent.display().to_string(), source };
+    let Some(parent) = parent else {
+        return Ok(Vec::new());
+    };
+    let unreadable = |source| Error::Unreadable {
+        file: parent.display().to_string(),
+        source,
+    };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(parent).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -245,14 +263,19 @@ fn folders(parent: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 fn read(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Unreadable { file: path.display().to_string(), source }),
+        Err(source) => Err(Error::Unreadable {
+            file: path.display().to_string(),
+            source,
+        }),
     }
 }
 
@@ -296,7 +319,9 @@ metrics:
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("acme")).unwrap();
         std::fs::write(folder.path().join("acme/s.yaml"), "parameters: {dayz: 7}").unwrap();
-        let error = Catalogue::<Parameters>::load("s", SHIPPED, Some(folder.path())).unwrap_err().to_string();
+        let error = Catalogue::<Parameters>::load("s", SHIPPED, Some(folder.path()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("s.yaml") && error.contains("dayz"), "{error}");
     }
 }

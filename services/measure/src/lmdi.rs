@@ -21,7 +21,10 @@ pub fn round_to_total(parts: &[f64], total: i128) -> (Vec<i128>, i128) {
     let residual = total - rounded.iter().sum::<i128>();
     let mut largest: Option<usize> = None;
     for (index, value) in rounded.iter().enumerate() {
-        if largest.and_then(|at| rounded.get(at)).is_none_or(|best| value.abs() > best.abs()) {
+        if largest
+            .and_then(|at| rounded.get(at))
+            .is_none_or(|best| value.abs() > best.abs())
+        {
             largest = Some(index);
         }
     }

@@ -211,27 +211,47 @@ impl Scope<'_> {
     /// The same scope over other days; the as-of day becomes the last of them.
     #[must_use]
     pub fn over(&self, window: Window) -> Self {
-        Self { window, as_of: window.last, ..self.clone() }
+        Self {
+            window,
+            as_of: window.last,
+            ..self.clone()
+        }
     }
 
     /// A plain count.
     #[must_use]
     pub fn count(&self, id: &str, count: i64) -> Metric {
-        self.make(id, Ok(count as f64), Some(Quantity::Count(count)), None, Err(IntervalAbsence::PlainCount))
+        self.make(
+            id,
+            Ok(count as f64),
+            Some(Quantity::Count(count)),
+            None,
+            Err(IntervalAbsence::PlainCount),
+        )
     }
 
     /// An exact sum of money.
     #[must_use]
     pub fn money(&self, id: &str, money: Money) -> Metric {
         let value = Ok(money_to_f64(money));
-        self.make(id, value, Some(Quantity::Money(money)), None, Err(IntervalAbsence::ExactIdentity))
+        self.make(
+            id,
+            value,
+            Some(Quantity::Money(money)),
+            None,
+            Err(IntervalAbsence::ExactIdentity),
+        )
     }
 
     /// A share of units that are a subset of others, with its Wilson interval.
     #[must_use]
     pub fn share(&self, id: &str, part: i64, whole: i64) -> Metric {
         let interval = wilson::interval(part, whole)
-            .map(|(low, high)| Interval { low, high, method: IntervalMethod::Wilson })
+            .map(|(low, high)| Interval {
+                low,
+                high,
+                method: IntervalMethod::Wilson,
+            })
             .ok_or(IntervalAbsence::NoUnitData);
         self.ratio(id, Quantity::Count(part), Quantity::Count(whole), interval)
     }
@@ -240,14 +260,24 @@ impl Scope<'_> {
     ///
     /// `groups` holds counts as they are and money in ten-thousandths, as the quantities do.
     #[must_use]
-    pub fn ratio_of_sums(&self, id: &str, numerator: Quantity, denominator: Quantity, groups: &RatioGroups) -> Metric {
+    pub fn ratio_of_sums(
+        &self,
+        id: &str,
+        numerator: Quantity,
+        denominator: Quantity,
+        groups: &RatioGroups,
+    ) -> Metric {
         let scale = |quantity: Quantity| match quantity {
             Quantity::Money(_) => 1.0 / crate::MONEY_SCALE as f64,
             Quantity::Count(_) | Quantity::Real(_) => 1.0,
         };
         let interval = groups
             .interval(scale(numerator) / scale(denominator))
-            .map(|(low, high)| Interval { low, high, method: IntervalMethod::Bootstrap })
+            .map(|(low, high)| Interval {
+                low,
+                high,
+                method: IntervalMethod::Bootstrap,
+            })
             .ok_or(IntervalAbsence::NoUnitData);
         self.ratio(id, numerator, denominator, interval)
     }
@@ -279,7 +309,13 @@ impl Scope<'_> {
     /// A metric without a value. `detail` names the fact to supply.
     #[must_use]
     pub fn absent(&self, id: &str, absence: Absence, detail: &str) -> Metric {
-        self.make(id, Err((absence, detail.to_owned())), None, None, Err(IntervalAbsence::NoValue))
+        self.make(
+            id,
+            Err((absence, detail.to_owned())),
+            None,
+            None,
+            Err(IntervalAbsence::NoValue),
+        )
     }
 
     fn make(
@@ -290,11 +326,19 @@ impl Scope<'_> {
         denominator: Option<Quantity>,
         interval: Result<Interval, IntervalAbsence>,
     ) -> Metric {
-        let interval = if value.is_err() { Err(IntervalAbsence::NoValue) } else { interval };
+        let interval = if value.is_err() {
+            Err(IntervalAbsence::NoValue)
+        } else {
+            interval
+        };
         Metric {
             id: id.to_owned(),
             value,
-            unit: self.entries.iter().find(|entry| entry.id == id).map_or(Unit::Count, |entry| entry.unit),
+            unit: self
+                .entries
+                .iter()
+                .find(|entry| entry.id == id)
+                .map_or(Unit::Count, |entry| entry.unit),
             numerator,
             denominator,
             interval,
@@ -313,7 +357,13 @@ mod tests {
 
     fn scope() -> Scope<'static> {
         let window = Window::ending(Day(10), 3);
-        Scope { window, as_of: window.last, entries: &[], version: "1", segments: Vec::new() }
+        Scope {
+            window,
+            as_of: window.last,
+            entries: &[],
+            version: "1",
+            segments: Vec::new(),
+        }
     }
 
     #[test]
@@ -333,6 +383,9 @@ mod tests {
         let metric = scope().ratio_of_sums("x", Quantity::Money(8_000_800), Quantity::Count(400), &groups);
         let interval = metric.interval.unwrap();
         let value = metric.value.unwrap();
-        assert!(interval.low <= value && value <= interval.high, "{interval:?} {value}");
+        assert!(
+            interval.low <= value && value <= interval.high,
+            "{interval:?} {value}"
+        );
     }
 }

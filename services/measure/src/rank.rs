@@ -45,7 +45,10 @@ mod tests {
     #[test]
     fn ranks_by_hand() {
         // 10 lies above nothing: 0; the two 20s: (1 + ½)/3; 30: 3/3.
-        assert_eq!(percentile_ranks(&[10.0, 20.0, 20.0, 30.0]), vec![0.0, 50.0, 50.0, 100.0]);
+        assert_eq!(
+            percentile_ranks(&[10.0, 20.0, 20.0, 30.0]),
+            vec![0.0, 50.0, 50.0, 100.0]
+        );
         assert_eq!(percentile_ranks(&[4.0]), vec![50.0]);
         assert_eq!(percentile_ranks(&[1.0, 1.0]), vec![50.0, 50.0]);
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));

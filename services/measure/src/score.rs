@@ -35,7 +35,11 @@ impl Yardstick {
             sorted.sort_by(f64::total_cmp);
             spread = 1.2533 * sorted.iter().sum::<f64>() / sorted.len() as f64;
         }
-        Some(Self { centre, spread, members: values.len() })
+        Some(Self {
+            centre,
+            spread,
+            members: values.len(),
+        })
     }
 
     /// z of `value`, clipped to ±3.

@@ -26,7 +26,9 @@ impl Day {
     #[must_use]
     pub fn of_instant(micros: i64, zone: Tz) -> Option<Self> {
         let instant = DateTime::<Utc>::from_timestamp_micros(micros)?;
-        Some(Self::from_date(zone.from_utc_datetime(&instant.naive_utc()).date_naive()))
+        Some(Self::from_date(
+            zone.from_utc_datetime(&instant.naive_utc()).date_naive(),
+        ))
     }
 
     /// The date of the day; `None` beyond the calendar.
@@ -44,7 +46,9 @@ impl Day {
     /// Reads `2026-01-31`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self::from_date)
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .map(Self::from_date)
     }
 }
 
@@ -79,7 +83,10 @@ impl Window {
     /// The window of `days` days that ends on `last`.
     #[must_use]
     pub fn ending(last: Day, days: i32) -> Self {
-        Self { first: last.plus(1 - days.max(1)), last }
+        Self {
+            first: last.plus(1 - days.max(1)),
+            last,
+        }
     }
 
     /// Number of days.
@@ -127,7 +134,13 @@ mod tests {
     fn windows_include_both_ends() {
         let window = Window::ending(Day(10), 15);
         assert_eq!((window.first, window.days()), (Day(-4), 15));
-        assert_eq!(window.before(), Window { first: Day(-19), last: Day(-5) });
+        assert_eq!(
+            window.before(),
+            Window {
+                first: Day(-19),
+                last: Day(-5)
+            }
+        );
         assert_eq!(Window::new(Day(2), Day(1)), None);
         assert_eq!(Day(0).to_string(), "1970-01-01");
     }

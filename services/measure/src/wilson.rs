@@ -16,8 +16,16 @@ pub fn interval(successes: i64, trials: i64) -> Option<(f64, f64)> {
     let z2 = Z_95 * Z_95;
     let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z_95 / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
-    let low = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
-    let high = if successes == trials { 1.0 } else { (centre + half).min(1.0) };
+    let low = if successes == 0 {
+        0.0
+    } else {
+        (centre - half).max(0.0)
+    };
+    let high = if successes == trials {
+        1.0
+    } else {
+        (centre + half).min(1.0)
+    };
     Some((low, high))
 }
 
@@ -30,7 +38,10 @@ mod tests {
         // Newcombe 1998, table I: 81/263 gives .2553 to .3662; 15/148 gives .0624 to .1605.
         for (successes, trials, low, high) in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605)] {
             let bounds = interval(successes, trials).unwrap();
-            assert!((bounds.0 - low).abs() < 5e-5 && (bounds.1 - high).abs() < 5e-5, "{bounds:?}");
+            assert!(
+                (bounds.0 - low).abs() < 5e-5 && (bounds.1 - high).abs() < 5e-5,
+                "{bounds:?}"
+            );
         }
         assert_eq!(interval(0, 0), None);
         assert_eq!(interval(0, 20).unwrap().0, 0.0);

@@ -37,12 +37,14 @@ pub struct Options {
     pub definitions: Option<PathBuf>,
 }
 
-/// The service, ready to be added to a server.
-///
-/// # Errors
-/// When a definition file does not fit the schema.
-pub fn build(options: Options) -> Result<ProductServiceServer<Service>, definitions::Error> {
-    let catalogue = Catalogue::load("product", SHIPPED, options.definitions.as_deref())?;
-    let service = Service::new(options.lake, catalogue);
-    Ok(ProductServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+impl Options {
+    /// The gRPC service.
+    ///
+    /// # Errors
+    /// When a definition file does not fit the schema.
+    pub fn build(self) -> Result<ProductServiceServer<Service>, definitions::Error> {
+        let catalogue = Catalogue::load("product", SHIPPED, self.definitions.as_deref())?;
+        let service = Service::new(self.lake, catalogue);
+        Ok(ProductServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dualwheel_kit::{Failure, Question};
-use dualwheel_lake::Reader;
+use dualwheel_lake::{BrandFrame, Reader};
 use dualwheel_measure::{Day, Definitions, Metric, Scope, Window};
 use dualwheel_proto::types;
 use tokio::task::spawn_blocking;
@@ -95,6 +95,11 @@ pub(crate) async fn super_(
     let needs = super_::needs(&facts, asked(&question));
     let mut market = GoodsMarket::new(question.window, question.as_of, needs, &definitions.parameters);
     if needs.any() {
+        let mut frames = vec![BrandFrame::Orders, BrandFrame::Stock];
+        if needs.stars {
+            frames.push(BrandFrame::Behaviors);
+        }
+        reader.prepare(&frames).await?;
         for brand in reader.brands().await?.iter() {
             let facts = brand_facts(reader, brand, needs.stars).await?;
             market = blocking(move || {
@@ -125,6 +130,7 @@ pub(crate) async fn price_strength(
         question.category.as_deref(),
         &definitions.parameters,
     );
+    reader.prepare(&[BrandFrame::Orders]).await?;
     for brand in reader.brands().await?.iter() {
         let orders = reader.orders(brand).await?;
         market = blocking(move || {

@@ -9,9 +9,7 @@ use dualwheel_consumer::{
     stages::{Model, Timeline},
 };
 use dualwheel_measure::{Absence, Day, IntervalAbsence, Label, Metric, Window};
-use dualwheel_proto::facts::{
-    Behavior, BehaviorKind, FactRows, MarketStat, Member, OrderLine, Product, Role,
-};
+use dualwheel_proto::facts::{Behavior, BehaviorKind, FactRows, Member, OrderLine, Role};
 use prost_types::Timestamp;
 
 use crate::{

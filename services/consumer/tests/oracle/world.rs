@@ -284,7 +284,7 @@ fn rows() -> impl Strategy<Value = FactRows> {
         6 => proptest::collection::vec(line(), 0..50),
         1 => Just(Vec::new()),
     ];
-    let profiles = (0..12u8).map(|number| profile(number)).collect::<Vec<_>>();
+    let profiles = (0..12u8).map(profile).collect::<Vec<_>>();
     (
         proptest::collection::vec(behavior(), 0..70),
         lines,

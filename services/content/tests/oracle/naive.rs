@@ -204,16 +204,6 @@ impl<'a> Naive<'a> {
     }
 }
 
-pub trait OnContent {
-    fn content(&self) -> &str;
-}
-
-impl OnContent for Behavior {
-    fn content(&self) -> &str {
-        self.content.as_deref().unwrap_or_default()
-    }
-}
-
 pub fn is(act: &Behavior, kinds: &[BehaviorKind]) -> bool {
     kinds.iter().any(|kind| act.kind == i32::from(*kind))
 }

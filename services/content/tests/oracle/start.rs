@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::{
     facts::{BRAND, micros, money, rows},
-    naive::{Ask, Naive, OnContent, is, is_drawn, is_interaction, is_interest, is_view},
+    naive::{Ask, Naive, is, is_drawn, is_interaction, is_interest, is_view},
 };
 
 /// Value, numerator and denominator, or why there is no value.

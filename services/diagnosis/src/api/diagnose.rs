@@ -9,6 +9,7 @@ use dualwheel_kit::{
 use dualwheel_measure::{Catalogue, Definitions, Window};
 use dualwheel_proto::{diagnosis as proto, types};
 use sea_orm::DatabaseConnection;
+use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::{
@@ -29,6 +30,9 @@ use crate::{
 /// Longest wait for the check of brands before a run starts.
 const CHECK_LIMIT: Duration = Duration::from_secs(3);
 
+/// Stored runs that work at the same time; further ones wait their turn.
+pub const RUNS_AT_ONCE: usize = 4;
+
 /// What every diagnosis needs.
 pub struct Diagnoser {
     /// The other services.
@@ -41,6 +45,8 @@ pub struct Diagnoser {
     pub map: Arc<Map>,
     /// Longest time of one call.
     pub call_limit: Duration,
+    /// Places for runs that work at the same time.
+    pub places: Semaphore,
 }
 
 /// A question whose peers are known.

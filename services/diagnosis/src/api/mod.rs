@@ -16,6 +16,7 @@ use dualwheel_proto::{
     types::{ExplainMetricRequest, ExplainMetricResponse, ListDefinitionsRequest, ListDefinitionsResponse},
 };
 use futures::Stream;
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 mod answer;
@@ -27,7 +28,7 @@ mod peer_sets;
 mod runs;
 mod spec;
 
-use diagnose::Diagnoser;
+use diagnose::{Diagnoser, RUNS_AT_ONCE};
 use live::LiveRuns;
 
 use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map, store};
@@ -46,6 +47,7 @@ impl Service {
             catalogue,
             map: Arc::new(map),
             call_limit: options.call_limit,
+            places: Semaphore::new(RUNS_AT_ONCE),
         };
         Self {
             diagnoser: Arc::new(diagnoser),

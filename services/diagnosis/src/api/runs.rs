@@ -92,6 +92,8 @@ struct Work {
 
 impl Work {
     async fn run(self, question: Question, progress: watch::Sender<Progress>) {
+        // The semaphore is never closed.
+        let _place = self.diagnoser.places.acquire().await;
         let step = |text: String| {
             progress.send_modify(|progress| {
                 progress.done_steps += 1;

@@ -175,23 +175,7 @@ impl Clients {
     ) -> Result<Answer, Status> {
         let query = Some(query.clone());
         let metrics = match group {
-            Group::Fast => {
-                let step = if trend {
-                    consumer::TrendStep::Week
-                } else {
-                    consumer::TrendStep::Unspecified
-                };
-                let question = consumer::GetFastRequest {
-                    query,
-                    trend_step: step.into(),
-                };
-                let answer = ask!(self.consumer, get_fast, question, limit)?;
-                return Ok(Answer {
-                    metrics: answer.metrics,
-                    trend: answer.trend,
-                    ..Answer::default()
-                });
-            }
+            Group::Fast => return self.fast(query, trend, limit).await,
             Group::Grow => {
                 ask!(
                     self.consumer,
@@ -242,6 +226,27 @@ impl Clients {
         };
         Ok(Answer {
             metrics,
+            ..Answer::default()
+        })
+    }
+
+    async fn fast(
+        &self,
+        query: Option<types::MetricQuery>,
+        trend: bool,
+        limit: Duration,
+    ) -> Result<Answer, Status> {
+        let mut question = consumer::GetFastRequest {
+            query,
+            ..Default::default()
+        };
+        if trend {
+            question.set_trend_step(consumer::TrendStep::Week);
+        }
+        let answer = ask!(self.consumer, get_fast, question, limit)?;
+        Ok(Answer {
+            metrics: answer.metrics,
+            trend: answer.trend,
             ..Answer::default()
         })
     }

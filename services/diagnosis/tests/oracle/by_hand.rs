@@ -1,5 +1,7 @@
 //! Examples whose numbers were worked by hand.
 
+#![cfg(test)]
+
 use dualwheel_diagnosis::{model::Model, scenes::Map};
 use dualwheel_measure::Absence;
 

@@ -1,5 +1,7 @@
 //! What must hold for every diagnosis.
 
+#![cfg(test)]
+
 use dualwheel_diagnosis::scenes::Map;
 
 use crate::{Values, engine, naive, parameters};

@@ -1,5 +1,7 @@
 //! The arithmetic of the diagnosis against a slow, obvious version of the same rules.
 
+#![cfg(test)]
+
 mod by_hand;
 mod files;
 mod laws;
@@ -19,17 +21,17 @@ use dualwheel_diagnosis::{
 use dualwheel_measure::Absence;
 
 /// Values by metric id; metrics that are not there are absent.
-pub type Values = BTreeMap<&'static str, f64>;
+type Values = BTreeMap<&'static str, f64>;
 
 /// The shipped parameters with this many bootstrap draws.
-pub fn parameters(draws: usize) -> Parameters {
+fn parameters(draws: usize) -> Parameters {
     let file: serde_yaml_ng::Value = serde_yaml_ng::from_str(DEFINITIONS).unwrap();
     let mut parameters = file["parameters"].clone();
     parameters["bootstrap"]["draws"] = draws.into();
     serde_yaml_ng::from_value(parameters).unwrap()
 }
 
-pub fn member(name: &str, values: &Values) -> Member {
+fn member(name: &str, values: &Values) -> Member {
     let measured = naive::measured().into_iter().chain(["grow.gmv_base"]);
     let reading = |id: &str| {
         values
@@ -44,7 +46,7 @@ pub fn member(name: &str, values: &Values) -> Member {
 }
 
 /// The engine's diagnosis of the first of `members` against the others.
-pub fn engine<'a>(
+fn engine<'a>(
     map: &'a Map,
     parameters: &Parameters,
     members: &[(String, Values)],

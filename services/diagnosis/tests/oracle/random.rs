@@ -1,5 +1,7 @@
 //! Random reference sets: the engine against the naive rules.
 
+#![cfg(test)]
+
 use dualwheel_diagnosis::scenes::Map;
 use dualwheel_measure::Absence;
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Questions: what is refused, what is answered without a stored run, NEO, definitions, explanations.
 
+#![cfg(test)]
+
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use dualwheel_proto::{
@@ -47,7 +49,8 @@ fn supplied(metrics: &[(&str, f64)]) -> Peer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_brands_and_peers_are_named() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     for spec in [spec("nobody", &PEERS), spec("ash", &["birch", "nobody"])] {
         let about_brand = spec.brand == "nobody";
         let start = StartDiagnosisRequest {
@@ -71,7 +74,8 @@ async fn unknown_brands_and_peers_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_wrong_field_is_named() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let day = |year| {
         Some(Date {
             year,
@@ -117,7 +121,7 @@ async fn every_wrong_field_is_named() {
         ]
     );
     let fields_of = |spec: DiagnosisSpec| {
-        let mut client = client.clone();
+        let mut client = house.client.clone();
         async move { fields(&index(&mut client, spec).await.unwrap_err()) }
     };
     assert_eq!(
@@ -179,7 +183,8 @@ async fn every_wrong_field_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_are_the_same_whoever_asks_and_modes_change_them() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let ash = index(&mut client, spec("ash", &PEERS)).await.unwrap();
     let elm = index(&mut client, spec("elm", &["fir", "ash", "cedar", "birch"]))
         .await
@@ -226,7 +231,8 @@ async fn ash_again(client: &mut Client) -> dualwheel_proto::diagnosis::Diagnosis
 
 #[tokio::test(flavor = "multi_thread")]
 async fn supplied_peers_are_members_like_others() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let rival = supplied(&[
         ("super.star", 5_000.0),
         ("grow.gain", 10.0),
@@ -271,7 +277,8 @@ async fn absent_signals_cost_their_weight_and_name_the_fact() {
         absent: ["neo.novelty.selling_point", "plus.connection"].into(),
         ..World::default()
     };
-    let House { mut client, .. } = &House::with(world, Duration::from_secs(20)).await;
+    let house = House::with(world, Duration::from_secs(20)).await;
+    let mut client = house.client.clone();
     let found = index(&mut client, spec("ash", &PEERS)).await.unwrap();
     let told: Vec<_> = found
         .missing
@@ -337,7 +344,8 @@ async fn everything_is_read_at_one_version_while_facts_are_appended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neo_with_and_without_peers() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let query = MetricQuery {
         brand: "ash".to_owned(),
         window: window(),
@@ -348,7 +356,7 @@ async fn neo_with_and_without_peers() {
             query: Some(query.clone()),
             peers: peers.iter().map(|peer| (*peer).to_owned()).collect(),
         };
-        let mut client = client.clone();
+        let mut client = house.client.clone();
         async move {
             client
                 .get_neo(request)
@@ -401,7 +409,8 @@ async fn neo_with_and_without_peers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_metrics_explain_themselves_from_the_newest_run() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let explain = |metric: &str| {
         let query = MetricQuery {
             brand: "ash".to_owned(),
@@ -412,7 +421,7 @@ async fn own_metrics_explain_themselves_from_the_newest_run() {
             metric: metric.to_owned(),
             query: Some(query),
         };
-        let mut client = client.clone();
+        let mut client = house.client.clone();
         async move {
             client
                 .explain_metric(request)

@@ -1,5 +1,7 @@
 //! The four services as fakes: they know five brands and answer every metric with a number made of its name.
 
+#![cfg(test)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -30,6 +32,7 @@ use dualwheel_proto::{
         ListDefinitionsRequest, ListDefinitionsResponse, Metric, MetricQuery, Segment,
     },
 };
+use futures::future::BoxFuture;
 use tonic::{Code, Request, Response, Status};
 
 const BRANDS: [&str; 5] = ["ash", "birch", "cedar", "elm", "fir"];
@@ -196,30 +199,46 @@ const START: [&str; 5] = [
 ];
 const PLUS: [&str; 4] = ["plus.capital", "plus.conversion", "plus.connection", "plus.clv"];
 
-macro_rules! metrics {
-    ($method:ident, $question:ident, $answer:ident, $ids:expr) => {
-        async fn $method(&self, request: Request<$question>) -> Result<Response<$answer>, Status> {
-            let metrics = self.answer(request.into_inner().query, &$ids).await?;
-            Ok(Response::new($answer { metrics }))
+/// A method as `async_trait` would write it, which does not look into macros.
+macro_rules! method {
+    ($method:ident, $question:ty, $answer:ty, |$fake:ident, $request:ident| $body:expr) => {
+        fn $method<'a, 'b>(
+            &'a self,
+            $request: Request<$question>,
+        ) -> BoxFuture<'b, Result<Response<$answer>, Status>>
+        where
+            'a: 'b,
+            Self: 'b,
+        {
+            let $fake = self;
+            Box::pin(async move { $body })
         }
+    };
+}
+
+macro_rules! metrics {
+    ($method:ident, $question:ty, $answer:ident, $ids:expr) => {
+        method!($method, $question, $answer, |fake, request| {
+            let metrics = fake.answer(request.into_inner().query, &$ids).await?;
+            Ok(Response::new($answer { metrics }))
+        });
     };
 }
 
 macro_rules! common {
     () => {
-        async fn list_definitions(
-            &self,
-            _: Request<ListDefinitionsRequest>,
-        ) -> Result<Response<ListDefinitionsResponse>, Status> {
-            self.definitions().await
-        }
-
-        async fn explain_metric(
-            &self,
-            _: Request<ExplainMetricRequest>,
-        ) -> Result<Response<ExplainMetricResponse>, Status> {
-            Err(Status::unimplemented("not asked by diagnosis"))
-        }
+        method!(
+            list_definitions,
+            ListDefinitionsRequest,
+            ListDefinitionsResponse,
+            |fake, _request| { fake.definitions().await }
+        );
+        method!(
+            explain_metric,
+            ExplainMetricRequest,
+            ExplainMetricResponse,
+            |_fake, _request| { Err(Status::unimplemented("not asked by diagnosis")) }
+        );
     };
 }
 

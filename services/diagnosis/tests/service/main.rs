@@ -1,5 +1,7 @@
 //! The service over its contract: in process, against fakes of the other four services, on a temporary SQLite file.
 
+#![cfg(test)]
+
 mod calls;
 mod fakes;
 mod peer_sets;
@@ -26,23 +28,23 @@ use fakes::{Fake, World};
 use sea_orm::DatabaseConnection;
 use tonic::{Status, transport::Channel};
 
-pub type Client = DiagnosisServiceClient<Channel>;
+type Client = DiagnosisServiceClient<Channel>;
 
 /// A diagnosis service among fakes.
-pub struct House {
-    pub client: Client,
-    pub world: Arc<World>,
-    pub database: DatabaseConnection,
+struct House {
+    client: Client,
+    world: Arc<World>,
+    database: DatabaseConnection,
     _folder: tempfile::TempDir,
 }
 
 impl House {
     /// With everybody in good health.
-    pub async fn new() -> Self {
+    async fn new() -> Self {
         Self::with(World::default(), Duration::from_secs(20)).await
     }
 
-    pub async fn with(world: World, call_limit: Duration) -> Self {
+    async fn with(world: World, call_limit: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/state.db", folder.path().display());
         let database = dualwheel_kit::db::connect(&url).await.unwrap();
@@ -57,7 +59,7 @@ impl House {
     }
 
     /// The service started anew on the same database.
-    pub async fn restarted(&self) -> Client {
+    async fn restarted(&self) -> Client {
         serve(&self.world, self.database.clone(), Duration::from_secs(20)).await
     }
 }
@@ -86,7 +88,7 @@ async fn serve(world: &Arc<World>, database: DatabaseConnection, call_limit: Dur
     DiagnosisServiceClient::new(built(new().add(service)))
 }
 
-pub fn window() -> Option<Window> {
+fn window() -> Option<Window> {
     let day = |month, day| {
         Some(Date {
             year: 2025,
@@ -101,7 +103,7 @@ pub fn window() -> Option<Window> {
 }
 
 /// A spec with the tenant's brands `peers`.
-pub fn spec(brand: &str, peers: &[&str]) -> DiagnosisSpec {
+fn spec(brand: &str, peers: &[&str]) -> DiagnosisSpec {
     DiagnosisSpec {
         brand: brand.to_owned(),
         window: window(),
@@ -116,13 +118,13 @@ pub fn spec(brand: &str, peers: &[&str]) -> DiagnosisSpec {
     }
 }
 
-pub const PEERS: [&str; 4] = ["birch", "cedar", "elm", "fir"];
+const PEERS: [&str; 4] = ["birch", "cedar", "elm", "fir"];
 
-pub fn reason(status: &Status) -> String {
+fn reason(status: &Status) -> String {
     reason_of(status).unwrap_or_else(|| panic!("{status:?} carries no reason"))
 }
 
-pub fn fields(status: &Status) -> Vec<String> {
+fn fields(status: &Status) -> Vec<String> {
     violations_of(status)
         .into_iter()
         .map(|(field, _)| field)

@@ -1,5 +1,7 @@
 //! Peer sets over the contract.
 
+#![cfg(test)]
+
 use dualwheel_proto::diagnosis::{
     CreatePeerSetRequest, DeletePeerSetRequest, DiagnosisSpec, GetIndexRequest, GetPeerSetRequest,
     ListPeerSetsRequest, Peer, PeerSet, SuppliedMetric, UpdatePeerSetRequest,
@@ -34,7 +36,8 @@ fn create(id: &str, brands: &[&str]) -> CreatePeerSetRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn made_read_changed_and_deleted() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let mut request = create("trees", &["ash", "birch", "cedar", "elm"]);
     let metric = SuppliedMetric {
         value: 0.5,
@@ -141,7 +144,8 @@ async fn made_read_changed_and_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_sets_are_refused() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let mut refused = async |request| fields(&client.create_peer_set(request).await.unwrap_err());
     assert_eq!(refused(create("1tree", &["elm"])).await, ["peer_set_id"]);
     assert_eq!(
@@ -161,7 +165,8 @@ async fn wrong_sets_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_diagnosis_takes_a_stored_set_without_the_brand() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     client
         .create_peer_set(create("trees", &["ash", "birch", "cedar", "elm"]))
         .await
@@ -189,7 +194,8 @@ async fn a_diagnosis_takes_a_stored_set_without_the_brand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_oldest_first_and_paged() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let mut names = Vec::new();
     for name in ["zebra", "yak", ""] {

@@ -1,5 +1,7 @@
 //! Runs: start, watch, cancel, list, and what a crash leaves.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use dualwheel_diagnosis::store::{NewRun, Runs, State};
@@ -52,7 +54,8 @@ async fn get(client: &mut Client, name: &str) -> DiagnosisRun {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_tells_its_progress_and_keeps_its_result() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let started = start(&mut client, &PEERS).await;
     assert_eq!(started.state(), RunState::Running);
     // Eight groups, AIPL, flow and four lists for the brand, eight groups for each of four peers, the scoring.
@@ -128,7 +131,8 @@ async fn a_run_tells_its_progress_and_keeps_its_result() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_answers_the_first_run() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let request = StartDiagnosisRequest {
         spec: Some(spec("ash", &PEERS)),
@@ -173,7 +177,8 @@ async fn a_repeated_request_answers_the_first_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_newest_first_and_paged() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let mut names = Vec::new();
     for _ in 0..3 {
         let run = start(&mut client, &PEERS).await;
@@ -221,7 +226,8 @@ async fn a_cancelled_run_ends_at_once_and_stays_cancelled() {
         hanging: ["membership"].into(),
         ..World::default()
     };
-    let House { mut client, .. } = &House::with(world, Duration::from_secs(600)).await;
+    let house = House::with(world, Duration::from_secs(600)).await;
+    let mut client = house.client.clone();
     let run = start(&mut client, &PEERS).await;
     let mut watcher = client.clone();
     let name = run.name.clone();
@@ -266,7 +272,8 @@ async fn a_cancelled_run_ends_at_once_and_stays_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ended_run_cannot_be_cancelled() {
-    let House { mut client, .. } = &House::new().await;
+    let house = House::new().await;
+    let mut client = house.client.clone();
     let run = start(&mut client, &PEERS).await;
     let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
     let cancelled = client
@@ -310,7 +317,8 @@ async fn a_service_that_is_down_leaves_a_partial_run() {
             failing: [("content", code)].into(),
             ..World::default()
         };
-        let House { mut client, .. } = &House::with(world, Duration::from_secs(20)).await;
+        let house = House::with(world, Duration::from_secs(20)).await;
+        let mut client = house.client.clone();
         let run = start(&mut client, &PEERS).await;
         let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
         assert_eq!(
@@ -372,7 +380,8 @@ async fn a_service_that_hangs_is_left_out() {
         hanging: ["consumer"].into(),
         ..World::default()
     };
-    let House { mut client, .. } = &House::with(world, Duration::from_millis(400)).await;
+    let house = House::with(world, Duration::from_millis(400)).await;
+    let mut client = house.client.clone();
     let run = start(&mut client, &PEERS).await;
     let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
     assert_eq!(ended.state(), RunState::Partial);
@@ -410,7 +419,8 @@ async fn no_service_at_all_fails() {
         failing: all.into(),
         ..World::default()
     };
-    let House { mut client, .. } = &House::with(world, Duration::from_secs(20)).await;
+    let house = House::with(world, Duration::from_secs(20)).await;
+    let mut client = house.client.clone();
     let run = start(&mut client, &PEERS).await;
     let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
     assert!(ended.state() == RunState::Failed && ended.result.is_none() && !ended.error.is_empty());

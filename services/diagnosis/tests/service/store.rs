@@ -1,5 +1,7 @@
 //! The repositories on a temporary SQLite file.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use dualwheel_diagnosis::{

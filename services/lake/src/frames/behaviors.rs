@@ -14,7 +14,10 @@ use crate::Error;
 /// What was done, in the contract's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-#[allow(missing_docs, reason = "the names are those of the contract, which explains them")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the contract, which explains them"
+)]
 pub enum Kind {
     Unspecified = 0,
     Exposure = 1,
@@ -44,22 +47,49 @@ pub enum Kind {
 
 impl Kind {
     const ALL: [Self; 24] = [
-        Self::Unspecified, Self::Exposure, Self::AdClick, Self::ContentView, Self::LiveWatch, Self::Browse,
-        Self::Search, Self::Favorite, Self::Cart, Self::Follow, Self::Join, Self::SampleClaim, Self::BenefitClaim,
-        Self::PointsRedeem, Self::CheckIn, Self::Like, Self::Comment, Self::Share, Self::Consult, Self::GroupJoin,
-        Self::Purchase, Self::PositiveReview, Self::Recommend, Self::NegativeReview,
+        Self::Unspecified,
+        Self::Exposure,
+        Self::AdClick,
+        Self::ContentView,
+        Self::LiveWatch,
+        Self::Browse,
+        Self::Search,
+        Self::Favorite,
+        Self::Cart,
+        Self::Follow,
+        Self::Join,
+        Self::SampleClaim,
+        Self::BenefitClaim,
+        Self::PointsRedeem,
+        Self::CheckIn,
+        Self::Like,
+        Self::Comment,
+        Self::Share,
+        Self::Consult,
+        Self::GroupJoin,
+        Self::Purchase,
+        Self::PositiveReview,
+        Self::Recommend,
+        Self::NegativeReview,
     ];
 
     /// The kind of a number in the contract; an unknown one is `Unspecified`.
     #[must_use]
     pub fn from_number(number: i8) -> Self {
-        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied().unwrap_or(Self::Unspecified)
+        usize::try_from(number)
+            .ok()
+            .and_then(|at| Self::ALL.get(at))
+            .copied()
+            .unwrap_or(Self::Unspecified)
     }
 
     /// Exposure, advertisement click, content view, live watch; browsing is passive or active by its days.
     #[must_use]
     pub fn is_passive(self) -> bool {
-        matches!(self, Self::Exposure | Self::AdClick | Self::ContentView | Self::LiveWatch)
+        matches!(
+            self,
+            Self::Exposure | Self::AdClick | Self::ContentView | Self::LiveWatch
+        )
     }
 
     /// Active whatever the number of days, the loyal kinds among them; browsing is not among them.
@@ -77,7 +107,10 @@ impl Kind {
     /// Whether it makes a visitor (ground rule 8): browse, favourite, cart, consult, sample claim.
     #[must_use]
     pub fn is_visit(self) -> bool {
-        matches!(self, Self::Browse | Self::Favorite | Self::Cart | Self::Consult | Self::SampleClaim)
+        matches!(
+            self,
+            Self::Browse | Self::Favorite | Self::Cart | Self::Consult | Self::SampleClaim
+        )
     }
 }
 
@@ -118,8 +151,18 @@ pub struct Behaviors {
 impl Behaviors {
     /// Columns of the table that the frame reads.
     pub const COLUMNS: [&'static str; 12] = [
-        "event_id", "consumer", "kind", "occurred_at", "occurred_day", "product", "category", "content", "channel",
-        "venue", "keyword_class", "dwell_ms",
+        "event_id",
+        "consumer",
+        "kind",
+        "occurred_at",
+        "occurred_day",
+        "product",
+        "category",
+        "content",
+        "channel",
+        "venue",
+        "keyword_class",
+        "dwell_ms",
     ];
 
     /// Builds the frame. A behaviour on a content that bears the event id of another is counted once.
@@ -157,10 +200,26 @@ impl Behaviors {
         products: &Products,
         content_events: &mut ahash::AHashSet<Box<str>>,
     ) -> Result<(), Error> {
-        let (event, consumer, product) = (view.text("event_id")?, view.text("consumer")?, view.text("product")?);
-        let (category, content, channel) = (view.text("category")?, view.text("content")?, view.text("channel")?);
-        let (kind, venue, class) = (view.code("kind")?, view.code("venue")?, view.code("keyword_class")?);
-        let (instant, day, dwell) = (view.instant("occurred_at")?, view.day("occurred_day")?, view.count("dwell_ms")?);
+        let (event, consumer, product) = (
+            view.text("event_id")?,
+            view.text("consumer")?,
+            view.text("product")?,
+        );
+        let (category, content, channel) = (
+            view.text("category")?,
+            view.text("content")?,
+            view.text("channel")?,
+        );
+        let (kind, venue, class) = (
+            view.code("kind")?,
+            view.code("venue")?,
+            view.code("keyword_class")?,
+        );
+        let (instant, day, dwell) = (
+            view.instant("occurred_at")?,
+            view.day("occurred_day")?,
+            view.count("dwell_ms")?,
+        );
         let names = self.names.clone();
         let mut consumers = names.consumers.interner();
         let mut product_keys = names.products.interner();
@@ -168,7 +227,9 @@ impl Behaviors {
         let mut contents = names.contents.interner();
         let mut words = names.words.interner();
         for row in 0..view.0.num_rows() {
-            let (Some(consumer), Some(instant), Some(day)) = (consumer.get(row), at(instant, row), at(day, row)) else {
+            let (Some(consumer), Some(instant), Some(day)) =
+                (consumer.get(row), at(instant, row), at(day, row))
+            else {
                 continue;
             };
             if content.get(row).is_some()
@@ -184,11 +245,22 @@ impl Behaviors {
             self.day.push(Day(day));
             self.at.push(instant);
             self.product.push(product);
-            self.category.push(products.category_of(product).unwrap_or(own_category));
-            self.content.push(content.get(row).map_or(NONE, |key| contents.intern(key)));
-            self.channel.push(channel.get(row).map_or(NONE, |key| words.intern(key)));
-            self.venue.push(at(venue, row).and_then(|code| u8::try_from(code).ok()).unwrap_or(0));
-            self.keyword_class.push(at(class, row).and_then(|code| u8::try_from(code).ok()).unwrap_or(0));
+            self.category
+                .push(products.category_of(product).unwrap_or(own_category));
+            self.content
+                .push(content.get(row).map_or(NONE, |key| contents.intern(key)));
+            self.channel
+                .push(channel.get(row).map_or(NONE, |key| words.intern(key)));
+            self.venue.push(
+                at(venue, row)
+                    .and_then(|code| u8::try_from(code).ok())
+                    .unwrap_or(0),
+            );
+            self.keyword_class.push(
+                at(class, row)
+                    .and_then(|code| u8::try_from(code).ok())
+                    .unwrap_or(0),
+            );
             self.dwell_ms.push(at(dwell, row).unwrap_or(-1));
         }
         Ok(())
@@ -196,7 +268,11 @@ impl Behaviors {
 
     fn sort(&mut self) {
         let (groups, order) = Groups::sorted(&self.consumer, |row| {
-            (self.at.get(row).copied(), self.kind.get(row).copied(), self.product.get(row).copied())
+            (
+                self.at.get(row).copied(),
+                self.kind.get(row).copied(),
+                self.product.get(row).copied(),
+            )
         });
         self.groups = groups;
         self.consumer = reorder(&self.consumer, &order);
@@ -226,6 +302,6 @@ impl Behaviors {
 
     /// Bytes that the frame takes, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.len() * 51 + self.groups.len() as usize * 8
+        self.len() * 51 + self.groups.bytes()
     }
 }

@@ -46,7 +46,15 @@ pub struct Contents {
 impl Contents {
     /// Columns of the table that the frame reads.
     pub const COLUMNS: [&'static str; 9] = [
-        "content", "updated_at", "format", "channel", "author", "published_day", "products", "spend", "duration_s",
+        "content",
+        "updated_at",
+        "format",
+        "channel",
+        "author",
+        "published_day",
+        "products",
+        "spend",
+        "duration_s",
     ];
 
     /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the larger spend.
@@ -57,9 +65,21 @@ impl Contents {
         let mut latest: AHashMap<u32, ((i64, Option<i64>), ContentRow)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
-            let (content, updated, format) = (view.text("content")?, view.instant("updated_at")?, view.code("format")?);
-            let (channel, author, published) = (view.text("channel")?, view.text("author")?, view.day("published_day")?);
-            let (products, spend, duration) = (view.list("products")?, view.money("spend")?, view.count("duration_s")?);
+            let (content, updated, format) = (
+                view.text("content")?,
+                view.instant("updated_at")?,
+                view.code("format")?,
+            );
+            let (channel, author, published) = (
+                view.text("channel")?,
+                view.text("author")?,
+                view.day("published_day")?,
+            );
+            let (products, spend, duration) = (
+                view.list("products")?,
+                view.money("spend")?,
+                view.count("duration_s")?,
+            );
             for row in 0..batch.num_rows() {
                 let Some(key) = content.get(row) else { continue };
                 let carried = list_texts(products, row).unwrap_or_default();
@@ -87,8 +107,16 @@ impl Contents {
         let keys = names.contents.view();
         rows.sort_by(|a, b| keys.key(a.content).cmp(keys.key(b.content)));
         drop(keys);
-        let by_content = rows.iter().enumerate().map(|(at, row)| (row.content, at)).collect();
-        Ok(Self { names: names.clone(), rows, by_content })
+        let by_content = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| (row.content, at))
+            .collect();
+        Ok(Self {
+            names: names.clone(),
+            rows,
+            by_content,
+        })
     }
 
     /// The row of a content.

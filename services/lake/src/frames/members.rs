@@ -105,8 +105,16 @@ pub struct Members {
 
 impl Members {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 8] =
-        ["consumer", "role", "joined_at", "joined_day", "left_day", "recruit_channel", "reachable_by", "revision"];
+    pub const COLUMNS: [&'static str; 8] = [
+        "consumer",
+        "role",
+        "joined_at",
+        "joined_day",
+        "left_day",
+        "recruit_channel",
+        "reachable_by",
+        "revision",
+    ];
 
     /// Builds the frame. Of rows with the same consumer, role and instant of joining the largest revision counts;
     /// of equal revisions the one that ended first.
@@ -117,14 +125,25 @@ impl Members {
         let mut latest: AHashMap<(u32, Role, i64), (Rank, MemberRow)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
-            let (consumer, role, joined_at) = (view.text("consumer")?, view.code("role")?, view.instant("joined_at")?);
-            let (joined, left, revision) = (view.day("joined_day")?, view.day("left_day")?, view.count("revision")?);
+            let (consumer, role, joined_at) = (
+                view.text("consumer")?,
+                view.code("role")?,
+                view.instant("joined_at")?,
+            );
+            let (joined, left, revision) = (
+                view.day("joined_day")?,
+                view.day("left_day")?,
+                view.count("revision")?,
+            );
             let (channel, reachable) = (view.text("recruit_channel")?, view.list("reachable_by")?);
             for row in 0..batch.num_rows() {
-                let (Some(key), Some(role)) = (consumer.get(row), at(role, row).and_then(Role::from_number)) else {
+                let (Some(key), Some(role)) = (consumer.get(row), at(role, row).and_then(Role::from_number))
+                else {
                     continue;
                 };
-                let (Some(joined_at), Some(joined)) = (at(joined_at, row), at(joined, row)) else { continue };
+                let (Some(joined_at), Some(joined)) = (at(joined_at, row), at(joined, row)) else {
+                    continue;
+                };
                 let parsed = MemberRow {
                     consumer: names.consumers.intern(key),
                     role,
@@ -150,8 +169,14 @@ impl Members {
         }
         let unsorted: Vec<MemberRow> = latest.into_values().map(|(_, row)| row).collect();
         let consumers: Vec<u32> = unsorted.iter().map(|row| row.consumer).collect();
-        let (groups, order) = Groups::sorted(&consumers, |at| unsorted.get(at).map(|row| (row.joined, row.role)));
-        Ok(Self { names: names.clone(), groups, rows: reorder(&unsorted, &order) })
+        let (groups, order) = Groups::sorted(&consumers, |at| {
+            unsorted.get(at).map(|row| (row.joined, row.role))
+        });
+        Ok(Self {
+            names: names.clone(),
+            groups,
+            rows: reorder(&unsorted, &order),
+        })
     }
 
     /// A consumer's rows, oldest first.
@@ -163,6 +188,10 @@ impl Members {
     /// The deepest role that a consumer holds on `day`.
     #[must_use]
     pub fn role_on(&self, consumer: u32, day: Day) -> Option<Role> {
-        self.of(consumer).iter().filter(|row| row.is_open(day)).map(|row| row.role).max()
+        self.of(consumer)
+            .iter()
+            .filter(|row| row.is_open(day))
+            .map(|row| row.role)
+            .max()
     }
 }

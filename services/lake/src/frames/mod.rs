@@ -21,23 +21,47 @@ pub use names::{Keys, KeysView, Names};
 pub use orders::{Line, Orders};
 pub use products::{ProductRow, Products};
 pub use profiles::{Gender, Profile, Profiles};
-pub use stock::{MarketStats, MarketStatRow, Stock, StockRow};
+pub use stock::{MarketStatRow, MarketStats, Stock, StockRow};
 
 /// Ordinal that stands for "the fact did not say".
 pub const NONE: u32 = u32::MAX;
 
 /// Rows grouped by consumer: `rows(consumer)` is the range of a consumer's rows.
+///
+/// A brand that knows many of the tenant's consumers looks a range up by ordinal; one that knows few keeps only
+/// those, so that thousands of small brands fit in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
+    /// Consumers with rows, by ordinal; empty when `offsets` has a place for every ordinal.
+    sparse: Vec<u32>,
     offsets: Vec<usize>,
 }
+
+/// A brand keeps places for all ordinals when it knows at least one in this many of them.
+const DENSE_FROM: usize = 4;
 
 impl Groups {
     /// Groups of rows whose consumers are given in row order, and the order that sorts the rows by consumer and,
     /// within one, as `within` says.
     pub(crate) fn sorted<K: Ord>(consumers: &[u32], within: impl Fn(usize) -> K) -> (Self, Vec<usize>) {
-        let groups = consumers.iter().max().map_or(0, |highest| *highest as usize + 1);
-        let mut offsets = vec![0usize; groups + 1];
+        let highest = consumers.iter().max().map_or(0, |highest| *highest as usize + 1);
+        let (groups, mut order) = if consumers.len() * DENSE_FROM >= highest {
+            Self::dense(consumers, highest)
+        } else {
+            Self::sparse(consumers)
+        };
+        for pair in groups.offsets.windows(2) {
+            if let [start, end] = pair
+                && let Some(group) = order.get_mut(*start..*end)
+            {
+                group.sort_by_key(|row| within(*row));
+            }
+        }
+        (groups, order)
+    }
+
+    fn dense(consumers: &[u32], highest: usize) -> (Self, Vec<usize>) {
+        let mut offsets = vec![0usize; highest + 1];
         for consumer in consumers {
             if let Some(slot) = offsets.get_mut(*consumer as usize + 1) {
                 *slot += 1;
@@ -58,20 +82,40 @@ impl Groups {
                 *at += 1;
             }
         }
-        for pair in offsets.windows(2) {
-            if let [start, end] = pair
-                && let Some(group) = order.get_mut(*start..*end)
-            {
-                group.sort_by_key(|row| within(*row));
+        (
+            Self {
+                sparse: Vec::new(),
+                offsets,
+            },
+            order,
+        )
+    }
+
+    fn sparse(consumers: &[u32]) -> (Self, Vec<usize>) {
+        let mut order: Vec<usize> = (0..consumers.len()).collect();
+        order.sort_by_key(|row| consumers.get(*row).copied());
+        let (mut sparse, mut offsets) = (Vec::new(), Vec::new());
+        for (at, consumer) in order.iter().filter_map(|row| consumers.get(*row)).enumerate() {
+            if sparse.last() != Some(consumer) {
+                sparse.push(*consumer);
+                offsets.push(at);
             }
         }
-        (Self { offsets }, order)
+        offsets.push(consumers.len());
+        (Self { sparse, offsets }, order)
     }
 
     /// The range of a consumer's rows; empty for a consumer without any.
     #[must_use]
     pub fn rows(&self, consumer: u32) -> std::ops::Range<usize> {
-        let at = consumer as usize;
+        let at = if self.sparse.is_empty() {
+            consumer as usize
+        } else {
+            let Ok(at) = self.sparse.binary_search(&consumer) else {
+                return 0..0;
+            };
+            at
+        };
         match (self.offsets.get(at), self.offsets.get(at + 1)) {
             (Some(start), Some(end)) => *start..*end,
             _ => 0..0,
@@ -81,7 +125,10 @@ impl Groups {
     /// One more than the highest consumer ordinal with rows.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.offsets.len().saturating_sub(1) as u32
+        match self.sparse.last() {
+            Some(highest) => highest + 1,
+            None => self.offsets.len().saturating_sub(1) as u32,
+        }
     }
 
     /// Whether there are no rows.
@@ -92,11 +139,43 @@ impl Groups {
 
     /// Consumers with at least one row, by ordinal.
     pub fn consumers(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.len()).filter(|consumer| !self.rows(*consumer).is_empty())
+        let dense = if self.sparse.is_empty() { self.len() } else { 0 };
+        self.sparse
+            .iter()
+            .copied()
+            .chain((0..dense).filter(|consumer| !self.rows(*consumer).is_empty()))
+    }
+
+    /// Bytes that the groups take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.sparse.len() * 4 + self.offsets.len() * 8
     }
 }
 
 /// `values` in the given order of rows.
 pub(crate) fn reorder<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
     order.iter().filter_map(|row| values.get(*row).copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparse_and_dense_groups_hold_the_same_rows() {
+        let near = [3u32, 1, 3, 0, 1, 1];
+        let far: Vec<u32> = near.iter().map(|consumer| consumer * 1_000).collect();
+        let (dense, dense_order) = Groups::sorted(&near, |row| row);
+        let (sparse, sparse_order) = Groups::sorted(&far, |row| row);
+        assert!(dense.sparse.is_empty() && !sparse.sparse.is_empty());
+        assert_eq!(dense_order, sparse_order);
+        for consumer in 0..5 {
+            assert_eq!(dense.rows(consumer), sparse.rows(consumer * 1_000), "{consumer}");
+        }
+        assert_eq!(dense.consumers().collect::<Vec<_>>(), [0, 1, 3]);
+        assert_eq!(sparse.consumers().collect::<Vec<_>>(), [0, 1_000, 3_000]);
+        assert_eq!((dense.len(), sparse.len(), sparse.rows(1)), (4, 3_001, 0..0));
+        let (empty, _) = Groups::sorted(&[], |row| row);
+        assert!(empty.is_empty() && empty.rows(0).is_empty());
+    }
 }

@@ -87,9 +87,26 @@ pub struct Orders {
 impl Orders {
     /// Columns of the table that the frame reads.
     pub const COLUMNS: [&'static str; 20] = [
-        "order", "line", "revision", "consumer", "product", "sku", "category", "channel", "quantity", "paid_amount",
-        "list_price", "paid_at", "paid_day", "promised_at", "promised_day", "dispatched_at", "delivered_at",
-        "cancelled_at", "returned_quantity", "refund_amount",
+        "order",
+        "line",
+        "revision",
+        "consumer",
+        "product",
+        "sku",
+        "category",
+        "channel",
+        "quantity",
+        "paid_amount",
+        "list_price",
+        "paid_at",
+        "paid_day",
+        "promised_at",
+        "promised_day",
+        "dispatched_at",
+        "delivered_at",
+        "cancelled_at",
+        "returned_quantity",
+        "refund_amount",
     ];
 
     /// Builds the frame. Of rows with the same order and line the largest revision counts; of equal revisions
@@ -99,16 +116,27 @@ impl Orders {
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, products: &Products, batches: &[RecordBatch]) -> Result<Self, Error> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
-        let mut loader = Loader { orders: AHashMap::new(), seen: AHashMap::with_capacity(rows), lines: Vec::new() };
+        let mut loader = Loader {
+            orders: AHashMap::new(),
+            seen: AHashMap::with_capacity(rows),
+            lines: Vec::new(),
+        };
         loader.lines.reserve(rows);
         for batch in batches {
             loader.extend(&View(batch), names, products)?;
         }
         let consumers: Vec<u32> = loader.lines.iter().map(|line| line.consumer).collect();
         let (groups, order) = Groups::sorted(&consumers, |row| {
-            loader.lines.get(row).map(|line| (line.paid_at, line.order, line.product, line.paid))
+            loader
+                .lines
+                .get(row)
+                .map(|line| (line.paid_at, line.order, line.product, line.paid))
         });
-        Ok(Self { names: names.clone(), groups, lines: super::reorder(&loader.lines, &order) })
+        Ok(Self {
+            names: names.clone(),
+            groups,
+            lines: super::reorder(&loader.lines, &order),
+        })
     }
 
     /// A consumer's lines, oldest first.
@@ -119,13 +147,19 @@ impl Orders {
 
     /// Bytes that the frame takes, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.lines.len() * size_of::<Line>() + self.groups.len() as usize * 8
+        self.lines.len() * size_of::<Line>() + self.groups.bytes()
     }
 }
 
 /// Decides between rows of the same revision.
 fn rank(line: &Line) -> (i64, i64, i64, i64, i64) {
-    (line.paid_at, line.paid, line.quantity, line.refund, line.returned_quantity)
+    (
+        line.paid_at,
+        line.paid,
+        line.quantity,
+        line.refund,
+        line.returned_quantity,
+    )
 }
 
 struct Loader {
@@ -141,7 +175,11 @@ impl Loader {
         let (category, channel) = (view.text("category")?, view.text("channel")?);
         let (quantity, returned) = (view.count("quantity")?, view.count("returned_quantity")?);
         let (paid, list) = (view.money("paid_amount")?, view.money("list_price")?);
-        let (refund, paid_at, paid_day) = (view.money("refund_amount")?, view.instant("paid_at")?, view.day("paid_day")?);
+        let (refund, paid_at, paid_day) = (
+            view.money("refund_amount")?,
+            view.instant("paid_at")?,
+            view.day("paid_day")?,
+        );
         let (promised_at, promised_day) = (view.instant("promised_at")?, view.day("promised_day")?);
         let (dispatched_at, delivered_at) = (view.instant("dispatched_at")?, view.instant("delivered_at")?);
         let cancelled_at = view.instant("cancelled_at")?;
@@ -152,8 +190,12 @@ impl Loader {
         let mut words = names.words.interner();
         let money = |array, row| at(array, row).and_then(|value: i128| i64::try_from(value).ok());
         for row in 0..view.0.num_rows() {
-            let (Some(consumer), Some(product_key)) = (consumer.get(row), product.get(row)) else { continue };
-            let (Some(paid_at), Some(day)) = (at(paid_at, row), at(paid_day, row)) else { continue };
+            let (Some(consumer), Some(product_key)) = (consumer.get(row), product.get(row)) else {
+                continue;
+            };
+            let (Some(paid_at), Some(day)) = (at(paid_at, row), at(paid_day, row)) else {
+                continue;
+            };
             let product = product_keys.intern(product_key);
             let numbered = self.number_order(order.get(row).unwrap_or_default());
             let parsed = Line {
@@ -179,7 +221,11 @@ impl Loader {
                 delivered_at: at(delivered_at, row),
                 cancelled_at: at(cancelled_at, row),
             };
-            self.keep((numbered, line.get(row).unwrap_or_default().into()), at(revision, row).unwrap_or(0), parsed);
+            self.keep(
+                (numbered, line.get(row).unwrap_or_default().into()),
+                at(revision, row).unwrap_or(0),
+                parsed,
+            );
         }
         Ok(())
     }

@@ -48,8 +48,16 @@ pub struct Products {
 impl Products {
     /// Columns of the table that the frame reads.
     pub const COLUMNS: [&'static str; 10] = [
-        "product", "updated_at", "category", "list_price", "launched_day", "delisting_announced_day", "delisted_day",
-        "season_ends_day", "star", "styles",
+        "product",
+        "updated_at",
+        "category",
+        "list_price",
+        "launched_day",
+        "delisting_announced_day",
+        "delisted_day",
+        "season_ends_day",
+        "star",
+        "styles",
     ];
 
     /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one launched later.
@@ -60,15 +68,25 @@ impl Products {
         let mut latest: AHashMap<u32, ((i64, Option<Day>), ProductRow)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
-            let (product, updated, category) = (view.text("product")?, view.instant("updated_at")?, view.text("category")?);
-            let (price, star, styles) = (view.money("list_price")?, view.flag("star")?, view.list("styles")?);
+            let (product, updated, category) = (
+                view.text("product")?,
+                view.instant("updated_at")?,
+                view.text("category")?,
+            );
+            let (price, star, styles) = (
+                view.money("list_price")?,
+                view.flag("star")?,
+                view.list("styles")?,
+            );
             let (launched, announced) = (view.day("launched_day")?, view.day("delisting_announced_day")?);
             let (delisted, season) = (view.day("delisted_day")?, view.day("season_ends_day")?);
             for row in 0..batch.num_rows() {
                 let Some(key) = product.get(row) else { continue };
                 let parsed = ProductRow {
                     product: names.products.intern(key),
-                    category: category.get(row).map_or(NONE, |path| names.categories.intern(path)),
+                    category: category
+                        .get(row)
+                        .map_or(NONE, |path| names.categories.intern(path)),
                     list_price: at(price, row).and_then(|value| i64::try_from(value).ok()),
                     launched: at(launched, row).map(Day),
                     delisting_announced: at(announced, row).map(Day),
@@ -91,8 +109,16 @@ impl Products {
         let keys = names.products.view();
         rows.sort_by(|a, b| keys.key(a.product).cmp(keys.key(b.product)));
         drop(keys);
-        let by_product = rows.iter().enumerate().map(|(at, row)| (row.product, at)).collect();
-        Ok(Self { names: names.clone(), rows, by_product })
+        let by_product = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| (row.product, at))
+            .collect();
+        Ok(Self {
+            names: names.clone(),
+            rows,
+            by_product,
+        })
     }
 
     /// The row of a product.
@@ -104,6 +130,8 @@ impl Products {
     /// Category of a product; `None` when the product or its category is not known.
     #[must_use]
     pub fn category_of(&self, product: u32) -> Option<u32> {
-        self.get(product).map(|row| row.category).filter(|category| *category != NONE)
+        self.get(product)
+            .map(|row| row.category)
+            .filter(|category| *category != NONE)
     }
 }

@@ -56,7 +56,15 @@ pub struct Profiles {
 impl Profiles {
     /// Columns of the table that the frame reads.
     pub const COLUMNS: [&'static str; 9] = [
-        "consumer", "updated_at", "age", "gender", "city_tier", "has_child", "spending_power", "occupation", "labels",
+        "consumer",
+        "updated_at",
+        "age",
+        "gender",
+        "city_tier",
+        "has_child",
+        "spending_power",
+        "occupation",
+        "labels",
     ];
 
     /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the older person.
@@ -101,8 +109,16 @@ impl Profiles {
         }
         let mut rows: Vec<Profile> = latest.into_values().map(|(_, row)| row).collect();
         rows.sort_by_key(|row| row.consumer);
-        let by_consumer = rows.iter().enumerate().map(|(at, row)| (row.consumer, at)).collect();
-        Ok(Self { names: names.clone(), rows, by_consumer })
+        let by_consumer = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| (row.consumer, at))
+            .collect();
+        Ok(Self {
+            names: names.clone(),
+            rows,
+            by_consumer,
+        })
     }
 
     /// The profile of a consumer.
@@ -114,6 +130,8 @@ impl Profiles {
     /// Whether any profile bears a label that starts with `prefix`.
     #[must_use]
     pub fn has_label(&self, prefix: &str) -> bool {
-        self.rows.iter().any(|row| row.labels.iter().any(|label| label.starts_with(prefix)))
+        self.rows
+            .iter()
+            .any(|row| row.labels.iter().any(|label| label.starts_with(prefix)))
     }
 }

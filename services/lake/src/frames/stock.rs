@@ -44,8 +44,16 @@ pub struct Stock {
 
 impl Stock {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 8] =
-        ["product", "sku", "location", "day", "opening", "received", "on_hand", "in_transit"];
+    pub const COLUMNS: [&'static str; 8] = [
+        "product",
+        "sku",
+        "location",
+        "day",
+        "opening",
+        "received",
+        "on_hand",
+        "in_transit",
+    ];
 
     /// Builds the frame; of several rows for a SKU, location and day, the one with the most units counts.
     ///
@@ -56,10 +64,13 @@ impl Stock {
         for batch in batches {
             let view = View(batch);
             let (product, sku, location) = (view.text("product")?, view.text("sku")?, view.text("location")?);
-            let (day, opening, received) = (view.day("day")?, view.count("opening")?, view.count("received")?);
+            let (day, opening, received) =
+                (view.day("day")?, view.count("opening")?, view.count("received")?);
             let (on_hand, in_transit) = (view.count("on_hand")?, view.count("in_transit")?);
             for row in 0..batch.num_rows() {
-                let (Some(key), Some(day)) = (product.get(row), at(day, row)) else { continue };
+                let (Some(key), Some(day)) = (product.get(row), at(day, row)) else {
+                    continue;
+                };
                 let parsed = StockRow {
                     product: names.products.intern(key),
                     sku: names.skus.intern(sku.get(row).unwrap_or(key)),
@@ -71,7 +82,9 @@ impl Stock {
                     in_transit: at(in_transit, row).unwrap_or(0),
                 };
                 let units = |row: &StockRow| (row.opening, row.received, row.on_hand, row.in_transit);
-                let slot = latest.entry((parsed.sku, parsed.location, parsed.day)).or_insert(parsed);
+                let slot = latest
+                    .entry((parsed.sku, parsed.location, parsed.day))
+                    .or_insert(parsed);
                 if units(slot) < units(&parsed) {
                     *slot = parsed;
                 }
@@ -79,7 +92,10 @@ impl Stock {
         }
         let mut rows: Vec<StockRow> = latest.into_values().collect();
         rows.sort_by_key(|row| (row.sku, row.location, row.day));
-        Ok(Self { names: names.clone(), rows })
+        Ok(Self {
+            names: names.clone(),
+            rows,
+        })
     }
 }
 
@@ -116,7 +132,15 @@ pub struct MarketStats {
 impl MarketStats {
     /// Columns of the table that the frame reads.
     pub const COLUMNS: [&'static str; 9] = [
-        "category", "price_band", "attribute_kind", "attribute_value", "first_day", "last_day", "gmv", "units", "buyers",
+        "category",
+        "price_band",
+        "attribute_kind",
+        "attribute_value",
+        "first_day",
+        "last_day",
+        "gmv",
+        "units",
+        "buyers",
     ];
 
     /// Builds the frame; of several rows for a cut and period, the one with the largest GMV counts.
@@ -127,11 +151,21 @@ impl MarketStats {
         let mut rows = Vec::new();
         for batch in batches {
             let view = View(batch);
-            let (category, band, value) = (view.text("category")?, view.text("price_band")?, view.text("attribute_value")?);
-            let (kind, first, last) = (view.code("attribute_kind")?, view.day("first_day")?, view.day("last_day")?);
+            let (category, band, value) = (
+                view.text("category")?,
+                view.text("price_band")?,
+                view.text("attribute_value")?,
+            );
+            let (kind, first, last) = (
+                view.code("attribute_kind")?,
+                view.day("first_day")?,
+                view.day("last_day")?,
+            );
             let (gmv, units, buyers) = (view.money("gmv")?, view.count("units")?, view.count("buyers")?);
             for row in 0..batch.num_rows() {
-                let (Some(first), Some(last)) = (at(first, row), at(last, row)) else { continue };
+                let (Some(first), Some(last)) = (at(first, row), at(last, row)) else {
+                    continue;
+                };
                 rows.push(MarketStatRow {
                     category: category.get(row).unwrap_or_default().to_owned(),
                     price_band: band.get(row).unwrap_or_default().to_owned(),
@@ -146,7 +180,14 @@ impl MarketStats {
             }
         }
         fn cut(row: &MarketStatRow) -> (&str, &str, i8, &str, Day, Day) {
-            (&row.category, &row.price_band, row.attribute_kind, &row.attribute_value, row.first, row.last)
+            (
+                &row.category,
+                &row.price_band,
+                row.attribute_kind,
+                &row.attribute_value,
+                row.first,
+                row.last,
+            )
         }
         rows.sort_by(|a, b| cut(a).cmp(&cut(b)).then(b.gmv.cmp(&a.gmv)));
         rows.dedup_by(|later, kept| cut(later) == cut(kept));

@@ -2,11 +2,13 @@
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int64Array,
-        ListArray, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
+        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array,
+        Int64Array, ListArray, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
     },
     compute::cast,
-    datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int8Type, Int64Type, TimestampMicrosecondType},
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Float64Type, Int8Type, Int64Type, TimestampMicrosecondType,
+    },
 };
 
 use crate::Error;
@@ -41,7 +43,9 @@ macro_rules! reader {
 
 impl<'a> View<'a> {
     fn column(&self, name: &'static str) -> Result<&'a ArrayRef, Error> {
-        self.0.column_by_name(name).ok_or(Error::ColumnMissing { column: name })
+        self.0
+            .column_by_name(name)
+            .ok_or(Error::ColumnMissing { column: name })
     }
 
     /// A text column.
@@ -50,7 +54,10 @@ impl<'a> View<'a> {
         if let Some(array) = column.as_string_opt::<i32>() {
             return Ok(Texts::Plain(array));
         }
-        column.as_string_view_opt().map(Texts::View).ok_or(Error::ColumnType { column: name })
+        column
+            .as_string_view_opt()
+            .map(Texts::View)
+            .ok_or(Error::ColumnType { column: name })
     }
 
     reader!(
@@ -80,12 +87,16 @@ impl<'a> View<'a> {
 
     /// A column of flags.
     pub(crate) fn flag(&self, name: &'static str) -> Result<&'a BooleanArray, Error> {
-        self.column(name)?.as_boolean_opt().ok_or(Error::ColumnType { column: name })
+        self.column(name)?
+            .as_boolean_opt()
+            .ok_or(Error::ColumnType { column: name })
     }
 
     /// A column of lists.
     pub(crate) fn list(&self, name: &'static str) -> Result<&'a ListArray, Error> {
-        self.column(name)?.as_list_opt::<i32>().ok_or(Error::ColumnType { column: name })
+        self.column(name)?
+            .as_list_opt::<i32>()
+            .ok_or(Error::ColumnType { column: name })
     }
 }
 

@@ -26,9 +26,23 @@ async fn map(mapping: &Mapping, paths: BTreeMap<String, PathBuf>) -> Vec<(&'stat
         while let Some(batch) = rows.next().await.unwrap() {
             assert!(batch.num_rows() <= BATCH_ROWS);
             let now = i64::MAX / 2;
-            let checked = check(fact, &batch, &Ground { tenant: "t", zone: mapping.time_zone, now }).unwrap();
+            let checked = check(
+                fact,
+                &batch,
+                &Ground {
+                    tenant: "t",
+                    zone: mapping.time_zone,
+                    now,
+                },
+            )
+            .unwrap();
             good += checked.batch.num_rows();
-            faults.extend(checked.refusals.iter().map(|refusal| format!("{}: {}", refusal.field, refusal.reason)));
+            faults.extend(
+                checked
+                    .refusals
+                    .iter()
+                    .map(|refusal| format!("{}: {}", refusal.field, refusal.reason)),
+            );
         }
         found.push((fact.name, good, faults));
     }
@@ -36,13 +50,20 @@ async fn map(mapping: &Mapping, paths: BTreeMap<String, PathBuf>) -> Vec<(&'stat
 }
 
 fn paths(given: &[(&str, PathBuf)]) -> BTreeMap<String, PathBuf> {
-    given.iter().map(|(name, path)| ((*name).to_owned(), path.clone())).collect()
+    given
+        .iter()
+        .map(|(name, path)| ((*name).to_owned(), path.clone()))
+        .collect()
 }
 
 #[tokio::test]
 async fn taobao_user_behavior() {
     let folder = tempfile::tempdir().unwrap();
-    let csv = file(&folder, "u.csv", "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n2,7,8,nod,1\n");
+    let csv = file(
+        &folder,
+        "u.csv",
+        "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n2,7,8,nod,1\n",
+    );
     let (mapping, _) = Mapping::load("taobao-userbehavior").unwrap();
     let found = map(&mapping, paths(&[("behaviors", csv)])).await;
     assert_eq!((found[0].0, found[0].1, found[0].2.len()), ("behavior", 2, 1));
@@ -62,14 +83,28 @@ async fn rees46_with_its_last_line_cut_off() {
     );
     let (mapping, _) = Mapping::load("rees46").unwrap();
     let found = map(&mapping, paths(&[("events", csv)])).await;
-    assert_eq!((found[0].0, found[0].1, found[0].2.len()), ("behavior", 1, 1), "{:?}", found[0].2);
-    assert_eq!((found[1].0, found[1].1, found[1].2.len()), ("order_line", 1, 0), "{:?}", found[1].2);
+    assert_eq!(
+        (found[0].0, found[0].1, found[0].2.len()),
+        ("behavior", 1, 1),
+        "{:?}",
+        found[0].2
+    );
+    assert_eq!(
+        (found[1].0, found[1].1, found[1].2.len()),
+        ("order_line", 1, 0),
+        "{:?}",
+        found[1].2
+    );
 }
 
 #[tokio::test]
 async fn cdnow() {
     let folder = tempfile::tempdir().unwrap();
-    let text = file(&folder, "c.txt", " 00004 0001 19970101  2   29.33\n 00004 0001 19970118  2   29.73\n");
+    let text = file(
+        &folder,
+        "c.txt",
+        " 00004 0001 19970101  2   29.33\n 00004 0001 19970118  2   29.73\n",
+    );
     let (mapping, _) = Mapping::load("cdnow").unwrap();
     let found = map(&mapping, paths(&[("purchases", text)])).await;
     assert_eq!((found[0].1, found[0].2.len()), (2, 0), "{:?}", found[0].2);
@@ -109,14 +144,22 @@ async fn olist() {
         "order_id,order_item_id,product_id,seller_id,shipping_limit_date,price,freight_value\n\
          o1,1,p1,s1,2017-10-06 11:07:15,29.99,8.72\no2,1,p1,s1,2017-10-06 11:07:15,29.99,8.72\n",
     );
-    let customers = file(&folder, "customers.csv", "customer_id,customer_unique_id\nk1,u1\nk2,u2\n");
+    let customers = file(
+        &folder,
+        "customers.csv",
+        "customer_id,customer_unique_id\nk1,u1\nk2,u2\n",
+    );
     let reviews = file(
         &folder,
         "reviews.csv",
         "review_id,order_id,review_score,review_comment_title,review_comment_message,review_creation_date\n\
          r1,o1,5,,good,2017-10-11 00:00:00\n",
     );
-    let products = file(&folder, "products.csv", "product_id,product_category_name\np1,utilidades\n");
+    let products = file(
+        &folder,
+        "products.csv",
+        "product_id,product_category_name\np1,utilidades\n",
+    );
     let (mapping, _) = Mapping::load("olist").unwrap();
     let given = [
         ("orders", orders),
@@ -126,8 +169,15 @@ async fn olist() {
         ("products", products),
     ];
     let found = map(&mapping, paths(&given)).await;
-    let counts: Vec<_> = found.iter().map(|(fact, good, faults)| (*fact, *good, faults.len())).collect();
-    assert_eq!(counts, [("product", 1, 0), ("order_line", 2, 0), ("behavior", 1, 0)], "{found:?}");
+    let counts: Vec<_> = found
+        .iter()
+        .map(|(fact, good, faults)| (*fact, *good, faults.len()))
+        .collect();
+    assert_eq!(
+        counts,
+        [("product", 1, 0), ("order_line", 2, 0), ("behavior", 1, 0)],
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +186,9 @@ async fn wrong_mappings_name_the_entry_and_the_column() {
     let csv = file(&folder, "x.csv", "a,b\n1,2\n");
     let given = paths(&[("x", csv)]);
     let with = |sql: &str| {
-        let text = format!("{{about: t, time_zone: UTC, currency: USD, sources: {{x: {{}}}}, facts: [{{fact: member, sql: \"{sql}\"}}]}}");
+        let text = format!(
+            "{{about: t, time_zone: UTC, currency: USD, sources: {{x: {{}}}}, facts: [{{fact: member, sql: \"{sql}\"}}]}}"
+        );
         Mapping::parse("m.yaml", &text).unwrap()
     };
     let cases = [
@@ -148,11 +200,21 @@ async fn wrong_mappings_name_the_entry_and_the_column() {
     for (sql, told) in cases {
         let import = Import::open(&with(sql), &given).await.unwrap();
         let error = import.plan().await.unwrap_err().to_string();
-        assert!(error.contains(told) && error.contains("facts[0]"), "{sql}: {error}");
+        assert!(
+            error.contains(told) && error.contains("facts[0]"),
+            "{sql}: {error}"
+        );
     }
-    let unknown = Mapping::parse("m.yaml", "{about: t, time_zone: Mars/Base, currency: USD, sources: {}, facts: []}");
+    let unknown = Mapping::parse(
+        "m.yaml",
+        "{about: t, time_zone: Mars/Base, currency: USD, sources: {}, facts: []}",
+    );
     assert!(unknown.unwrap_err().to_string().contains("Mars/Base"));
-    let absent = Import::open(&with("SELECT 1"), &BTreeMap::new()).await.err().unwrap().to_string();
+    let absent = Import::open(&with("SELECT 1"), &BTreeMap::new())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(absent.contains("--source x=PATH"), "{absent}");
 }
 
@@ -160,17 +222,39 @@ async fn wrong_mappings_name_the_entry_and_the_column() {
 async fn text_that_is_not_utf8_names_the_entry() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.csv");
-    std::fs::write(&path, b"1,2268318,2520377,pv,1511544070\n\xff\xfe,2,3,pv,1511544070\n").unwrap();
+    std::fs::write(
+        &path,
+        b"1,2268318,2520377,pv,1511544070\n\xff\xfe,2,3,pv,1511544070\n",
+    )
+    .unwrap();
     let (mapping, _) = Mapping::load("taobao-userbehavior").unwrap();
-    let import = Import::open(&mapping, &paths(&[("behaviors", path)])).await.unwrap();
-    let error = import.rows(0).await.unwrap().next().await.unwrap_err().to_string();
-    assert!(error.contains("facts[0] (behavior)") && error.to_lowercase().contains("utf"), "{error}");
+    let import = Import::open(&mapping, &paths(&[("behaviors", path)]))
+        .await
+        .unwrap();
+    let error = import
+        .rows(0)
+        .await
+        .unwrap()
+        .next()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("facts[0] (behavior)") && error.to_lowercase().contains("utf"),
+        "{error}"
+    );
 }
 
 #[test]
 fn every_shipped_mapping_is_whole() {
     for (name, text) in SHIPPED {
         let mapping = Mapping::parse(name, text).unwrap();
-        assert!(mapping.facts.iter().all(|entry| Fact::named(&entry.fact).is_some() && !entry.needs.is_empty()), "{name}");
+        assert!(
+            mapping
+                .facts
+                .iter()
+                .all(|entry| Fact::named(&entry.fact).is_some() && !entry.needs.is_empty()),
+            "{name}"
+        );
     }
 }

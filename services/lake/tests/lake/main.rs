@@ -3,6 +3,7 @@
 
 mod append;
 mod bad_input;
+mod days;
 mod import;
 
 use std::collections::BTreeMap;
@@ -55,7 +56,11 @@ async fn count_lines(lake: &Lake, brand: &str) -> usize {
 
 fn open(folder: &TempDir) -> (Lake, FactServiceClient<Channel>) {
     let location = folder.path().join("lake").display().to_string();
-    let lake = Lake::open(&Options { location, frame_cache_bytes: 64 << 20 }).unwrap();
+    let lake = Lake::open(&Options {
+        location,
+        frame_cache_bytes: 64 << 20,
+    })
+    .unwrap();
     let config = Config::default();
     let facts = FactServiceServer::new(Facts::new(lake.clone(), &OWNERS)).max_decoding_message_size(17 << 20);
     let channel = Server::builder(&config).add(facts).build().unwrap().in_process();
@@ -94,7 +99,10 @@ fn line(order: u32, brand: &str) -> OrderLine {
 }
 
 fn lines(orders: std::ops::Range<u32>, brand: &str) -> FactRows {
-    FactRows { order_lines: orders.map(|order| line(order, brand)).collect(), ..FactRows::default() }
+    FactRows {
+        order_lines: orders.map(|order| line(order, brand)).collect(),
+        ..FactRows::default()
+    }
 }
 
 fn behavior(event: &str) -> Behavior {

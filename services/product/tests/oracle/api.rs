@@ -89,10 +89,11 @@ async fn serve(folder: &std::path::Path) -> Channel {
     })
     .unwrap();
     let facts = Facts::new(lake.clone(), &["consumer", "product", "content", "membership"]);
-    let service = dualwheel_product::build(dualwheel_product::Options {
+    let service = dualwheel_product::Options {
         lake,
         definitions: None,
-    })
+    }
+    .build()
     .unwrap();
     let server = Server::builder(&Config::default())
         .add(FactServiceServer::new(facts))

@@ -57,8 +57,8 @@ pub(crate) fn question(window: Window) -> MetricQuery {
 /// Exactly `rows` behaviours in one Parquet file, for every engine, and the same as batches.
 pub(crate) fn behaviors(folder: &Path, rows: u64) -> anyhow::Result<(PathBuf, Vec<RecordBatch>, Window)> {
     let market = folder.join("market");
-    // Seven facts in ten or more are behaviours.
-    let (summary, window) = generate(&market, rows / 10 * 15)?;
+    // About four facts in five are behaviours.
+    let (summary, window) = generate(&market, rows / 10 * 14)?;
     let mut left = usize::try_from(rows)?;
     let mut batches = Vec::new();
     for path in summary.files.iter().filter(|path| is_behaviors(path)) {

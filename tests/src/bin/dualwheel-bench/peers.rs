@@ -14,6 +14,7 @@ pub(crate) fn ask<T: DeserializeOwned>(python: &Path, script: &str, arguments: &
     let output = Command::new(python)
         .arg(&path)
         .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("{} cannot be run with {}", path.display(), python.display()))?;
