@@ -286,13 +286,13 @@ fn differs(field: &str, found: Value, wanted: &Value) -> Option<String> {
 
 #[test]
 fn the_second_calculation_still_gives_the_committed_answer() {
-    let python = std::env::var("DUALWHEEL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var("ORACLE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let duckdb = Command::new(&python).args(["-c", "import duckdb"]).output();
     let there = duckdb.as_ref().is_ok_and(|done| done.status.success());
     assert!(
         there,
         "{python} cannot import duckdb, which makes the second calculation: pip install duckdb, or name a Python that \
-         has it in DUALWHEEL_PYTHON ({duckdb:?})"
+         has it in ORACLE_PYTHON ({duckdb:?})"
     );
     let done = Command::new(&python)
         .arg(tests_folder().join("oracles/complete_journey.py"))

@@ -147,7 +147,7 @@ async fn a_full_disk_refuses_clearly_and_loses_nothing() {
     // Room grows little by little: as long as it does not suffice, nothing of the batch is there.
     let mut kib = 3 * 1_024;
     let answer = loop {
-        kib += 16;
+        kib += 4;
         assert!(kib < 16 * 1_024, "room does not help");
         disk.remount(&format!("size={kib}k"));
         match append(server.channel(), acknowledged + 1).await {

@@ -22,7 +22,6 @@ pub struct Member {
 
 impl Member {
     /// The value of `part` in the terms in which members are compared: divided by its base where it has one.
-    #[must_use]
     pub fn compared(&self, part: &Part) -> Reading {
         let value = self.reading(&part.id)?;
         let Some(base) = &part.share_of else {

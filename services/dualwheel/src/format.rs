@@ -66,7 +66,7 @@ pub fn exact_money(money: &Money) -> String {
     let negative = money.units < 0 || money.nanos < 0;
     // A cent is 10 000 000 nanos; the facts carry four decimals, 100 000 nanos each.
     let ten_thousandths = money.nanos.unsigned_abs() / 100_000;
-    let fraction = if ten_thousandths % 100 == 0 {
+    let fraction = if ten_thousandths.is_multiple_of(100) {
         format!("{:02}", ten_thousandths / 100)
     } else {
         format!("{ten_thousandths:04}")

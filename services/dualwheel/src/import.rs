@@ -349,7 +349,7 @@ pub fn table(summary: &Summary) -> String {
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["fact", "accepted", "refused", "written before"]);
     for counts in &summary.facts {
-        let cells = [counts.accepted, counts.refused, counts.repeated].map(|n| crate::format::whole(n));
+        let cells = [counts.accepted, counts.refused, counts.repeated].map(crate::format::whole);
         table.add_row(std::iter::once(counts.fact.clone()).chain(cells));
     }
     for column in 1..4 {

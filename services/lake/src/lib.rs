@@ -56,6 +56,7 @@ struct Inner {
     writers: Mutex<HashMap<&'static str, Writer>>,
     names: Mutex<HashMap<String, Arc<Names>>>,
     frames: moka::future::Cache<reader::Key, Cached>,
+    preparing: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -106,6 +107,7 @@ impl Lake {
             writers: Mutex::default(),
             names: Mutex::default(),
             frames,
+            preparing: tokio::sync::Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

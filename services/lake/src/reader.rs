@@ -312,6 +312,8 @@ impl Reader {
         if brands.len() < MANY_BRANDS {
             return Ok(());
         }
+        // Questions that come together load together: the first scans, the others find its frames.
+        let _loading = self.lake.inner.preparing.lock().await;
         // Behaviours and orders take their categories from products, so those come first.
         for frame in std::iter::once(&BrandFrame::Products)
             .chain(frames.iter().filter(|f| **f != BrandFrame::Products))

@@ -362,10 +362,7 @@ fn relations_are_open_up_to_the_day_before_leaving() {
         .collect();
     let none = Err(Absence::NoDenominator);
     // On S−1 = D−10 only `left before` stands in I, and is OUT on D: 0 of 1.
-    assert_eq!(
-        values,
-        [Ok(2.0), Ok(0.0), none.clone(), Ok(0.0), none, Ok(1.0), Ok(0.0)]
-    );
+    assert_eq!(values, [Ok(2.0), Ok(0.0), none, Ok(0.0), none, Ok(1.0), Ok(0.0)]);
 }
 
 #[test]

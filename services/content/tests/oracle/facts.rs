@@ -248,6 +248,13 @@ fn lines() -> impl Strategy<Value = Vec<OrderLine>> {
     })
 }
 
+/// Key, format, brand; products, channel, author; spend, duration.
+type RawContent = (
+    (u8, i32, u8),
+    (Vec<u8>, Option<u8>, Option<u8>),
+    (Option<u32>, Option<i64>),
+);
+
 fn contents() -> impl Strategy<Value = Vec<Content>> {
     let row = (
         (0..5u8, 0..5i32, 0..8u8),
@@ -263,11 +270,7 @@ fn contents() -> impl Strategy<Value = Vec<Content>> {
     );
     prop::collection::vec(row, 0..9).prop_map(|rows| {
         let build = |(number, row): (usize, _)| {
-            let ((key, format, of), (products, channel, author), (spend, duration_s)): (
-                (u8, i32, u8),
-                (Vec<u8>, Option<u8>, Option<u8>),
-                (Option<u32>, Option<i64>),
-            ) = row;
+            let ((key, format, of), (products, channel, author), (spend, duration_s)): RawContent = row;
             Content {
                 content: format!("k{key}"),
                 brand: brand(of),

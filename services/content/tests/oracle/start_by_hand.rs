@@ -24,11 +24,11 @@ fn ask(zone: Tz, first: &str, last: &str, as_of: &str) -> Ask {
 }
 
 fn value(answers: &Answers, id: &str) -> Result<f64, Absence> {
-    answers[&(id.to_owned(), None)].value.clone()
+    answers[&(id.to_owned(), None)].value
 }
 
 fn cut(answers: &Answers, id: &str, segment: &str) -> Result<f64, Absence> {
-    answers[&(id.to_owned(), Some(segment.to_owned()))].value.clone()
+    answers[&(id.to_owned(), Some(segment.to_owned()))].value
 }
 
 const SHANGHAI: Tz = Tz::Asia__Shanghai;

@@ -171,6 +171,9 @@ async fn about_brand(
     Ok(Facts { answers })
 }
 
+/// A peer, a call, and its answer or why there is none; nothing for a call that was left out.
+type Answered = (String, Call, Option<Result<Answer, String>>);
+
 async fn about_peers(
     clients: &Clients,
     asked: &Asked,
@@ -187,7 +190,7 @@ async fn about_peers(
                 .map(|group| (brand.clone(), field.clone(), Call::Group(*group))),
         );
     }
-    let answers: Vec<(String, Call, Option<Result<Answer, String>>)> = stream::iter(calls)
+    let answers: Vec<Answered> = stream::iter(calls)
         .map(|(brand, field, call)| async move {
             if !live.contains(&call) {
                 progress(format!("{brand}: {call} left out, as it failed for the brand"));

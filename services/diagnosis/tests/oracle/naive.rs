@@ -171,7 +171,7 @@ fn score(values: &[f64], own: f64) -> Option<(f64, f64)> {
         spread = 1.2533 * deviations.iter().sum::<f64>() / n;
     }
     let z = if spread > 0.0 {
-        ((own - centre) / spread).max(-3.0).min(3.0)
+        ((own - centre) / spread).clamp(-3.0, 3.0)
     } else if own == centre {
         0.0
     } else if own > centre {

@@ -118,7 +118,7 @@ proptest! {
             let sum = |peers: &[(f64, &str)]| peers.iter().map(|peer| peer.0).sum::<f64>();
             let some = |value: f64| (!peers.is_empty()).then_some(value);
             same!(place.peer_mean, some(sum(&peers) / peers.len() as f64), id);
-            let best = (peers.len() + 3) / 4;
+            let best = peers.len().div_ceil(4);
             same!(place.top_quartile_mean, some(sum(&peers[..best]) / best as f64), id);
             if !peers.is_empty() {
                 same!(place.peer_median, Some(naive::median(peers.iter().map(|peer| peer.0).collect())), id);
