@@ -16,6 +16,7 @@ use arrow::{
     compute::{CastOptions, cast, cast_with_options, filter_record_batch},
     datatypes::{DataType, Field, TimeUnit},
 };
+use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use dualwheel_measure::Day;
 
@@ -634,10 +635,14 @@ impl Days {
     }
 }
 
-/// The day that holds a whole hour: an hour lies in one day when both its ends do.
+/// The day that holds a whole hour: an hour lies in one day when both its ends do and no clock is set in between.
 fn day_of_hour(hour: i64, zone: Tz) -> Option<i32> {
     let first = hour.checked_mul(MICROS_AN_HOUR)?;
+    let last = first + (MICROS_AN_HOUR - 1);
+    let offset = |micros| {
+        let instant = DateTime::from_timestamp_micros(micros)?;
+        Some(zone.offset_from_utc_datetime(&instant.naive_utc()).fix())
+    };
     let day = Day::of_instant(first, zone)?;
-    let last = Day::of_instant(first + (MICROS_AN_HOUR - 1), zone)?;
-    (day == last).then_some(day.0)
+    (Day::of_instant(last, zone)? == day && offset(first)? == offset(last)?).then_some(day.0)
 }

@@ -41,6 +41,19 @@ fn the_day_of_every_quarter_hour_of_a_year() {
     }
 }
 
+#[test]
+fn a_clock_set_back_just_after_midnight() {
+    // St John's set its clocks back at 00:01 on 2010-11-07: that day began at 02:30 UTC, ended a minute later, and
+    // began again at 03:30.
+    let first = 1_289_097_000_000_000;
+    let minute = 60_000_000;
+    let instants: Vec<i64> = (-90..120).map(|n| first + n * minute).collect();
+    let expected: Vec<Option<i32>> = (-90..120)
+        .map(|n| Some(if n == 0 || n >= 60 { 14_920 } else { 14_919 }))
+        .collect();
+    assert_eq!(days(&instants, chrono_tz::America::St_Johns), expected);
+}
+
 fn days(instants: &[i64], zone: Tz) -> Vec<Option<i32>> {
     let texts = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; instants.len()])) };
     let at = TimestampMicrosecondArray::from(instants.to_vec()).with_timezone("UTC");
