@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new(&env::var("OUT_DIR")?).join("descriptors.bin"),
         descriptors.encode_to_vec(),
     )?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // Ordered maps: the same message is always the same bytes.
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -153,7 +153,7 @@ fn a_dry_run_shows_and_writes_nothing() {
             problems[1]
                 .as_str()
                 .unwrap()
-                .contains("row 2: event_id is missing"),
+                .contains("row 2: consumer is missing"),
             "{problems:?}"
         );
     }

@@ -14,3 +14,6 @@ mod full_disk;
 mod harness;
 mod mesh;
 mod rpcs;
+mod telemetry;
+mod value;
+mod web;

@@ -3,6 +3,7 @@
 //! - [`aipl`](mod@aipl), [`flow`], [`fast`], [`grow`], [`signals`]: the rules, as pure functions over the frames of
 //!   the lake
 //! - [`stages`]: the engine of stage models, which are data; [`people`] fills it, [`trend`] runs it over many days
+//! - [`value`]: RFM, BG/NBD and Gamma-Gamma
 //! - [`audiences`]: the eight strategic audiences
 //! - [`Parameters`]: every number, shipped in `definitions.yaml`
 //! - [`Options`]: how the gRPC service is made
@@ -22,6 +23,7 @@ mod queries;
 pub mod signals;
 pub mod stages;
 pub mod trend;
+pub mod value;
 
 use std::path::PathBuf;
 

@@ -46,6 +46,14 @@ pub struct Parameters {
     pub repurchase_days: NonZeroU16,
     /// Purchase days that make a repurchase.
     pub repurchase_purchase_days: NonZeroU16,
+    /// Weeks that the value of customers is foreseen for.
+    pub value_weeks: NonZeroU16,
+    /// Share by which expected value is discounted a year.
+    pub value_discount: f64,
+    /// Fewest repeat customers that a model of value is fitted on.
+    pub value_repeaters: NonZeroU16,
+    /// Largest correlation of value and frequency, either way, for which Gamma-Gamma is fitted.
+    pub value_correlation: f64,
     /// Start of the profile labels of pioneers; the category follows it.
     pub pioneer_label: String,
     /// The strategic audiences; the first rule that matches wins, several rules may name one audience.

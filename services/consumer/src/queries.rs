@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use dualwheel_kit::{Failure, Question};
-use dualwheel_lake::{Error, Reader, frames::Profiles};
+use dualwheel_lake::{
+    Error, Reader,
+    frames::{Orders, Profiles},
+};
 use dualwheel_measure::{Definitions, Metric, Scope, Window};
 use tonic::Status;
 
@@ -17,16 +20,25 @@ use crate::{
     launches::Launches,
     signals::{self, Pioneers},
     trend::Steps,
+    value::{
+        histories,
+        measure::{self, Valued},
+    },
 };
 
 type InForce = Definitions<Parameters>;
 
 /// The facts of the brand's people.
 pub(crate) async fn people(reader: &Reader, brand: &str) -> Result<Facts, Error> {
+    let (behaviors, orders, members) = tokio::try_join!(
+        reader.behaviors(brand),
+        reader.orders(brand),
+        reader.members(brand)
+    )?;
     Ok(Facts {
-        behaviors: reader.behaviors(brand).await?,
-        orders: reader.orders(brand).await?,
-        members: reader.members(brand).await?,
+        behaviors,
+        orders,
+        members,
     })
 }
 
@@ -169,6 +181,29 @@ pub(crate) fn brand_signals(
         &scope(question, definitions),
         restricted.as_ref(),
     )
+}
+
+/// The RFM groups of those who bought in the window.
+pub(crate) fn rfm(orders: &Orders, question: &Question, definitions: &InForce) -> Vec<Metric> {
+    let level = question
+        .category_level
+        .unwrap_or(definitions.parameters.category_level.get());
+    let category = question.category.as_deref();
+    let restricted = category.map(|path| Categories::new(&orders.names, Some(path), level));
+    let buyers = measure::buyers(orders, question.window, restricted.as_ref());
+    measure::rfm(&buyers, &scope(question, definitions))
+}
+
+/// The value of everyone who bought by the window's last day, `weeks` ahead.
+pub(crate) fn value(
+    orders: &Orders,
+    question: &Question,
+    weeks: u32,
+    definitions: &InForce,
+) -> (Vec<Metric>, Valued) {
+    let end = question.window.last;
+    let valued = measure::value(&histories(orders, end), end, weeks, &definitions.parameters);
+    (valued.metrics(&scope(question, definitions)), valued)
 }
 
 fn categories(facts: &Facts, question: &Question, definitions: &InForce) -> Categories {

@@ -1,8 +1,6 @@
 //! The gRPC handlers: contract → domain → contract.
 
-mod explain;
-
-use dualwheel_kit::{Failure, Question, Reason, answer, tenant_of};
+use dualwheel_kit::{Failure, Question, answer, explain, tenant_of};
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, Day, Metric};
 use dualwheel_proto::{
@@ -95,22 +93,15 @@ impl ContentService for Service {
             .unwrap_or_default();
         let definitions = self.catalogue.of(&tenant, &brand);
         let Some(entry) = definitions.entry(&id).filter(|_| METRICS.contains(&id.as_str())) else {
-            let text = format!("this service has no metric `{id}`; list its definitions");
-            return Err(Failure::new(Reason::MetricUnknown, text)
-                .with("metric", id)
-                .into());
+            return Err(explain::unknown(&id));
         };
-        let mut answered = self.start(&tenant, query).await?;
-        answered.metrics.retain(|metric| metric.id == id);
-        Ok(Response::new(types::ExplainMetricResponse {
-            definition: Some(answer::definition_to_proto(&definitions, entry)),
-            steps: explain::steps(
-                entry,
-                &definitions.parameters_json(entry),
-                &answered.metrics,
-                &answered.currency,
-            ),
-            metrics: answered.to_proto(),
-        }))
+        let answered = self.start(&tenant, query).await?;
+        Ok(Response::new(explain::explanation(
+            &definitions,
+            entry,
+            &answered.metrics,
+            &answered.currency,
+            &answered.versions,
+        )))
     }
 }

@@ -25,11 +25,17 @@ pub(crate) struct StartFrames {
 impl StartFrames {
     /// Reads the frames of a brand.
     pub(crate) async fn read(reader: &Reader, brand: &str) -> Result<Self, Error> {
+        let (products, contents, behaviors, orders) = tokio::try_join!(
+            reader.products(brand),
+            reader.contents(brand),
+            reader.behaviors(brand),
+            reader.orders(brand)
+        )?;
         Ok(Self {
-            products: reader.products(brand).await?,
-            contents: reader.contents(brand).await?,
-            behaviors: reader.behaviors(brand).await?,
-            orders: reader.orders(brand).await?,
+            behaviors,
+            orders,
+            products,
+            contents,
         })
     }
 

@@ -7,7 +7,7 @@ use dualwheel_kit::{
 };
 use dualwheel_proto::{
     consumer::{
-        GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest,
+        GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, GetRfmRequest, GetValueRequest,
         consumer_service_client::ConsumerServiceClient,
     },
     content::{GetStartRequest, content_service_client::ContentServiceClient},
@@ -71,6 +71,20 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
                 "dualwheel.consumer.v1.GetGrowResponse"
             )
         }
+        Group::Rfm => ask!(
+            ConsumerServiceClient,
+            get_rfm,
+            GetRfmRequest {},
+            "dualwheel.consumer.v1.GetRfmResponse"
+        ),
+        Group::Value => {
+            ask!(
+                ConsumerServiceClient,
+                get_value,
+                GetValueRequest { horizon_weeks: 0 },
+                "dualwheel.consumer.v1.GetValueResponse"
+            )
+        }
         Group::Super => ask!(
             ProductServiceClient,
             get_super,
@@ -107,7 +121,7 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
 /// The service that answers a group.
 fn owner(group: Group) -> Role {
     match group {
-        Group::Aipl | Group::Flow | Group::Fast | Group::Grow => Role::Consumer,
+        Group::Aipl | Group::Flow | Group::Fast | Group::Grow | Group::Rfm | Group::Value => Role::Consumer,
         Group::Super => Role::Product,
         Group::Start => Role::Content,
         Group::Plus => Role::Membership,
@@ -151,7 +165,8 @@ fn query(args: &Ask) -> MetricQuery {
     }
 }
 
-fn taken<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
+/// The answer of a call, or its failure in words.
+pub(crate) fn taken<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
     answer
         .map(Response::into_inner)
         .map_err(|status| explain(&status))

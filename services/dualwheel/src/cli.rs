@@ -63,6 +63,9 @@ pub enum Command {
     Diagnose(Diagnose),
     /// Ask one group of metrics
     Ask(Ask),
+    /// Ask about the consumers of a brand one by one
+    #[command(subcommand)]
+    Consumer(Consumer),
     /// Print the configuration in force, secrets hidden
     Config,
 }
@@ -219,6 +222,10 @@ pub enum Group {
     Fast,
     /// Decomposition of the change of GMV
     Grow,
+    /// Customers by recency, frequency and monetary value
+    Rfm,
+    /// What customers are worth within a year
+    Value,
     /// Goods
     Super,
     /// Content
@@ -261,6 +268,30 @@ pub struct Ask {
     /// Language of names
     #[arg(long, value_enum, default_value_t)]
     pub lang: Language,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dualwheel consumer`.
+#[derive(Debug, Subcommand)]
+pub enum Consumer {
+    /// List every customer's value: alive, expected purchases, lifetime value
+    Values(Values),
+}
+
+/// `dualwheel consumer values`.
+#[derive(Args, Debug)]
+pub struct Values {
+    /// Brand
+    #[arg(long)]
+    pub brand: String,
+    /// Last day of observation; every earlier purchase counts
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub as_of: Day,
+    /// Weeks that are foreseen [default: the definition's, 52]
+    #[arg(long, value_name = "WEEKS", default_value_t = 0, hide_default_value = true)]
+    pub horizon_weeks: i32,
     /// Where the mesh is
     #[command(flatten)]
     pub place: Place,

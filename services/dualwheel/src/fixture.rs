@@ -1,7 +1,7 @@
 //! A diagnosis made up for tests, with everything that can go wrong in it: absent metrics, a partial track, odd
 //! names, a missing unit of data, negative factors.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{Datelike, Days, NaiveDate};
 use dualwheel_proto::{
@@ -117,7 +117,7 @@ pub fn diagnosis() -> Diagnosis {
         pictures: Some(pictures()),
         definitions_version: "1+tenant.9c1d".to_owned(),
         data_version: Some(DataVersion {
-            tables: HashMap::from([
+            tables: BTreeMap::from([
                 ("behaviors", 41),
                 ("order_lines", 17),
                 ("products", 3),
@@ -371,7 +371,7 @@ fn missing() -> Vec<MissingPart> {
 fn members() -> Vec<MemberScore> {
     let ids = ["people", "goods", "brand", "members", "content"];
     let peer = |(place, brand): (usize, &&str)| {
-        let tracks: HashMap<String, f64> = ids
+        let tracks: BTreeMap<String, f64> = ids
             .iter()
             .enumerate()
             .map(|(track, id)| {

@@ -4,6 +4,7 @@
 
 pub mod ask;
 pub mod cli;
+pub mod consumer;
 pub mod demo;
 pub mod diagnose;
 pub mod format;

@@ -7,7 +7,7 @@ use clap::Parser;
 use dualwheel::{
     ask,
     cli::{Cli, Command, Generate},
-    demo, diagnose, generate, import, output, serve,
+    consumer, demo, diagnose, generate, import, output, serve,
 };
 use dualwheel_kit::{config::Config, telemetry};
 
@@ -52,6 +52,7 @@ fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Generate(args) => write_market(args),
             Command::Diagnose(args) => diagnose::run(&config, &cli.common, args).await,
             Command::Ask(args) => ask::run(&config, &cli.common, args).await,
+            Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
             Command::Config => output::text(&config.render()),
         }
     });

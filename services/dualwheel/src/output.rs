@@ -22,7 +22,17 @@ pub fn text(text: &str) -> anyhow::Result<()> {
 /// # Errors
 /// When standard output cannot be written.
 pub fn json<M: Message>(name: &str, message: &M) -> anyhow::Result<()> {
-    let value =
-        dualwheel_proto::to_json(name, message).with_context(|| format!("no message is named {name}"))?;
-    text(&serde_json::to_string_pretty(&value)?)
+    text(&serde_json::to_string_pretty(&value(name, message)?)?)
+}
+
+/// Prints a message as [`json`] does, on one line.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn line<M: Message>(name: &str, message: &M) -> anyhow::Result<()> {
+    text(&value(name, message)?.to_string())
+}
+
+fn value<M: Message>(name: &str, message: &M) -> anyhow::Result<serde_json::Value> {
+    dualwheel_proto::to_json(name, message).with_context(|| format!("no message is named {name}"))
 }

@@ -4,6 +4,7 @@
 //! - [`telemetry`]: logs on standard error, traces and metrics over OTLP where configured
 //! - [`failure`]: one table of reasons, and the [`tonic::Status`] made of them
 //! - [`question`] and [`answer`]: the mesh's common question and metric, between contract and domain
+//! - [`explain`]: how a metric came about
 //! - [`server`] and [`layers`]: one gRPC server out of several services, over TCP or in memory
 //! - [`client`]: channels to other services, deadlines passed on, retries where they are safe
 //! - [`tenant`]: for whom a call is made
@@ -13,6 +14,7 @@ pub mod answer;
 pub mod client;
 pub mod config;
 pub mod db;
+pub mod explain;
 pub mod failure;
 pub mod layers;
 pub mod question;

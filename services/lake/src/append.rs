@@ -40,8 +40,8 @@ const ROWS_A_COMMIT: usize = 2_000_000;
 const RESULTS_KEPT: usize = 256;
 /// Tries of a commit against other processes.
 const COMMIT_TRIES: u32 = 20;
-/// Commits after which small files are joined.
-const COMMITS_A_COMPACTION: u32 = 64;
+/// Versions of a table after which small files are joined, whichever processes made them.
+const COMMITS_A_COMPACTION: u64 = 64;
 
 /// A checked batch on its way into a table.
 #[derive(Debug)]
@@ -119,7 +119,6 @@ struct Committer {
     /// Last sequence of each producer, as of `seen`.
     last: HashMap<String, i64>,
     seen: Option<u64>,
-    since_compaction: u32,
     compacting: Arc<AtomicBool>,
 }
 
@@ -131,7 +130,6 @@ impl Committer {
             store,
             last: HashMap::new(),
             seen: None,
-            since_compaction: 0,
             compacting,
         }
     }
@@ -239,15 +237,15 @@ impl Committer {
     async fn write(&mut self, fresh: Vec<Append>) {
         match self.commit(&fresh).await {
             Ok(version) => {
-                self.seen = u64::try_from(version).ok();
+                let before = self.seen.unwrap_or(0);
+                let now = u64::try_from(version).unwrap_or(before);
+                self.seen = Some(now);
                 for append in fresh {
                     self.last.insert(append.app_id(), append.sequence);
                     let result = append.result(version, false);
                     let _ = append.reply.send(Ok(result));
                 }
-                self.since_compaction += 1;
-                if self.since_compaction >= COMMITS_A_COMPACTION {
-                    self.since_compaction = 0;
+                if now / COMMITS_A_COMPACTION > before / COMMITS_A_COMPACTION {
                     self.compact();
                 }
             }

@@ -12,7 +12,7 @@ pub const LONGEST_TEXT: usize = 1_024;
 /// Most values of a list column in one row.
 pub const LONGEST_LIST: usize = 256;
 /// Buckets into which brands are hashed for partitioning.
-pub const BRAND_BUCKETS: u64 = 8;
+pub const BRAND_BUCKETS: i32 = 8;
 
 /// What a column admits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,7 +111,7 @@ pub const PARTITION_COLUMNS: [&str; 2] = ["tenant", "bucket"];
 /// The partition of a brand: all its rows lie in one of eight buckets, so that a brand's questions skip the rest.
 #[must_use]
 pub fn bucket_of(brand: &str) -> i32 {
-    (xxhash_rust::xxh3::xxh3_64(brand.as_bytes()) % BRAND_BUCKETS) as i32
+    (xxhash_rust::xxh3::xxh3_64(brand.as_bytes()) % BRAND_BUCKETS as u64) as i32
 }
 
 /// Arrow type in which a column is stored.

@@ -30,7 +30,7 @@ use object_store::ObjectStore;
 use url::Url;
 
 pub use error::Error;
-pub use reader::{BrandFrame, Reader};
+pub use reader::{Reader, many::BrandFrame};
 pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
 
 use crate::{append::Writer, fact::Fact, frames::Names, reader::Cached, table::Table};
@@ -54,9 +54,16 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     tables: Vec<Arc<Table>>,
     writers: Mutex<HashMap<&'static str, Writer>>,
-    names: Mutex<HashMap<String, Arc<Names>>>,
+    tenants: Mutex<HashMap<String, Held>>,
     frames: moka::future::Cache<reader::Key, Cached>,
-    preparing: tokio::sync::Mutex<()>,
+}
+
+/// What all handles of a tenant share.
+#[derive(Clone, Default)]
+struct Held {
+    names: Arc<Names>,
+    /// Held while the frames of many brands are loaded.
+    preparing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -105,24 +112,38 @@ impl Lake {
             store,
             tables,
             writers: Mutex::default(),
-            names: Mutex::default(),
+            tenants: Mutex::default(),
             frames,
-            preparing: tokio::sync::Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
 
+    /// Joins the small files of every table and removes those out of use for seven days. Appends start this by
+    /// themselves now and then; versions of the last seven days stay readable.
+    ///
+    /// # Errors
+    /// When a table cannot be read or written.
+    pub async fn compact(&self) -> Result<(), Error> {
+        for table in &self.inner.tables {
+            if let Some(latest) = table.latest().await? {
+                table::compact(latest).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The lake as one tenant sees it.
     #[must_use]
     pub fn tenant(&self, tenant: &str) -> TenantLake {
-        let mut names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = names.entry(tenant.to_owned()).or_default().clone();
+        let mut tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let Held { names, preparing } = tenants.entry(tenant.to_owned()).or_default().clone();
         TenantLake {
             inner: self.inner.clone(),
             tenant: tenant.to_owned(),
             names,
+            preparing,
         }
     }
 }
@@ -133,6 +154,7 @@ pub struct TenantLake {
     inner: Arc<Inner>,
     tenant: String,
     names: Arc<Names>,
+    preparing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl TenantLake {
@@ -140,6 +162,12 @@ impl TenantLake {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.tenant
+    }
+
+    /// The names that all frames of the tenant share.
+    #[must_use]
+    pub fn names(&self) -> Arc<Names> {
+        self.names.clone()
     }
 
     /// The settings in force.

@@ -1,7 +1,9 @@
 //! Reading a tenant's facts at fixed versions.
 
+pub(crate) mod many;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,34 +12,20 @@ use chrono_tz::Tz;
 use deltalake::DeltaTable;
 use dualwheel_measure::Day;
 use dualwheel_proto::types::DataVersion;
+use tokio::sync::OnceCell;
 
 use crate::{
     Error, TenantLake,
     fact::{FACTS, Fact},
     frames::{Behaviors, Contents, MarketStats, Members, Orders, Products, Profiles, Stock, view::View},
     settings::Settings,
-    table,
+    table::{self, Part},
 };
 
 /// Version that stands for a table nobody has appended to yet.
 const NO_TABLE: i64 = -1;
 /// Tables that grow with the goods and contents of a brand, not with its people.
 const SMALL_TABLES: [&str; 4] = ["products", "campaigns", "contents", "stock_days"];
-/// Brands from which on one scan of the whole table is cheaper than a scan for each.
-const MANY_BRANDS: usize = 16;
-
-/// A frame that each brand has, for [`Reader::prepare`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrandFrame {
-    /// Products.
-    Products,
-    /// Behaviours.
-    Behaviors,
-    /// Order lines.
-    Orders,
-    /// Stock.
-    Stock,
-}
 
 /// Reads one tenant's facts. The first read of a table fixes its version for all further ones of this reader, so
 /// that one answer never mixes two states of a table.
@@ -46,7 +34,7 @@ pub struct Reader {
     lake: TenantLake,
     settings: Settings,
     pin: BTreeMap<String, i64>,
-    opened: tokio::sync::Mutex<BTreeMap<&'static str, (i64, Option<DeltaTable>)>>,
+    opened: BTreeMap<&'static str, OnceCell<(i64, Option<DeltaTable>)>>,
     read: Mutex<BTreeMap<&'static str, i64>>,
 }
 
@@ -102,14 +90,14 @@ macro_rules! frame {
             $(brand = Some($brand);)?
             let (version, table) = self.open($table).await?;
             let key = self.key(stringify!($name), brand, vec![version]);
-            let cached = self.lake.inner.frames.try_get_with(key, async {
-                let batches = self.scan(table, brand, &$frame::COLUMNS).await?;
+            let load = async {
+                let batches = self.scan(table, brand.map_or(Part::Whole, Part::Brand), &$frame::COLUMNS).await?;
                 let names = self.lake.names.clone();
                 let build: fn(Arc<crate::frames::Names>, Vec<RecordBatch>) -> Result<$frame, Error> = $build;
                 let frame = blocking(move || build(names, batches)).await?;
                 Ok(Cached::$frame(Arc::new(frame)))
-            }).await.map_err(shared)?;
-            match cached {
+            };
+            match self.cached(key, load).await? {
                 Cached::$frame(frame) => Ok(frame),
                 _ => Err(mismatch($table)),
             }
@@ -123,7 +111,7 @@ impl Reader {
             lake,
             settings,
             pin,
-            opened: tokio::sync::Mutex::default(),
+            opened: FACTS.iter().map(|fact| (fact.table, OnceCell::new())).collect(),
             read: Mutex::default(),
         }
     }
@@ -196,19 +184,12 @@ impl Reader {
             vec![version, self.version_of("products")],
         );
         let load = async {
-            let batches = self.scan(table, Some(brand), &Behaviors::COLUMNS).await?;
+            let batches = self.scan(table, Part::Brand(brand), &Behaviors::COLUMNS).await?;
             let names = self.lake.names.clone();
             let frame = blocking(move || Behaviors::build(&names, &products, &batches)).await?;
             Ok(Cached::Behaviors(Arc::new(frame)))
         };
-        match self
-            .lake
-            .inner
-            .frames
-            .try_get_with(key, load)
-            .await
-            .map_err(shared)?
-        {
+        match self.cached(key, load).await? {
             Cached::Behaviors(frame) => Ok(frame),
             _ => Err(mismatch("behaviors")),
         }
@@ -223,19 +204,12 @@ impl Reader {
         let (version, table) = self.open("order_lines").await?;
         let key = self.key("orders", Some(brand), vec![version, self.version_of("products")]);
         let load = async {
-            let batches = self.scan(table, Some(brand), &Orders::COLUMNS).await?;
+            let batches = self.scan(table, Part::Brand(brand), &Orders::COLUMNS).await?;
             let names = self.lake.names.clone();
             let frame = blocking(move || Orders::build(&names, &products, &batches)).await?;
             Ok(Cached::Orders(Arc::new(frame)))
         };
-        match self
-            .lake
-            .inner
-            .frames
-            .try_get_with(key, load)
-            .await
-            .map_err(shared)?
-        {
+        match self.cached(key, load).await? {
             Cached::Orders(frame) => Ok(frame),
             _ => Err(mismatch("order_lines")),
         }
@@ -289,80 +263,24 @@ impl Reader {
             }
             Ok(Cached::Brands(Arc::new(found.into_iter().collect())))
         };
-        match self
-            .lake
-            .inner
-            .frames
-            .try_get_with(key, load)
-            .await
-            .map_err(shared)?
-        {
+        match self.cached(key, load).await? {
             Cached::Brands(brands) => Ok(brands),
             _ => Err(mismatch("brands")),
         }
     }
 
-    /// Loads the frames of every brand of the tenant by one scan of each table, where there are so many brands that
-    /// asking for one after another would scan each table over and over. The answers are the same without it.
-    ///
-    /// # Errors
-    /// When a table cannot be read.
-    pub async fn prepare(&self, frames: &[BrandFrame]) -> Result<(), Error> {
-        let brands = self.brands().await?;
-        if brands.len() < MANY_BRANDS {
-            return Ok(());
-        }
-        // Questions that come together load together: the first scans, the others find its frames.
-        let _loading = self.lake.inner.preparing.lock().await;
-        // Behaviours and orders take their categories from products, so those come first.
-        for frame in std::iter::once(&BrandFrame::Products)
-            .chain(frames.iter().filter(|f| **f != BrandFrame::Products))
-        {
-            let (name, table, columns): (_, _, &[&str]) = match frame {
-                BrandFrame::Products => ("products", "products", &Products::COLUMNS),
-                BrandFrame::Behaviors => ("behaviors", "behaviors", &Behaviors::COLUMNS),
-                BrandFrame::Orders => ("orders", "order_lines", &Orders::COLUMNS),
-                BrandFrame::Stock => ("stock", "stock_days", &Stock::COLUMNS),
-            };
-            let (version, opened) = self.open(table).await?;
-            let key = |brand: &str| {
-                let versions = match frame {
-                    BrandFrame::Behaviors | BrandFrame::Orders => vec![version, self.version_of("products")],
-                    BrandFrame::Products | BrandFrame::Stock => vec![version],
-                };
-                self.key(name, Some(brand), versions)
-            };
-            if brands
-                .iter()
-                .filter(|brand| !self.lake.inner.frames.contains_key(&key(brand)))
-                .count()
-                < MANY_BRANDS
-            {
-                continue;
-            }
-            let mut columns = columns.to_vec();
-            columns.push("brand");
-            let batches = self.scan(opened, None, &columns).await?;
-            let mut parts = blocking(move || split_by_brand(&batches)).await?;
-            for brand in brands.iter() {
-                let rows: Vec<RecordBatch> = parts.remove(brand.as_str()).into_iter().collect();
-                let names = self.lake.names.clone();
-                let built = match frame {
-                    BrandFrame::Products => Cached::Products(Arc::new(Products::build(&names, &rows)?)),
-                    BrandFrame::Stock => Cached::Stock(Arc::new(Stock::build(&names, &rows)?)),
-                    BrandFrame::Behaviors => {
-                        let products = self.products(brand).await?;
-                        Cached::Behaviors(Arc::new(Behaviors::build(&names, &products, &rows)?))
-                    }
-                    BrandFrame::Orders => {
-                        let products = self.products(brand).await?;
-                        Cached::Orders(Arc::new(Orders::build(&names, &products, &rows)?))
-                    }
-                };
-                self.lake.inner.frames.insert(key(brand), built).await;
-            }
-        }
-        Ok(())
+    /// The frame of `key`; questions that come together load it once.
+    async fn cached(
+        &self,
+        key: Key,
+        load: impl Future<Output = Result<Cached, Error>>,
+    ) -> Result<Cached, Error> {
+        self.lake
+            .inner
+            .frames
+            .try_get_with(key, load)
+            .await
+            .map_err(shared)
     }
 
     fn key(&self, frame: &'static str, brand: Option<&str>, versions: Vec<i64>) -> Key {
@@ -391,31 +309,30 @@ impl Reader {
 
     /// The table at the version that this reader holds it at.
     async fn version(&self, name: &'static str) -> Result<(i64, Option<DeltaTable>), Error> {
-        let mut opened = self.opened.lock().await;
-        if let Some((version, table)) = opened.get(name) {
-            return Ok((*version, table.clone()));
-        }
         let table = self.lake.inner.table(name)?;
-        let found = match self.pin.get(name) {
-            Some(version) => Some(table.at(*version).await?),
-            None => table.latest().await?,
+        let open = async {
+            let found = match self.pin.get(name) {
+                Some(version) => Some(table.at(*version).await?),
+                None => table.latest().await?,
+            };
+            let version = found.as_ref().and_then(DeltaTable::version);
+            let version = version.and_then(|version| i64::try_from(version).ok());
+            Ok((version.unwrap_or(NO_TABLE), found))
         };
-        let version = found.as_ref().and_then(DeltaTable::version);
-        let version = version
-            .and_then(|version| i64::try_from(version).ok())
-            .unwrap_or(NO_TABLE);
-        opened.insert(name, (version, found.clone()));
-        Ok((version, found))
+        match self.opened.get(name) {
+            Some(opened) => opened.get_or_try_init(|| open).await.cloned(),
+            None => open.await,
+        }
     }
 
     async fn scan(
         &self,
         table: Option<DeltaTable>,
-        brand: Option<&str>,
+        part: Part<'_>,
         columns: &[&str],
     ) -> Result<Vec<RecordBatch>, Error> {
         match table {
-            Some(table) => table::scan(&table, &self.lake.tenant, brand, columns).await,
+            Some(table) => table::scan(&table, &self.lake.tenant, part, columns).await,
             None => Ok(Vec::new()),
         }
     }
@@ -427,33 +344,6 @@ fn tables_with_brands() -> impl Iterator<Item = &'static str> {
     let place = |fact: &Fact| SMALL_TABLES.iter().position(|table| *table == fact.table);
     tables.sort_by_key(|fact| place(fact).unwrap_or(SMALL_TABLES.len()));
     tables.into_iter().map(|fact| fact.table)
-}
-
-/// The rows of each brand, in the order in which they stand.
-fn split_by_brand(batches: &[RecordBatch]) -> Result<HashMap<String, RecordBatch>, Error> {
-    let Some(first) = batches.first() else {
-        return Ok(HashMap::new());
-    };
-    let whole = arrow::compute::concat_batches(&first.schema(), batches)?;
-    let mut rows: HashMap<String, Vec<u32>> = HashMap::new();
-    let brands = View(&whole).text("brand")?;
-    for row in 0..whole.num_rows() {
-        let Some(brand) = brands.get(row) else { continue };
-        let row =
-            u32::try_from(row).map_err(|_| Error::Group("a table has more than 2^32 rows".to_owned()))?;
-        match rows.get_mut(brand) {
-            Some(rows) => rows.push(row),
-            None => {
-                rows.insert(brand.to_owned(), vec![row]);
-            }
-        }
-    }
-    let mut parts = HashMap::with_capacity(rows.len());
-    for (brand, rows) in rows {
-        let rows = arrow::array::UInt32Array::from(rows);
-        parts.insert(brand, arrow::compute::take_record_batch(&whole, &rows)?);
-    }
-    Ok(parts)
 }
 
 /// Builds a frame away from the threads that serve calls.

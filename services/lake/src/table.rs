@@ -7,6 +7,7 @@ use datafusion::prelude::{SessionConfig, SessionContext, col, lit};
 use deltalake::{
     DeltaTable, DeltaTableBuilder, DeltaTableError,
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
+    operations::vacuum::VacuumMode,
     protocol::SaveMode,
 };
 use tokio::sync::Mutex;
@@ -146,21 +147,35 @@ fn same_type(stored: &arrow::datatypes::DataType, ours: &arrow::datatypes::DataT
     }
 }
 
-/// The rows of a tenant (and of a brand, where one is given) in `table`, cut to `columns`.
+/// Which of a tenant's rows are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'a> {
+    /// All.
+    Whole,
+    /// Those of the brands in a bucket.
+    Bucket(i32),
+    /// Those of one brand.
+    Brand(&'a str),
+}
+
+/// Rows of a tenant in `table`, cut to `columns`.
 pub(crate) async fn scan(
     table: &DeltaTable,
     tenant: &str,
-    brand: Option<&str>,
+    part: Part<'_>,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
     let session = session();
     table.update_datafusion_session(&session.state())?;
-    let mut predicate = col("tenant").eq(lit(tenant));
-    if let Some(brand) = brand {
-        predicate = predicate
-            .and(col("bucket").eq(lit(bucket_of(brand))))
-            .and(col("brand").eq(lit(brand)));
-    }
+    let predicate = col("tenant").eq(lit(tenant));
+    let bucket = |bucket: i32| col("bucket").eq(lit(bucket));
+    let predicate = match part {
+        Part::Whole => predicate,
+        Part::Bucket(number) => predicate.and(bucket(number)),
+        Part::Brand(brand) => predicate
+            .and(bucket(bucket_of(brand)))
+            .and(col("brand").eq(lit(brand))),
+    };
     let quoted: Vec<_> = columns
         .iter()
         .map(|name| datafusion::prelude::ident(*name))
@@ -184,14 +199,16 @@ pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<Recor
     Ok(frame.collect().await?)
 }
 
-/// Joins small files into larger ones; readers of older versions are not disturbed.
+/// Joins small files into larger ones, then removes those that no version of the last seven days (Delta's own
+/// retention) names: what was joined, and what a crash left behind. Readers of these versions are not disturbed.
 pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
     let target = NonZeroU64::new(COMPACTED_FILE_BYTES).unwrap_or(NonZeroU64::MIN);
-    table
+    let (joined, _) = table
         .optimize()
         .with_target_size(target)
         .with_max_concurrent_tasks(1)
         .await?;
+    joined.vacuum().with_mode(VacuumMode::Full).await?;
     Ok(())
 }
 

@@ -144,6 +144,26 @@ impl Label {
             Self::PurchasesFromBehaviors => "PURCHASES_FROM_BEHAVIORS",
         }
     }
+
+    /// What it says about the metric.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::ReachabilityAssumed => {
+                "no role says how its person may be reached, so everyone counts as reachable"
+            }
+            Self::DwellAssumed => "no view says how long it lasted, so every view counts as a reach",
+            Self::MarketFromTenantBrands => {
+                "no supplied statistics cover the question, so all brands of the tenant stand for the market"
+            }
+            Self::StarByRule => {
+                "no product of the brand has a star flag, so the rule over available tests decided"
+            }
+            Self::PurchasesFromBehaviors => {
+                "the brand has no order lines, so supplied PURCHASE behaviours count"
+            }
+        }
+    }
 }
 
 /// A metric value with all that explains it.

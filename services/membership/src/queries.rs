@@ -25,10 +25,15 @@ pub(crate) struct PlusFrames {
 impl PlusFrames {
     /// Reads the frames of a brand.
     pub(crate) async fn read(reader: &Reader, brand: &str) -> Result<Self, Error> {
+        let (behaviors, orders, members) = tokio::try_join!(
+            reader.behaviors(brand),
+            reader.orders(brand),
+            reader.members(brand)
+        )?;
         Ok(Self {
-            behaviors: reader.behaviors(brand).await?,
-            orders: reader.orders(brand).await?,
-            members: reader.members(brand).await?,
+            behaviors,
+            orders,
+            members,
         })
     }
 

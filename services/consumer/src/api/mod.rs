@@ -1,11 +1,11 @@
 //! The gRPC handlers: contract → domain → contract.
 
-mod explain;
 mod service;
+mod value;
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Question, Reason, Violations, answer, question::read_window};
+use dualwheel_kit::{Question, Reason, Violations, answer, explain, question::read_window};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Window};
 use dualwheel_proto::{consumer::TrendStep, types};
@@ -181,16 +181,14 @@ impl Service {
                 .map(|(answered, _)| answered),
             Some("grow") => self.grow(tenant, query, None).await,
             Some("neo") => self.brand_signals(tenant, query).await,
-            _ => Err(unknown(metric)),
+            Some("rfm") => self.rfm(tenant, query).await,
+            Some("value") => self
+                .value(tenant, query, 0)
+                .await
+                .map(|(answered, _, _)| answered),
+            _ => Err(explain::unknown(metric)),
         }
     }
-}
-
-fn unknown(metric: &str) -> Status {
-    let text = format!("this service has no metric `{metric}`; list its definitions");
-    Failure::new(Reason::MetricUnknown, text)
-        .with("metric", metric)
-        .into()
 }
 
 /// The steps of a trend; none when none is asked for.

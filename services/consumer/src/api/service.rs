@@ -1,17 +1,21 @@
 //! The service's RPCs.
 
-use dualwheel_kit::{answer, tenant_of};
+use dualwheel_kit::{answer, explain, tenant_of};
 use dualwheel_proto::{
     consumer::{
         FlowCell, GetAiplRequest, GetAiplResponse, GetBrandSignalsRequest, GetBrandSignalsResponse,
         GetFastRequest, GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
+        GetRfmRequest, GetRfmResponse, GetValueRequest, GetValueResponse, ListValuesRequest,
         consumer_service_server::ConsumerService,
     },
     types,
 };
 use tonic::{Request, Response, Status};
 
-use super::{Service, explain, unknown};
+use super::{
+    Service,
+    value::{Values, models_to_proto},
+};
 use crate::flow::Matrix;
 
 /// The cells with people in them, by stage before and after.
@@ -77,6 +81,32 @@ impl ConsumerService for Service {
         }))
     }
 
+    async fn get_rfm(&self, request: Request<GetRfmRequest>) -> Result<Response<GetRfmResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let answered = self.rfm(&tenant, request.into_inner().query).await?;
+        Ok(Response::new(GetRfmResponse {
+            metrics: answered.to_proto(&answered.metrics),
+        }))
+    }
+
+    async fn get_value(
+        &self,
+        request: Request<GetValueRequest>,
+    ) -> Result<Response<GetValueResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let GetValueRequest { query, horizon_weeks } = request.into_inner();
+        let (answered, valued, weeks) = self.value(&tenant, query, horizon_weeks).await?;
+        Ok(Response::new(models_to_proto(&answered, &valued, weeks)))
+    }
+
+    type ListValuesStream = Values;
+
+    async fn list_values(&self, request: Request<ListValuesRequest>) -> Result<Response<Values>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let ListValuesRequest { query, horizon_weeks } = request.into_inner();
+        Ok(Response::new(self.values(&tenant, query, horizon_weeks).await?))
+    }
+
     async fn list_definitions(
         &self,
         request: Request<types::ListDefinitionsRequest>,
@@ -98,19 +128,15 @@ impl ConsumerService for Service {
             .unwrap_or_default();
         let definitions = self.catalogue.of(&tenant, &brand);
         let Some(entry) = definitions.entry(&id) else {
-            return Err(unknown(&id));
+            return Err(explain::unknown(&id));
         };
-        let mut answered = self.group_of(&tenant, &id, query).await?;
-        answered.metrics.retain(|metric| metric.id == id);
-        Ok(Response::new(types::ExplainMetricResponse {
-            definition: Some(answer::definition_to_proto(&definitions, entry)),
-            steps: explain::steps(
-                entry,
-                &definitions.parameters_json(entry),
-                &answered.metrics,
-                &answered.currency,
-            ),
-            metrics: answered.to_proto(&answered.metrics),
-        }))
+        let answered = self.group_of(&tenant, &id, query).await?;
+        Ok(Response::new(explain::explanation(
+            &definitions,
+            entry,
+            &answered.metrics,
+            &answered.currency,
+            &answered.versions,
+        )))
     }
 }

@@ -7,6 +7,7 @@ use dualwheel_consumer::{
     grow::By,
     signals,
     stages::{Model, Timeline},
+    value,
 };
 use dualwheel_measure::{Absence, Day, IntervalAbsence, Label, Metric, Window};
 use dualwheel_proto::facts::{Behavior, BehaviorKind, FactRows, Member, OrderLine, Role};
@@ -431,6 +432,11 @@ fn every_metric_is_defined_and_has_its_unit() {
     got.extend(fast::measure(&facts, parameters, &scope, None));
     got.extend(measured(&world, world.window.before(), By::Whole));
     got.extend(signals::measure(&facts, &pioneers, parameters, &scope, None));
+    // The whole; the groups repeat its metrics.
+    let buyers = value::measure::buyers(&frames.orders, world.window, None);
+    got.extend(value::measure::rfm(&buyers, &scope).into_iter().take(3));
+    let histories = value::histories(&frames.orders, world.window.last);
+    got.extend(value::measure::value(&histories, world.window.last, 52, parameters).metrics(&scope));
     let emitted: Vec<&str> = got.iter().map(|metric| metric.id.as_str()).collect();
     let defined: Vec<&str> = definitions
         .metrics

@@ -14,4 +14,5 @@ mod grow;
 mod models;
 mod service;
 mod signals;
+mod value;
 mod world;

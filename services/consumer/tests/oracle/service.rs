@@ -11,7 +11,8 @@ use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::{
     consumer::{
-        GetAiplRequest, GetBrandSignalsRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, TrendStep,
+        GetAiplRequest, GetBrandSignalsRequest, GetFastRequest, GetFlowRequest, GetGrowRequest,
+        GetRfmRequest, GetValueRequest, ListValuesRequest, TrendStep,
         consumer_service_client::ConsumerServiceClient,
     },
     facts::{
@@ -316,4 +317,69 @@ async fn wrong_questions_are_refused_by_field() {
         (refused.code(), reason_of(&refused).as_deref()),
         (Code::NotFound, Some("BRAND_UNKNOWN"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_are_grouped_and_valued() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut client = house(&folder).await;
+    let asked = GetRfmRequest { query: Some(query()) };
+    let groups = client.get_rfm(asked).await.unwrap().into_inner().metrics;
+    // In the window c bought once for 15 and d for 20: the whole and eight groups of three metrics.
+    assert_eq!(groups.len(), 27);
+    assert_eq!(value(&groups, "rfm.customers"), Some(2.0));
+    assert_eq!(value(&groups, "rfm.net_gmv"), Some(35.0));
+    let filled: Vec<(&str, Option<f64>)> = groups
+        .iter()
+        .filter(|metric| metric.id == "rfm.net_gmv" && metric.value != Some(0.0))
+        .filter_map(|metric| Some((metric.segments.first()?.value.as_str(), metric.value)))
+        .collect();
+    // Both on the same day and once: 50 %, three points each, above no mean; d has five points of value, c one.
+    assert_eq!(
+        filled,
+        [
+            ("important_win_back", Some(20.0)),
+            ("general_win_back", Some(15.0))
+        ]
+    );
+
+    let asked = GetValueRequest {
+        query: Some(query()),
+        horizon_weeks: 0,
+    };
+    let valued = client.get_value(asked).await.unwrap().into_inner();
+    assert_eq!(
+        (valued.purchases, valued.spending, valued.horizon_weeks),
+        (None, None, 52)
+    );
+    assert!(
+        valued.purchases_refusal.contains("1 customers"),
+        "{}",
+        valued.purchases_refusal
+    );
+    assert_eq!(value(&valued.metrics, "value.customers"), Some(2.0));
+    assert_eq!(value(&valued.metrics, "value.repeaters"), Some(0.5));
+    assert_eq!(value(&valued.metrics, "value.lifetime_value"), None);
+
+    let asked = |horizon_weeks| ListValuesRequest {
+        query: Some(query()),
+        horizon_weeks,
+    };
+    let mut values = client.list_values(asked(4)).await.unwrap().into_inner();
+    let some = values.message().await.unwrap().unwrap().values;
+    let told: Vec<(&str, i32)> = some
+        .iter()
+        .map(|one| (one.consumer.as_str(), one.repeats))
+        .collect();
+    assert_eq!(told, [("c", 1), ("d", 0)]);
+    assert!(some.iter().all(|one| one.alive_probability.is_none()));
+    assert!(values.message().await.unwrap().is_none());
+    for horizon in [-1, 521] {
+        let refused = client.list_values(asked(horizon)).await.unwrap_err();
+        let fields: Vec<String> = violations_of(&refused)
+            .into_iter()
+            .map(|(field, _)| field)
+            .collect();
+        assert_eq!(fields, ["horizon_weeks"]);
+    }
 }

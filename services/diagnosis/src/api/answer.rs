@@ -1,7 +1,5 @@
 //! A diagnosis as the contract writes it.
 
-use std::collections::HashMap;
-
 use dualwheel_kit::{
     answer::{absence_to_proto, definition_to_proto, metric_to_proto},
     question::{day_to_proto, window_to_proto},
@@ -253,8 +251,8 @@ impl Told<'_> {
         let member = |member: &crate::assess::MemberIndex| proto::MemberScore {
             brand: member.name.clone(),
             index: member.points,
-            tracks: member.tracks.clone().into_iter().collect::<HashMap<_, _>>(),
-            values: member.values.clone().into_iter().collect::<HashMap<_, _>>(),
+            tracks: member.tracks.clone(),
+            values: member.values.clone(),
         };
         self.assessment.members.iter().map(member).collect()
     }

@@ -9,6 +9,7 @@ use prost::Message;
 use prost_types::Timestamp;
 use tokio::sync::watch;
 use tonic::Status;
+use tracing::Instrument;
 
 use super::{
     diagnose::{Diagnoser, Question},
@@ -58,7 +59,7 @@ pub async fn start(
     };
     let id = work.made.id.clone();
     live.begin(tenant, run.clone(), &id, |progress| {
-        tokio::spawn(work.run(question, progress)).abort_handle()
+        tokio::spawn(work.run(question, progress).in_current_span()).abort_handle()
     });
     Ok(run)
 }

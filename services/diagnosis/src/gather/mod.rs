@@ -224,7 +224,7 @@ async fn about_peers(
 /// diagnosis itself will tell.
 ///
 /// # Errors
-/// `BRAND_UNKNOWN`; `INVALID_QUESTION` naming the first unknown peer.
+/// `BRAND_UNKNOWN`; `INVALID_QUESTION` naming every unknown peer.
 pub async fn check_brands(
     clients: &Clients,
     asked: &Asked,
@@ -248,11 +248,14 @@ pub async fn check_brands(
     // What is found in time counts.
     let _ = tokio::time::timeout(limit, all).await;
     unknown.sort();
-    match unknown.first() {
-        None => Ok(()),
-        Some((0, brand, _)) => Err(unknown_brand(brand)),
-        Some((_, brand, field)) => Err(unknown_peer(brand, field)),
+    if let Some((0, brand, _)) = unknown.first() {
+        return Err(unknown_brand(brand));
     }
+    let mut violations = Violations::new();
+    for (_, brand, field) in &unknown {
+        violations.add(field, no_facts_of_peer(brand));
+    }
+    violations.finish(Reason::InvalidQuestion)
 }
 
 impl Facts {
@@ -372,11 +375,14 @@ fn unknown_brand(brand: &str) -> Status {
 }
 
 fn unknown_peer(brand: &str, field: &str) -> Status {
-    let text = format!("the tenant has no facts of peer {brand}");
+    let text = no_facts_of_peer(brand);
     Failure::new(Reason::InvalidQuestion, text.clone())
-        .with("brand", brand)
         .violation(field, text)
         .status()
+}
+
+fn no_facts_of_peer(brand: &str) -> String {
+    format!("the tenant has no facts of peer {brand}")
 }
 
 /// What a service found wrong with the question, in the terms of this service's request.

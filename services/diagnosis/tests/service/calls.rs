@@ -70,6 +70,12 @@ async fn unknown_brands_and_peers_are_named() {
             }
         }
     }
+    let start = StartDiagnosisRequest {
+        spec: Some(spec("ash", &["nobody", "birch", "noone"])),
+        request_id: String::new(),
+    };
+    let both = client.start_diagnosis(start).await.unwrap_err();
+    assert_eq!(fields(&both), ["spec.peers[0].brand", "spec.peers[2].brand"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

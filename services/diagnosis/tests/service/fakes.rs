@@ -16,7 +16,8 @@ use dualwheel_proto::{
     consumer::{
         FlowCell, GetAiplRequest, GetAiplResponse, GetBrandSignalsRequest, GetBrandSignalsResponse,
         GetFastRequest, GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
-        TrendStep, consumer_service_server::ConsumerService,
+        GetRfmRequest, GetRfmResponse, GetValueRequest, GetValueResponse, ListValuesRequest,
+        ListValuesResponse, TrendStep, consumer_service_server::ConsumerService,
     },
     content::{GetStartRequest, GetStartResponse, content_service_server::ContentService},
     membership::{
@@ -33,7 +34,7 @@ use dualwheel_proto::{
     },
 };
 use futures::future::BoxFuture;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, codegen::BoxStream};
 
 const BRANDS: [&str; 5] = ["ash", "birch", "cedar", "elm", "fir"];
 
@@ -225,6 +226,14 @@ macro_rules! metrics {
     };
 }
 
+macro_rules! unasked {
+    ($method:ident, $question:ty, $answer:ty) => {
+        method!($method, $question, $answer, |_fake, _request| {
+            Err(Status::unimplemented("not asked by diagnosis"))
+        });
+    };
+}
+
 macro_rules! common {
     () => {
         method!(
@@ -233,12 +242,7 @@ macro_rules! common {
             ListDefinitionsResponse,
             |fake, _request| { fake.definitions().await }
         );
-        method!(
-            explain_metric,
-            ExplainMetricRequest,
-            ExplainMetricResponse,
-            |_fake, _request| { Err(Status::unimplemented("not asked by diagnosis")) }
-        );
+        unasked!(explain_metric, ExplainMetricRequest, ExplainMetricResponse);
     };
 }
 
@@ -252,6 +256,10 @@ impl ConsumerService for Fake {
         GetBrandSignalsResponse,
         SIGNALS
     );
+    unasked!(get_rfm, GetRfmRequest, GetRfmResponse);
+    unasked!(get_value, GetValueRequest, GetValueResponse);
+    type ListValuesStream = BoxStream<ListValuesResponse>;
+    unasked!(list_values, ListValuesRequest, Self::ListValuesStream);
     common!();
 
     async fn get_flow(&self, request: Request<GetFlowRequest>) -> Result<Response<GetFlowResponse>, Status> {

@@ -3,6 +3,7 @@
 
 mod append;
 mod bad_input;
+mod compact;
 mod days;
 mod import;
 

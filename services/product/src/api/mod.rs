@@ -1,11 +1,10 @@
 //! The gRPC handlers: contract → domain → contract.
 
-mod explain;
 mod lifecycle;
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::{Failure, Question, Reason, answer, tenant_of};
+use dualwheel_kit::{Question, answer, explain, tenant_of};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day};
 use dualwheel_proto::{
@@ -152,17 +151,15 @@ impl ProductService for Service {
             .unwrap_or_default();
         let definitions = self.catalogue.of(&tenant, &brand);
         let (Some(entry), Some(group)) = (definitions.entry(&id), Group::owning(&id)) else {
-            let text = format!("this service has no metric `{id}`; list its definitions");
-            return Err(Failure::new(Reason::MetricUnknown, text)
-                .with("metric", id)
-                .into());
+            return Err(explain::unknown(&id));
         };
-        let mut answered = self.answer(&tenant, query, group).await?;
-        answered.metrics.retain(|metric| metric.id == id);
-        Ok(Response::new(types::ExplainMetricResponse {
-            definition: Some(answer::definition_to_proto(&definitions, entry)),
-            steps: explain::steps(entry, &definitions.parameters_json(entry), &answered),
-            metrics: to_proto(&answered),
-        }))
+        let answered = self.answer(&tenant, query, group).await?;
+        Ok(Response::new(explain::explanation(
+            &definitions,
+            entry,
+            &answered.metrics,
+            &answered.currency,
+            &answered.versions,
+        )))
     }
 }

@@ -1,0 +1,135 @@
+//! RFM and customer value between contract and domain.
+
+use std::pin::Pin;
+
+use dualwheel_kit::{Reason, Violations};
+use dualwheel_proto::{
+    consumer::{BgNbd, ConsumerValue, GammaGamma, GetValueResponse, ListValuesResponse},
+    types,
+};
+use futures::{Stream, stream};
+use tonic::Status;
+
+use super::{Answered, Service};
+use crate::{
+    queries::{self, compute},
+    value::measure::{Forecast, Valued, by_key},
+};
+
+/// Longest horizon, in weeks.
+const MOST_WEEKS: i32 = 520;
+/// Customers of one message.
+const PER_MESSAGE: usize = 1_000;
+
+/// A stream of customers.
+pub(super) type Values = Pin<Box<dyn Stream<Item = Result<ListValuesResponse, Status>> + Send>>;
+
+impl Service {
+    pub(super) async fn rfm(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+    ) -> Result<Answered, Status> {
+        let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
+        let orders = asked.reader.orders(&asked.question.brand).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let metrics = compute(move || queries::rfm(&orders, &question, &definitions)).await?;
+        Ok(asked.answered(metrics))
+    }
+
+    /// Metrics, models and weeks foreseen.
+    pub(super) async fn value(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        weeks: i32,
+    ) -> Result<(Answered, Valued, u32), Status> {
+        let (asked, weeks) = self.ask(tenant, query, &[], |_| horizon(weeks)).await?;
+        let weeks = weeks.unwrap_or(u32::from(asked.definitions.parameters.value_weeks.get()));
+        let orders = asked.reader.orders(&asked.question.brand).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let (metrics, valued) =
+            compute(move || queries::value(&orders, &question, weeks, &definitions)).await?;
+        Ok((asked.answered(metrics), valued, weeks))
+    }
+
+    pub(super) async fn values(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        weeks: i32,
+    ) -> Result<Values, Status> {
+        let (_, valued, _) = self.value(tenant, query, weeks).await?;
+        let names = self.lake.tenant(tenant).names();
+        let customers = compute(move || by_key(&valued.customers, &names)).await?;
+        let messages: Vec<ListValuesResponse> = customers
+            .chunks(PER_MESSAGE)
+            .map(|some| ListValuesResponse {
+                values: some.iter().map(|(key, one)| value_to_proto(key, one)).collect(),
+            })
+            .collect();
+        Ok(Box::pin(stream::iter(messages.into_iter().map(Ok))))
+    }
+}
+
+/// The models as the contract writes them.
+pub(super) fn models_to_proto(answered: &Answered, valued: &Valued, weeks: u32) -> GetValueResponse {
+    let purchases = valued.purchases.as_ref().map(|model| BgNbd {
+        r: model.r,
+        alpha: model.alpha,
+        a: model.a,
+        b: model.b,
+        log_likelihood: model.log_likelihood,
+        customers: valued.customers.len() as i64,
+    });
+    let spending = valued.spending.as_ref().map(|model| GammaGamma {
+        p: model.p,
+        q: model.q,
+        gamma: model.gamma,
+        log_likelihood: model.log_likelihood,
+        customers: valued.spenders as i64,
+        correlation: valued.correlation,
+    });
+    GetValueResponse {
+        metrics: answered.to_proto(&answered.metrics),
+        purchases_refusal: purchases
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        purchases: purchases.ok(),
+        spending_refusal: spending
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        spending: spending.ok(),
+        horizon_weeks: i32::try_from(weeks).unwrap_or(MOST_WEEKS),
+    }
+}
+
+fn value_to_proto(key: &str, one: &Forecast) -> ConsumerValue {
+    ConsumerValue {
+        consumer: key.to_owned(),
+        repeats: i32::try_from(one.history.repeats).unwrap_or(i32::MAX),
+        recency_weeks: one.timing.recency,
+        age_weeks: one.timing.age,
+        alive_probability: one.alive,
+        expected_purchases: one.purchases,
+        expected_purchase_value: one.purchase_value,
+        lifetime_value: one.lifetime_value,
+    }
+}
+
+/// The weeks asked for; nothing where the definition decides.
+fn horizon(weeks: i32) -> Result<Option<u32>, Status> {
+    let mut violations = Violations::new();
+    if !(0..=MOST_WEEKS).contains(&weeks) {
+        violations.add(
+            "horizon_weeks",
+            format!("1 to {MOST_WEEKS} weeks, or 0 for the definition's"),
+        );
+    }
+    violations.finish(Reason::InvalidQuestion)?;
+    Ok(u32::try_from(weeks).ok().filter(|weeks| *weeks > 0))
+}

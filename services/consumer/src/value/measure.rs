@@ -1,0 +1,269 @@
+//! The metrics of RFM and of customer value.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dualwheel_lake::frames::{Names, Orders};
+use dualwheel_measure::{
+    Absence, Day, Interval, IntervalAbsence, IntervalMethod, Metric, Money, Quantity, Scope, Window,
+};
+use rayon::prelude::*;
+
+use super::{
+    History, Refusal, bgnbd, gamma_gamma,
+    rfm::{self, Buyer},
+};
+use crate::{categories::Categories, parameters::Parameters};
+
+/// Two-sided 95 % quantile of the normal distribution.
+const NORMAL_95: f64 = 1.959_963_984_540_054;
+
+/// Models of a brand's customers, and what they foresee of each.
+#[derive(Clone, Debug)]
+pub struct Valued {
+    /// Model of purchases, or why there is none.
+    pub purchases: Result<bgnbd::Model, Refusal>,
+    /// Model of spending, or why there is none.
+    pub spending: Result<gamma_gamma::Model, Refusal>,
+    /// Correlation of value and frequency over repeat customers.
+    pub correlation: f64,
+    /// Repeat customers whose spending was fitted.
+    pub spenders: usize,
+    /// Every customer, in the order of the histories.
+    pub customers: Vec<Forecast>,
+}
+
+/// What is foreseen of one customer within the horizon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forecast {
+    /// The purchases so far.
+    pub history: History,
+    /// Times of these, in weeks.
+    pub timing: bgnbd::Timing,
+    /// Probability of being alive.
+    pub alive: Option<f64>,
+    /// Expected purchases.
+    pub purchases: Option<f64>,
+    /// Expected value of a purchase, in currency units.
+    pub purchase_value: Option<f64>,
+    /// Discounted expected value, in currency units.
+    pub lifetime_value: Option<f64>,
+}
+
+/// Fits both models to histories as of `end`, and foresees `weeks` for everyone.
+#[must_use]
+pub fn value(histories: &[History], end: Day, weeks: u32, parameters: &Parameters) -> Valued {
+    let fewest = usize::from(parameters.value_repeaters.get());
+    let timings: Vec<bgnbd::Timing> = histories.iter().map(|history| history.timing(end)).collect();
+    let spendings: Vec<gamma_gamma::Spending> = histories.iter().filter_map(History::spending).collect();
+    let limits = gamma_gamma::Limits {
+        repeaters: fewest,
+        correlation: parameters.value_correlation,
+    };
+    let purchases = bgnbd::Model::fit(&timings, fewest);
+    let spending = gamma_gamma::Model::fit(&spendings, limits);
+    let futures = purchases
+        .as_ref()
+        .map(|model| futures(model, &timings, weeks, parameters.value_discount));
+    let foresee = |(history, timing): (&History, &bgnbd::Timing)| {
+        let future = futures
+            .as_ref()
+            .ok()
+            .and_then(|futures| futures.get(&key(timing)));
+        let purchase_value = spending
+            .as_ref()
+            .ok()
+            .and_then(|model| model.expected(history.spending()));
+        Forecast {
+            history: *history,
+            timing: *timing,
+            alive: future.map(|future| future.alive),
+            purchases: future.map(|future| future.purchases),
+            purchase_value,
+            lifetime_value: future
+                .zip(purchase_value)
+                .map(|(future, value)| future.discounted * value),
+        }
+    };
+    let customers = histories.par_iter().zip(&timings).map(foresee).collect();
+    Valued {
+        correlation: gamma_gamma::correlation(&spendings),
+        spenders: spendings.len(),
+        purchases,
+        spending,
+        customers,
+    }
+}
+
+/// What a model of purchases foresees of a timing.
+struct Future {
+    alive: f64,
+    purchases: f64,
+    discounted: f64,
+}
+
+/// A timing as a key: equal timings have equal bits, since all come from whole days.
+fn key(timing: &bgnbd::Timing) -> (u32, u64, u64) {
+    (timing.repeats, timing.recency.to_bits(), timing.age.to_bits())
+}
+
+/// The future of every distinct timing: many customers share one.
+fn futures(
+    model: &bgnbd::Model,
+    timings: &[bgnbd::Timing],
+    weeks: u32,
+    discount: f64,
+) -> HashMap<(u32, u64, u64), Future> {
+    let distinct: HashMap<_, bgnbd::Timing> = timings.iter().map(|timing| (key(timing), *timing)).collect();
+    let future = |(key, timing): (&(u32, u64, u64), &bgnbd::Timing)| {
+        let future = Future {
+            alive: model.p_alive(*timing),
+            purchases: model.expected(*timing, f64::from(weeks)),
+            discounted: model.discounted(*timing, weeks, discount),
+        };
+        (*key, future)
+    };
+    distinct.par_iter().map(future).collect()
+}
+
+impl Valued {
+    /// The metrics of the scope.
+    #[must_use]
+    pub fn metrics(&self, scope: &Scope<'_>) -> Vec<Metric> {
+        let n = self.customers.len();
+        let repeaters = self
+            .customers
+            .iter()
+            .filter(|one| one.history.repeats > 0)
+            .count();
+        let mut metrics = vec![
+            scope.count("value.customers", n as i64),
+            scope.share("value.repeaters", repeaters as i64, n as i64),
+        ];
+        let refused = |id: &str, refusal: &Refusal| scope.absent(id, Absence::NoData, &refusal.to_string());
+        let total = |id: &str, of: fn(&Forecast) -> Option<f64>| {
+            let sum: f64 = self.customers.iter().filter_map(of).sum();
+            scope.real(id, sum, Err(IntervalAbsence::NoUnitData))
+        };
+        match &self.purchases {
+            Ok(_) => metrics.extend([
+                total("value.alive", |one| one.alive),
+                total("value.expected_purchases", |one| one.purchases),
+            ]),
+            Err(refusal) => metrics.extend([
+                refused("value.alive", refusal),
+                refused("value.expected_purchases", refusal),
+            ]),
+        }
+        let no_mean = "the mean value over customers does not exist (q is at most 1)";
+        metrics.push(match &self.spending {
+            Ok(model) => match model.expected(None) {
+                Some(value) => scope.real("value.purchase_value", value, Err(IntervalAbsence::NoUnitData)),
+                None => scope.absent("value.purchase_value", Absence::NoData, no_mean),
+            },
+            Err(refusal) => refused("value.purchase_value", refusal),
+        });
+        metrics.push(match (&self.purchases, &self.spending) {
+            (Ok(_), Ok(_)) => self.lifetime_value(scope, no_mean),
+            (Err(refusal), _) | (_, Err(refusal)) => refused("value.lifetime_value", refusal),
+        });
+        metrics
+    }
+
+    /// The mean over customers, with its normal interval.
+    fn lifetime_value(&self, scope: &Scope<'_>, no_mean: &str) -> Metric {
+        let values: Vec<f64> = self
+            .customers
+            .iter()
+            .filter_map(|one| one.lifetime_value)
+            .collect();
+        if values.is_empty() {
+            return scope.absent("value.lifetime_value", Absence::NoData, no_mean);
+        }
+        let n = values.len() as f64;
+        let sum: f64 = values.iter().sum();
+        let mean = sum / n;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let reach = NORMAL_95 * (variance / n).sqrt();
+        let interval = Interval {
+            low: mean - reach,
+            high: mean + reach,
+            method: IntervalMethod::Normal,
+        };
+        scope.ratio(
+            "value.lifetime_value",
+            Quantity::Real(sum),
+            Quantity::Count(values.len() as i64),
+            Ok(interval),
+        )
+    }
+}
+
+/// Those who bought in `window`, in the given categories where there are some.
+#[must_use]
+pub fn buyers(orders: &Orders, window: Window, category: Option<&Categories>) -> Vec<Buyer> {
+    let each = orders.groups.consumers();
+    each.filter_map(|consumer| {
+        let (mut days, mut net): (Vec<Day>, Money) = (Vec::new(), 0);
+        for line in orders.of(consumer) {
+            let counts = category.is_none_or(|category| category.covers(line.category));
+            if counts && window.contains(line.day) {
+                net += line.net();
+                if line.is_purchase() {
+                    days.push(line.day);
+                }
+            }
+        }
+        days.sort_unstable();
+        days.dedup();
+        Some(Buyer {
+            consumer,
+            recency: window.last.0 - days.last()?.0,
+            frequency: u32::try_from(days.len()).unwrap_or(u32::MAX),
+            monetary: net,
+        })
+    })
+    .collect()
+}
+
+/// The RFM metrics of the whole and of each group.
+#[must_use]
+pub fn rfm(buyers: &[Buyer], scope: &Scope<'_>) -> Vec<Metric> {
+    let groups = rfm::groups(&rfm::points(buyers));
+    let mut totals: BTreeMap<rfm::Group, (i64, Money)> = BTreeMap::new();
+    for (buyer, group) in buyers.iter().zip(&groups) {
+        let total = totals.entry(*group).or_default();
+        total.0 += 1;
+        total.1 += buyer.monetary;
+    }
+    let whole: Money = buyers.iter().map(|buyer| buyer.monetary).sum();
+    let emit = |scope: &Scope<'_>, people: i64, net: Money| {
+        [
+            scope.count("rfm.customers", people),
+            scope.money("rfm.net_gmv", net),
+            scope.ratio(
+                "rfm.net_gmv_share",
+                Quantity::Money(net),
+                Quantity::Money(whole),
+                Err(IntervalAbsence::ExactIdentity),
+            ),
+        ]
+    };
+    let mut metrics = emit(scope, buyers.len() as i64, whole).to_vec();
+    for group in rfm::Group::ALL {
+        let (people, net) = totals.get(&group).copied().unwrap_or_default();
+        metrics.extend(emit(&scope.cut("rfm_group", group.id()), people, net));
+    }
+    metrics
+}
+
+/// The forecasts with the keys of their consumers, in the order of the keys.
+#[must_use]
+pub fn by_key(customers: &[Forecast], names: &Names) -> Vec<(String, Forecast)> {
+    let keys = names.consumers.view();
+    let mut named: Vec<(String, Forecast)> = customers
+        .iter()
+        .map(|one| (keys.key(one.history.consumer).to_owned(), *one))
+        .collect();
+    named.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    named
+}

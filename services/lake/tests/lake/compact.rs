@@ -1,0 +1,92 @@
+//! Compaction joins files while appends go on, and no version loses a row.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{House, count_lines, lines, orders, send};
+
+const APPENDS: u32 = 40;
+const ROWS: u32 = 5;
+
+/// Data files of the brand's table, in use or not.
+fn files(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    let each = entries.map(|entry| entry.unwrap().path());
+    each.map(|path| match path.is_dir() {
+        true => files(&path),
+        false => usize::from(path.extension().is_some_and(|extension| extension == "parquet")),
+    })
+    .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_joined_while_appends_go_on_and_older_versions_stay_readable() {
+    let mut house = House::new();
+    for append in 0..APPENDS {
+        let rows = lines(append * ROWS..(append + 1) * ROWS, "b");
+        let answers = house.append(vec![orders("p", i64::from(append) + 1, rows)]).await;
+        assert_eq!(answers.unwrap()[0].accepted, i64::from(ROWS));
+    }
+    let tenant = house.lake.tenant("default");
+    let before = tenant.reader(&BTreeMap::new()).await.unwrap();
+    assert_eq!(
+        before.orders("b").await.unwrap().lines.len(),
+        (APPENDS * ROWS) as usize
+    );
+    let pinned = before.versions().tables.into_iter().collect();
+
+    let mut client = house.client.clone();
+    let appends = tokio::spawn(async move {
+        for append in APPENDS..2 * APPENDS {
+            let rows = lines(append * ROWS..(append + 1) * ROWS, "b");
+            send(&mut client, vec![orders("p", i64::from(append) + 1, rows)])
+                .await
+                .unwrap();
+        }
+    });
+    house.lake.compact().await.unwrap();
+    appends.await.unwrap();
+    house.lake.compact().await.unwrap();
+
+    // Another process: no frame of these versions is in its memory.
+    let (other, _) = house.again();
+    assert_eq!(count_lines(&other, "b").await, (2 * APPENDS * ROWS) as usize);
+    let then = other.tenant("default").reader(&pinned).await.unwrap();
+    assert_eq!(
+        then.orders("b").await.unwrap().lines.len(),
+        (APPENDS * ROWS) as usize
+    );
+    // What was joined lies there for seven days more, beside the joined file.
+    let stored = files(&house.folder.path().join("lake/order_lines"));
+    assert!(stored > 2 * APPENDS as usize, "{stored}");
+    let log = house.folder.path().join("lake/order_lines/_delta_log");
+    let added = newest_adds(&log);
+    assert!(
+        added < APPENDS as usize / 2,
+        "{added} files in the newest version"
+    );
+}
+
+/// Files of the newest version, from the log alone: added and not removed.
+fn newest_adds(log: &Path) -> usize {
+    let mut files = std::collections::BTreeSet::new();
+    let mut commits: Vec<_> = std::fs::read_dir(log)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    commits.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    commits.sort();
+    for commit in commits {
+        for line in std::fs::read_to_string(commit).unwrap().lines() {
+            let action: serde_json::Value = serde_json::from_str(line).unwrap();
+            if let Some(path) = action["add"]["path"].as_str() {
+                files.insert(path.to_owned());
+            }
+            if let Some(path) = action["remove"]["path"].as_str() {
+                files.remove(path);
+            }
+        }
+    }
+    files.len()
+}
