@@ -1,6 +1,6 @@
 //! The command line of Dualwheel: serving the mesh, bringing facts in, asking for metrics and diagnosing.
 //!
-//! `main` parses the command line and calls one function per command; each lives in the module of its name.
+//! [`program`] parses the command line and calls one function per command; each lives in the module of its name.
 
 pub mod ask;
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod generate;
 pub mod import;
 pub mod mesh;
 pub mod output;
+pub mod program;
 pub mod report;
 pub mod serve;
 pub mod table;

@@ -103,13 +103,17 @@ impl Default for Config {
     }
 }
 
+/// What is logged by default.
+const FILTER: &str = "info,buoyant_kernel=warn";
+
 /// How logs are written.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `text` for people, `json` for machines.
     pub format: LogFormat,
-    /// What is logged, as `tracing` filters say it: `info`, `warn,dualwheel_lake=debug`.
+    /// What is logged, as `tracing` filters say it: `info`, `warn,dualwheel_lake=debug`. By default information, but of
+    /// the Delta kernel, which tells the whole state of a table at each opening, only warnings.
     pub filter: String,
 }
 
@@ -117,7 +121,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Text,
-            filter: "info".to_owned(),
+            filter: FILTER.to_owned(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod cut;
 pub mod goods;
 pub mod lifecycle;
 pub mod market;
+mod markets;
 mod parameters;
 pub mod price_band;
 pub mod price_strength;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the market of goods is needed for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Needs {
     /// The bars of the star rule; then behaviours are read too.
     pub stars: bool,

@@ -13,7 +13,8 @@ use crate::{
     Parameters,
     goods::{BrandFacts, Places, Roster},
     lifecycle::{self, Rule},
-    market::GoodsMarket,
+    market::{GoodsMarket, Needs},
+    markets::{Key, Markets},
     price_strength::{self, PriceMarket},
     super_::{self, Asked, Dimension},
 };
@@ -85,30 +86,24 @@ fn asked(question: &Question) -> Asked<'_> {
     }
 }
 
-/// Answers SUPER. The other brands are read one after another, so that they need not lie in memory together.
+/// Answers SUPER.
 pub(crate) async fn super_(
+    tenant: &str,
     reader: &Reader,
     question: Question,
     definitions: Arc<Definitions<Parameters>>,
+    markets: &Markets,
 ) -> Result<Answered, Status> {
     let facts = brand_facts(reader, &question.brand, true).await?;
     let needs = super_::needs(&facts, asked(&question));
-    let mut market = GoodsMarket::new(question.window, question.as_of, needs, &definitions.parameters);
-    if needs.any() {
-        let mut frames = vec![BrandFrame::Orders, BrandFrame::Stock];
-        if needs.stars {
-            frames.push(BrandFrame::Behaviors);
-        }
-        reader.prepare(&frames).await?;
-        for brand in reader.brands().await?.iter() {
-            let facts = brand_facts(reader, brand, needs.stars).await?;
-            market = blocking(move || {
-                market.add(&facts);
-                market
-            })
-            .await?;
-        }
-    }
+    let brands = if needs.any() {
+        reader.brands().await?
+    } else {
+        Arc::default()
+    };
+    let key = Key::new(tenant, reader, &question, &definitions, needs);
+    let market = goods_market(reader, &brands, &question, needs, &definitions);
+    let market = markets.goods(key, market).await?;
     let metrics = blocking(move || {
         let scope = scope(&question, &definitions);
         super_::metrics(&scope, &facts, &market, asked(&question), &definitions.parameters)
@@ -117,21 +112,68 @@ pub(crate) async fn super_(
     Ok(Answered::new(metrics, reader))
 }
 
+/// Goods of all `brands`. They are read one after another, so that they need not lie in memory together.
+async fn goods_market(
+    reader: &Reader,
+    brands: &[String],
+    question: &Question,
+    needs: Needs,
+    definitions: &Definitions<Parameters>,
+) -> Result<GoodsMarket, Status> {
+    let mut market = GoodsMarket::new(question.window, question.as_of, needs, &definitions.parameters);
+    if !brands.is_empty() {
+        let mut frames = vec![BrandFrame::Orders, BrandFrame::Stock];
+        if needs.stars {
+            frames.push(BrandFrame::Behaviors);
+        }
+        reader.prepare(&frames).await?;
+    }
+    for brand in brands {
+        let facts = brand_facts(reader, brand, needs.stars).await?;
+        market = blocking(move || {
+            market.add(&facts);
+            market
+        })
+        .await?;
+    }
+    Ok(market)
+}
+
 /// Answers the price side of NEO.
 pub(crate) async fn price_strength(
+    tenant: &str,
     reader: &Reader,
     question: Question,
     definitions: Arc<Definitions<Parameters>>,
+    markets: &Markets,
 ) -> Result<Answered, Status> {
-    let stats = reader.market_stats().await?;
-    let orders = reader.orders(&question.brand).await?;
+    let orders = reader.orders(&question.brand);
+    let (stats, orders, brands) = tokio::try_join!(reader.market_stats(), orders, reader.brands())?;
+    let key = Key::new(tenant, reader, &question, &definitions, Needs::default());
+    let market = price_market(reader, &brands, &question, &definitions);
+    let market = markets.prices(key, market).await?;
+    let metrics = blocking(move || {
+        let scope = scope(&question, &definitions);
+        price_strength::metrics(&scope, &orders, &market, &stats, &definitions.parameters)
+    })
+    .await?;
+    Ok(Answered::new(metrics, reader))
+}
+
+/// Prices of all `brands`.
+async fn price_market(
+    reader: &Reader,
+    brands: &[String],
+    question: &Question,
+    definitions: &Definitions<Parameters>,
+) -> Result<PriceMarket, Status> {
     let mut market = PriceMarket::new(
         question.window,
         question.category.as_deref(),
         &definitions.parameters,
     );
     reader.prepare(&[BrandFrame::Orders]).await?;
-    for brand in reader.brands().await?.iter() {
+    for brand in brands {
         let orders = reader.orders(brand).await?;
         market = blocking(move || {
             market.add(&orders);
@@ -139,12 +181,7 @@ pub(crate) async fn price_strength(
         })
         .await?;
     }
-    let metrics = blocking(move || {
-        let scope = scope(&question, &definitions);
-        price_strength::metrics(&scope, &orders, &market, &stats, &definitions.parameters)
-    })
-    .await?;
-    Ok(Answered::new(metrics, reader))
+    Ok(market)
 }
 
 /// A product's stage with the rule that decided.

@@ -17,7 +17,9 @@ use dualwheel_proto::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Parameters, price_strength,
+    Parameters,
+    markets::Markets,
+    price_strength,
     queries::{self, Answered},
     super_::{self, Dimension},
 };
@@ -27,6 +29,7 @@ use crate::{
 pub struct Service {
     lake: Lake,
     catalogue: Catalogue<Parameters>,
+    markets: Markets,
 }
 
 /// A metric group: what it may be cut by.
@@ -57,7 +60,11 @@ impl Group {
 
 impl Service {
     pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
-        Self { lake, catalogue }
+        Self {
+            lake,
+            catalogue,
+            markets: Markets::new(),
+        }
     }
 
     async fn reader(&self, tenant: &str, pin: &BTreeMap<String, i64>) -> Result<Reader, Status> {
@@ -77,8 +84,10 @@ impl Service {
         reader.require_brand(&question.brand).await?;
         let definitions = self.catalogue.of(tenant, &question.brand);
         match group {
-            Group::Super => queries::super_(&reader, question, definitions).await,
-            Group::PriceStrength => queries::price_strength(&reader, question, definitions).await,
+            Group::Super => queries::super_(tenant, &reader, question, definitions, &self.markets).await,
+            Group::PriceStrength => {
+                queries::price_strength(tenant, &reader, question, definitions, &self.markets).await
+            }
         }
     }
 }

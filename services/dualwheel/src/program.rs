@@ -1,0 +1,81 @@
+//! The program: one command of the command line, with its telemetry and exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use dualwheel_kit::{config::Config, telemetry};
+
+use crate::{
+    ask,
+    cli::{Cli, Command, Generate},
+    consumer, demo, diagnose, generate, import, output, serve,
+};
+
+/// Exit code for a wrong configuration (EX_USAGE).
+const WRONG_CONFIGURATION: u8 = 64;
+
+/// Parses the command line, starts telemetry, runs one command; the exit code tells whether it succeeded.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut flags = cli.common.flags();
+    let quiet = !matches!(cli.command, Command::Serve(_));
+    if quiet {
+        // A command for people tells only what went wrong, unless asked for more.
+        flags
+            .entry("log.filter".to_owned())
+            .or_insert_with(|| "warn".to_owned());
+    }
+    let config = match Config::load(cli.common.config.as_deref(), &flags) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(WRONG_CONFIGURATION);
+        }
+    };
+    match run_command(cli, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    let _entered = runtime.enter();
+    let telemetry = telemetry::init(&config)?;
+    let done = runtime.block_on(async {
+        match &cli.command {
+            Command::Demo(args) => demo::run(config, &cli.common, args).await,
+            Command::Serve(args) => serve::run(config, args).await,
+            Command::Import(args) => import::run(&config, &cli.common, args).await,
+            Command::Generate(args) => write_market(args),
+            Command::Diagnose(args) => diagnose::run(&config, &cli.common, args).await,
+            Command::Ask(args) => ask::run(&config, &cli.common, args).await,
+            Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
+            Command::Config => output::text(&config.render()),
+        }
+    });
+    telemetry.shutdown();
+    done
+}
+
+fn write_market(args: &Generate) -> anyhow::Result<()> {
+    let mut options = generate::Options::new(&args.out);
+    options.seed = args.seed;
+    options.brands = args.brands;
+    options.consumers = args.consumers;
+    options.facts = args.facts;
+    let months = chrono::Months::new(args.months);
+    let after = options.last_day.succ_opt();
+    let first = after.and_then(|after| after.checked_sub_months(months));
+    options.first_day = first.context("--months reaches before the calendar")?;
+    let summary = generate::run(&options, &|_| {})?;
+    for (fact, rows) in &summary.facts {
+        output::text(&format!("{fact}: {rows}"))?;
+    }
+    output::text(&format!("{} facts in {}", summary.total, args.out.display()))
+}
