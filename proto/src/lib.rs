@@ -68,6 +68,7 @@ pub use dualwheel::plugin::v1 as plugin;
 pub use dualwheel::product::v1 as product;
 pub use dualwheel::r#type::v1 as types;
 pub use google::r#type::{Date, Money};
+pub use prost_types::FieldMask;
 
 /// Every descriptor of the mesh, encoded, for gRPC reflection and canonical JSON.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

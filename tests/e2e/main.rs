@@ -4,6 +4,7 @@
 //! folder; build it first: `cargo build --profile quick -p dualwheel`.
 #![cfg(test)]
 
+mod audience;
 mod bad_input;
 mod commands;
 mod complete_journey;

@@ -40,6 +40,14 @@ impl Facts {
             .max(self.members.groups.len())
     }
 
+    /// Whether the brand has a fact of the consumer.
+    #[must_use]
+    pub fn has(&self, consumer: u32) -> bool {
+        !self.behaviors.groups.rows(consumer).is_empty()
+            || !self.orders.groups.rows(consumer).is_empty()
+            || !self.members.groups.rows(consumer).is_empty()
+    }
+
     /// Labels the metrics where `PURCHASE` behaviours stood for purchases.
     #[must_use]
     pub fn labelled(&self, metrics: Vec<Metric>) -> Vec<Metric> {

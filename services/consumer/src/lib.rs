@@ -3,33 +3,39 @@
 //! - [`aipl`](mod@aipl), [`flow`], [`fast`], [`grow`], [`signals`]: the rules, as pure functions over the frames of
 //!   the lake
 //! - [`stages`]: the engine of stage models, which are data; [`people`] fills it, [`trend`] runs it over many days
+//! - [`journeys`]: paths to purchase, and seven ways to credit them
 //! - [`value`]: RFM, BG/NBD and Gamma-Gamma
-//! - [`audiences`]: the eight strategic audiences
+//! - [`audience`]: audiences as expressions; [`strategic`]: the eight strategic ones
+//! - [`store`]: saved audiences
 //! - [`Parameters`]: every number, shipped in `definitions.yaml`
 //! - [`Options`]: how the gRPC service is made
 
 pub mod aipl;
 mod api;
-pub mod audiences;
+pub mod audience;
 pub mod categories;
 pub mod facts;
 pub mod fast;
 pub mod flow;
 pub mod grow;
+pub mod journeys;
 pub mod launches;
 pub mod parameters;
 pub mod people;
 mod queries;
 pub mod signals;
 pub mod stages;
+pub mod store;
+pub mod strategic;
 pub mod trend;
 pub mod value;
 
 use std::path::PathBuf;
 
 use dualwheel_lake::Lake;
-use dualwheel_measure::{Catalogue, definitions};
+use dualwheel_measure::Catalogue;
 use dualwheel_proto::consumer::consumer_service_server::ConsumerServiceServer;
+use sea_orm::DatabaseConnection;
 
 pub use api::Service;
 pub use parameters::Parameters;
@@ -45,18 +51,32 @@ pub const DEFINITIONS: &str = include_str!("../definitions.yaml");
 pub struct Options {
     /// The lake that it reads.
     pub lake: Lake,
+    /// Database of saved audiences.
+    pub database: DatabaseConnection,
     /// Folder of definition overrides, when there is one.
     pub definitions: Option<PathBuf>,
 }
 
+/// What can go wrong at start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A definition file does not fit the schema.
+    #[error(transparent)]
+    Definitions(#[from] dualwheel_measure::definitions::Error),
+    /// The database cannot be brought up to date.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
 impl Options {
-    /// The gRPC service.
+    /// Brings the database up to date, loads the definitions, and offers the service.
     ///
     /// # Errors
-    /// When a definition file does not fit the schema.
-    pub fn build(self) -> Result<ConsumerServiceServer<Service>, definitions::Error> {
+    /// When the database refuses, or a definition file does not fit the schema.
+    pub async fn build(self) -> Result<ConsumerServiceServer<Service>, Error> {
+        store::migrate(&self.database).await?;
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue);
+        let service = Service::new(self.lake, catalogue, self.database);
         Ok(ConsumerServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }
 }

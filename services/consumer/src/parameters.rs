@@ -54,6 +54,10 @@ pub struct Parameters {
     pub value_repeaters: NonZeroU16,
     /// Largest correlation of value and frequency, either way, for which Gamma-Gamma is fitted.
     pub value_correlation: f64,
+    /// First ages of the bands that people are told in, ascending; younger people are a band of their own.
+    pub age_bands: Vec<u8>,
+    /// Fewest people of an audience for whom a trait's value is told.
+    pub min_cell: NonZeroU16,
     /// Start of the profile labels of pioneers; the category follows it.
     pub pioneer_label: String,
     /// The strategic audiences; the first rule that matches wins, several rules may name one audience.
@@ -232,6 +236,17 @@ impl Signal {
     /// Every kind of the facts.
     pub fn kinds() -> impl Iterator<Item = Kind> {
         KINDS.into_iter().map(|(_, kind)| kind)
+    }
+
+    /// Whether `kind` is meant. `BROWSE` is in no class, because its class depends on its days.
+    #[must_use]
+    pub fn contains(self, kind: Kind) -> bool {
+        match self {
+            Self::Kind(one) => one == kind,
+            Self::Passive => kind.is_passive(),
+            Self::Active => kind.is_active(),
+            Self::Loyal => kind.is_loyal(),
+        }
     }
 }
 

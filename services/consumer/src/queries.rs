@@ -12,13 +12,13 @@ use tonic::Status;
 
 use crate::{
     Parameters, aipl,
-    audiences::Audiences,
     categories::Categories,
     facts::Facts,
     fast, flow,
     grow::{self, By, GrowFacts},
     launches::Launches,
     signals::{self, Pioneers},
+    strategic::Strategic,
     trend::Steps,
     value::{
         histories,
@@ -77,9 +77,9 @@ pub(crate) async fn grow_facts(
     let audiences = match by {
         By::Audience | By::CategoryAudience => {
             let (profiles, definitions) = (reader.profiles().await?, definitions.clone());
-            compute(move || Audiences::assign(&profiles, &definitions.parameters)).await?
+            compute(move || Strategic::assign(&profiles, &definitions.parameters)).await?
         }
-        By::Whole | By::Category | By::Month => Audiences::everyone(),
+        By::Whole | By::Category | By::Month => Strategic::everyone(),
     };
     Ok(GrowFacts {
         orders,

@@ -224,13 +224,10 @@ fn bit(kind: Kind) -> u32 {
 
 /// The kinds of `signals` as bits; the classes without browsing, whose class depends on its days.
 fn mask(signals: &[Signal]) -> u32 {
-    let of = |signal: &Signal| match signal {
-        Signal::Kind(kind) => bit(*kind),
-        Signal::Passive => Signal::kinds().filter(|kind| kind.is_passive()).map(bit).sum(),
-        Signal::Active => Signal::kinds().filter(|kind| kind.is_active()).map(bit).sum(),
-        Signal::Loyal => Signal::kinds().filter(|kind| kind.is_loyal()).map(bit).sum(),
-    };
-    signals.iter().map(of).fold(0, |all, kinds| all | kinds)
+    Signal::kinds()
+        .filter(|kind| signals.iter().any(|signal| signal.contains(*kind)))
+        .map(bit)
+        .sum()
 }
 
 /// Days of one consumer's signals, a track per set of kinds. Made once and filled again for each consumer.

@@ -1,17 +1,24 @@
-//! `dualwheel consumer`: questions about the consumers of a brand one by one.
+//! `dualwheel consumer`: what the consumers of a brand are worth one by one, and the ways they take.
+
+use std::collections::BTreeMap;
 
 use dualwheel_kit::{client, config::Config, question::window_to_proto};
 use dualwheel_measure::Window;
 use dualwheel_proto::{
-    consumer::{ConsumerValue, ListValuesRequest, consumer_service_client::ConsumerServiceClient},
+    consumer::{
+        ConsumerValue, GetJourneysRequest, GetJourneysResponse, JourneyOutcome, JourneyPoint, JourneyRoute,
+        ListValuesRequest, consumer_service_client::ConsumerServiceClient,
+    },
     types::MetricQuery,
 };
 
 use crate::{
     ask::taken,
-    cli::{Common, Consumer, Values},
+    audience::definition,
+    cli::{Common, Consumer, Journeys, Values},
+    format,
     mesh::{self, Role},
-    output,
+    output, table,
     target::{explain, reach},
 };
 
@@ -22,7 +29,90 @@ use crate::{
 pub async fn run(config: &Config, common: &Common, command: &Consumer) -> anyhow::Result<()> {
     match command {
         Consumer::Values(args) => values(config, common, args).await,
+        Consumer::Journeys(args) => journeys(config, common, args).await,
     }
+}
+
+/// Prints the credits of every point by every model, then the routes.
+async fn journeys(config: &Config, common: &Common, args: &Journeys) -> anyhow::Result<()> {
+    let channel = reach(args.place.endpoint.as_deref(), Role::Consumer, config).await?;
+    let (outcome, behavior_kind) = match args.outcome.as_str() {
+        "purchase" => (JourneyOutcome::Purchase, ""),
+        "joining" => (JourneyOutcome::Joining, ""),
+        kind => (JourneyOutcome::Behavior, kind),
+    };
+    let point = if args.touches {
+        JourneyPoint::Touch
+    } else {
+        JourneyPoint::Channel
+    };
+    let query = MetricQuery {
+        brand: args.brand.clone(),
+        window: Some(window_to_proto(args.window)),
+        ..MetricQuery::default()
+    };
+    let request = GetJourneysRequest {
+        query: Some(query),
+        outcome: outcome.into(),
+        behavior_kind: behavior_kind.to_owned(),
+        point: point.into(),
+        routes: args.routes,
+        audience: args.audience.as_deref().and_then(definition),
+    };
+    let request = client::with_deadline(request, mesh::patience(config));
+    let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    let told = taken(client.get_journeys(request).await)?;
+    if common.json {
+        return output::json("dualwheel.consumer.v1.GetJourneysResponse", &told);
+    }
+    output::text(&format!(
+        "{} outcomes of {} people\n\n{}\n\n{}",
+        format::whole(told.outcomes),
+        format::whole(told.people),
+        credits(&told),
+        routes(&told)
+    ))
+}
+
+/// A line a point, a column a model: people.
+fn credits(told: &GetJourneysResponse) -> String {
+    let mut points: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (at, model) in told.models.iter().enumerate() {
+        for credit in &model.credits {
+            let row = points
+                .entry(&credit.point)
+                .or_insert_with(|| vec![0.0; told.models.len()]);
+            if let Some(cell) = row.get_mut(at) {
+                *cell = credit.people;
+            }
+        }
+    }
+    let mut headings = vec![("People credited to", false)];
+    headings.extend(told.models.iter().map(|model| (model.model.as_str(), true)));
+    let row = |(point, people): (&str, Vec<f64>)| {
+        let numbers = people.into_iter().map(|people| format::decimal(people, 1));
+        std::iter::once(point.to_owned()).chain(numbers).collect()
+    };
+    table::rows(&headings, points.into_iter().map(row).collect())
+}
+
+fn routes(told: &GetJourneysResponse) -> String {
+    let row = |route: &JourneyRoute| {
+        let money = route.net_gmv.as_ref().map(format::exact_money);
+        vec![
+            route.points.join(" → "),
+            format::whole(route.outcomes),
+            format::percent(route.conversion),
+            money.unwrap_or_default(),
+        ]
+    };
+    let headings = [
+        ("Route", false),
+        ("Outcomes", true),
+        ("Conversion", true),
+        ("Net GMV", true),
+    ];
+    table::rows(&headings, told.routes.iter().map(row).collect())
 }
 
 /// Prints a line a customer: a JSON object with `--json`, else columns divided by tabs under a heading.

@@ -3,6 +3,7 @@
 //! [`program`] parses the command line and calls one function per command; each lives in the module of its name.
 
 pub mod ask;
+pub mod audience;
 pub mod cli;
 pub mod consumer;
 pub mod demo;

@@ -76,11 +76,12 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         frame_cache_bytes: config.limits.frame_cache_bytes,
     })
     .context("the lake cannot be opened")?;
-    let builder = fact_services(Server::builder(config), config, &lake, &owners)?;
+    let builder = fact_services(Server::builder(config), config, &lake, &owners).await?;
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
     }
-    let beside = fact_services(Server::builder(config), config, &lake, &owners)?
+    let beside = fact_services(Server::builder(config), config, &lake, &owners)
+        .await?
         .build()?
         .in_process();
     let reach = |role: Role, endpoint: &Option<String>| -> anyhow::Result<Channel> {
@@ -101,9 +102,7 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
             content: reach(Role::Content, &endpoints.content)?,
             membership: reach(Role::Membership, &endpoints.membership)?,
         },
-        database: db::connect(&config.database_url())
-            .await
-            .context("the database cannot be opened")?,
+        database: database(config).await?,
         definitions: definitions(config),
         call_limit: patience(config),
     };
@@ -128,7 +127,12 @@ fn definitions(config: &Config) -> Option<PathBuf> {
     config.definitions.as_ref().map(PathBuf::from)
 }
 
-fn fact_services(
+async fn database(config: &Config) -> anyhow::Result<db::DatabaseConnection> {
+    let opened = db::connect(&config.database_url()).await;
+    opened.context("the database cannot be opened")
+}
+
+async fn fact_services(
     mut builder: Builder,
     config: &Config,
     lake: &Lake,
@@ -139,7 +143,15 @@ fn fact_services(
     for role in owners {
         let (lake, definitions) = (lake.clone(), definitions.clone());
         builder = match role {
-            Role::Consumer => builder.add(dualwheel_consumer::Options { lake, definitions }.build()?),
+            Role::Consumer => {
+                let database = database(config).await?;
+                let options = dualwheel_consumer::Options {
+                    lake,
+                    database,
+                    definitions,
+                };
+                builder.add(options.build().await?)
+            }
             Role::Product => builder.add(dualwheel_product::Options { lake, definitions }.build()?),
             Role::Content => builder.add(dualwheel_content::Options { lake, definitions }.build()?),
             Role::Membership => builder.add(dualwheel_membership::Options { lake, definitions }.build()?),

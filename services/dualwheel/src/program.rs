@@ -7,7 +7,7 @@ use clap::Parser;
 use dualwheel_kit::{config::Config, telemetry};
 
 use crate::{
-    ask,
+    ask, audience,
     cli::{Cli, Command, Generate},
     consumer, demo, diagnose, generate, import, output, serve,
 };
@@ -56,6 +56,7 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Diagnose(args) => diagnose::run(&config, &cli.common, args).await,
             Command::Ask(args) => ask::run(&config, &cli.common, args).await,
             Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
+            Command::Audience(command) => audience::run(&config, &cli.common, command).await,
             Command::Config => output::text(&config.render()),
         }
     });

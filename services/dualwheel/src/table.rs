@@ -379,6 +379,20 @@ fn missing(context: &Context<'_>) -> Table {
     table
 }
 
+/// Rows of texts under headings, of which some stand right.
+#[must_use]
+pub fn rows(headings: &[(&str, bool)], rows: Vec<Vec<String>>) -> String {
+    let mut table = table(headings);
+    for row in rows {
+        let cells = row.into_iter().zip(headings);
+        table.add_row(cells.map(|(text, (_, is_number))| {
+            let text = printable(&text);
+            if *is_number { right(text) } else { Cell::new(text) }
+        }));
+    }
+    table.trim_fmt()
+}
+
 /// Cuts as `category=beauty/skincare`; an empty value means that the fact did not say.
 fn segments(segments: &[Segment]) -> String {
     let cut = |segment: &Segment| {

@@ -4,7 +4,8 @@
 
 use std::{path::Path, time::Duration};
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+pub use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectOptions, Database};
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(10);

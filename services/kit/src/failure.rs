@@ -81,6 +81,19 @@ reasons! {
         "The tenant has facts, whose days were cut in another time zone. Use the tenant's zone, or a new tenant.";
     TenantCurrencyFixed "TENANT_CURRENCY_FIXED" FailedPrecondition:
         "The tenant has facts in another currency. Convert the amounts before they are sent, or use a new tenant.";
+    AudienceUnknown "AUDIENCE_UNKNOWN" NotFound:
+        "The tenant has no audience of this name. List the audiences to see which there are.";
+    AudienceExists "AUDIENCE_EXISTS" AlreadyExists:
+        "An audience of this name exists. Update it, or choose another name.";
+    AudienceInUse "AUDIENCE_IN_USE" FailedPrecondition:
+        "Other audiences name this one, as the message says. Delete or change them first.";
+    AudienceCycle "AUDIENCE_CYCLE" FailedPrecondition:
+        "An audience would be named by itself, through the audiences of the message. Change one of them.";
+    AudienceLimit "AUDIENCE_LIMIT" ResourceExhausted:
+        "The tenant has as many audiences as it may. Delete some that are no longer used.";
+    ModelRefused "MODEL_REFUSED" FailedPrecondition:
+        "A model that the question needs does not apply to the brand's facts, for the reason given. Leave the predicted \
+         value out, or wait for more facts.";
     PeerSetUnknown "PEER_SET_UNKNOWN" NotFound:
         "The tenant has no peer set of this name. List the peer sets to see which there are.";
     PeerSetExists "PEER_SET_EXISTS" AlreadyExists:

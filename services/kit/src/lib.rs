@@ -18,7 +18,9 @@ pub mod explain;
 pub mod failure;
 pub mod layers;
 pub mod question;
+pub mod resource;
 pub mod server;
+pub mod store;
 pub mod telemetry;
 pub mod tenant;
 

@@ -12,6 +12,7 @@ pub mod check;
 mod error;
 pub mod fact;
 pub mod frames;
+mod keys;
 pub mod mapping;
 pub mod memory;
 mod reader;

@@ -346,8 +346,8 @@ fn tables_with_brands() -> impl Iterator<Item = &'static str> {
     tables.into_iter().map(|fact| fact.table)
 }
 
-/// Builds a frame away from the threads that serve calls.
-async fn blocking<T: Send + 'static>(
+/// Builds something away from the threads that serve calls.
+pub(crate) async fn blocking<T: Send + 'static>(
     build: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(build)

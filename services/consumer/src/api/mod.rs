@@ -1,5 +1,10 @@
 //! The gRPC handlers: contract → domain → contract.
 
+mod audience;
+mod court;
+mod expression;
+mod journeys;
+mod saved;
 mod service;
 mod value;
 
@@ -9,6 +14,7 @@ use dualwheel_kit::{Question, Reason, Violations, answer, explain, question::rea
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Window};
 use dualwheel_proto::{consumer::TrendStep, types};
+use sea_orm::DatabaseConnection;
 use tonic::Status;
 
 use crate::{
@@ -24,12 +30,13 @@ use crate::{
 pub struct Service {
     lake: Lake,
     catalogue: Catalogue<Parameters>,
+    database: DatabaseConnection,
 }
 
 /// A checked question with what it takes to answer it.
 struct Asked {
     question: Question,
-    reader: Reader,
+    reader: Arc<Reader>,
     definitions: Arc<Definitions<Parameters>>,
 }
 
@@ -62,8 +69,12 @@ const AIPL_BY: [&str; 1] = ["category"];
 const GROW_BY: [&str; 4] = ["category", "audience", "category_audience", "month"];
 
 impl Service {
-    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
-        Self { lake, catalogue }
+    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>, database: DatabaseConnection) -> Self {
+        Self {
+            lake,
+            catalogue,
+            database,
+        }
     }
 
     /// Checks a question, then opens the tables for it; `check` adds the checks of one RPC.
@@ -77,7 +88,7 @@ impl Service {
         // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
         let unread = Question::read(query.clone(), cuts, Day(i32::MAX))?;
         let extra = check(&unread)?;
-        let reader = self.lake.tenant(tenant).reader(&unread.pin).await?;
+        let reader = Arc::new(self.lake.tenant(tenant).reader(&unread.pin).await?);
         let question = Question::read(query, cuts, reader.today())?;
         reader.require_brand(&question.brand).await?;
         let definitions = self.catalogue.of(tenant, &question.brand);

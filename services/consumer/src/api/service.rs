@@ -3,17 +3,24 @@
 use dualwheel_kit::{answer, explain, tenant_of};
 use dualwheel_proto::{
     consumer::{
-        FlowCell, GetAiplRequest, GetAiplResponse, GetBrandSignalsRequest, GetBrandSignalsResponse,
-        GetFastRequest, GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
-        GetRfmRequest, GetRfmResponse, GetValueRequest, GetValueResponse, ListValuesRequest,
+        CompareAudiencesRequest, CompareAudiencesResponse, CreateAudienceRequest, CreateAudienceResponse,
+        DeleteAudienceRequest, DeleteAudienceResponse, EstimateAudienceRequest, EstimateAudienceResponse,
+        ExportAudienceRequest, FlowCell, GetAiplRequest, GetAiplResponse, GetAudienceRequest,
+        GetAudienceResponse, GetBrandSignalsRequest, GetBrandSignalsResponse, GetFastRequest,
+        GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
+        GetJourneysRequest, GetJourneysResponse, GetRfmRequest, GetRfmResponse, GetValueRequest,
+        GetValueResponse, ImportAudienceRequest, ImportAudienceResponse, ListAudiencesRequest,
+        ListAudiencesResponse, ListValuesRequest, ProfileAudienceRequest, ProfileAudienceResponse,
+        RefreshAudienceRequest, RefreshAudienceResponse, UpdateAudienceRequest, UpdateAudienceResponse,
         consumer_service_server::ConsumerService,
     },
     types,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     Service,
+    audience::Keys,
     value::{Values, models_to_proto},
 };
 use crate::flow::Matrix;
@@ -105,6 +112,116 @@ impl ConsumerService for Service {
         let tenant = tenant_of(&request)?.to_owned();
         let ListValuesRequest { query, horizon_weeks } = request.into_inner();
         Ok(Response::new(self.values(&tenant, query, horizon_weeks).await?))
+    }
+
+    async fn get_journeys(
+        &self,
+        request: Request<GetJourneysRequest>,
+    ) -> Result<Response<GetJourneysResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(self.journeys(&tenant, request.into_inner()).await?))
+    }
+
+    async fn estimate_audience(
+        &self,
+        request: Request<EstimateAudienceRequest>,
+    ) -> Result<Response<EstimateAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let estimated = self.estimate_audience(&tenant, request.into_inner()).await?;
+        Ok(Response::new(estimated))
+    }
+
+    type ExportAudienceStream = Keys;
+
+    async fn export_audience(
+        &self,
+        request: Request<ExportAudienceRequest>,
+    ) -> Result<Response<Keys>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let keys = self.export_audience(&tenant, request.into_inner()).await?;
+        Ok(Response::new(keys))
+    }
+
+    async fn compare_audiences(
+        &self,
+        request: Request<CompareAudiencesRequest>,
+    ) -> Result<Response<CompareAudiencesResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let compared = self.compare_audiences(&tenant, request.into_inner()).await?;
+        Ok(Response::new(compared))
+    }
+
+    async fn profile_audience(
+        &self,
+        request: Request<ProfileAudienceRequest>,
+    ) -> Result<Response<ProfileAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let profiled = self.profile_audience(&tenant, request.into_inner()).await?;
+        Ok(Response::new(profiled))
+    }
+
+    async fn create_audience(
+        &self,
+        request: Request<CreateAudienceRequest>,
+    ) -> Result<Response<CreateAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let audience = Some(self.create_audience(&tenant, request.into_inner()).await?);
+        Ok(Response::new(CreateAudienceResponse { audience }))
+    }
+
+    async fn import_audience(
+        &self,
+        request: Request<Streaming<ImportAudienceRequest>>,
+    ) -> Result<Response<ImportAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let imported = self.import_audience(&tenant, request.into_inner()).await?;
+        Ok(Response::new(imported))
+    }
+
+    async fn get_audience(
+        &self,
+        request: Request<GetAudienceRequest>,
+    ) -> Result<Response<GetAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let audience = Some(self.get_audience(&tenant, &request.into_inner().name).await?);
+        Ok(Response::new(GetAudienceResponse { audience }))
+    }
+
+    async fn list_audiences(
+        &self,
+        request: Request<ListAudiencesRequest>,
+    ) -> Result<Response<ListAudiencesResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(
+            self.list_audiences(&tenant, &request.into_inner()).await?,
+        ))
+    }
+
+    async fn update_audience(
+        &self,
+        request: Request<UpdateAudienceRequest>,
+    ) -> Result<Response<UpdateAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let audience = Some(self.update_audience(&tenant, request.into_inner()).await?);
+        Ok(Response::new(UpdateAudienceResponse { audience }))
+    }
+
+    async fn refresh_audience(
+        &self,
+        request: Request<RefreshAudienceRequest>,
+    ) -> Result<Response<RefreshAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let audience = Some(self.refresh_audience(&tenant, request.into_inner()).await?);
+        Ok(Response::new(RefreshAudienceResponse { audience }))
+    }
+
+    async fn delete_audience(
+        &self,
+        request: Request<DeleteAudienceRequest>,
+    ) -> Result<Response<DeleteAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        self.delete_audience(&tenant, &request.into_inner()).await?;
+        Ok(Response::new(DeleteAudienceResponse {}))
     }
 
     async fn list_definitions(

@@ -18,7 +18,7 @@ use dualwheel_measure::{
 pub use decompose::{Parts, decompose};
 pub use scan::{Cell, Side};
 
-use crate::{audiences::Audiences, categories::Categories, launches::Launches, parameters::Parameters};
+use crate::{categories::Categories, launches::Launches, parameters::Parameters, strategic::Strategic};
 use penetration::Market;
 use scan::Table;
 
@@ -48,8 +48,8 @@ pub struct GrowFacts {
     pub launches: Launches,
     /// Statistics of the market.
     pub market: Arc<MarketStats>,
-    /// Strategic audiences; [`Audiences::everyone`] where no cut asks for them.
-    pub audiences: Audiences,
+    /// Strategic audiences; [`Strategic::everyone`] where no cut asks for them.
+    pub audiences: Strategic,
 }
 
 /// What is asked besides the scope.

@@ -14,13 +14,17 @@ pub struct Act {
     pub day: i32,
     pub product: Option<String>,
     pub category: Option<String>,
+    pub content: Option<String>,
+    pub channel: Option<String>,
     pub class: KeywordClass,
 }
 
 #[derive(Clone, Debug)]
 pub struct Line {
     pub consumer: String,
+    pub order: String,
     pub product: String,
+    pub channel: Option<String>,
     pub category: Option<String>,
     pub quantity: i64,
     pub returned: i64,
@@ -35,6 +39,7 @@ pub struct Line {
 pub struct Relation {
     pub consumer: String,
     pub role: Role,
+    pub tier: Option<String>,
     pub joined: i32,
     pub left: Option<i32>,
 }
@@ -97,6 +102,8 @@ impl Raw {
                     .as_deref()
                     .and_then(of_product)
                     .or(row.category.clone()),
+                content: row.content.clone(),
+                channel: row.channel.clone(),
                 class: row.keyword_class(),
             })
             .collect();
@@ -117,7 +124,9 @@ impl Raw {
             .map(|at| &rows.order_lines[*at])
             .map(|row| Line {
                 consumer: row.consumer.clone(),
+                order: row.order.clone(),
                 product: row.product.clone(),
+                channel: row.channel.clone(),
                 category: row.category.clone().or_else(|| of_product(&row.product)),
                 quantity: row.quantity,
                 returned: row.returned_quantity,
@@ -133,6 +142,7 @@ impl Raw {
             .map(|row| Relation {
                 consumer: row.consumer.clone(),
                 role: row.role(),
+                tier: row.tier.clone(),
                 joined: day_of(&row.joined_at, zone),
                 left: row.left_at.as_ref().map(|_| day_of(&row.left_at, zone)),
             })

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use dualwheel_consumer::{
-    audiences::Audiences,
     grow::{self, By, GrowFacts, Question},
     launches::Launches,
+    strategic::Strategic,
 };
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::{Absence, Quantity, Window};
@@ -468,7 +468,7 @@ pub fn grow_facts(frames: &Frames) -> GrowFacts {
         products: frames.products.clone(),
         launches,
         market: frames.market_stats.clone(),
-        audiences: Audiences::assign(&frames.profiles, &definitions().parameters),
+        audiences: Strategic::assign(&frames.profiles, &definitions().parameters),
     }
 }
 

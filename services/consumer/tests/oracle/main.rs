@@ -4,6 +4,10 @@
 #![cfg(test)]
 
 mod aipl;
+mod audience;
+mod audience_naive;
+mod audience_random;
+mod audience_service;
 mod compare;
 mod edges;
 mod edges_grow;
@@ -11,6 +15,7 @@ mod facts;
 mod fast;
 mod flow;
 mod grow;
+mod journeys;
 mod models;
 mod service;
 mod signals;

@@ -1,6 +1,6 @@
 //! The shipped stage models O-5A and 4A against the methodology's words, and models with other numbers.
 
-use dualwheel_consumer::{aipl::sizes, audiences::Audiences, stages::Model};
+use dualwheel_consumer::{aipl::sizes, stages::Model, strategic::Strategic};
 use dualwheel_proto::facts::BehaviorKind;
 use proptest::prelude::*;
 
@@ -42,7 +42,7 @@ fn advocates(raw: &Raw, who: &str, day: i32) -> bool {
 }
 
 /// 0 OUT, 1 O, 2 A1 … 6 A5.
-fn o5a(raw: &Raw, who: &str, day: i32, target: Option<&str>) -> usize {
+pub fn o5a(raw: &Raw, who: &str, day: i32, target: Option<&str>) -> usize {
     let profile = raw.profiles.iter().find(|profile| profile.consumer == who);
     if advocates(raw, who, day) {
         6
@@ -59,6 +59,11 @@ fn o5a(raw: &Raw, who: &str, day: i32, target: Option<&str>) -> usize {
     }
 }
 
+/// 0 OUT, 1 aware, 2 appeal or ask, 3 act, 4 advocate.
+pub fn four_a(raw: &Raw, who: &str, day: i32) -> usize {
+    [0, 0, 1, 2, 2, 3, 4][o5a(raw, who, day, None)]
+}
+
 fn counts(raw: &Raw, states: usize, stage: impl Fn(&str) -> usize) -> Vec<i64> {
     let mut people = raw.consumers();
     people.extend(raw.profiles.iter().map(|profile| profile.consumer.clone()));
@@ -72,7 +77,7 @@ fn counts(raw: &Raw, states: usize, stage: impl Fn(&str) -> usize) -> Vec<i64> {
 fn engine(world: &World, name: &str, target: Option<&str>) -> Vec<i64> {
     let (frames, parameters) = (world.frames(), definitions().parameters);
     let model = Model::new(&parameters.stage_models[name], &parameters, false);
-    let target = target.and_then(|id| Audiences::assign(&frames.profiles, &parameters).members(id));
+    let target = target.and_then(|id| Strategic::assign(&frames.profiles, &parameters).members(id));
     sizes(&facts(&frames), &model, world.as_of, None, target.as_deref())
 }
 
@@ -90,9 +95,7 @@ proptest! {
     #[test]
     fn four_a_merges_appeal_and_ask(world in world()) {
         let (raw, day) = (world.raw(), world.as_of.0);
-        // A1 aware, A2 appeal or ask, A3 act, A4 advocate.
-        let merged = [0, 0, 1, 2, 2, 3, 4];
-        let expected = counts(&raw, 4, |who| merged[o5a(&raw, who, day, None)]);
+        let expected = counts(&raw, 4, |who| four_a(&raw, who, day));
         prop_assert_eq!(engine(&world, "4a", None), expected);
     }
 

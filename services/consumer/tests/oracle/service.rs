@@ -3,6 +3,7 @@
 use dualwheel_consumer::Options;
 use dualwheel_kit::{
     config::Config,
+    db,
     failure::{reason_of, violations_of},
     question::window_to_proto,
     server::Server,
@@ -28,8 +29,8 @@ use crate::{
     world::BRAND,
 };
 
-/// A service on a lake with three purchases and a browse.
-async fn house(folder: &tempfile::TempDir) -> ConsumerServiceClient<Channel> {
+/// A service on an empty lake, together with that which takes facts.
+pub async fn house_of(folder: &tempfile::TempDir) -> Channel {
     let location = folder.path().join("lake").display().to_string();
     let lake = Lake::open(&dualwheel_lake::Options {
         location,
@@ -42,52 +43,58 @@ async fn house(folder: &tempfile::TempDir) -> ConsumerServiceClient<Channel> {
     ));
     let service = Options {
         lake,
+        database: db::connect("sqlite::memory:").await.unwrap(),
         definitions: None,
     }
     .build()
+    .await
     .unwrap();
-    let channel = Server::builder(&Config::default())
+    Server::builder(&Config::default())
         .add(facts)
         .add(service)
         .build()
         .unwrap()
-        .in_process();
+        .in_process()
+}
+
+/// Brings facts in, all of which must be accepted.
+pub async fn append(channel: &Channel, kind: FactKind, sequence: i64, rows: FactRows) {
+    let request = AppendRequest {
+        producer: "test".to_owned(),
+        sequence,
+        kind: kind as i32,
+        batch: Some(append_request::Batch::Rows(rows)),
+    };
+    let mut client = FactServiceClient::new(channel.clone());
+    let answers = client.append(tokio_stream::iter([request])).await;
+    let mut answers = answers.unwrap().into_inner();
+    while let Some(answer) = answers.message().await.unwrap() {
+        assert!(answer.accepted > 0 && answer.refused == 0);
+    }
+}
+
+/// c bought twice, d once, e browsed.
+pub async fn fill(channel: &Channel) {
     let lines = vec![
         sale("c", D - 15, "a/x", 1, 10),
         sale("c", D - 5, "a/x", 1, 15),
         sale("d", D - 5, "a/y", 1, 20),
     ];
-    let batches = [
-        (
-            FactKind::OrderLine,
-            FactRows {
-                order_lines: lines,
-                ..Default::default()
-            },
-        ),
-        (
-            FactKind::Behavior,
-            FactRows {
-                behaviors: vec![act("e", BehaviorKind::Browse, D - 2)],
-                ..Default::default()
-            },
-        ),
-    ];
-    let requests = batches.map(|(kind, rows)| AppendRequest {
-        producer: "test".to_owned(),
-        sequence: 1,
-        kind: kind as i32,
-        batch: Some(append_request::Batch::Rows(rows)),
-    });
-    let mut client = FactServiceClient::new(channel.clone());
-    let mut answers = client
-        .append(tokio_stream::iter(requests))
-        .await
-        .unwrap()
-        .into_inner();
-    while let Some(answer) = answers.message().await.unwrap() {
-        assert!(answer.accepted > 0);
-    }
+    let lines = FactRows {
+        order_lines: lines,
+        ..Default::default()
+    };
+    append(channel, FactKind::OrderLine, 1, lines).await;
+    let behaviors = FactRows {
+        behaviors: vec![act("e", BehaviorKind::Browse, D - 2)],
+        ..Default::default()
+    };
+    append(channel, FactKind::Behavior, 1, behaviors).await;
+}
+
+async fn house(folder: &tempfile::TempDir) -> ConsumerServiceClient<Channel> {
+    let channel = house_of(folder).await;
+    fill(&channel).await;
     ConsumerServiceClient::new(channel)
 }
 

@@ -124,11 +124,30 @@ fn product() -> impl Strategy<Value = String> {
     (0..7u8).prop_map(|number| format!("p{number}"))
 }
 
+fn channel() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(select(vec!["douyin", "tmall store"]).prop_map(str::to_owned))
+}
+
 fn behavior() -> impl Strategy<Value = Behavior> {
     let kind = prop_oneof![3 => 1..=23i32, 2 => Just(5), 1 => Just(6), 1 => select(vec![3, 8, 21, 22, 17])];
-    let what = (proptest::option::of(product()), category(), 0..5i32);
+    let what = (
+        (
+            proptest::option::of(product()),
+            proptest::option::of(select(vec!["v0", "v1"])),
+            channel(),
+        ),
+        category(),
+        0..5i32,
+    );
     (consumer(), brand(), kind, moment(), what, any::<u32>()).prop_map(
-        |(consumer, brand, kind, occurred_at, (product, category, keyword_class), event)| Behavior {
+        |(
+            consumer,
+            brand,
+            kind,
+            occurred_at,
+            ((product, content, channel), category, keyword_class),
+            event,
+        )| Behavior {
             event_id: event.to_string(),
             consumer,
             brand,
@@ -137,6 +156,8 @@ fn behavior() -> impl Strategy<Value = Behavior> {
             product,
             category: category.filter(|_| event % 2 == 0),
             keyword_class: if kind == 6 { keyword_class } else { 0 },
+            content: content.map(str::to_owned),
+            channel,
             ..Default::default()
         },
     )
@@ -144,7 +165,11 @@ fn behavior() -> impl Strategy<Value = Behavior> {
 
 fn line() -> impl Strategy<Value = OrderLine> {
     let key = (0..40u8, 0..2u8, 0..3i64, brand());
-    let goods = (product(), category(), prop_oneof![1 => Just(0i64), 5 => 1..4i64]);
+    let goods = (
+        (product(), channel()),
+        category(),
+        prop_oneof![1 => Just(0i64), 5 => 1..4i64],
+    );
     let amounts = (
         0..400_000i64,
         prop_oneof![4 => Just(0i64), 1 => 0..500_000i64],
@@ -156,7 +181,7 @@ fn line() -> impl Strategy<Value = OrderLine> {
             (order, line, revision, brand),
             consumer,
             paid_at,
-            (product, category, quantity),
+            ((product, channel), category, quantity),
             (paid, refund, returned),
             list,
         )| {
@@ -168,6 +193,7 @@ fn line() -> impl Strategy<Value = OrderLine> {
                 consumer,
                 brand,
                 product,
+                channel,
                 category,
                 quantity,
                 paid_amount: text(paid),
@@ -183,14 +209,18 @@ fn line() -> impl Strategy<Value = OrderLine> {
 
 fn member() -> impl Strategy<Value = Member> {
     let times = (days(), 0i64..86_400, proptest::option::of(0..60i32));
-    (consumer(), brand(), 1..=4i32, times).prop_map(|(consumer, brand, role, (day, second, stay))| Member {
-        consumer,
-        brand,
-        role,
-        joined_at: instant(day, second),
-        left_at: stay.and_then(|stay| instant(day + stay, second)),
-        ..Default::default()
-    })
+    let tier = proptest::option::of(select(vec!["gold", "top 1 %"]));
+    (consumer(), brand(), (1..=4i32, tier), times).prop_map(
+        |(consumer, brand, (role, tier), (day, second, stay))| Member {
+            consumer,
+            brand,
+            role,
+            joined_at: instant(day, second),
+            left_at: stay.and_then(|stay| instant(day + stay, second)),
+            tier: tier.map(str::to_owned),
+            ..Default::default()
+        },
+    )
 }
 
 fn profile(number: u8) -> impl Strategy<Value = ConsumerProfile> {
@@ -201,6 +231,7 @@ fn profile(number: u8) -> impl Strategy<Value = ConsumerProfile> {
     );
     let more = (
         proptest::option::of(any::<bool>()),
+        proptest::option::of(1..=12i32),
         proptest::option::of(select(vec![0.1, 0.3, 0.8])),
     );
     let words = (
@@ -211,17 +242,21 @@ fn profile(number: u8) -> impl Strategy<Value = ConsumerProfile> {
         ),
     );
     (numbers, more, words).prop_map(
-        move |((age, city_tier, gender), (has_child, power), (job, labels))| ConsumerProfile {
+        move |((age, city_tier, gender), (has_child, month, power), (job, labels))| ConsumerProfile {
             consumer: format!("c{number}"),
             updated_at: instant(START, 0),
             age,
             gender,
             city_tier,
             has_child,
+            child_birth_month: month.map(|month| Date {
+                year: 2020,
+                month,
+                day: 1,
+            }),
             spending_power: power,
             occupation: job.map(str::to_owned),
             labels: labels.into_iter().map(str::to_owned).collect(),
-            ..Default::default()
         },
     )
 }

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use dualwheel_kit::{Failure, Reason, answer::list_definitions, client::remaining, tenant_of};
+use dualwheel_kit::{answer::list_definitions, client::remaining, tenant_of};
 use dualwheel_measure::Catalogue;
 use dualwheel_proto::{
     diagnosis::{
@@ -31,7 +31,7 @@ mod spec;
 use diagnose::{Diagnoser, RUNS_AT_ONCE};
 use live::LiveRuns;
 
-use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map, store};
+use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map};
 
 /// The service behind [`Options::build`].
 pub struct Service {
@@ -197,29 +197,5 @@ impl DiagnosisService for Service {
         Ok(Response::new(
             explain::explain(&self.diagnoser, &tenant, request.into_inner()).await?,
         ))
-    }
-}
-
-impl From<store::Error> for Status {
-    fn from(error: store::Error) -> Self {
-        let reason = match &error {
-            store::Error::Unknown(name) if name.starts_with("runs/") => Reason::RunUnknown,
-            store::Error::Unknown(_) => Reason::PeerSetUnknown,
-            store::Error::Exists(_) => Reason::PeerSetExists,
-            store::Error::Etag(_) => Reason::EtagMismatch,
-            store::Error::PageToken => Reason::InvalidPage,
-            store::Error::Damaged { .. } => return Failure::internal(&error).status(),
-            store::Error::Database(_) => {
-                let text = "the database of stored resources does not answer";
-                return Failure::hidden(Reason::StateUnavailable, text, &error).status();
-            }
-        };
-        let failure = Failure::new(reason, error.to_string());
-        match error {
-            store::Error::PageToken => failure
-                .violation("page_token", "as answered by the page before")
-                .status(),
-            _ => failure.status(),
-        }
     }
 }

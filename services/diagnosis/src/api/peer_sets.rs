@@ -1,22 +1,21 @@
 //! Peer sets: make, read, list, change, delete.
 
-use dualwheel_kit::{Reason, Violations};
+use dualwheel_kit::{
+    Reason, Violations,
+    resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
+};
 use dualwheel_measure::Definitions;
 use dualwheel_proto::diagnosis as proto;
 use tonic::Status;
 
 use super::{
     diagnose::Diagnoser,
-    runs::time_to_proto,
-    spec::{id_of, is_id, page_size, peer_to_proto, read_peers, read_request_id},
+    spec::{peer_to_proto, read_peers},
 };
 use crate::{
     parameters::Parameters,
     store::{self, Change, NewPeerSet, StoredPeerSet},
 };
-
-/// Longest display name, in bytes.
-const NAME_BYTES: usize = 256;
 
 /// Makes a set.
 pub async fn create(
@@ -27,19 +26,10 @@ pub async fn create(
     let definitions = diagnoser.catalogue.of(tenant, "");
     let set = request.peer_set.unwrap_or_default();
     let mut violations = Violations::new();
-    let id = Some(request.peer_set_id).filter(|id| !id.is_empty());
-    if id
-        .as_deref()
-        .is_some_and(|id| !is_id(id) || !id.starts_with(|c: char| c.is_ascii_lowercase()))
-    {
-        violations.add(
-            "peer_set_id",
-            "1 to 63 of a-z, 0-9 and hyphen, starting with a letter",
-        );
-    }
+    let id = read_new_id("peer_set_id", &request.peer_set_id, &mut violations);
     let request_id = read_request_id(&request.request_id, &mut violations);
     let (display_name, peers) = (
-        checked_name(&set, &mut violations),
+        read_display_name("peer_set.display_name", &set.display_name, &mut violations),
         checked_peers(&set, &definitions, &mut violations),
     );
     violations.finish(Reason::InvalidResource)?;
@@ -101,7 +91,8 @@ pub async fn update(
             .is_none_or(|paths| paths.iter().any(|path| path == field))
     };
     let change = Change {
-        display_name: wanted("display_name").then(|| checked_name(&set, &mut violations)),
+        display_name: wanted("display_name")
+            .then(|| read_display_name("peer_set.display_name", &set.display_name, &mut violations)),
         peers: wanted("peers").then(|| checked_peers(&set, &definitions, &mut violations)),
     };
     violations.finish(Reason::InvalidResource)?;
@@ -123,13 +114,6 @@ pub async fn delete(
         .peer_sets(tenant)
         .delete(&set_id(&request.name)?, etag(&request.etag))
         .await?)
-}
-
-fn checked_name(set: &proto::PeerSet, violations: &mut Violations) -> String {
-    if set.display_name.len() > NAME_BYTES {
-        violations.add("peer_set.display_name", format!("at most {NAME_BYTES} bytes"));
-    }
-    set.display_name.clone()
 }
 
 fn checked_peers(
@@ -154,11 +138,7 @@ fn to_proto(set: &StoredPeerSet) -> proto::PeerSet {
     }
 }
 
-fn etag(etag: &str) -> Option<&str> {
-    (!etag.is_empty()).then_some(etag)
-}
-
 fn set_id(name: &str) -> Result<String, Status> {
     id_of("peerSets", name)
-        .ok_or_else(|| store::Error::Unknown(format!("peer set of the name {name:?}")).into())
+        .ok_or_else(|| store::Error::Unknown(format!("peerSets/ of the name {name:?}")).into())
 }

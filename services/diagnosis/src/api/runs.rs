@@ -2,11 +2,13 @@
 
 use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
-use dualwheel_kit::{Failure, Reason, Violations};
+use dualwheel_kit::{
+    Failure, Reason, Violations,
+    resource::{id_of, page_size, read_request_id, time_to_proto},
+};
 use dualwheel_proto::diagnosis as proto;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use prost::Message;
-use prost_types::Timestamp;
 use tokio::sync::watch;
 use tonic::Status;
 use tracing::Instrument;
@@ -14,7 +16,6 @@ use tracing::Instrument;
 use super::{
     diagnose::{Diagnoser, Question},
     live::{LiveRuns, Progress},
-    spec::{id_of, page_size, read_request_id},
 };
 use crate::store::{self, NewRun, Runs, State, StoredRun};
 
@@ -285,15 +286,6 @@ pub fn run_to_proto(run: &StoredRun) -> Result<proto::DiagnosisRun, Status> {
         result,
         error: run.error.clone(),
     })
-}
-
-/// Microseconds since 1970 UTC as the contracts write instants.
-pub fn time_to_proto(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
-    Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos,
-    }
 }
 
 fn run_id(name: &str) -> Result<String, Status> {

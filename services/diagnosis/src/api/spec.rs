@@ -6,22 +6,17 @@ use chrono::{TimeDelta, Utc};
 use dualwheel_kit::{
     Reason, Violations,
     question::{CATEGORY_LEVELS, check_brand, read_window},
+    resource::id_of,
 };
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::diagnosis as proto;
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::{
     parameters::Parameters,
     peer::{MOST_PEERS, Peer, Supplied},
     scenes::Map,
 };
-
-/// Most resources on a page.
-const MOST_ON_PAGE: i32 = 1_000;
-/// Resources on a page unless said otherwise.
-const ON_PAGE: i32 = 50;
 
 /// A checked spec, whose peer set, if it names one, is still to be looked up.
 #[derive(Clone, Debug)]
@@ -159,46 +154,4 @@ pub fn peer_to_proto(peer: &Peer) -> proto::Peer {
 /// The current day where it is latest on earth. The services that know the tenant's zone refuse what lies between.
 pub fn latest_day() -> Day {
     Day::from_date((Utc::now() + TimeDelta::hours(14)).date_naive())
-}
-
-/// The id in a resource name `{collection}/{id}`.
-pub fn id_of(collection: &str, name: &str) -> Option<String> {
-    let id = name.strip_prefix(collection)?.strip_prefix('/')?;
-    is_id(id).then(|| id.to_owned())
-}
-
-/// Whether `id` is 1 to 63 of `a-z`, `0-9` and hyphen.
-pub fn is_id(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&id.len()) && id.bytes().all(allowed)
-}
-
-/// Reads a request id: empty, or a UUID, in its one canonical spelling.
-pub fn read_request_id(request_id: &str, violations: &mut Violations) -> Option<String> {
-    if request_id.is_empty() {
-        return None;
-    }
-    let id = Uuid::try_parse(request_id).ok();
-    if id.is_none() {
-        violations.add("request_id", "empty or a UUID");
-    }
-    id.map(|id| id.to_string())
-}
-
-/// Reads the size of a page.
-///
-/// # Errors
-/// `INVALID_PAGE` when it is negative.
-pub fn page_size(size: i32) -> Result<usize, Status> {
-    if size < 0 {
-        let mut violations = Violations::new();
-        violations.add("page_size", "not negative");
-        violations.finish(Reason::InvalidPage)?;
-    }
-    let size = if size == 0 {
-        ON_PAGE
-    } else {
-        size.min(MOST_ON_PAGE)
-    };
-    Ok(usize::try_from(size).unwrap_or(1))
 }

@@ -13,6 +13,7 @@ use std::{
 
 use dualwheel_kit::{Failure, Reason};
 use dualwheel_proto::{
+    consumer as people,
     consumer::{
         FlowCell, GetAiplRequest, GetAiplResponse, GetBrandSignalsRequest, GetBrandSignalsResponse,
         GetFastRequest, GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
@@ -34,7 +35,7 @@ use dualwheel_proto::{
     },
 };
 use futures::future::BoxFuture;
-use tonic::{Code, Request, Response, Status, codegen::BoxStream};
+use tonic::{Code, Request, Response, Status, Streaming, codegen::BoxStream};
 
 const BRANDS: [&str; 5] = ["ash", "birch", "cedar", "elm", "fir"];
 
@@ -260,6 +261,67 @@ impl ConsumerService for Fake {
     unasked!(get_value, GetValueRequest, GetValueResponse);
     type ListValuesStream = BoxStream<ListValuesResponse>;
     unasked!(list_values, ListValuesRequest, Self::ListValuesStream);
+    unasked!(
+        get_journeys,
+        people::GetJourneysRequest,
+        people::GetJourneysResponse
+    );
+    unasked!(
+        estimate_audience,
+        people::EstimateAudienceRequest,
+        people::EstimateAudienceResponse
+    );
+    type ExportAudienceStream = BoxStream<people::ExportAudienceResponse>;
+    unasked!(
+        export_audience,
+        people::ExportAudienceRequest,
+        Self::ExportAudienceStream
+    );
+    unasked!(
+        compare_audiences,
+        people::CompareAudiencesRequest,
+        people::CompareAudiencesResponse
+    );
+    unasked!(
+        profile_audience,
+        people::ProfileAudienceRequest,
+        people::ProfileAudienceResponse
+    );
+    unasked!(
+        create_audience,
+        people::CreateAudienceRequest,
+        people::CreateAudienceResponse
+    );
+    unasked!(
+        import_audience,
+        Streaming<people::ImportAudienceRequest>,
+        people::ImportAudienceResponse
+    );
+    unasked!(
+        get_audience,
+        people::GetAudienceRequest,
+        people::GetAudienceResponse
+    );
+    unasked!(
+        list_audiences,
+        people::ListAudiencesRequest,
+        people::ListAudiencesResponse
+    );
+    unasked!(
+        update_audience,
+        people::UpdateAudienceRequest,
+        people::UpdateAudienceResponse
+    );
+    unasked!(
+        refresh_audience,
+        people::RefreshAudienceRequest,
+        people::RefreshAudienceResponse
+    );
+    unasked!(
+        delete_audience,
+        people::DeleteAudienceRequest,
+        people::DeleteAudienceResponse
+    );
     common!();
 
     async fn get_flow(&self, request: Request<GetFlowRequest>) -> Result<Response<GetFlowResponse>, Status> {

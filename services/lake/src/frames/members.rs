@@ -73,12 +73,16 @@ pub struct MemberRow {
     pub role: Role,
     /// First day.
     pub joined: Day,
+    /// Instant of joining in microseconds since 1970 UTC.
+    pub joined_at: i64,
     /// Day on which it was no longer open.
     pub left: Option<Day>,
     /// Whether the member may be reached.
     pub reach: Reach,
     /// Channel that recruited, a word, or [`NONE`].
     pub recruit_channel: u32,
+    /// Tier of the role, a word, or [`NONE`].
+    pub tier: u32,
 }
 
 impl MemberRow {
@@ -105,7 +109,7 @@ pub struct Members {
 
 impl Members {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 8] = [
+    pub const COLUMNS: [&'static str; 9] = [
         "consumer",
         "role",
         "joined_at",
@@ -113,6 +117,7 @@ impl Members {
         "left_day",
         "recruit_channel",
         "reachable_by",
+        "tier",
         "revision",
     ];
 
@@ -136,6 +141,7 @@ impl Members {
                 view.count("revision")?,
             );
             let (channel, reachable) = (view.text("recruit_channel")?, view.list("reachable_by")?);
+            let tier = view.text("tier")?;
             for row in 0..batch.num_rows() {
                 let (Some(key), Some(role)) = (consumer.get(row), at(role, row).and_then(Role::from_number))
                 else {
@@ -148,6 +154,7 @@ impl Members {
                     consumer: names.consumers.intern(key),
                     role,
                     joined: Day(joined),
+                    joined_at,
                     left: at(left, row).map(Day),
                     reach: match list_texts(reachable, row) {
                         None => Reach::NotSupplied,
@@ -155,6 +162,7 @@ impl Members {
                         Some(_) => Reach::Reachable,
                     },
                     recruit_channel: channel.get(row).map_or(NONE, |key| names.words.intern(key)),
+                    tier: tier.get(row).map_or(NONE, |key| names.words.intern(key)),
                 };
                 let ended_first = parsed.left.map_or(i32::MIN, |left| -left.0);
                 let rank = (at(revision, row).unwrap_or(0), ended_first);

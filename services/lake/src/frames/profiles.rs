@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 use arrow::array::RecordBatch;
+use chrono::Datelike;
+use dualwheel_measure::Day;
 
 use super::{
     Names,
@@ -22,6 +24,18 @@ pub enum Gender {
     Other,
 }
 
+impl Gender {
+    /// The name in audiences and segments.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Female => "female",
+            Self::Male => "male",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// One consumer as last known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
@@ -35,6 +49,8 @@ pub struct Profile {
     pub city_tier: Option<i64>,
     /// Whether the consumer has a child.
     pub has_child: Option<bool>,
+    /// Month in which the youngest child was born, as the number year · 100 + month.
+    pub child_birth_month: Option<i32>,
     /// Spending power, 0 to 1.
     pub spending_power: Option<f64>,
     /// Occupation.
@@ -55,13 +71,14 @@ pub struct Profiles {
 
 impl Profiles {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 9] = [
+    pub const COLUMNS: [&'static str; 10] = [
         "consumer",
         "updated_at",
         "age",
         "gender",
         "city_tier",
         "has_child",
+        "child_birth_month",
         "spending_power",
         "occupation",
         "labels",
@@ -78,6 +95,7 @@ impl Profiles {
             let (consumer, updated) = (view.text("consumer")?, view.instant("updated_at")?);
             let (age, gender, tier) = (view.count("age")?, view.code("gender")?, view.count("city_tier")?);
             let (child, power) = (view.flag("has_child")?, view.share("spending_power")?);
+            let born = view.day("child_birth_month")?;
             let (occupation, labels) = (view.text("occupation")?, view.list("labels")?);
             let mut consumers = names.consumers.interner();
             for (row, has_child) in child.iter().enumerate() {
@@ -93,6 +111,7 @@ impl Profiles {
                     },
                     city_tier: at(tier, row),
                     has_child,
+                    child_birth_month: at(born, row).and_then(|day| month(Day(day))),
                     spending_power: at(power, row),
                     occupation: occupation.get(row).map(str::to_owned),
                     labels: list_texts(labels, row).unwrap_or_default(),
@@ -134,4 +153,10 @@ impl Profiles {
             .iter()
             .any(|row| row.labels.iter().any(|label| label.starts_with(prefix)))
     }
+}
+
+/// A day's month as the number year · 100 + month.
+fn month(day: Day) -> Option<i32> {
+    let date = day.date()?;
+    Some(date.year() * 100 + i32::try_from(date.month()).ok()?)
 }

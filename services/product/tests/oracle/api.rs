@@ -81,7 +81,15 @@ fn rows() -> Vec<(FactKind, FactRows)> {
     ]
 }
 
+/// The service with the rows of [`rows`].
 async fn serve(folder: &std::path::Path) -> Channel {
+    let channel = open(folder);
+    append(&channel, 1, rows()).await;
+    channel
+}
+
+/// The service on what the folder holds.
+fn open(folder: &std::path::Path) -> Channel {
     let location = folder.display().to_string();
     let lake = Lake::open(&dualwheel_lake::Options {
         location,
@@ -98,14 +106,17 @@ async fn serve(folder: &std::path::Path) -> Channel {
     let server = Server::builder(&Config::default())
         .add(FactServiceServer::new(facts))
         .add(service);
-    let channel = server.build().unwrap().in_process();
+    server.build().unwrap().in_process()
+}
+
+async fn append(channel: &Channel, sequence: i64, rows: Vec<(FactKind, FactRows)>) {
     let request = |(kind, rows): (FactKind, FactRows)| AppendRequest {
         producer: format!("{kind:?}"),
-        sequence: 1,
+        sequence,
         kind: kind.into(),
         batch: Some(Batch::Rows(rows)),
     };
-    let batches: Vec<AppendRequest> = rows().into_iter().map(request).collect();
+    let batches: Vec<AppendRequest> = rows.into_iter().map(request).collect();
     let sent = batches.len();
     let mut client = FactServiceClient::new(channel.clone());
     let mut answers = client
@@ -116,7 +127,6 @@ async fn serve(folder: &std::path::Path) -> Channel {
     for _ in 0..sent {
         assert_eq!(answers.message().await.unwrap().unwrap().refused, 0);
     }
-    channel
 }
 
 fn query(brand: &str) -> MetricQuery {
@@ -279,4 +289,50 @@ async fn bad_questions_are_refused_with_a_reason() {
     };
     let status = client.explain_metric(unknown).await.unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("METRIC_UNKNOWN"));
+}
+
+/// Markets are kept between questions: the same question has the same bytes, and a fact that comes in is seen at once, as
+/// a service that has kept nothing sees it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_market_is_told_from_one_that_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let channel = serve(folder.path()).await;
+    let ask = |channel: &Channel| {
+        let mut client = ProductServiceClient::new(channel.clone());
+        async move {
+            let by_band = MetricQuery {
+                by: "price_band".to_owned(),
+                ..query("b1")
+            };
+            let goods = GetSuperRequest { query: Some(by_band) };
+            let goods = client.get_super(goods).await.unwrap();
+            let prices = GetPriceStrengthRequest {
+                query: Some(query("b1")),
+            };
+            let prices = client.get_price_strength(prices).await.unwrap();
+            (goods.into_inner(), prices.into_inner())
+        }
+    };
+    let before = ask(&channel).await;
+    assert_eq!(ask(&channel).await, before);
+    assert_eq!(ask(&open(folder.path())).await, before);
+    let more = OrderLine {
+        order: "o3".to_owned(),
+        line: "1".to_owned(),
+        consumer: "c3".to_owned(),
+        brand: "b2".to_owned(),
+        product: "q".to_owned(),
+        quantity: 5,
+        paid_amount: "400.00".to_owned(),
+        paid_at: at(48),
+        ..Default::default()
+    };
+    let rows = FactRows {
+        order_lines: vec![more],
+        ..Default::default()
+    };
+    append(&channel, 2, vec![(FactKind::OrderLine, rows)]).await;
+    let after = ask(&channel).await;
+    assert_ne!(after.1.metrics, before.1.metrics);
+    assert_eq!(ask(&open(folder.path())).await, after);
 }

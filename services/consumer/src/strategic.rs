@@ -9,13 +9,13 @@ use crate::parameters::{AudienceRule, Parameters};
 
 /// Strategic audience of every consumer.
 #[derive(Clone, Debug)]
-pub struct Audiences {
+pub struct Strategic {
     /// Ids in order; the first is empty and stands for none.
     pub ids: Vec<String>,
     by_consumer: Vec<u8>,
 }
 
-impl Audiences {
+impl Strategic {
     /// Nobody in any audience: a single group of all.
     #[must_use]
     pub fn everyone() -> Self {

@@ -1,0 +1,268 @@
+//! Audiences between contract and domain.
+
+use std::{pin::Pin, sync::Arc};
+
+use dualwheel_kit::{Reason, Violations, question::day_to_proto};
+use dualwheel_lake::frames::Names;
+use dualwheel_proto::consumer::{
+    AudienceOverlap, AudienceSize, AudienceTermSize, AudienceTrait, CompareAudiencesRequest,
+    CompareAudiencesResponse, EstimateAudienceRequest, EstimateAudienceResponse, ExportAudienceRequest,
+    ExportAudienceResponse, ProfileAudienceRequest, ProfileAudienceResponse,
+};
+use futures::{Stream, stream};
+use roaring::RoaringBitmap;
+use tonic::Status;
+
+use super::{Service, court::Case, expression::to_proto};
+use crate::{
+    audience::{
+        Evaluated, Expression, expression,
+        traits::{Index, Trait, portrait},
+    },
+    queries::compute,
+};
+
+/// Most audiences of a comparison.
+const MOST_COMPARED: usize = 20;
+/// Keys of one message of an export.
+const KEYS_PER_MESSAGE: usize = 10_000;
+
+/// A stream of keys.
+pub(super) type Keys = Pin<Box<dyn Stream<Item = Result<ExportAudienceResponse, Status>> + Send>>;
+
+impl Service {
+    pub(super) async fn estimate_audience(
+        &self,
+        tenant: &str,
+        request: EstimateAudienceRequest,
+    ) -> Result<EstimateAudienceResponse, Status> {
+        let (court, expression) = self
+            .case(
+                tenant,
+                Case {
+                    field: "definition",
+                    brand: &request.brand,
+                    definition: request.definition.as_ref(),
+                    as_of: request.as_of.as_ref(),
+                    pin: request.data_version,
+                },
+            )
+            .await?;
+        let found = self.judge_one(tenant, &court, expression.clone()).await?;
+        let terms = expression.terms().into_iter().zip(&found.terms);
+        Ok(EstimateAudienceResponse {
+            size: found.people.len() as i64,
+            terms: terms
+                .map(|(term, size)| AudienceTermSize {
+                    text: term.to_string(),
+                    size: *size as i64,
+                })
+                .collect(),
+            expression: Some(to_proto(&expression, court.reader.currency())),
+            text: expression.to_string(),
+            as_of: Some(day_to_proto(court.judged)),
+            definition_version: court.definitions.version.clone(),
+            data_version: Some(court.reader.versions()),
+        })
+    }
+
+    pub(super) async fn export_audience(
+        &self,
+        tenant: &str,
+        request: ExportAudienceRequest,
+    ) -> Result<Keys, Status> {
+        let (court, expression) = self
+            .case(
+                tenant,
+                Case {
+                    field: "definition",
+                    brand: &request.brand,
+                    definition: request.definition.as_ref(),
+                    as_of: request.as_of.as_ref(),
+                    pin: request.data_version,
+                },
+            )
+            .await?;
+        let found = self.judge_one(tenant, &court, expression).await?;
+        let names = self.lake.tenant(tenant).names();
+        let order = compute({
+            let names = names.clone();
+            move || by_key(&found.people, &names)
+        })
+        .await?;
+        Ok(Box::pin(messages(order, names)))
+    }
+
+    pub(super) async fn compare_audiences(
+        &self,
+        tenant: &str,
+        request: CompareAudiencesRequest,
+    ) -> Result<CompareAudiencesResponse, Status> {
+        let mut violations = Violations::new();
+        let CompareAudiencesRequest {
+            brand,
+            audiences,
+            as_of,
+            data_version,
+        } = request;
+        if !(2..=MOST_COMPARED).contains(&audiences.len()) {
+            violations.add("audiences", format!("2 to {MOST_COMPARED} of them"));
+            violations.clone().finish(Reason::InvalidQuestion)?;
+        }
+        let court = self
+            .court(tenant, &brand, as_of.as_ref(), data_version, &mut violations)
+            .await?;
+        let (mut expressions, mut labels) = (Vec::new(), Vec::new());
+        for (at, audience) in audiences.iter().enumerate() {
+            let field = format!("audiences[{at}].definition");
+            let read = court.read(&field, audience.definition.as_ref(), &mut violations);
+            labels.extend(read.iter().map(|read| {
+                if audience.label.is_empty() {
+                    read.to_string()
+                } else {
+                    audience.label.clone()
+                }
+            }));
+            expressions.extend(read);
+        }
+        violations.finish(Reason::InvalidQuestion)?;
+        court.reader.require_brand(&court.brand).await?;
+        let found = self.judge(tenant, &court, expressions).await?;
+        let sizes = labels.into_iter().zip(&found).map(|(label, one)| AudienceSize {
+            label,
+            size: one.people.len() as i64,
+        });
+        Ok(CompareAudiencesResponse {
+            audiences: sizes.collect(),
+            overlaps: overlaps(&found),
+            as_of: Some(day_to_proto(court.judged)),
+            definition_version: court.definitions.version.clone(),
+            data_version: Some(court.reader.versions()),
+        })
+    }
+
+    pub(super) async fn profile_audience(
+        &self,
+        tenant: &str,
+        request: ProfileAudienceRequest,
+    ) -> Result<ProfileAudienceResponse, Status> {
+        let mut violations = Violations::new();
+        let mut traits = Vec::new();
+        for (at, name) in request.traits.iter().enumerate() {
+            match expression::named(name, Trait::ALL, Trait::name) {
+                Some(of) if !traits.contains(&of) => traits.push(of),
+                Some(_) => violations.add(format!("traits[{at}]"), "each trait once"),
+                None => {
+                    let known = Trait::ALL.map(Trait::name).join(", ");
+                    violations.add(format!("traits[{at}]"), format!("one of {known}"));
+                }
+            }
+        }
+        if traits.is_empty() {
+            traits.extend(Trait::ALL);
+        }
+        let as_of = request.as_of.as_ref();
+        let court = self
+            .court(
+                tenant,
+                &request.brand,
+                as_of,
+                request.data_version,
+                &mut violations,
+            )
+            .await?;
+        let own = court.read("definition", request.definition.as_ref(), &mut violations);
+        let base = request
+            .base
+            .as_ref()
+            .map(|base| court.read("base", Some(base), &mut violations));
+        violations.finish(Reason::InvalidQuestion)?;
+        court.reader.require_brand(&court.brand).await?;
+        let expressions: Vec<Expression> = own.into_iter().chain(base.flatten()).collect();
+        let mut found = self.judge(tenant, &court, expressions).await?.into_iter();
+        let (audience, base) = (found.next().unwrap_or_default(), found.next());
+        let profiles = court.reader.profiles().await?;
+        let definitions = court.definitions.clone();
+        let (audience, base, portrait) = compute(move || {
+            let all = || profiles.rows.iter().map(|profile| profile.consumer).collect();
+            let base: RoaringBitmap = base.map_or_else(all, |base| base.people);
+            let portrait = portrait(
+                &profiles,
+                &audience.people,
+                &base,
+                &traits,
+                &definitions.parameters,
+            );
+            (audience.people.len(), base.len(), portrait)
+        })
+        .await?;
+        let withheld = portrait.withheld.iter();
+        Ok(ProfileAudienceResponse {
+            traits: portrait.indices.into_iter().map(trait_to_proto).collect(),
+            withheld: withheld
+                .map(|(of, values)| (of.name().to_owned(), i32::try_from(*values).unwrap_or(i32::MAX)))
+                .collect(),
+            size: audience as i64,
+            base_size: base as i64,
+            as_of: Some(day_to_proto(court.judged)),
+            definition_version: court.definitions.version.clone(),
+            data_version: Some(court.reader.versions()),
+        })
+    }
+}
+
+fn trait_to_proto(index: Index) -> AudienceTrait {
+    AudienceTrait {
+        r#trait: index.of.name().to_owned(),
+        value: index.value,
+        people: index.people,
+        known: index.known,
+        base_people: index.base_people,
+        base_known: index.base_known,
+        tgi: index.tgi,
+        low: index.interval.map(|(low, _)| low),
+        high: index.interval.map(|(_, high)| high),
+    }
+}
+
+/// Every pair once.
+fn overlaps(found: &[Evaluated]) -> Vec<AudienceOverlap> {
+    let mut pairs = Vec::new();
+    for (first, one) in found.iter().enumerate() {
+        for (second, other) in found.iter().enumerate().skip(first + 1) {
+            let both = one.people.intersection_len(&other.people);
+            let either = one.people.len() + other.people.len() - both;
+            pairs.push(AudienceOverlap {
+                first: first as i32,
+                second: second as i32,
+                both: both as i64,
+                jaccard: (either > 0).then(|| both as f64 / either as f64),
+            });
+        }
+    }
+    pairs
+}
+
+/// The people in the order of their keys.
+fn by_key(people: &RoaringBitmap, names: &Names) -> Vec<u32> {
+    let mut order: Vec<u32> = people.iter().collect();
+    let keys = names.consumers.view();
+    order.sort_unstable_by(|one, other| keys.key(*one).cmp(keys.key(*other)));
+    order
+}
+
+/// Keys, some at a time: each message is made when it is asked for, so that an export which is broken off costs no
+/// more than what was read of it.
+fn messages(
+    order: Vec<u32>,
+    names: Arc<Names>,
+) -> impl Stream<Item = Result<ExportAudienceResponse, Status>> + Send {
+    let starts = (0..order.len()).step_by(KEYS_PER_MESSAGE);
+    stream::iter(starts.map(move |start| {
+        let keys = names.consumers.view();
+        let some = order.iter().skip(start).take(KEYS_PER_MESSAGE);
+        Ok(ExportAudienceResponse {
+            consumers: some.map(|consumer| keys.key(*consumer).to_owned()).collect(),
+        })
+    }))
+}

@@ -1,0 +1,275 @@
+//! What audiences are judged by: the facts of a brand on a day, and the audiences that expressions name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dualwheel_kit::{
+    Failure, Reason, Violations,
+    question::{check_brand, read_day},
+};
+use dualwheel_lake::{Reader, frames::Profiles};
+use dualwheel_measure::{Day, Definitions};
+use dualwheel_proto::{Date, consumer::AudienceDefinition, types::DataVersion};
+use roaring::RoaringBitmap;
+use tonic::Status;
+
+use super::{
+    Service,
+    expression::read_definition,
+    saved::{cycle, named},
+};
+use crate::{
+    Parameters,
+    audience::{
+        Evaluated, Expression, World, evaluate,
+        evaluate::{needs_forecasts, needs_profiles},
+        expression::{Predicted, Term},
+    },
+    facts::Facts,
+    queries::{self, compute},
+    store::{Kind, StoredAudience},
+    value::{
+        histories,
+        measure::{self, Forecast},
+    },
+};
+
+/// An expression of a request, and whose facts it is judged by, when.
+pub(super) struct Case<'a> {
+    /// Field of the expression.
+    pub field: &'static str,
+    pub brand: &'a str,
+    pub definition: Option<&'a AudienceDefinition>,
+    pub as_of: Option<&'a Date>,
+    pub pin: Option<DataVersion>,
+}
+
+/// What audiences of a brand are judged by.
+pub(super) struct Court {
+    pub brand: String,
+    pub reader: Arc<Reader>,
+    pub definitions: Arc<Definitions<Parameters>>,
+    pub judged: Day,
+}
+
+/// The facts that expressions ask for.
+pub(super) struct Evidence {
+    pub facts: Facts,
+    profiles: Option<Arc<Profiles>>,
+    forecasts: Vec<Forecast>,
+}
+
+impl Court {
+    /// Reads an expression at `field`; `None` where something is wrong with it, which is then noted.
+    pub(super) fn read(
+        &self,
+        field: &str,
+        definition: Option<&AudienceDefinition>,
+        violations: &mut Violations,
+    ) -> Option<Expression> {
+        read_definition(
+            field,
+            definition,
+            &self.definitions.parameters,
+            self.reader.currency(),
+            violations,
+        )
+    }
+
+    /// Reads the facts that any of `expressions` asks for.
+    pub(super) async fn evidence(&self, expressions: &[Expression]) -> Result<Evidence, Status> {
+        let facts = queries::people(&self.reader, &self.brand).await?;
+        let parameters = &self.definitions.parameters;
+        let profiles = if expressions.iter().any(|one| needs_profiles(one, parameters)) {
+            Some(self.reader.profiles().await?)
+        } else {
+            None
+        };
+        let forecasts = if expressions.iter().any(needs_forecasts) {
+            self.forecasts(&facts, expressions).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Evidence {
+            facts,
+            profiles,
+            forecasts,
+        })
+    }
+
+    /// The values of the brand's customers as of the day of judgement, if the models that are asked for apply.
+    async fn forecasts(&self, facts: &Facts, expressions: &[Expression]) -> Result<Vec<Forecast>, Status> {
+        let (orders, definitions, judged) = (facts.orders.clone(), self.definitions.clone(), self.judged);
+        let valued = compute(move || {
+            let parameters = &definitions.parameters;
+            let weeks = u32::from(parameters.value_weeks.get());
+            measure::value(&histories(&orders, judged), judged, weeks, parameters)
+        })
+        .await?;
+        let in_money = expressions.iter().flat_map(Expression::terms).any(
+            |term| matches!(term, Term::Predicted(predicted) if predicted.value == Predicted::LifetimeValue),
+        );
+        let refusal = match (&valued.purchases, &valued.spending) {
+            (Err(refusal), _) => Some(refusal),
+            (_, Err(refusal)) if in_money => Some(refusal),
+            _ => None,
+        };
+        match refusal {
+            Some(refusal) => Err(Failure::new(Reason::ModelRefused, refusal.to_string()).into()),
+            None => Ok(valued.customers),
+        }
+    }
+
+    /// The people of each expression; `audiences` has those of every audience that they name.
+    async fn judge(
+        &self,
+        expressions: Vec<Expression>,
+        audiences: Arc<BTreeMap<String, RoaringBitmap>>,
+    ) -> Result<Vec<Evaluated>, Status> {
+        let evidence = self.evidence(&expressions).await?;
+        let (definitions, judged) = (self.definitions.clone(), self.judged);
+        compute(move || {
+            let world = World {
+                facts: &evidence.facts,
+                profiles: evidence.profiles.as_deref(),
+                forecasts: &evidence.forecasts,
+                audiences: &audiences,
+                parameters: &definitions.parameters,
+                judged,
+            };
+            expressions.iter().map(|one| evaluate(one, &world)).collect()
+        })
+        .await
+    }
+}
+
+impl Service {
+    /// The people of each expression, and of the audiences that they name, all on the same day and data.
+    pub(super) async fn judge(
+        &self,
+        tenant: &str,
+        court: &Court,
+        expressions: Vec<Expression>,
+    ) -> Result<Vec<Evaluated>, Status> {
+        let mut people = BTreeMap::new();
+        for stored in self.named_by(tenant, &expressions).await? {
+            let found = match &stored.people {
+                Some(kept) => {
+                    let (keys, names) = (
+                        self.lake.tenant(tenant).keys(&kept.keys).await?,
+                        self.lake.tenant(tenant).names(),
+                    );
+                    let intern = move || keys.iter().map(|key| names.consumers.intern(key)).collect();
+                    compute(intern).await?
+                }
+                None => {
+                    let own = Court {
+                        brand: stored.brand.clone(),
+                        reader: court.reader.clone(),
+                        definitions: self.catalogue.of(tenant, &stored.brand),
+                        judged: court.judged,
+                    };
+                    let known = Arc::new(people);
+                    let found = own
+                        .judge(vec![self.expression_of(&stored)?], known.clone())
+                        .await?
+                        .pop();
+                    people = Arc::unwrap_or_clone(known);
+                    found.map(|found| found.people).unwrap_or_default()
+                }
+            };
+            people.insert(stored.id, found);
+        }
+        court.judge(expressions, Arc::new(people)).await
+    }
+
+    pub(super) async fn judge_one(
+        &self,
+        tenant: &str,
+        court: &Court,
+        expression: Expression,
+    ) -> Result<Evaluated, Status> {
+        let found = self.judge(tenant, court, vec![expression]).await?.pop();
+        found.ok_or_else(|| Status::internal("an expression without an answer"))
+    }
+
+    /// The audiences that expressions name, through others or not, each behind those that it names itself.
+    async fn named_by(
+        &self,
+        tenant: &str,
+        expressions: &[Expression],
+    ) -> Result<Vec<StoredAudience>, Status> {
+        let mut ordered: Vec<StoredAudience> = Vec::new();
+        let mut waiting: BTreeMap<String, StoredAudience> = BTreeMap::new();
+        let mut open: Vec<(String, Vec<String>)> =
+            expressions.iter().flat_map(|one| named(one, &[])).collect();
+        while let Some((id, path)) = open.pop() {
+            if ordered.iter().any(|one| one.id == id) {
+                continue;
+            }
+            let above = path.split_last().map_or(&[][..], |(_, above)| above);
+            if above.contains(&id) {
+                return Err(cycle(&id, above));
+            }
+            // Come back to: all that it names is in order by now.
+            if let Some(stored) = waiting.remove(&id) {
+                ordered.push(stored);
+                continue;
+            }
+            let stored = self.audiences(tenant).get(&id).await?;
+            open.push((id.clone(), path.clone()));
+            if stored.kind == Kind::Live {
+                open.extend(named(&self.expression_of(&stored)?, &path));
+            }
+            waiting.insert(id, stored);
+        }
+        Ok(ordered)
+    }
+
+    /// Opens a brand's facts for a day of judgement.
+    pub(super) async fn court(
+        &self,
+        tenant: &str,
+        brand: &str,
+        as_of: Option<&Date>,
+        pin: Option<DataVersion>,
+        violations: &mut Violations,
+    ) -> Result<Court, Status> {
+        check_brand("brand", brand, violations);
+        let given = as_of.map(|_| read_day("as_of", as_of, violations));
+        let pin = pin.unwrap_or_default().tables;
+        for (table, _) in pin.iter().filter(|(_, version)| **version < 0) {
+            violations.add(format!("data_version.tables[{table:?}]"), "not negative");
+        }
+        let broken = violations.clone();
+        broken.finish(Reason::InvalidQuestion)?;
+        let reader = self.lake.tenant(tenant).reader(&pin).await?;
+        let today = reader.today();
+        let judged = given.flatten().unwrap_or(today);
+        if judged > today {
+            violations.add("as_of", format!("lies in the future; today is {today}"));
+        }
+        Ok(Court {
+            brand: brand.to_owned(),
+            reader: Arc::new(reader),
+            definitions: self.catalogue.of(tenant, brand),
+            judged,
+        })
+    }
+
+    /// A court with one checked expression.
+    pub(super) async fn case(&self, tenant: &str, case: Case<'_>) -> Result<(Court, Expression), Status> {
+        let mut violations = Violations::new();
+        let court = self
+            .court(tenant, case.brand, case.as_of, case.pin, &mut violations)
+            .await?;
+        let expression = court.read(case.field, case.definition, &mut violations);
+        violations.finish(Reason::InvalidQuestion)?;
+        court.reader.require_brand(&court.brand).await?;
+        match expression {
+            Some(expression) => Ok((court, expression)),
+            None => Err(Status::internal(
+                "an expression that is missing passed its checks",
+            )),
+        }
+    }
+}

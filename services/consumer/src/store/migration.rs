@@ -1,0 +1,72 @@
+//! The tables, in portable SQL.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(SavedAudiences)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "consumer_migrations".into_iden()
+    }
+}
+
+struct SavedAudiences;
+
+impl MigrationName for SavedAudiences {
+    fn name(&self) -> &str {
+        "m0001_audiences"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SavedAudiences {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let audiences = Table::create()
+            .table("audiences")
+            .col(string_len("tenant", 63))
+            .col(string_len("id", 63))
+            .col(string_len_null("request_id", 36))
+            .col(string_len("brand", 128))
+            .col(text("display_name"))
+            .col(integer("kind"))
+            .col(blob_null("expression"))
+            .col(string_len_null("keys", 128))
+            .col(big_integer("size"))
+            .col(integer_null("as_of"))
+            .col(string_len("etag", 36))
+            .col(big_integer("made_at"))
+            .col(big_integer("changed_at"))
+            .primary_key(Index::create().col("tenant").col("id"))
+            .to_owned();
+        manager.create_table(audiences).await?;
+        // Rows without a request id do not collide: SQL takes nulls as different.
+        let requests = Index::create()
+            .name("audiences_request")
+            .table("audiences")
+            .col("tenant")
+            .col("request_id")
+            .unique()
+            .to_owned();
+        manager.create_index(requests).await?;
+        let made = Index::create()
+            .name("audiences_made")
+            .table("audiences")
+            .col("tenant")
+            .col("made_at")
+            .col("id")
+            .to_owned();
+        manager.create_index(made).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .drop_table(Table::drop().table("audiences").to_owned())
+            .await
+    }
+}

@@ -1,0 +1,530 @@
+//! Audiences over gRPC: counted, exported, compared, saved, frozen, brought in, refused.
+
+use dualwheel_kit::{
+    failure::{reason_of, violations_of},
+    question::day_to_proto,
+};
+use dualwheel_measure::Day;
+use dualwheel_proto::{
+    consumer::{
+        Audience, AudienceDefinition, AudienceKind, CompareAudiencesRequest, ConsumerKeys,
+        CreateAudienceRequest, DeleteAudienceRequest, EstimateAudienceRequest, EstimateAudienceResponse,
+        ExportAudienceRequest, GetAudienceRequest, ImportAudienceHeader, ImportAudienceRequest,
+        ListAudiencesRequest, NamedAudience, RefreshAudienceRequest, UpdateAudienceRequest,
+        audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+        import_audience_request::Part,
+    },
+    facts::{FactKind, FactRows, OrderLine},
+    types::{self, AudienceExpression, audience_expression::Node},
+};
+use prost_types::FieldMask;
+use tonic::{Status, transport::Channel};
+
+use crate::{
+    edges::{D, sale},
+    service::{append, fill, house_of},
+    world::BRAND,
+};
+
+type Client = ConsumerServiceClient<Channel>;
+
+/// c bought twice, d once, e browsed.
+async fn house(folder: &tempfile::TempDir) -> (Client, Channel) {
+    let channel = house_of(folder).await;
+    fill(&channel).await;
+    (ConsumerServiceClient::new(channel.clone()), channel)
+}
+
+async fn buy(channel: &Channel, sequence: i64, order_lines: Vec<OrderLine>) {
+    let rows = FactRows {
+        order_lines,
+        ..Default::default()
+    };
+    append(channel, FactKind::OrderLine, sequence, rows).await;
+}
+
+fn by_text(text: &str) -> Option<AudienceDefinition> {
+    Some(AudienceDefinition {
+        form: Some(Form::Text(text.to_owned())),
+    })
+}
+
+fn as_of() -> Option<dualwheel_proto::Date> {
+    Some(day_to_proto(Day(D)))
+}
+
+async fn estimate(client: &mut Client, text: &str) -> Result<EstimateAudienceResponse, Status> {
+    let request = EstimateAudienceRequest {
+        brand: BRAND.to_owned(),
+        definition: by_text(text),
+        as_of: as_of(),
+        data_version: None,
+    };
+    Ok(client.estimate_audience(request).await?.into_inner())
+}
+
+async fn size(client: &mut Client, text: &str) -> i64 {
+    estimate(client, text).await.unwrap().size
+}
+
+async fn export(client: &mut Client, text: &str) -> Vec<String> {
+    let request = ExportAudienceRequest {
+        brand: BRAND.to_owned(),
+        definition: by_text(text),
+        as_of: as_of(),
+        data_version: None,
+    };
+    let mut stream = client.export_audience(request).await.unwrap().into_inner();
+    let mut keys = Vec::new();
+    while let Some(some) = stream.message().await.unwrap() {
+        keys.extend(some.consumers);
+    }
+    keys
+}
+
+async fn create(client: &mut Client, id: &str, text: &str, freeze: bool) -> Result<Audience, Status> {
+    let request = CreateAudienceRequest {
+        audience_id: id.to_owned(),
+        audience: Some(Audience {
+            brand: BRAND.to_owned(),
+            display_name: format!("The {id}"),
+            definition: by_text(text),
+            ..Default::default()
+        }),
+        freeze,
+        as_of: as_of().filter(|_| freeze),
+        ..Default::default()
+    };
+    Ok(client
+        .create_audience(request)
+        .await?
+        .into_inner()
+        .audience
+        .unwrap())
+}
+
+fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, Vec<(String, String)>) {
+    let status = answer.unwrap_err();
+    (reason_of(&status).unwrap_or_default(), violations_of(&status))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_people_whichever_way_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, _) = house(&folder).await;
+    let text = "(stage(P) or stage(L)) and not purchase(net_gmv, last 30 days) >= 25";
+    let estimated = estimate(&mut client, text).await.unwrap();
+    assert_eq!((estimated.size, estimated.text.as_str()), (1, text), "d alone");
+    let terms: Vec<(&str, i64)> = estimated
+        .terms
+        .iter()
+        .map(|one| (one.text.as_str(), one.size))
+        .collect();
+    let gmv = "purchase(net_gmv, last 30 days) >= 25";
+    assert_eq!(terms, [("stage(P)", 1), ("stage(L)", 1), (gmv, 1)]);
+    assert_eq!(estimated.as_of, as_of());
+    assert!(!estimated.definition_version.is_empty());
+    assert!(!estimated.data_version.as_ref().unwrap().tables.is_empty());
+
+    // As a tree, pinned.
+    let again = EstimateAudienceRequest {
+        brand: BRAND.to_owned(),
+        definition: Some(AudienceDefinition {
+            form: Some(Form::Expression(estimated.expression.clone().unwrap())),
+        }),
+        as_of: as_of(),
+        data_version: estimated.data_version.clone(),
+    };
+    assert_eq!(
+        client.estimate_audience(again).await.unwrap().into_inner(),
+        estimated
+    );
+    // Exported, saved, frozen, compared.
+    assert_eq!(export(&mut client, text).await, ["d"]);
+    assert_eq!(
+        create(&mut client, "once", text, false).await.unwrap().size,
+        0,
+        "live: counted when asked"
+    );
+    assert_eq!(size(&mut client, "audience(once)").await, 1);
+    assert_eq!(create(&mut client, "kept", text, true).await.unwrap().size, 1);
+    assert_eq!(size(&mut client, "audience(kept)").await, 1);
+    let named = |text: &str| NamedAudience {
+        label: String::new(),
+        definition: by_text(text),
+    };
+    let compared = client
+        .compare_audiences(CompareAudiencesRequest {
+            brand: BRAND.to_owned(),
+            audiences: vec![
+                named(text),
+                named("behavior(last 30 days) >= 0"),
+                named("stage(A)"),
+            ],
+            as_of: as_of(),
+            data_version: None,
+        })
+        .await
+        .unwrap()
+        .into_inner();
+    let sizes: Vec<i64> = compared.audiences.iter().map(|one| one.size).collect();
+    assert_eq!(sizes, [1, 3, 1]);
+    let pairs: Vec<_> = compared
+        .overlaps
+        .iter()
+        .map(|one| (one.first, one.second, one.both))
+        .collect();
+    assert_eq!(pairs, [(0, 1, 1), (0, 2, 0), (1, 2, 1)]);
+    let jaccards: Vec<f64> = compared.overlaps.iter().filter_map(|one| one.jaccard).collect();
+    assert_eq!(jaccards, [1.0 / 3.0, 0.0, 1.0 / 3.0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_audience_follows_the_facts_and_a_frozen_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, channel) = house(&folder).await;
+    create(&mut client, "loyal", "stage(L)", false).await.unwrap();
+    let kept = create(&mut client, "kept", "audience(loyal)", true)
+        .await
+        .unwrap();
+    assert_eq!(
+        (kept.kind(), kept.size, kept.as_of),
+        (AudienceKind::Frozen, 1, as_of())
+    );
+    buy(&channel, 2, vec![sale("d", D - 1, "a/y", 1, 5)]).await;
+    assert_eq!(export(&mut client, "audience(loyal)").await, ["c", "d"]);
+    assert_eq!(export(&mut client, "audience(kept)").await, ["c"]);
+    let refresh = RefreshAudienceRequest {
+        name: "audiences/kept".to_owned(),
+        as_of: as_of(),
+        etag: kept.etag.clone(),
+    };
+    let fresh = client
+        .refresh_audience(refresh.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .audience
+        .unwrap();
+    assert_eq!((fresh.size, fresh.etag != kept.etag), (2, true));
+    assert_eq!(export(&mut client, "audience(kept)").await, ["c", "d"]);
+    assert_eq!(refused(client.refresh_audience(refresh).await).0, "ETAG_MISMATCH");
+    // The list that was replaced is gone, and so is the one that came too late.
+    let lists = std::fs::read_dir(folder.path().join("lake/keys/default"))
+        .unwrap()
+        .count();
+    assert_eq!(lists, 1);
+    // A live one is frozen by the same call.
+    let refresh = RefreshAudienceRequest {
+        name: "audiences/loyal".to_owned(),
+        as_of: as_of(),
+        etag: String::new(),
+    };
+    let frozen = client
+        .refresh_audience(refresh)
+        .await
+        .unwrap()
+        .into_inner()
+        .audience
+        .unwrap();
+    assert_eq!((frozen.kind(), frozen.size), (AudienceKind::Frozen, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saved_audiences_are_read_listed_changed_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, _) = house(&folder).await;
+    for (id, text) in [
+        ("a", "stage(A)"),
+        ("b", "audience(a) or stage(P)"),
+        ("c", "audience(b) and stage(P)"),
+    ] {
+        create(&mut client, id, text, false).await.unwrap();
+    }
+    assert_eq!(size(&mut client, "audience(c) or audience(a)").await, 2);
+    let page = |token: &str| ListAudiencesRequest {
+        page_size: 2,
+        page_token: token.to_owned(),
+        ..Default::default()
+    };
+    let first = client.list_audiences(page("")).await.unwrap().into_inner();
+    let second = client
+        .list_audiences(page(&first.next_page_token))
+        .await
+        .unwrap()
+        .into_inner();
+    let names: Vec<&str> = first
+        .audiences
+        .iter()
+        .chain(&second.audiences)
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["audiences/a", "audiences/b", "audiences/c"]);
+    assert!(second.next_page_token.is_empty());
+    let other = ListAudiencesRequest {
+        brand: "another".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(
+        client.list_audiences(other).await.unwrap().into_inner().audiences,
+        []
+    );
+
+    let update = |name: &str, text: &str| UpdateAudienceRequest {
+        audience: Some(Audience {
+            name: format!("audiences/{name}"),
+            definition: by_text(text),
+            ..Default::default()
+        }),
+        update_mask: Some(FieldMask {
+            paths: vec!["definition".to_owned()],
+        }),
+    };
+    let changed = client
+        .update_audience(update("a", "stage(L)"))
+        .await
+        .unwrap()
+        .into_inner()
+        .audience
+        .unwrap();
+    assert_eq!(
+        (changed.text.as_str(), changed.display_name.as_str()),
+        ("stage(L)", "The a")
+    );
+    assert_eq!(size(&mut client, "audience(b)").await, 2, "c and d");
+    // Neither by itself nor through others.
+    for (name, text, path) in [
+        ("a", "audience(a)", "audiences/a names audiences/a"),
+        (
+            "a",
+            "stage(A) or audience(c)",
+            "audiences/a names audiences/c names audiences/b names audiences/a",
+        ),
+    ] {
+        let status = client.update_audience(update(name, text)).await.unwrap_err();
+        assert_eq!(reason_of(&status).as_deref(), Some("AUDIENCE_CYCLE"));
+        assert_eq!(status.message(), path);
+    }
+    assert_eq!(
+        refused(client.update_audience(update("a", "audience(none)")).await).0,
+        "AUDIENCE_UNKNOWN"
+    );
+    assert_eq!(
+        refused(client.update_audience(update("none", "stage(A)")).await).0,
+        "AUDIENCE_UNKNOWN"
+    );
+
+    let delete = |name: &str, etag: &str| DeleteAudienceRequest {
+        name: format!("audiences/{name}"),
+        etag: etag.to_owned(),
+    };
+    let status = client.delete_audience(delete("a", "")).await.unwrap_err();
+    assert_eq!(reason_of(&status).as_deref(), Some("AUDIENCE_IN_USE"));
+    assert!(status.message().ends_with("audiences/b"), "{}", status.message());
+    assert_eq!(
+        refused(client.delete_audience(delete("c", "old")).await).0,
+        "ETAG_MISMATCH"
+    );
+    for name in ["c", "b", "a"] {
+        client.delete_audience(delete(name, "")).await.unwrap();
+    }
+    let gone = GetAudienceRequest {
+        name: "audiences/a".to_owned(),
+    };
+    assert_eq!(refused(client.get_audience(gone).await).0, "AUDIENCE_UNKNOWN");
+    assert_eq!(
+        refused(estimate(&mut client, "audience(a)").await).0,
+        "AUDIENCE_UNKNOWN"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_makes_one_audience() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, _) = house(&folder).await;
+    let request = CreateAudienceRequest {
+        request_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".to_owned(),
+        audience: Some(Audience {
+            brand: BRAND.to_owned(),
+            definition: by_text("stage(P)"),
+            ..Default::default()
+        }),
+        freeze: true,
+        ..Default::default()
+    };
+    let one = client
+        .create_audience(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(client.create_audience(request).await.unwrap().into_inner(), one);
+    assert_eq!(
+        refused(
+            create(&mut client, "x", "stage(P)", false)
+                .await
+                .and(create(&mut client, "x", "stage(A)", false).await)
+        )
+        .0,
+        "AUDIENCE_EXISTS"
+    );
+    let lists = std::fs::read_dir(folder.path().join("lake/keys/default"))
+        .unwrap()
+        .count();
+    assert_eq!(lists, 1);
+}
+
+fn import(id: &str, keys: &[&str]) -> Vec<ImportAudienceRequest> {
+    let part = |part| ImportAudienceRequest { part: Some(part) };
+    let header = ImportAudienceHeader {
+        audience_id: id.to_owned(),
+        brand: BRAND.to_owned(),
+        ..Default::default()
+    };
+    let keys = keys.chunks(2).map(|some| ConsumerKeys {
+        consumers: some.iter().map(|key| (*key).to_owned()).collect(),
+    });
+    std::iter::once(part(Part::Header(header)))
+        .chain(keys.map(|keys| part(Part::Keys(keys))))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_brought_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, channel) = house(&folder).await;
+    let parts = import("list", &["d", "stranger", "e", "d", "另一位"]);
+    let imported = client
+        .import_audience(tokio_stream::iter(parts))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(imported.unknown, 2);
+    let audience = imported.audience.unwrap();
+    assert_eq!(
+        (audience.kind(), audience.size, audience.definition),
+        (AudienceKind::Imported, 4, None)
+    );
+    assert_eq!(
+        export(&mut client, "audience(list)").await,
+        ["d", "e", "stranger", "另一位"]
+    );
+    assert_eq!(export(&mut client, "audience(list) and stage(P)").await, ["d"]);
+    // A stranger who comes to buy is the same person.
+    buy(&channel, 2, vec![sale("stranger", D - 1, "a/y", 1, 5)]).await;
+    assert_eq!(
+        export(&mut client, "stage(P) and audience(list)").await,
+        ["d", "stranger"]
+    );
+
+    let long = "k".repeat(129);
+    for (parts, field) in [
+        (Vec::new(), "header"),
+        (import("x", &["a"]).split_off(1), "header"),
+        (import("x", &[]), "keys"),
+        (import("x", &["a", "b", ""]), "keys[2]"),
+        (import("x", &[&long]), "keys[0]"),
+        (import("X", &["a"]), "header.audience_id"),
+    ] {
+        let (reason, violations) = refused(client.import_audience(tokio_stream::iter(parts)).await);
+        assert_eq!(reason, "INVALID_RESOURCE", "{field}");
+        assert_eq!(violations[0].0, field);
+    }
+    let refresh = RefreshAudienceRequest {
+        name: "audiences/list".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(refused(client.refresh_audience(refresh).await).1[0].0, "name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_expression_is_refused_field_by_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, _) = house(&folder).await;
+    let term = |node: Node| AudienceExpression { node: Some(node) };
+    let stage = |state: &str| {
+        term(Node::Stage(types::StageTerm {
+            state: state.to_owned(),
+            ..Default::default()
+        }))
+    };
+    let purchase = types::PurchaseTerm {
+        measure: types::PurchaseMeasure::NetGmv as i32,
+        money: Some(types::MoneyRange {
+            at_least: Some(dualwheel_proto::Money {
+                currency_code: "EUR".to_owned(),
+                units: 1,
+                nanos: 1,
+            }),
+            at_most: None,
+        }),
+        ..Default::default()
+    };
+    let parts = vec![
+        stage("P"),
+        stage("Z"),
+        term(Node::Purchase(purchase)),
+        AudienceExpression::default(),
+        term(Node::AnyOf(types::AudienceParts::default())),
+        term(Node::Behavior(types::BehaviorTerm {
+            kinds: vec!["CART".to_owned(), "KART".to_owned()],
+            days: Some(types::AudienceDays {
+                days: Some(types::audience_days::Days::LastDays(0)),
+            }),
+            ..Default::default()
+        })),
+    ];
+    let request = |expression: AudienceExpression| EstimateAudienceRequest {
+        brand: BRAND.to_owned(),
+        definition: Some(AudienceDefinition {
+            form: Some(Form::Expression(expression)),
+        }),
+        ..Default::default()
+    };
+    let all = term(Node::AllOf(types::AudienceParts { parts }));
+    let (reason, violations) = refused(client.estimate_audience(request(all)).await);
+    assert_eq!(reason, "INVALID_QUESTION");
+    let fields: Vec<&str> = violations
+        .iter()
+        .map(|(field, _)| field.trim_start_matches("definition.expression.all_of.parts"))
+        .collect();
+    let expected = [
+        "[1].stage.state",
+        "[2].purchase.money.at_least",
+        "[2].purchase.money.at_least",
+        "[2].purchase.days",
+        "[3]",
+        "[4].any_of.parts",
+        "[5].behavior.kinds[1]",
+        "[5].behavior.days",
+    ];
+    assert_eq!(fields, expected);
+    let deep = (0..33).fold(stage("P"), |inner, _| {
+        term(Node::AllOf(types::AudienceParts {
+            parts: vec![inner, stage("A")],
+        }))
+    });
+    let (_, violations) = refused(client.estimate_audience(request(deep)).await);
+    assert_eq!(violations[0].0, "definition.expression");
+    let (reason, violations) = refused(estimate(&mut client, "stage(P) and").await);
+    assert_eq!(
+        (reason.as_str(), violations[0].0.as_str()),
+        ("INVALID_QUESTION", "definition.text")
+    );
+    let (reason, _) = refused(estimate(&mut client, "predicted(alive_probability) >= 0.5").await);
+    assert_eq!(reason, "MODEL_REFUSED");
+    let missing = EstimateAudienceRequest {
+        as_of: Some(day_to_proto(Day(D + 100_000))),
+        ..Default::default()
+    };
+    let (_, violations) = refused(client.estimate_audience(missing).await);
+    assert_eq!(violations[0].0, "brand");
+    let stranger = EstimateAudienceRequest {
+        brand: "nobody".to_owned(),
+        definition: by_text("stage(P)"),
+        ..Default::default()
+    };
+    assert_eq!(
+        refused(client.estimate_audience(stranger).await).0,
+        "BRAND_UNKNOWN"
+    );
+}

@@ -1,0 +1,140 @@
+//! What stored resources of every service have in common: how a write fails, and how they are listed page by page.
+
+use std::fmt;
+
+use sea_orm::DbErr;
+use tonic::Status;
+
+use crate::{Failure, Reason};
+
+/// What can go wrong with stored resources. Resources are named as in the contract, `{collection}/{id}`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database does not do what it is asked.
+    #[error("the database failed: {0}")]
+    Database(#[from] DbErr),
+    /// A stored resource cannot be read.
+    #[error("{resource} is damaged: {message}")]
+    Damaged {
+        /// Its name.
+        resource: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// There is no such resource.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// The id is taken.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// Somebody changed the resource since it was read.
+    #[error("the etag of {0} is another")]
+    Etag(String),
+    /// The page token was not made here.
+    #[error("the page token was not made by this method")]
+    PageToken,
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let reason = match &error {
+            Error::Unknown(name) => reasons(name).0,
+            Error::Exists(name) => reasons(name).1,
+            Error::Etag(_) => Reason::EtagMismatch,
+            Error::PageToken => Reason::InvalidPage,
+            Error::Damaged { .. } => return Failure::internal(&error).status(),
+            Error::Database(_) => {
+                let text = "the database of stored resources does not answer";
+                return Failure::hidden(Reason::StateUnavailable, text, &error).status();
+            }
+        };
+        let failure = Failure::new(reason, error.to_string());
+        match error {
+            Error::PageToken => failure
+                .violation("page_token", "as answered by the page before")
+                .status(),
+            _ => failure.status(),
+        }
+    }
+}
+
+/// Why a resource is not there, and why it cannot be made, by its collection.
+fn reasons(name: &str) -> (Reason, Reason) {
+    match name.split('/').next() {
+        Some("audiences") => (Reason::AudienceUnknown, Reason::AudienceExists),
+        Some("runs") => (Reason::RunUnknown, Reason::Internal),
+        _ => (Reason::PeerSetUnknown, Reason::PeerSetExists),
+    }
+}
+
+/// Where a page begins: behind the resource made at `made_at` with `id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When the resource was made, microseconds since 1970 UTC.
+    pub made_at: i64,
+    /// Its id.
+    pub id: String,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:x}.{}", self.made_at, self.id)
+    }
+}
+
+impl Cursor {
+    /// Reads a page token; an empty one is the first page.
+    ///
+    /// # Errors
+    /// [`Error::PageToken`] when no cursor was written so.
+    pub fn read(token: &str) -> Result<Option<Self>, Error> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let (made_at, id) = token.split_once('.').ok_or(Error::PageToken)?;
+        let made_at = i64::from_str_radix(made_at, 16).map_err(|_| Error::PageToken)?;
+        Ok(Some(Self {
+            made_at,
+            id: id.to_owned(),
+        }))
+    }
+}
+
+/// One page of resources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The resources.
+    pub items: Vec<T>,
+    /// Token of the next page; empty on the last.
+    pub next: String,
+}
+
+impl<T> Page<T> {
+    /// Cuts one item more than asked for off `items`, and makes the token of what comes next.
+    #[must_use]
+    pub fn cut(mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| cursor(last).to_string())
+            .unwrap_or_default();
+        Self { items, next }
+    }
+}
+
+/// Whether a write failed because the row is there already.
+#[must_use]
+pub fn is_taken(error: &DbErr) -> bool {
+    matches!(
+        error.sql_err(),
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
+    )
+}
+
+/// Microseconds since 1970 UTC.
+#[must_use]
+pub fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
