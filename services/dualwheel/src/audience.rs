@@ -16,7 +16,10 @@ use tonic::{Request, transport::Channel};
 
 use crate::{
     ask::taken,
-    cli::{Audience, Common, Compare, Court, Judge, ProfilePeople},
+    cli::{
+        Common,
+        audience::{Audience, Basis, Compare, People, ProfilePeople},
+    },
     format,
     mesh::{self, Role},
     output, table,
@@ -61,11 +64,11 @@ impl Mesh<'_> {
         client::with_deadline(request, mesh::patience(self.config))
     }
 
-    async fn estimate(mut self, args: &Judge) -> anyhow::Result<()> {
+    async fn estimate(mut self, args: &People) -> anyhow::Result<()> {
         let request = self.request(EstimateAudienceRequest {
-            brand: args.court.brand.clone(),
+            brand: args.basis.brand.clone(),
             definition: definition(&args.expression),
-            as_of: day(&args.court),
+            as_of: day(&args.basis),
             data_version: None,
         });
         let estimated = taken(self.client.estimate_audience(request).await)?;
@@ -76,11 +79,11 @@ impl Mesh<'_> {
     }
 
     /// Prints a key a line: as it is, or as a JSON object with `--json`.
-    async fn export(mut self, args: &Judge) -> anyhow::Result<()> {
+    async fn export(mut self, args: &People) -> anyhow::Result<()> {
         let request = self.request(ExportAudienceRequest {
-            brand: args.court.brand.clone(),
+            brand: args.basis.brand.clone(),
             definition: definition(&args.expression),
-            as_of: day(&args.court),
+            as_of: day(&args.basis),
             data_version: None,
         });
         let mut keys = taken(self.client.export_audience(request).await)?;
@@ -102,9 +105,9 @@ impl Mesh<'_> {
             definition: definition(text),
         };
         let request = self.request(CompareAudiencesRequest {
-            brand: args.court.brand.clone(),
+            brand: args.basis.brand.clone(),
             audiences: args.expressions.iter().map(named).collect(),
-            as_of: day(&args.court),
+            as_of: day(&args.basis),
             data_version: None,
         });
         let compared = taken(self.client.compare_audiences(request).await)?;
@@ -113,16 +116,14 @@ impl Mesh<'_> {
         }
         output::text(&overlaps(&compared))
     }
-}
 
-impl Mesh<'_> {
     async fn profile(mut self, args: &ProfilePeople) -> anyhow::Result<()> {
         let request = self.request(ProfileAudienceRequest {
-            brand: args.court.brand.clone(),
+            brand: args.basis.brand.clone(),
             definition: definition(&args.expression),
             base: args.base.as_deref().and_then(definition),
             traits: args.traits.clone(),
-            as_of: day(&args.court),
+            as_of: day(&args.basis),
             data_version: None,
         });
         let profiled = taken(self.client.profile_audience(request).await)?;
@@ -170,14 +171,15 @@ fn traits(profiled: &ProfileAudienceResponse) -> String {
     text
 }
 
+/// An expression as text.
 pub(crate) fn definition(text: &str) -> Option<AudienceDefinition> {
     Some(AudienceDefinition {
         form: Some(Form::Text(text.to_owned())),
     })
 }
 
-fn day(court: &Court) -> Option<Date> {
-    court.as_of.map(day_to_proto)
+fn day(basis: &Basis) -> Option<Date> {
+    basis.as_of.map(day_to_proto)
 }
 
 /// The people of every term, then those of the whole.

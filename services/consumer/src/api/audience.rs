@@ -13,7 +13,7 @@ use futures::{Stream, stream};
 use roaring::RoaringBitmap;
 use tonic::Status;
 
-use super::{Service, court::Case, expression::to_proto};
+use super::{Service, basis::Given, expression::to_proto};
 use crate::{
     audience::{
         Evaluated, Expression, expression,
@@ -36,10 +36,10 @@ impl Service {
         tenant: &str,
         request: EstimateAudienceRequest,
     ) -> Result<EstimateAudienceResponse, Status> {
-        let (court, expression) = self
-            .case(
+        let (basis, expression) = self
+            .given(
                 tenant,
-                Case {
+                Given {
                     field: "definition",
                     brand: &request.brand,
                     definition: request.definition.as_ref(),
@@ -48,7 +48,7 @@ impl Service {
                 },
             )
             .await?;
-        let found = self.judge_one(tenant, &court, expression.clone()).await?;
+        let found = self.judge_one(tenant, &basis, expression.clone()).await?;
         let terms = expression.terms().into_iter().zip(&found.terms);
         Ok(EstimateAudienceResponse {
             size: found.people.len() as i64,
@@ -58,11 +58,11 @@ impl Service {
                     size: *size as i64,
                 })
                 .collect(),
-            expression: Some(to_proto(&expression, court.reader.currency())),
+            expression: Some(to_proto(&expression, basis.reader.currency())),
             text: expression.to_string(),
-            as_of: Some(day_to_proto(court.judged)),
-            definition_version: court.definitions.version.clone(),
-            data_version: Some(court.reader.versions()),
+            as_of: Some(day_to_proto(basis.as_of)),
+            definition_version: basis.definitions.version.clone(),
+            data_version: Some(basis.reader.versions()),
         })
     }
 
@@ -71,10 +71,10 @@ impl Service {
         tenant: &str,
         request: ExportAudienceRequest,
     ) -> Result<Keys, Status> {
-        let (court, expression) = self
-            .case(
+        let (basis, expression) = self
+            .given(
                 tenant,
-                Case {
+                Given {
                     field: "definition",
                     brand: &request.brand,
                     definition: request.definition.as_ref(),
@@ -83,7 +83,7 @@ impl Service {
                 },
             )
             .await?;
-        let found = self.judge_one(tenant, &court, expression).await?;
+        let found = self.judge_one(tenant, &basis, expression).await?;
         let names = self.lake.tenant(tenant).names();
         let order = compute({
             let names = names.clone();
@@ -109,13 +109,13 @@ impl Service {
             violations.add("audiences", format!("2 to {MOST_COMPARED} of them"));
             violations.clone().finish(Reason::InvalidQuestion)?;
         }
-        let court = self
-            .court(tenant, &brand, as_of.as_ref(), data_version, &mut violations)
+        let basis = self
+            .basis(tenant, &brand, as_of.as_ref(), data_version, &mut violations)
             .await?;
         let (mut expressions, mut labels) = (Vec::new(), Vec::new());
         for (at, audience) in audiences.iter().enumerate() {
             let field = format!("audiences[{at}].definition");
-            let read = court.read(&field, audience.definition.as_ref(), &mut violations);
+            let read = basis.read(&field, audience.definition.as_ref(), &mut violations);
             labels.extend(read.iter().map(|read| {
                 if audience.label.is_empty() {
                     read.to_string()
@@ -126,8 +126,8 @@ impl Service {
             expressions.extend(read);
         }
         violations.finish(Reason::InvalidQuestion)?;
-        court.reader.require_brand(&court.brand).await?;
-        let found = self.judge(tenant, &court, expressions).await?;
+        basis.reader.require_brand(&basis.brand).await?;
+        let found = self.judge(tenant, &basis, expressions).await?;
         let sizes = labels.into_iter().zip(&found).map(|(label, one)| AudienceSize {
             label,
             size: one.people.len() as i64,
@@ -135,9 +135,9 @@ impl Service {
         Ok(CompareAudiencesResponse {
             audiences: sizes.collect(),
             overlaps: overlaps(&found),
-            as_of: Some(day_to_proto(court.judged)),
-            definition_version: court.definitions.version.clone(),
-            data_version: Some(court.reader.versions()),
+            as_of: Some(day_to_proto(basis.as_of)),
+            definition_version: basis.definitions.version.clone(),
+            data_version: Some(basis.reader.versions()),
         })
     }
 
@@ -162,8 +162,8 @@ impl Service {
             traits.extend(Trait::ALL);
         }
         let as_of = request.as_of.as_ref();
-        let court = self
-            .court(
+        let basis = self
+            .basis(
                 tenant,
                 &request.brand,
                 as_of,
@@ -171,18 +171,18 @@ impl Service {
                 &mut violations,
             )
             .await?;
-        let own = court.read("definition", request.definition.as_ref(), &mut violations);
+        let own = basis.read("definition", request.definition.as_ref(), &mut violations);
         let base = request
             .base
             .as_ref()
-            .map(|base| court.read("base", Some(base), &mut violations));
+            .map(|base| basis.read("base", Some(base), &mut violations));
         violations.finish(Reason::InvalidQuestion)?;
-        court.reader.require_brand(&court.brand).await?;
+        basis.reader.require_brand(&basis.brand).await?;
         let expressions: Vec<Expression> = own.into_iter().chain(base.flatten()).collect();
-        let mut found = self.judge(tenant, &court, expressions).await?.into_iter();
+        let mut found = self.judge(tenant, &basis, expressions).await?.into_iter();
         let (audience, base) = (found.next().unwrap_or_default(), found.next());
-        let profiles = court.reader.profiles().await?;
-        let definitions = court.definitions.clone();
+        let profiles = basis.reader.profiles().await?;
+        let definitions = basis.definitions.clone();
         let (audience, base, portrait) = compute(move || {
             let all = || profiles.rows.iter().map(|profile| profile.consumer).collect();
             let base: RoaringBitmap = base.map_or_else(all, |base| base.people);
@@ -204,9 +204,9 @@ impl Service {
                 .collect(),
             size: audience as i64,
             base_size: base as i64,
-            as_of: Some(day_to_proto(court.judged)),
-            definition_version: court.definitions.version.clone(),
-            data_version: Some(court.reader.versions()),
+            as_of: Some(day_to_proto(basis.as_of)),
+            definition_version: basis.definitions.version.clone(),
+            data_version: Some(basis.reader.versions()),
         })
     }
 }

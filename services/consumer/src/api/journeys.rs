@@ -10,7 +10,7 @@ use dualwheel_proto::{
 };
 use tonic::Status;
 
-use super::{Service, court::Court};
+use super::{Service, basis::Basis};
 use crate::{
     journeys::{
         self, Journeys, Outcome, Point,
@@ -41,17 +41,17 @@ impl Service {
         let people = match &request.audience {
             None => None,
             Some(audience) => {
-                let court = Court {
+                let basis = Basis {
                     brand: question.brand.clone(),
                     reader: asked.reader.clone(),
                     definitions: asked.definitions.clone(),
-                    judged: question.window.last,
+                    as_of: question.window.last,
                 };
                 let mut violations = Violations::new();
-                let expression = court.read("audience", Some(audience), &mut violations);
+                let expression = basis.read("audience", Some(audience), &mut violations);
                 violations.finish(Reason::InvalidQuestion)?;
                 match expression {
-                    Some(expression) => Some(self.judge_one(tenant, &court, expression).await?.people),
+                    Some(expression) => Some(self.judge_one(tenant, &basis, expression).await?.people),
                     None => None,
                 }
             }

@@ -1,7 +1,7 @@
 //! The gRPC handlers: contract → domain → contract.
 
 mod audience;
-mod court;
+mod basis;
 mod expression;
 mod journeys;
 mod saved;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     Service,
-    court::{Case, Court},
+    basis::{Basis, Given},
     expression::{read_stored, to_proto as expression_to_proto},
 };
 use crate::{
@@ -58,17 +58,17 @@ impl Service {
             return self.saved_to_proto(tenant, &made).await;
         }
         self.has_room(tenant).await?;
-        let case = Case {
+        let given = Given {
             field: "audience.definition",
             brand: &audience.brand,
             definition: audience.definition.as_ref(),
             as_of: request.as_of.as_ref(),
             pin: None,
         };
-        let (court, expression) = self.case(tenant, case).await?;
+        let (basis, expression) = self.given(tenant, given).await?;
         self.sound(tenant, id.as_deref(), &expression).await?;
         let people = if request.freeze {
-            Some(self.freeze(tenant, &court, &expression).await?)
+            Some(self.freeze(tenant, &basis, &expression).await?)
         } else {
             None
         };
@@ -77,7 +77,7 @@ impl Service {
             request_id,
             brand: audience.brand,
             display_name,
-            expression: Some(bytes(&expression, &court)),
+            expression: Some(bytes(&expression, &basis)),
             people: people.clone(),
         };
         let made = self
@@ -101,21 +101,24 @@ impl Service {
         let request_id = read_request_id(&header.request_id, &mut violations);
         let display_name = read_display_name("header.display_name", &header.display_name, &mut violations);
         violations.finish(Reason::InvalidResource)?;
-        let court = self
-            .court(tenant, &header.brand, None, None, &mut Violations::new())
+        let basis = self
+            .basis(tenant, &header.brand, None, None, &mut Violations::new())
             .await?;
-        court.reader.require_brand(&header.brand).await?;
-        self.has_room(tenant).await?;
+        basis.reader.require_brand(&header.brand).await?;
+        let repeated = self.audiences(tenant).by_request(request_id.as_deref()).await?;
+        if repeated.is_none() {
+            self.has_room(tenant).await?;
+        }
         let keys: Vec<String> = read_keys(&mut parts).await?.into_iter().collect();
-        let evidence = court.evidence(&[]).await?;
-        let profiles = court.reader.profiles().await?;
+        let inputs = basis.inputs(&[]).await?;
+        let profiles = basis.reader.profiles().await?;
         let names = self.lake.tenant(tenant).names();
         let (keys, unknown) = compute(move || {
             let is_known = |key: &String| {
                 names
                     .consumers
                     .find(key)
-                    .is_some_and(|consumer| evidence.facts.has(consumer) || profiles.get(consumer).is_some())
+                    .is_some_and(|consumer| inputs.facts.has(consumer) || profiles.get(consumer).is_some())
             };
             let unknown = keys.iter().filter(|key| !is_known(key)).count();
             (keys, unknown)
@@ -153,12 +156,10 @@ impl Service {
             .audiences(tenant)
             .list(&request.brand, size, &request.page_token)
             .await?;
-        let mut audiences = Vec::with_capacity(page.items.len());
-        for found in &page.items {
-            audiences.push(self.saved_to_proto(tenant, found).await?);
-        }
+        let currency = self.currency(tenant).await?;
+        let audiences = page.items.iter().map(|one| self.in_currency(one, &currency));
         Ok(proto::ListAudiencesResponse {
-            audiences,
+            audiences: audiences.collect::<Result<_, _>>()?,
             next_page_token: page.next,
         })
     }
@@ -194,16 +195,16 @@ impl Service {
         }
         violations.finish(Reason::InvalidResource)?;
         if redefined {
-            let case = Case {
+            let given = Given {
                 field: "audience.definition",
                 brand: &current.brand,
                 definition: audience.definition.as_ref(),
                 as_of: None,
                 pin: None,
             };
-            let (court, expression) = self.case(tenant, case).await?;
+            let (basis, expression) = self.given(tenant, given).await?;
             self.sound(tenant, Some(&id), &expression).await?;
-            change.expression = Some(bytes(&expression, &court));
+            change.expression = Some(bytes(&expression, &basis));
         }
         let updated = self
             .audiences(tenant)
@@ -227,12 +228,12 @@ impl Service {
         }
         let mut violations = Violations::new();
         let as_of = request.as_of.as_ref();
-        let court = self
-            .court(tenant, &current.brand, as_of, None, &mut violations)
+        let basis = self
+            .basis(tenant, &current.brand, as_of, None, &mut violations)
             .await?;
         violations.finish(Reason::InvalidQuestion)?;
         let expression = self.expression_of(&current)?;
-        let people = self.freeze(tenant, &court, &expression).await?;
+        let people = self.freeze(tenant, &basis, &expression).await?;
         let change = Change {
             people: Some(people.clone()),
             ..Change::default()
@@ -312,8 +313,8 @@ impl Service {
     }
 
     /// Keeps the people that an expression has now.
-    async fn freeze(&self, tenant: &str, court: &Court, expression: &Expression) -> Result<People, Status> {
-        let found = self.judge_one(tenant, court, expression.clone()).await?;
+    async fn freeze(&self, tenant: &str, basis: &Basis, expression: &Expression) -> Result<People, Status> {
+        let found = self.judge_one(tenant, basis, expression.clone()).await?;
         let names = self.lake.tenant(tenant).names();
         let keys = compute(move || {
             let view = names.consumers.view();
@@ -322,7 +323,7 @@ impl Service {
             keys
         })
         .await?;
-        self.keep(tenant, keys, Some(court.judged)).await
+        self.keep(tenant, keys, Some(basis.as_of)).await
     }
 
     async fn keep(&self, tenant: &str, keys: Vec<String>, as_of: Option<Day>) -> Result<People, Status> {
@@ -357,14 +358,23 @@ impl Service {
         }
     }
 
+    async fn currency(&self, tenant: &str) -> Result<String, Status> {
+        Ok(self.lake.tenant(tenant).settings().await?.currency)
+    }
+
     async fn saved_to_proto(&self, tenant: &str, stored: &StoredAudience) -> Result<proto::Audience, Status> {
+        let currency = self.currency(tenant).await?;
+        self.in_currency(stored, &currency)
+    }
+
+    /// An audience as the contract writes it, the money of its expression in `currency`.
+    fn in_currency(&self, stored: &StoredAudience, currency: &str) -> Result<proto::Audience, Status> {
         let expression = match &stored.expression {
             Some(_) => Some(self.expression_of(stored)?),
             None => None,
         };
-        let currency = self.lake.tenant(tenant).settings().await?.currency;
         let tree = expression.as_ref().map(|expression| AudienceDefinition {
-            form: Some(Form::Expression(expression_to_proto(expression, &currency))),
+            form: Some(Form::Expression(expression_to_proto(expression, currency))),
         });
         Ok(proto::Audience {
             name: format!("audiences/{}", stored.id),
@@ -446,8 +456,8 @@ fn wrong(field: &str, expected: &str) -> Status {
     }
 }
 
-fn bytes(expression: &Expression, court: &Court) -> Vec<u8> {
-    expression_to_proto(expression, court.reader.currency()).encode_to_vec()
+fn bytes(expression: &Expression, basis: &Basis) -> Vec<u8> {
+    expression_to_proto(expression, basis.reader.currency()).encode_to_vec()
 }
 
 fn id(name: &str) -> Result<String, Status> {

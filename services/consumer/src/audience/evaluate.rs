@@ -31,14 +31,14 @@ pub struct World<'a> {
     pub facts: &'a Facts,
     /// Profiles of the tenant's consumers; read where [`needs_profiles`] says so.
     pub profiles: Option<&'a Profiles>,
-    /// Foreseen values as of the day of judgement; read where [`needs_forecasts`] says so.
+    /// Foreseen values as of the as-of day; read where [`needs_forecasts`] says so.
     pub forecasts: &'a [Forecast],
     /// People of the audiences that the expression names, by id; nobody where one is missing.
     pub audiences: &'a BTreeMap<String, RoaringBitmap>,
     /// The definitions' numbers.
     pub parameters: &'a Parameters,
-    /// Day of judgement.
-    pub judged: Day,
+    /// As-of day.
+    pub as_of: Day,
 }
 
 /// The people found.
@@ -134,7 +134,7 @@ impl World<'_> {
     }
 
     fn of_stage(&self, term: &StageTerm) -> RoaringBitmap {
-        let day = term.day.unwrap_or(self.judged);
+        let day = term.day.unwrap_or(self.as_of);
         self.in_states(
             term.model.as_deref(),
             term.category.as_deref(),
@@ -143,7 +143,7 @@ impl World<'_> {
     }
 
     fn of_flow(&self, term: &FlowTerm) -> RoaringBitmap {
-        let window = term.days.until(self.judged);
+        let window = term.days.until(self.as_of);
         if window.first > window.last {
             return RoaringBitmap::new();
         }
@@ -155,7 +155,7 @@ impl World<'_> {
         )
     }
 
-    /// Everyone who is in each of the states on its day. Days that have not come on the day of judgement have nobody.
+    /// Everyone who is in each of the states on its day. Days that have not come on the as-of day have nobody.
     fn in_states(&self, name: Option<&str>, category: Option<&str>, states: &[(Day, &str)]) -> RoaringBitmap {
         let days = || states.iter().map(|(day, _)| *day);
         let (Some(rules), Some(first), Some(last)) =
@@ -163,7 +163,7 @@ impl World<'_> {
         else {
             return RoaringBitmap::new();
         };
-        if last > self.judged {
+        if last > self.as_of {
             return RoaringBitmap::new();
         }
         let model = Model::new(rules, self.parameters, category.is_some());
@@ -206,8 +206,8 @@ impl World<'_> {
 
     fn of_behavior(&self, term: &BehaviorTerm) -> RoaringBitmap {
         let acts = Acts::new(self, term);
-        let (judged, zero) = (
-            self.judged,
+        let (as_of, zero) = (
+            self.as_of,
             term.measure != BehaviorMeasure::Recency && term.range.contains(0),
         );
         select(
@@ -222,7 +222,7 @@ impl World<'_> {
                 let measured = match term.measure {
                     BehaviorMeasure::Count => days.len() as i64,
                     BehaviorMeasure::Days => distinct(days) as i64,
-                    BehaviorMeasure::Recency => recency(days, judged),
+                    BehaviorMeasure::Recency => recency(days, as_of),
                 };
                 term.range.contains(measured)
             },
@@ -235,27 +235,27 @@ impl World<'_> {
             bought.clear();
             lines.each(consumer, |line| bought.add(line));
             lines.each_supplied(consumer, |day| bought.days.push(day));
-            bought.belongs(term, self.judged, || self.is_known(consumer))
+            bought.belongs(term, self.as_of, || self.is_known(consumer))
         })
     }
 
-    /// Whether the brand has any fact of the consumer up to the day of judgement.
+    /// Whether the brand has any fact of the consumer up to the as-of day.
     fn is_known(&self, consumer: u32) -> bool {
         let behaviors = &self.facts.behaviors;
         let days = behaviors.day.get(behaviors.groups.rows(consumer));
-        days.unwrap_or_default().iter().any(|day| *day <= self.judged)
+        days.unwrap_or_default().iter().any(|day| *day <= self.as_of)
             || self
                 .facts
                 .orders
                 .of(consumer)
                 .iter()
-                .any(|line| line.day <= self.judged)
+                .any(|line| line.day <= self.as_of)
             || self
                 .facts
                 .members
                 .of(consumer)
                 .iter()
-                .any(|row| row.joined <= self.judged)
+                .any(|row| row.joined <= self.as_of)
     }
 
     fn with_profile(&self, belongs: impl Fn(&Profile) -> bool) -> RoaringBitmap {
@@ -277,8 +277,8 @@ impl World<'_> {
     }
 
     fn of_role(&self, term: &RoleTerm) -> RoaringBitmap {
-        let day = term.day.unwrap_or(self.judged);
-        if day > self.judged {
+        let day = term.day.unwrap_or(self.as_of);
+        if day > self.as_of {
             return RoaringBitmap::new();
         }
         let members = &self.facts.members;

@@ -106,7 +106,7 @@ impl<'a> Acts<'a> {
         Self {
             facts: world.facts,
             about: About::new(world, &term.filter),
-            days: term.days.until(world.judged),
+            days: term.days.until(world.as_of),
             kinds,
             from_lines,
         }
@@ -159,7 +159,7 @@ impl<'a> Lines<'a> {
         Self {
             facts: world.facts,
             about: About::new(world, &term.filter),
-            days: term.days.until(world.judged),
+            days: term.days.until(world.as_of),
             supplied: supplied.then(|| Acts::new(world, &purchases)),
         }
     }
@@ -204,7 +204,7 @@ impl Bought {
         }
     }
 
-    pub(super) fn belongs(&mut self, term: &PurchaseTerm, judged: Day, known: impl Fn() -> bool) -> bool {
+    pub(super) fn belongs(&mut self, term: &PurchaseTerm, as_of: Day, known: impl Fn() -> bool) -> bool {
         let measured = match term.measure {
             PurchaseMeasure::NetGmv => self.net,
             PurchaseMeasure::Units => Money::from(self.units),
@@ -212,7 +212,7 @@ impl Bought {
             PurchaseMeasure::Days => distinct(&mut self.days) as Money,
             PurchaseMeasure::AveragePrice => return average(self.net, self.units, &term.range),
             PurchaseMeasure::Recency => {
-                return !self.days.is_empty() && term.range.contains(recency(&self.days, judged).into());
+                return !self.days.is_empty() && term.range.contains(recency(&self.days, as_of).into());
             }
         };
         term.range.contains(measured) && (measured != 0 || known())
@@ -229,9 +229,9 @@ fn average(net: Money, units: i64, range: &Range<Money>) -> bool {
         && range.at_most.is_none_or(|most| net <= most.saturating_mul(units))
 }
 
-pub(super) fn recency(days: &[Day], judged: Day) -> i64 {
-    let last = days.iter().max().map_or(judged, |last| *last);
-    i64::from(judged.0) - i64::from(last.0)
+pub(super) fn recency(days: &[Day], as_of: Day) -> i64 {
+    let last = days.iter().max().map_or(as_of, |last| *last);
+    i64::from(as_of.0) - i64::from(last.0)
 }
 
 pub(super) fn distinct<T: Ord>(values: &mut Vec<T>) -> usize {

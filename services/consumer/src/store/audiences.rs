@@ -32,7 +32,7 @@ pub struct People {
     pub keys: String,
     /// Number of keys.
     pub size: i64,
-    /// Day of judgement; `None` for an imported audience.
+    /// As-of day; `None` for an imported audience.
     pub as_of: Option<Day>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_consumer::audience::{
-    Expression, World as Judged, check, evaluate, text,
+    Expression, World as Basis, check, evaluate, text,
     traits::{Trait, portrait},
 };
 use proptest::prelude::*;
@@ -44,15 +44,15 @@ fn found(world: &World, expression: &Expression) -> (BTreeSet<String>, Vec<BTree
         .map(|(id, people)| (id.clone(), ordinals(people)))
         .collect();
     let facts = facts(&frames);
-    let judged = Judged {
+    let basis = Basis {
         facts: &facts,
         profiles: Some(&frames.profiles),
         forecasts: &[],
         audiences: &audiences,
         parameters: &definitions.parameters,
-        judged: world.as_of,
+        as_of: world.as_of,
     };
-    let got = evaluate(expression, &judged);
+    let got = evaluate(expression, &basis);
     let keys = frames.names.consumers.view();
     let people = got
         .people
@@ -61,7 +61,7 @@ fn found(world: &World, expression: &Expression) -> (BTreeSet<String>, Vec<BTree
         .collect();
     let naive = Naive {
         raw: &raw,
-        judged: world.as_of.0,
+        as_of: world.as_of.0,
         parameters: &definitions.parameters,
         audiences: &saved,
     };

@@ -22,7 +22,7 @@ use crate::{
 
 pub struct Naive<'a> {
     pub raw: &'a Raw,
-    pub judged: i32,
+    pub as_of: i32,
     pub parameters: &'a Parameters,
     pub audiences: &'a BTreeMap<String, BTreeSet<String>>,
 }
@@ -40,8 +40,8 @@ impl Naive<'_> {
     fn holds(&self, term: &Term, who: &str) -> bool {
         match term {
             Term::Stage(term) => {
-                let day = term.day.map_or(self.judged, |day| day.0);
-                day <= self.judged && self.state(&term.model, &term.category, who, day) == term.state
+                let day = term.day.map_or(self.as_of, |day| day.0);
+                day <= self.as_of && self.state(&term.model, &term.category, who, day) == term.state
             }
             Term::Flow(term) => {
                 let (first, last) = self.days(term.days);
@@ -63,8 +63,8 @@ impl Naive<'_> {
 
     fn days(&self, days: Days) -> (i32, i32) {
         match days {
-            Days::Last(days) => (self.judged - days + 1, self.judged),
-            Days::Window(window) => (window.first.0, window.last.0.min(self.judged)),
+            Days::Last(days) => (self.as_of - days + 1, self.as_of),
+            Days::Window(window) => (window.first.0, window.last.0.min(self.as_of)),
         }
     }
 
@@ -94,17 +94,17 @@ impl Naive<'_> {
             .raw
             .acts
             .iter()
-            .any(|act| act.consumer == who && act.day <= self.judged);
+            .any(|act| act.consumer == who && act.day <= self.as_of);
         let lines = self
             .raw
             .lines
             .iter()
-            .any(|line| line.consumer == who && line.day <= self.judged);
+            .any(|line| line.consumer == who && line.day <= self.as_of);
         let roles = self
             .raw
             .relations
             .iter()
-            .any(|one| one.consumer == who && one.joined <= self.judged);
+            .any(|one| one.consumer == who && one.joined <= self.as_of);
         acts || lines || roles
     }
 
@@ -168,7 +168,7 @@ impl Naive<'_> {
             BehaviorMeasure::Count => acts.len() as i64,
             BehaviorMeasure::Days => acts.iter().collect::<BTreeSet<_>>().len() as i64,
             BehaviorMeasure::Recency => match acts.iter().max() {
-                Some(last) => i64::from(self.judged - last),
+                Some(last) => i64::from(self.as_of - last),
                 None => return false,
             },
         };
@@ -204,7 +204,7 @@ impl Naive<'_> {
                     && term.range.at_most.is_none_or(|most| high <= most);
             }
             PurchaseMeasure::Recency => match days.iter().max() {
-                Some(last) => i128::from(self.judged - last),
+                Some(last) => i128::from(self.as_of - last),
                 None => return false,
             },
         };
@@ -247,7 +247,7 @@ impl Naive<'_> {
     }
 
     fn plays(&self, term: &RoleTerm, who: &str) -> bool {
-        let day = term.day.map_or(self.judged, |day| day.0);
+        let day = term.day.map_or(self.as_of, |day| day.0);
         let deepest = self.raw.role(who, day);
         let is_meant = term.roles.is_empty() || term.roles.iter().any(|role| *role as i32 == deepest);
         let open = |joined: i32, left: Option<i32>| joined <= day && left.is_none_or(|left| day < left);
@@ -260,7 +260,7 @@ impl Naive<'_> {
                     .as_ref()
                     .is_none_or(|tier| one.tier.as_ref() == Some(tier))
         });
-        day <= self.judged && deepest > 0 && is_meant && has_tier
+        day <= self.as_of && deepest > 0 && is_meant && has_tier
     }
 }
 

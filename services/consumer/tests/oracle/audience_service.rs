@@ -15,7 +15,6 @@ use dualwheel_proto::{
         import_audience_request::Part,
     },
     facts::{FactKind, FactRows, OrderLine},
-    types::{self, AudienceExpression, audience_expression::Node},
 };
 use prost_types::FieldMask;
 use tonic::{Status, transport::Channel};
@@ -26,10 +25,10 @@ use crate::{
     world::BRAND,
 };
 
-type Client = ConsumerServiceClient<Channel>;
+pub type Client = ConsumerServiceClient<Channel>;
 
 /// c bought twice, d once, e browsed.
-async fn house(folder: &tempfile::TempDir) -> (Client, Channel) {
+pub async fn house(folder: &tempfile::TempDir) -> (Client, Channel) {
     let channel = house_of(folder).await;
     fill(&channel).await;
     (ConsumerServiceClient::new(channel.clone()), channel)
@@ -43,7 +42,7 @@ async fn buy(channel: &Channel, sequence: i64, order_lines: Vec<OrderLine>) {
     append(channel, FactKind::OrderLine, sequence, rows).await;
 }
 
-fn by_text(text: &str) -> Option<AudienceDefinition> {
+pub fn by_text(text: &str) -> Option<AudienceDefinition> {
     Some(AudienceDefinition {
         form: Some(Form::Text(text.to_owned())),
     })
@@ -53,7 +52,7 @@ fn as_of() -> Option<dualwheel_proto::Date> {
     Some(day_to_proto(Day(D)))
 }
 
-async fn estimate(client: &mut Client, text: &str) -> Result<EstimateAudienceResponse, Status> {
+pub async fn estimate(client: &mut Client, text: &str) -> Result<EstimateAudienceResponse, Status> {
     let request = EstimateAudienceRequest {
         brand: BRAND.to_owned(),
         definition: by_text(text),
@@ -103,7 +102,7 @@ async fn create(client: &mut Client, id: &str, text: &str, freeze: bool) -> Resu
         .unwrap())
 }
 
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, Vec<(String, String)>) {
+pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, Vec<(String, String)>) {
     let status = answer.unwrap_err();
     (reason_of(&status).unwrap_or_default(), violations_of(&status))
 }
@@ -434,97 +433,4 @@ async fn keys_are_brought_in() {
         ..Default::default()
     };
     assert_eq!(refused(client.refresh_audience(refresh).await).1[0].0, "name");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_expression_is_refused_field_by_field() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut client, _) = house(&folder).await;
-    let term = |node: Node| AudienceExpression { node: Some(node) };
-    let stage = |state: &str| {
-        term(Node::Stage(types::StageTerm {
-            state: state.to_owned(),
-            ..Default::default()
-        }))
-    };
-    let purchase = types::PurchaseTerm {
-        measure: types::PurchaseMeasure::NetGmv as i32,
-        money: Some(types::MoneyRange {
-            at_least: Some(dualwheel_proto::Money {
-                currency_code: "EUR".to_owned(),
-                units: 1,
-                nanos: 1,
-            }),
-            at_most: None,
-        }),
-        ..Default::default()
-    };
-    let parts = vec![
-        stage("P"),
-        stage("Z"),
-        term(Node::Purchase(purchase)),
-        AudienceExpression::default(),
-        term(Node::AnyOf(types::AudienceParts::default())),
-        term(Node::Behavior(types::BehaviorTerm {
-            kinds: vec!["CART".to_owned(), "KART".to_owned()],
-            days: Some(types::AudienceDays {
-                days: Some(types::audience_days::Days::LastDays(0)),
-            }),
-            ..Default::default()
-        })),
-    ];
-    let request = |expression: AudienceExpression| EstimateAudienceRequest {
-        brand: BRAND.to_owned(),
-        definition: Some(AudienceDefinition {
-            form: Some(Form::Expression(expression)),
-        }),
-        ..Default::default()
-    };
-    let all = term(Node::AllOf(types::AudienceParts { parts }));
-    let (reason, violations) = refused(client.estimate_audience(request(all)).await);
-    assert_eq!(reason, "INVALID_QUESTION");
-    let fields: Vec<&str> = violations
-        .iter()
-        .map(|(field, _)| field.trim_start_matches("definition.expression.all_of.parts"))
-        .collect();
-    let expected = [
-        "[1].stage.state",
-        "[2].purchase.money.at_least",
-        "[2].purchase.money.at_least",
-        "[2].purchase.days",
-        "[3]",
-        "[4].any_of.parts",
-        "[5].behavior.kinds[1]",
-        "[5].behavior.days",
-    ];
-    assert_eq!(fields, expected);
-    let deep = (0..33).fold(stage("P"), |inner, _| {
-        term(Node::AllOf(types::AudienceParts {
-            parts: vec![inner, stage("A")],
-        }))
-    });
-    let (_, violations) = refused(client.estimate_audience(request(deep)).await);
-    assert_eq!(violations[0].0, "definition.expression");
-    let (reason, violations) = refused(estimate(&mut client, "stage(P) and").await);
-    assert_eq!(
-        (reason.as_str(), violations[0].0.as_str()),
-        ("INVALID_QUESTION", "definition.text")
-    );
-    let (reason, _) = refused(estimate(&mut client, "predicted(alive_probability) >= 0.5").await);
-    assert_eq!(reason, "MODEL_REFUSED");
-    let missing = EstimateAudienceRequest {
-        as_of: Some(day_to_proto(Day(D + 100_000))),
-        ..Default::default()
-    };
-    let (_, violations) = refused(client.estimate_audience(missing).await);
-    assert_eq!(violations[0].0, "brand");
-    let stranger = EstimateAudienceRequest {
-        brand: "nobody".to_owned(),
-        definition: by_text("stage(P)"),
-        ..Default::default()
-    };
-    assert_eq!(
-        refused(client.estimate_audience(stranger).await).0,
-        "BRAND_UNKNOWN"
-    );
 }

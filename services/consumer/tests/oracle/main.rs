@@ -7,6 +7,7 @@ mod aipl;
 mod audience;
 mod audience_naive;
 mod audience_random;
+mod audience_refused;
 mod audience_service;
 mod compare;
 mod edges;

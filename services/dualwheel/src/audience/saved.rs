@@ -22,7 +22,7 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use super::{Mesh, day, definition};
 use crate::{
     ask::taken,
-    cli::{ImportKeys, ListSaved, RefreshSaved, Save, Saved, UpdateSaved},
+    cli::audience::{ImportKeys, ListSaved, RefreshSaved, Save, Saved, UpdateSaved},
     format, output, table,
 };
 
@@ -37,13 +37,13 @@ impl Mesh<'_> {
             request_id: String::new(),
             audience_id: args.id.clone().unwrap_or_default(),
             audience: Some(Audience {
-                brand: args.court.brand.clone(),
+                brand: args.basis.brand.clone(),
                 display_name: args.name.clone(),
                 definition: definition(&args.expression),
                 ..Audience::default()
             }),
             freeze: args.freeze,
-            as_of: day(&args.court),
+            as_of: day(&args.basis),
         });
         let made = taken(self.client.create_audience(request).await)?;
         self.print(made.audience)

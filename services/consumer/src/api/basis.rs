@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// An expression of a request, and whose facts it is judged by, when.
-pub(super) struct Case<'a> {
+pub(super) struct Given<'a> {
     /// Field of the expression.
     pub field: &'static str,
     pub brand: &'a str,
@@ -44,21 +44,21 @@ pub(super) struct Case<'a> {
 }
 
 /// What audiences of a brand are judged by.
-pub(super) struct Court {
+pub(super) struct Basis {
     pub brand: String,
     pub reader: Arc<Reader>,
     pub definitions: Arc<Definitions<Parameters>>,
-    pub judged: Day,
+    pub as_of: Day,
 }
 
 /// The facts that expressions ask for.
-pub(super) struct Evidence {
+pub(super) struct Inputs {
     pub facts: Facts,
     profiles: Option<Arc<Profiles>>,
     forecasts: Vec<Forecast>,
 }
 
-impl Court {
+impl Basis {
     /// Reads an expression at `field`; `None` where something is wrong with it, which is then noted.
     pub(super) fn read(
         &self,
@@ -76,7 +76,7 @@ impl Court {
     }
 
     /// Reads the facts that any of `expressions` asks for.
-    pub(super) async fn evidence(&self, expressions: &[Expression]) -> Result<Evidence, Status> {
+    pub(super) async fn inputs(&self, expressions: &[Expression]) -> Result<Inputs, Status> {
         let facts = queries::people(&self.reader, &self.brand).await?;
         let parameters = &self.definitions.parameters;
         let profiles = if expressions.iter().any(|one| needs_profiles(one, parameters)) {
@@ -89,20 +89,20 @@ impl Court {
         } else {
             Vec::new()
         };
-        Ok(Evidence {
+        Ok(Inputs {
             facts,
             profiles,
             forecasts,
         })
     }
 
-    /// The values of the brand's customers as of the day of judgement, if the models that are asked for apply.
+    /// The values of the brand's customers as of the as-of day, if the models that are asked for apply.
     async fn forecasts(&self, facts: &Facts, expressions: &[Expression]) -> Result<Vec<Forecast>, Status> {
-        let (orders, definitions, judged) = (facts.orders.clone(), self.definitions.clone(), self.judged);
+        let (orders, definitions, as_of) = (facts.orders.clone(), self.definitions.clone(), self.as_of);
         let valued = compute(move || {
             let parameters = &definitions.parameters;
             let weeks = u32::from(parameters.value_weeks.get());
-            measure::value(&histories(&orders, judged), judged, weeks, parameters)
+            measure::value(&histories(&orders, as_of), as_of, weeks, parameters)
         })
         .await?;
         let in_money = expressions.iter().flat_map(Expression::terms).any(
@@ -125,16 +125,16 @@ impl Court {
         expressions: Vec<Expression>,
         audiences: Arc<BTreeMap<String, RoaringBitmap>>,
     ) -> Result<Vec<Evaluated>, Status> {
-        let evidence = self.evidence(&expressions).await?;
-        let (definitions, judged) = (self.definitions.clone(), self.judged);
+        let inputs = self.inputs(&expressions).await?;
+        let (definitions, as_of) = (self.definitions.clone(), self.as_of);
         compute(move || {
             let world = World {
-                facts: &evidence.facts,
-                profiles: evidence.profiles.as_deref(),
-                forecasts: &evidence.forecasts,
+                facts: &inputs.facts,
+                profiles: inputs.profiles.as_deref(),
+                forecasts: &inputs.forecasts,
                 audiences: &audiences,
                 parameters: &definitions.parameters,
-                judged,
+                as_of,
             };
             expressions.iter().map(|one| evaluate(one, &world)).collect()
         })
@@ -147,7 +147,7 @@ impl Service {
     pub(super) async fn judge(
         &self,
         tenant: &str,
-        court: &Court,
+        basis: &Basis,
         expressions: Vec<Expression>,
     ) -> Result<Vec<Evaluated>, Status> {
         let mut people = BTreeMap::new();
@@ -162,11 +162,11 @@ impl Service {
                     compute(intern).await?
                 }
                 None => {
-                    let own = Court {
+                    let own = Basis {
                         brand: stored.brand.clone(),
-                        reader: court.reader.clone(),
+                        reader: basis.reader.clone(),
                         definitions: self.catalogue.of(tenant, &stored.brand),
-                        judged: court.judged,
+                        as_of: basis.as_of,
                     };
                     let known = Arc::new(people);
                     let found = own
@@ -179,16 +179,16 @@ impl Service {
             };
             people.insert(stored.id, found);
         }
-        court.judge(expressions, Arc::new(people)).await
+        basis.judge(expressions, Arc::new(people)).await
     }
 
     pub(super) async fn judge_one(
         &self,
         tenant: &str,
-        court: &Court,
+        basis: &Basis,
         expression: Expression,
     ) -> Result<Evaluated, Status> {
-        let found = self.judge(tenant, court, vec![expression]).await?.pop();
+        let found = self.judge(tenant, basis, vec![expression]).await?.pop();
         found.ok_or_else(|| Status::internal("an expression without an answer"))
     }
 
@@ -225,15 +225,15 @@ impl Service {
         Ok(ordered)
     }
 
-    /// Opens a brand's facts for a day of judgement.
-    pub(super) async fn court(
+    /// Opens a brand's facts for a as-of day.
+    pub(super) async fn basis(
         &self,
         tenant: &str,
         brand: &str,
         as_of: Option<&Date>,
         pin: Option<DataVersion>,
         violations: &mut Violations,
-    ) -> Result<Court, Status> {
+    ) -> Result<Basis, Status> {
         check_brand("brand", brand, violations);
         let given = as_of.map(|_| read_day("as_of", as_of, violations));
         let pin = pin.unwrap_or_default().tables;
@@ -244,29 +244,29 @@ impl Service {
         broken.finish(Reason::InvalidQuestion)?;
         let reader = self.lake.tenant(tenant).reader(&pin).await?;
         let today = reader.today();
-        let judged = given.flatten().unwrap_or(today);
-        if judged > today {
+        let day = given.flatten().unwrap_or(today);
+        if day > today {
             violations.add("as_of", format!("lies in the future; today is {today}"));
         }
-        Ok(Court {
+        Ok(Basis {
             brand: brand.to_owned(),
             reader: Arc::new(reader),
             definitions: self.catalogue.of(tenant, brand),
-            judged,
+            as_of: day,
         })
     }
 
-    /// A court with one checked expression.
-    pub(super) async fn case(&self, tenant: &str, case: Case<'_>) -> Result<(Court, Expression), Status> {
+    /// A basis with one checked expression.
+    pub(super) async fn given(&self, tenant: &str, given: Given<'_>) -> Result<(Basis, Expression), Status> {
         let mut violations = Violations::new();
-        let court = self
-            .court(tenant, case.brand, case.as_of, case.pin, &mut violations)
+        let basis = self
+            .basis(tenant, given.brand, given.as_of, given.pin, &mut violations)
             .await?;
-        let expression = court.read(case.field, case.definition, &mut violations);
+        let expression = basis.read(given.field, given.definition, &mut violations);
         violations.finish(Reason::InvalidQuestion)?;
-        court.reader.require_brand(&court.brand).await?;
+        basis.reader.require_brand(&basis.brand).await?;
         match expression {
-            Some(expression) => Ok((court, expression)),
+            Some(expression) => Ok((basis, expression)),
             None => Err(Status::internal(
                 "an expression that is missing passed its checks",
             )),
