@@ -7,6 +7,7 @@ use dualwheel_measure::{Day, Metric, Scope, Window};
 use crate::{
     categories::Categories,
     facts::{Facts, add_all, fold},
+    index::{Judge, judge::count},
     parameters::Parameters,
     people::People,
     stages::{Model, Timeline},
@@ -42,6 +43,15 @@ pub fn measure(
         }
     }
     facts.labelled(metrics)
+}
+
+/// The same for the whole brand, by the people index.
+#[must_use]
+pub fn measure_by_index(judge: &Judge<'_>, parameters: &Parameters, scope: &Scope<'_>) -> Vec<Metric> {
+    let model = Model::new(&parameters.aipl, parameters, false);
+    let states = judge.states(&model, scope.as_of);
+    let sizes: Vec<i64> = states.iter().map(count).collect();
+    judge.labelled(emit(scope, &sizes))
 }
 
 fn emit(scope: &Scope<'_>, sizes: &[i64]) -> Vec<Metric> {

@@ -7,9 +7,11 @@
 pub mod check;
 pub mod evaluate;
 pub mod expression;
+mod indexed;
 mod sought;
 pub mod text;
 pub mod traits;
 
 pub use evaluate::{Evaluated, World, evaluate};
 pub use expression::Expression;
+pub use indexed::known;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders};
+use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Products};
 use dualwheel_measure::{Label, Metric};
 use rayon::prelude::*;
 
@@ -18,6 +18,19 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Roles alone, for those who know the rest by the people index.
+    ///
+    /// # Errors
+    /// When empty frames cannot be built.
+    pub fn of_roles(members: Arc<Members>) -> Result<Self, dualwheel_lake::Error> {
+        let products = Products::build(&members.names, &[])?;
+        Ok(Self {
+            behaviors: Arc::new(Behaviors::build(&members.names, &products, &[])?),
+            orders: Arc::new(Orders::build(&members.names, &products, &[])?),
+            members,
+        })
+    }
+
     /// Whether supplied `PURCHASE` behaviours stand for purchases: only for a brand without any order line.
     #[must_use]
     pub fn purchases_are_behaviors(&self) -> bool {
@@ -51,14 +64,20 @@ impl Facts {
     /// Labels the metrics where `PURCHASE` behaviours stood for purchases.
     #[must_use]
     pub fn labelled(&self, metrics: Vec<Metric>) -> Vec<Metric> {
-        if !(self.purchases_are_behaviors() && self.has_purchase_facts()) {
-            return metrics;
-        }
-        metrics
-            .into_iter()
-            .map(|metric| metric.with_label(Label::PurchasesFromBehaviors))
-            .collect()
+        labelled(
+            metrics,
+            self.purchases_are_behaviors() && self.has_purchase_facts(),
+        )
     }
+}
+
+/// Labels the metrics when `PURCHASE` behaviours stood for purchases.
+pub(crate) fn labelled(metrics: Vec<Metric>, supplied: bool) -> Vec<Metric> {
+    if !supplied {
+        return metrics;
+    }
+    let label = |metric: Metric| metric.with_label(Label::PurchasesFromBehaviors);
+    metrics.into_iter().map(label).collect()
 }
 
 /// Visits the consumers `0..consumers` on all cores, each part with a state of its own, and merges the states in

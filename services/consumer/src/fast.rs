@@ -9,6 +9,7 @@ use crate::{
     categories::Categories,
     facts::{Facts, fold},
     flow::Matrix,
+    index::{Judge, judge::count as people},
     parameters::{Amount, BehaviorRule, Parameters, Signal},
     people::People,
     stages::{Check, Model, Timeline},
@@ -85,6 +86,26 @@ pub fn measure(
 ) -> Vec<Metric> {
     let rules = Rules::new(parameters, category.is_some());
     let counts = count(facts, &rules, scope.window, category);
+    facts.labelled(emit(scope, &counts, !facts.members.rows.is_empty()))
+}
+
+/// The same for the whole brand, by the people index.
+#[must_use]
+pub fn measure_by_index(judge: &Judge<'_>, parameters: &Parameters, scope: &Scope<'_>) -> Vec<Metric> {
+    let rules = Rules::new(parameters, false);
+    let (window, last) = (scope.window, scope.window.last);
+    let supers = judge.in_roles(&rules.super_roles, last);
+    let active = judge.holds(&rules.model, rules.active, last);
+    let counts = Counts {
+        matrix: judge.flow(&rules.model, window.first.plus(-1), last),
+        fertile: people(&judge.ever(&rules.model, window)),
+        supers: people(&supers),
+        thriving: people(&(supers & active)),
+    };
+    judge.labelled(emit(scope, &counts, !judge.members.rows.is_empty()))
+}
+
+fn emit(scope: &Scope<'_>, counts: &Counts, has_roles: bool) -> Vec<Metric> {
     let flow = |which: fn(usize, usize) -> bool| counts.matrix.people(which);
     let mut metrics = vec![
         scope.count("fast.fertility", counts.fertile),
@@ -100,13 +121,13 @@ pub fn measure(
             .people(|before, after| before == at + 1 && after > before);
         metrics.push(scope.share(id, advanced, counts.matrix.people(|before, _| before == at + 1)));
     }
-    metrics.extend(close_people(facts, scope, counts.supers, counts.thriving));
-    facts.labelled(metrics)
+    metrics.extend(close_people(has_roles, scope, counts.supers, counts.thriving));
+    metrics
 }
 
 /// S and T; without a value where no role was ever supplied for the brand.
-fn close_people(facts: &Facts, scope: &Scope<'_>, supers: i64, thriving: i64) -> [Metric; 2] {
-    if facts.members.rows.is_empty() {
+fn close_people(has_roles: bool, scope: &Scope<'_>, supers: i64, thriving: i64) -> [Metric; 2] {
+    if !has_roles {
         return ["fast.superiority", "fast.thriving"].map(|id| {
             scope.absent(
                 id,
@@ -180,7 +201,8 @@ pub fn measure_trend(
         let scope = scope.over(window);
         metrics.push(scope.count("fast.fertility", step.fertile));
         metrics.push(scope.share("fast.advancing", step.advanced, step.before));
-        metrics.extend(close_people(facts, &scope, step.supers, step.thriving));
+        let has_roles = !facts.members.rows.is_empty();
+        metrics.extend(close_people(has_roles, &scope, step.supers, step.thriving));
     }
     facts.labelled(metrics)
 }

@@ -7,6 +7,7 @@ use dualwheel_measure::{Day, Metric, Scope, Window};
 use crate::{
     categories::Categories,
     facts::{Facts, add_all, fold},
+    index::Judge,
     parameters::Parameters,
     people::People,
     stages::{Model, Timeline},
@@ -40,6 +41,13 @@ impl Matrix {
             && let Some(cell) = self.cells.get_mut(before * self.codes.len() + after)
         {
             *cell += 1;
+        }
+    }
+
+    /// Sets the people of one cell.
+    pub(crate) fn set(&mut self, before: usize, after: usize, people: i64) {
+        if let Some(cell) = self.cells.get_mut(before * self.codes.len() + after) {
+            *cell = people;
         }
     }
 
@@ -115,13 +123,28 @@ pub fn measure(
         scope.window.last,
         category,
     );
+    (facts.labelled(emit(scope, &matrix)), matrix)
+}
+
+/// The same for the whole brand, by the people index.
+#[must_use]
+pub fn measure_by_index(
+    judge: &Judge<'_>,
+    parameters: &Parameters,
+    scope: &Scope<'_>,
+) -> (Vec<Metric>, Matrix) {
+    let model = Model::new(&parameters.aipl, parameters, false);
+    let matrix = judge.flow(&model, scope.window.first.plus(-1), scope.window.last);
+    (judge.labelled(emit(scope, &matrix)), matrix)
+}
+
+fn emit(scope: &Scope<'_>, matrix: &Matrix) -> Vec<Metric> {
     let count = |id: &str, which: fn(usize, usize) -> bool| scope.count(id, matrix.people(which));
-    let metrics = vec![
+    vec![
         count("flow.advanced", |before, after| before > 0 && after > before),
         count("flow.stayed", |before, after| before > 0 && after == before),
         count("flow.fell_back", |before, after| after > 0 && after < before),
         count("flow.lost", |before, after| before > 0 && after == 0),
         count("flow.gained", |before, after| before == 0 && after > 0),
-    ];
-    (facts.labelled(metrics), matrix)
+    ]
 }

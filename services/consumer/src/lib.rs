@@ -3,8 +3,10 @@
 //! - [`aipl`](mod@aipl), [`flow`], [`fast`], [`grow`], [`signals`]: the rules, as pure functions over the frames of
 //!   the lake
 //! - [`stages`]: the engine of stage models, which are data; [`people`] fills it, [`trend`] runs it over many days
+//! - [`index`]: the people index, by which questions about the whole brand are set algebra
 //! - [`journeys`]: paths to purchase, and seven ways to credit them
 //! - [`value`]: RFM, BG/NBD and Gamma-Gamma
+//! - [`mod@winback`]: which lapsed buyers will come back
 //! - [`audience`]: audiences as expressions; [`strategic`]: the eight strategic ones
 //! - [`store`]: saved audiences
 //! - [`Parameters`]: every number, shipped in `definitions.yaml`
@@ -18,6 +20,7 @@ pub mod facts;
 pub mod fast;
 pub mod flow;
 pub mod grow;
+pub mod index;
 pub mod journeys;
 pub mod launches;
 pub mod parameters;
@@ -29,6 +32,7 @@ pub mod store;
 pub mod strategic;
 pub mod trend;
 pub mod value;
+pub mod winback;
 
 use std::path::PathBuf;
 
@@ -38,6 +42,7 @@ use dualwheel_proto::consumer::consumer_service_server::ConsumerServiceServer;
 use sea_orm::DatabaseConnection;
 
 pub use api::Service;
+pub use index::PeopleIndex;
 pub use parameters::Parameters;
 
 /// Name of the service in definition overrides: `{tenant}/consumer.yaml`.
@@ -45,6 +50,9 @@ pub const NAME: &str = "consumer";
 
 /// The shipped definitions.
 pub const DEFINITIONS: &str = include_str!("../definitions.yaml");
+
+/// Most consumers of a tenant: ordinals have 32 bits, and the highest stands for nobody.
+pub const MOST_CONSUMERS: usize = u32::MAX as usize;
 
 /// How the service is made.
 #[derive(Clone, Debug)]
@@ -55,6 +63,8 @@ pub struct Options {
     pub database: DatabaseConnection,
     /// Folder of definition overrides, when there is one.
     pub definitions: Option<PathBuf>,
+    /// Bytes that decoded bitmaps of the people index may take together.
+    pub index_cache_bytes: u64,
 }
 
 /// What can go wrong at start.
@@ -76,7 +86,8 @@ impl Options {
     pub async fn build(self) -> Result<ConsumerServiceServer<Service>, Error> {
         store::migrate(&self.database).await?;
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue, self.database);
+        let people = PeopleIndex::new(self.lake.clone(), self.index_cache_bytes, MOST_CONSUMERS);
+        let service = Service::new(self.lake, people, catalogue, self.database);
         Ok(ConsumerServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }
 }

@@ -54,6 +54,10 @@ pub struct Parameters {
     pub value_repeaters: NonZeroU16,
     /// Largest correlation of value and frequency, either way, for which Gamma-Gamma is fitted.
     pub value_correlation: f64,
+    /// Share of the pauses between purchases that are usual: who lets pass more has lapsed.
+    pub winback_quantile: f64,
+    /// Fewest lapsed buyers who came back, and who did not, that a model of return is trained on.
+    pub winback_positives: NonZeroU16,
     /// First ages of the bands that people are told in, ascending; younger people are a band of their own.
     pub age_bands: Vec<u8>,
     /// Fewest people of an audience for whom a trait's value is told.

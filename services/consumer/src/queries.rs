@@ -16,6 +16,7 @@ use crate::{
     facts::Facts,
     fast, flow,
     grow::{self, By, GrowFacts},
+    index::{Cells, Judge, Snapshot},
     launches::Launches,
     signals::{self, Pioneers},
     strategic::Strategic,
@@ -27,6 +28,34 @@ use crate::{
 };
 
 type InForce = Definitions<Parameters>;
+
+/// The people of a brand by the index: their bitmaps, and of the facts the roles only.
+pub(crate) struct Indexed {
+    pub(crate) cells: Arc<Cells>,
+    pub(crate) roles: Facts,
+}
+
+impl Indexed {
+    /// The people as stages judge them.
+    pub(crate) fn judge(&self) -> Judge<'_> {
+        Judge {
+            cells: &self.cells,
+            members: &self.roles.members,
+            target: None,
+        }
+    }
+}
+
+/// The people of a brand by the index; the versions that it stands for go into the answer.
+pub(crate) async fn indexed(reader: &Reader, brand: &str, snapshot: &Snapshot) -> Result<Indexed, Status> {
+    reader.note(&snapshot.versions()).await?;
+    let cells = snapshot
+        .brand(brand)
+        .await
+        .map_err(|error| Failure::internal(&error))?;
+    let roles = Facts::of_roles(reader.members(brand).await?)?;
+    Ok(Indexed { cells, roles })
+}
 
 /// The facts of the brand's people.
 pub(crate) async fn people(reader: &Reader, brand: &str) -> Result<Facts, Error> {
@@ -110,6 +139,15 @@ pub(crate) fn aipl(facts: &Facts, question: &Question, definitions: &InForce) ->
     )
 }
 
+/// The same by the index.
+pub(crate) fn aipl_by_index(people: &Indexed, question: &Question, definitions: &InForce) -> Vec<Metric> {
+    let scope = Scope {
+        as_of: question.as_of,
+        ..scope(question, definitions)
+    };
+    aipl::measure_by_index(&people.judge(), &definitions.parameters, &scope)
+}
+
 /// Flow over the window.
 pub(crate) fn flow(facts: &Facts, question: &Question, definitions: &InForce) -> (Vec<Metric>, flow::Matrix) {
     let restricted = restriction(facts, question, definitions);
@@ -119,6 +157,22 @@ pub(crate) fn flow(facts: &Facts, question: &Question, definitions: &InForce) ->
         &scope(question, definitions),
         restricted.as_ref(),
     )
+}
+
+/// The same by the index.
+pub(crate) fn flow_by_index(
+    people: &Indexed,
+    question: &Question,
+    definitions: &InForce,
+) -> (Vec<Metric>, flow::Matrix) {
+    let scope = scope(question, definitions);
+    flow::measure_by_index(&people.judge(), &definitions.parameters, &scope)
+}
+
+/// FAST of the window by the index.
+pub(crate) fn fast_by_index(people: &Indexed, question: &Question, definitions: &InForce) -> Vec<Metric> {
+    let scope = scope(question, definitions);
+    fast::measure_by_index(&people.judge(), &definitions.parameters, &scope)
 }
 
 /// FAST of the window, and of each step.

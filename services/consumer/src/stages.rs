@@ -13,7 +13,7 @@ const KINDS: usize = 24;
 
 /// How browsing counts in a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Browsing {
+pub(crate) enum Browsing {
     /// As its kind says, like any other kind.
     Plain,
     /// Only when it happened on one day of the window (passive).
@@ -25,15 +25,16 @@ enum Browsing {
 /// A compiled requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
-    track: usize,
-    browsing: Browsing,
-    within: i32,
-    count: usize,
-    days: usize,
+    pub(crate) track: usize,
+    pub(crate) browsing: Browsing,
+    pub(crate) within: i32,
+    pub(crate) count: usize,
+    pub(crate) days: usize,
 }
 
+/// What a state asks for.
 #[derive(Clone, Copy, Debug)]
-enum Condition {
+pub(crate) enum Condition {
     Behaviors(Check),
     Relation,
     Target,
@@ -138,6 +139,25 @@ impl Model {
     #[must_use]
     pub fn codes(&self) -> &[String] {
         &self.codes
+    }
+
+    /// Per state, shallow to deep: the ways into it, each a list of conditions that hold together.
+    pub(crate) fn states(&self) -> &[Vec<Vec<Condition>>] {
+        &self.states
+    }
+
+    pub(crate) fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The kinds of a track, as bits.
+    pub(crate) fn kinds(&self, track: usize) -> u32 {
+        self.tracks.get(track).copied().unwrap_or(0)
+    }
+
+    /// The track of browsing.
+    pub(crate) fn browse(&self) -> usize {
+        self.browse
     }
 
     /// Longest window of any requirement, in days.

@@ -71,6 +71,9 @@ pub enum Command {
     /// Count, list, compare and save the people of audience expressions
     #[command(subcommand)]
     Audience(audience::Audience),
+    /// Tell where the people index stands, derive it anew, or hold it against the facts
+    #[command(subcommand)]
+    Index(Index),
     /// Print the configuration in force, secrets hidden
     Config,
 }
@@ -285,6 +288,42 @@ pub enum Consumer {
     Values(Values),
     /// Tell the ways to an outcome, and what is credited to their points
     Journeys(Journeys),
+    /// Tell which lapsed buyers will come back, in packs by probability and reason
+    Winback(Winback),
+}
+
+/// `dualwheel consumer winback`.
+#[derive(Args, Debug)]
+pub struct Winback {
+    /// Brand
+    #[arg(long)]
+    pub brand: String,
+    /// Day on which buyers have lapsed; all facts up to it count
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub as_of: Day,
+    /// Days to come back in, 7 to 365
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    pub horizon_days: i32,
+    /// Only a return in this channel counts
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Save each pack as an audience whose id begins so
+    #[arg(long, value_name = "PREFIX")]
+    pub save: Option<String>,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dualwheel index`.
+#[derive(Debug, Subcommand)]
+pub enum Index {
+    /// Let it catch up with the facts, and tell where it stands
+    Show(Place),
+    /// Derive every bitmap anew from the facts
+    Rebuild(Place),
+    /// Hold every bitmap against the facts; fails when one differs
+    Verify(Place),
 }
 
 /// `dualwheel consumer journeys`.

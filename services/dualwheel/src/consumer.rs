@@ -1,5 +1,7 @@
 //! `dualwheel consumer`: what the consumers of a brand are worth one by one, and the ways they take.
 
+mod winback;
+
 use std::collections::BTreeMap;
 
 use dualwheel_kit::{client, config::Config, question::window_to_proto};
@@ -30,6 +32,7 @@ pub async fn run(config: &Config, common: &Common, command: &Consumer) -> anyhow
     match command {
         Consumer::Values(args) => values(config, common, args).await,
         Consumer::Journeys(args) => journeys(config, common, args).await,
+        Consumer::Winback(args) => winback::run(config, common, args).await,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod diagnose;
 pub mod format;
 pub mod generate;
 pub mod import;
+pub mod index;
 pub mod mesh;
 pub mod output;
 pub mod program;

@@ -149,6 +149,7 @@ async fn fact_services(
                     lake,
                     database,
                     definitions,
+                    index_cache_bytes: config.limits.index_cache_bytes,
                 };
                 builder.add(options.build().await?)
             }

@@ -9,7 +9,7 @@ use dualwheel_kit::{config::Config, telemetry};
 use crate::{
     ask, audience,
     cli::{Cli, Command, Generate},
-    consumer, demo, diagnose, generate, import, output, serve,
+    consumer, demo, diagnose, generate, import, index, output, serve,
 };
 
 /// Exit code for a wrong configuration (EX_USAGE).
@@ -57,6 +57,7 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Ask(args) => ask::run(&config, &cli.common, args).await,
             Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
             Command::Audience(command) => audience::run(&config, &cli.common, command).await,
+            Command::Index(command) => index::run(&config, &cli.common, command).await,
             Command::Config => output::text(&config.render()),
         }
     });

@@ -171,6 +171,8 @@ pub struct Limits {
     pub batch_rows: usize,
     /// Bytes of decoded facts kept for the next question.
     pub frame_cache_bytes: u64,
+    /// Bytes that the bitmaps of the people index may take in memory.
+    pub index_cache_bytes: u64,
 }
 
 impl Default for Limits {
@@ -180,6 +182,7 @@ impl Default for Limits {
             concurrency: 256,
             batch_rows: 131_072,
             frame_cache_bytes: 768 << 20,
+            index_cache_bytes: 256 << 20,
         }
     }
 }

@@ -91,6 +91,9 @@ reasons! {
         "An audience would be named by itself, through the audiences of the message. Change one of them.";
     AudienceLimit "AUDIENCE_LIMIT" ResourceExhausted:
         "The tenant has as many audiences as it may. Delete some that are no longer used.";
+    ConsumerLimit "CONSUMER_LIMIT" ResourceExhausted:
+        "The tenant has more consumers than a people index can number. Questions are answered from the facts, more slowly; \
+         divide the tenant, or delete consumers that are no longer needed.";
     ModelRefused "MODEL_REFUSED" FailedPrecondition:
         "A model that the question needs does not apply to the brand's facts, for the reason given. Leave the predicted \
          value out, or wait for more facts.";

@@ -100,7 +100,7 @@ impl Writer {
     /// Starts the committer of a table.
     pub(crate) fn start(table: Arc<Table>, store: Arc<dyn ObjectStore>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let name = table.fact.table;
+        let name = table.name;
         tokio::spawn(Committer::new(table, store).run(waiting));
         Self { queue, table: name }
     }
@@ -250,7 +250,7 @@ impl Committer {
                 }
             }
             Err(error) => {
-                tracing::warn!(table = self.table.fact.table, error = %error, "a commit failed; nothing of it is kept");
+                tracing::warn!(table = self.table.name, error = %error, "a commit failed; nothing of it is kept");
                 // What is stored now decides again for the next group.
                 self.last.clear();
                 fail(fresh, &error);
@@ -335,12 +335,7 @@ impl Committer {
     }
 
     fn results_path(&self, tenant: &str, producer: &str) -> Path {
-        Path::from_iter([
-            "results",
-            tenant,
-            self.table.fact.table,
-            &format!("{producer}.json"),
-        ])
+        Path::from_iter(["results", tenant, self.table.name, &format!("{producer}.json")])
     }
 
     async fn results(&self, tenant: &str, producer: &str) -> Result<VecDeque<Appended>, Error> {
@@ -391,7 +386,7 @@ impl Committer {
                 Err(error) => Err(error),
             };
             if let Err(error) = done {
-                tracing::warn!(table = table.fact.table, error = %error, "a compaction failed; it is tried again later");
+                tracing::warn!(table = table.name, error = %error, "a compaction failed; it is tried again later");
             }
             busy.store(false, Ordering::SeqCst);
         });
@@ -449,7 +444,7 @@ async fn discard(table: &DeltaTable, paths: &[String]) {
 }
 
 /// Forces files of a local table to the disk; object stores are durable when they answer.
-async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result<(), Error> {
+pub(crate) async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result<(), Error> {
     let Ok(root) = table.table_url().to_file_path() else {
         return Ok(());
     };

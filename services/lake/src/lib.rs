@@ -8,6 +8,7 @@
 //! brands they would cut files far below the 32 MB that scans want, and row-group statistics already skip days.
 
 mod append;
+pub mod changes;
 pub mod check;
 mod error;
 pub mod fact;
@@ -15,6 +16,7 @@ pub mod frames;
 mod keys;
 pub mod mapping;
 pub mod memory;
+pub mod people;
 mod reader;
 pub mod rows;
 pub mod service;
@@ -54,6 +56,7 @@ pub struct Lake {
 struct Inner {
     store: Arc<dyn ObjectStore>,
     tables: Vec<Arc<Table>>,
+    people: Table,
     writers: Mutex<HashMap<&'static str, Writer>>,
     tenants: Mutex<HashMap<String, Held>>,
     frames: moka::future::Cache<reader::Key, Cached>,
@@ -62,6 +65,8 @@ struct Inner {
 /// What all handles of a tenant share.
 #[derive(Clone, Default)]
 struct Held {
+    /// How often the names were given anew.
+    epoch: u64,
     names: Arc<Names>,
     /// Held while the frames of many brands are loaded.
     preparing: Arc<tokio::sync::Mutex<()>>,
@@ -84,7 +89,7 @@ impl std::fmt::Debug for Inner {
 
 impl Inner {
     fn table(&self, name: &str) -> Result<&Arc<Table>, Error> {
-        let found = self.tables.iter().find(|table| table.fact.table == name);
+        let found = self.tables.iter().find(|table| table.name == name);
         found.ok_or_else(|| Error::Schema {
             table: name.to_owned(),
             reason: "there is no such table".to_owned(),
@@ -103,7 +108,13 @@ impl Lake {
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::prefix::PrefixStore::new(store, prefix));
         let tables = fact::FACTS
             .iter()
-            .map(|fact| Ok(Arc::new(Table::new(fact, child_url(&root, fact.table)?))))
+            .map(|fact| {
+                Ok(Arc::new(Table::new(
+                    fact.table,
+                    fact.schema(),
+                    child_url(&root, fact.table)?,
+                )))
+            })
             .collect::<Result<_, Error>>()?;
         let frames = moka::future::Cache::builder()
             .max_capacity(options.frame_cache_bytes)
@@ -112,6 +123,7 @@ impl Lake {
         let inner = Inner {
             store,
             tables,
+            people: Table::new(people::TABLE, people::schema(), child_url(&root, people::TABLE)?),
             writers: Mutex::default(),
             tenants: Mutex::default(),
             frames,
@@ -139,12 +151,31 @@ impl Lake {
     #[must_use]
     pub fn tenant(&self, tenant: &str) -> TenantLake {
         let mut tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let Held { names, preparing } = tenants.entry(tenant.to_owned()).or_default().clone();
+        let held = tenants.entry(tenant.to_owned()).or_default().clone();
+        self.handle(tenant, held)
+    }
+
+    /// A handle with new names, which all further ones share: for when others have given a tenant's consumers
+    /// their ordinals. Handles and frames of before stay in use until nobody asks for them.
+    #[must_use]
+    pub fn renew(&self, tenant: &str) -> TenantLake {
+        let mut tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = tenants.get(tenant).map_or(0, |held| held.epoch) + 1;
+        let held = Held {
+            epoch,
+            ..Held::default()
+        };
+        tenants.insert(tenant.to_owned(), held.clone());
+        self.handle(tenant, held)
+    }
+
+    fn handle(&self, tenant: &str, held: Held) -> TenantLake {
         TenantLake {
             inner: self.inner.clone(),
             tenant: tenant.to_owned(),
-            names,
-            preparing,
+            epoch: held.epoch,
+            names: held.names,
+            preparing: held.preparing,
         }
     }
 }
@@ -154,6 +185,7 @@ impl Lake {
 pub struct TenantLake {
     inner: Arc<Inner>,
     tenant: String,
+    epoch: u64,
     names: Arc<Names>,
     preparing: Arc<tokio::sync::Mutex<()>>,
 }

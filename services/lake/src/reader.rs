@@ -17,7 +17,9 @@ use tokio::sync::OnceCell;
 use crate::{
     Error, TenantLake,
     fact::{FACTS, Fact},
-    frames::{Behaviors, Contents, MarketStats, Members, Orders, Products, Profiles, Stock, view::View},
+    frames::{
+        Behaviors, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock, view::View,
+    },
     settings::Settings,
     table::{self, Part},
 };
@@ -73,6 +75,7 @@ impl Cached {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     tenant: String,
+    epoch: u64,
     frame: &'static str,
     brand: String,
     versions: Vec<i64>,
@@ -116,6 +119,12 @@ impl Reader {
         }
     }
 
+    /// The names that its frames share.
+    #[must_use]
+    pub fn names(&self) -> Arc<Names> {
+        self.lake.names()
+    }
+
     /// Zone in which the tenant's days are counted.
     #[must_use]
     pub fn zone(&self) -> Tz {
@@ -144,6 +153,18 @@ impl Reader {
                 .map(|(table, version)| ((*table).to_owned(), *version))
                 .collect(),
         }
+    }
+
+    /// Counts tables as read at the versions that this reader holds them at: for answers that know their facts
+    /// without reading them here.
+    ///
+    /// # Errors
+    /// When a table or version does not exist.
+    pub async fn note(&self, versions: &BTreeMap<String, i64>) -> Result<(), Error> {
+        for fact in FACTS.iter().filter(|fact| versions.contains_key(fact.table)) {
+            self.open(fact.table).await?;
+        }
+        Ok(())
     }
 
     frame!(
@@ -286,6 +307,7 @@ impl Reader {
     fn key(&self, frame: &'static str, brand: Option<&str>, versions: Vec<i64>) -> Key {
         Key {
             tenant: self.lake.tenant.clone(),
+            epoch: self.lake.epoch,
             frame,
             brand: brand.unwrap_or_default().to_owned(),
             versions,

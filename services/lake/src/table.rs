@@ -2,8 +2,11 @@
 
 use std::{num::NonZeroU64, sync::Arc};
 
-use arrow::{array::RecordBatch, datatypes::Schema};
-use datafusion::prelude::{SessionConfig, SessionContext, col, lit};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
+use datafusion::prelude::{Expr, SessionConfig, SessionContext, col, lit};
 use deltalake::{
     DeltaTable, DeltaTableBuilder, DeltaTableError,
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
@@ -15,24 +18,26 @@ use url::Url;
 
 use crate::{
     Error,
-    fact::{Fact, PARTITION_COLUMNS, bucket_of},
+    fact::{PARTITION_COLUMNS, bucket_of},
 };
 
 /// Files smaller than this are joined by compaction.
 const COMPACTED_FILE_BYTES: u64 = 128 * 1024 * 1024;
 
-/// The Delta table of a fact.
+/// A Delta table, partitioned by tenant and brand bucket.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) fact: &'static Fact,
+    pub(crate) name: &'static str,
+    schema: SchemaRef,
     url: Url,
     known: Mutex<Option<DeltaTable>>,
 }
 
 impl Table {
-    pub(crate) fn new(fact: &'static Fact, url: Url) -> Self {
+    pub(crate) fn new(name: &'static str, schema: SchemaRef, url: Url) -> Self {
         Self {
-            fact,
+            name,
+            schema,
             url,
             known: Mutex::new(None),
         }
@@ -52,7 +57,7 @@ impl Table {
     /// The table at `version`.
     pub(crate) async fn at(&self, version: i64) -> Result<DeltaTable, Error> {
         let unknown = || Error::VersionUnknown {
-            table: self.fact.table.to_owned(),
+            table: self.name.to_owned(),
             version,
         };
         let asked = u64::try_from(version).map_err(|_| unknown())?;
@@ -79,13 +84,13 @@ impl Table {
                 source: Box::new(source),
             })?;
         }
-        let schema: StructType = self.fact.schema().as_ref().try_into_kernel()?;
+        let schema: StructType = self.schema.as_ref().try_into_kernel()?;
         let fields: Vec<_> = schema.fields().cloned().collect();
         let created = DeltaTableBuilder::from_url(self.url.clone())?
             .build()?
             .create()
             .with_save_mode(SaveMode::Ignore)
-            .with_table_name(self.fact.table)
+            .with_table_name(self.name)
             .with_columns(fields)
             .with_partition_columns(PARTITION_COLUMNS)
             .await;
@@ -94,7 +99,7 @@ impl Table {
             Err(error) => return Err(error.into()),
         }
         self.latest().await?.ok_or_else(|| Error::WriterGone {
-            table: self.fact.table.to_owned(),
+            table: self.name.to_owned(),
         })
     }
 
@@ -117,7 +122,7 @@ impl Table {
     /// The stored schema must have every column of ours in its type; a column that it lacks may be added later.
     fn check_schema(&self, table: &DeltaTable) -> Result<(), Error> {
         let stored: Arc<Schema> = table.snapshot()?.snapshot().arrow_schema();
-        for field in self.fact.schema().fields() {
+        for field in self.schema.fields() {
             let reason = match stored.field_with_name(field.name()) {
                 Ok(found) if same_type(found.data_type(), field.data_type()) => continue,
                 Ok(found) => format!(
@@ -129,7 +134,7 @@ impl Table {
                 Err(_) => format!("column `{}` is missing", field.name()),
             };
             return Err(Error::Schema {
-                table: self.fact.table.to_owned(),
+                table: self.name.to_owned(),
                 reason,
             });
         }
@@ -165,17 +170,25 @@ pub(crate) async fn scan(
     part: Part<'_>,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
+    let bucket = |bucket: i32| col("bucket").eq(lit(bucket));
+    let part = match part {
+        Part::Whole => lit(true),
+        Part::Bucket(number) => bucket(number),
+        Part::Brand(brand) => bucket(bucket_of(brand)).and(col("brand").eq(lit(brand))),
+    };
+    scan_where(table, tenant, part, columns).await
+}
+
+/// Rows of a tenant in `table` for which `predicate` holds, cut to `columns`.
+pub(crate) async fn scan_where(
+    table: &DeltaTable,
+    tenant: &str,
+    predicate: Expr,
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>, Error> {
     let session = session();
     table.update_datafusion_session(&session.state())?;
-    let predicate = col("tenant").eq(lit(tenant));
-    let bucket = |bucket: i32| col("bucket").eq(lit(bucket));
-    let predicate = match part {
-        Part::Whole => predicate,
-        Part::Bucket(number) => predicate.and(bucket(number)),
-        Part::Brand(brand) => predicate
-            .and(bucket(bucket_of(brand)))
-            .and(col("brand").eq(lit(brand))),
-    };
+    let predicate = col("tenant").eq(lit(tenant)).and(predicate);
     let quoted: Vec<_> = columns
         .iter()
         .map(|name| datafusion::prelude::ident(*name))

@@ -84,7 +84,7 @@ impl Service {
             )
             .await?;
         let found = self.judge_one(tenant, &basis, expression).await?;
-        let names = self.lake.tenant(tenant).names();
+        let names = basis.reader.names();
         let order = compute({
             let names = names.clone();
             move || by_key(&found.people, &names)

@@ -21,10 +21,12 @@ use crate::{
     Parameters,
     audience::{
         Evaluated, Expression, World, evaluate,
-        evaluate::{needs_forecasts, needs_profiles},
+        evaluate::{needs_facts, needs_forecasts, needs_profiles},
         expression::{Predicted, Term},
+        known,
     },
     facts::Facts,
+    index::{Cells, Snapshot},
     queries::{self, compute},
     store::{Kind, StoredAudience},
     value::{
@@ -47,15 +49,29 @@ pub(super) struct Given<'a> {
 pub(super) struct Basis {
     pub brand: String,
     pub reader: Arc<Reader>,
+    pub snapshot: Option<Snapshot>,
     pub definitions: Arc<Definitions<Parameters>>,
     pub as_of: Day,
 }
 
 /// The facts that expressions ask for.
 pub(super) struct Inputs {
-    pub facts: Facts,
+    index: Option<Arc<Cells>>,
+    facts: Facts,
     profiles: Option<Arc<Profiles>>,
     forecasts: Vec<Forecast>,
+}
+
+impl Inputs {
+    /// Everyone of whom the brand has a fact.
+    pub(super) fn known(&self) -> RoaringBitmap {
+        match &self.index {
+            Some(cells) => known(cells, &self.facts.members, Day(i32::MAX)),
+            None => (0..self.facts.consumers())
+                .filter(|consumer| self.facts.has(*consumer))
+                .collect(),
+        }
+    }
 }
 
 impl Basis {
@@ -77,19 +93,29 @@ impl Basis {
 
     /// Reads the facts that any of `expressions` asks for.
     pub(super) async fn inputs(&self, expressions: &[Expression]) -> Result<Inputs, Status> {
-        let facts = queries::people(&self.reader, &self.brand).await?;
         let parameters = &self.definitions.parameters;
+        let mut index = None;
+        let mut facts = None;
+        if let Some(snapshot) = &self.snapshot {
+            let indexed = queries::indexed(&self.reader, &self.brand, snapshot).await?;
+            (index, facts) = (Some(indexed.cells), Some(indexed.roles));
+        }
+        let facts = match facts {
+            Some(roles) if !expressions.iter().any(|one| needs_facts(one, parameters)) => roles,
+            _ => queries::people(&self.reader, &self.brand).await?,
+        };
         let profiles = if expressions.iter().any(|one| needs_profiles(one, parameters)) {
             Some(self.reader.profiles().await?)
         } else {
             None
         };
         let forecasts = if expressions.iter().any(needs_forecasts) {
-            self.forecasts(&facts, expressions).await?
+            self.forecasts(expressions).await?
         } else {
             Vec::new()
         };
         Ok(Inputs {
+            index,
             facts,
             profiles,
             forecasts,
@@ -97,8 +123,9 @@ impl Basis {
     }
 
     /// The values of the brand's customers as of the as-of day, if the models that are asked for apply.
-    async fn forecasts(&self, facts: &Facts, expressions: &[Expression]) -> Result<Vec<Forecast>, Status> {
-        let (orders, definitions, as_of) = (facts.orders.clone(), self.definitions.clone(), self.as_of);
+    async fn forecasts(&self, expressions: &[Expression]) -> Result<Vec<Forecast>, Status> {
+        let orders = self.reader.orders(&self.brand).await?;
+        let (definitions, as_of) = (self.definitions.clone(), self.as_of);
         let valued = compute(move || {
             let parameters = &definitions.parameters;
             let weeks = u32::from(parameters.value_weeks.get());
@@ -129,6 +156,7 @@ impl Basis {
         let (definitions, as_of) = (self.definitions.clone(), self.as_of);
         compute(move || {
             let world = World {
+                index: inputs.index.as_deref(),
                 facts: &inputs.facts,
                 profiles: inputs.profiles.as_deref(),
                 forecasts: &inputs.forecasts,
@@ -154,10 +182,8 @@ impl Service {
         for stored in self.named_by(tenant, &expressions).await? {
             let found = match &stored.people {
                 Some(kept) => {
-                    let (keys, names) = (
-                        self.lake.tenant(tenant).keys(&kept.keys).await?,
-                        self.lake.tenant(tenant).names(),
-                    );
+                    let keys = self.lake.tenant(tenant).keys(&kept.keys).await?;
+                    let names = basis.reader.names();
                     let intern = move || keys.iter().map(|key| names.consumers.intern(key)).collect();
                     compute(intern).await?
                 }
@@ -165,6 +191,7 @@ impl Service {
                     let own = Basis {
                         brand: stored.brand.clone(),
                         reader: basis.reader.clone(),
+                        snapshot: basis.snapshot.clone(),
                         definitions: self.catalogue.of(tenant, &stored.brand),
                         as_of: basis.as_of,
                     };
@@ -242,7 +269,7 @@ impl Service {
         }
         let broken = violations.clone();
         broken.finish(Reason::InvalidQuestion)?;
-        let reader = self.lake.tenant(tenant).reader(&pin).await?;
+        let (reader, snapshot) = self.open(tenant, &pin, true).await?;
         let today = reader.today();
         let day = given.flatten().unwrap_or(today);
         if day > today {
@@ -250,7 +277,8 @@ impl Service {
         }
         Ok(Basis {
             brand: brand.to_owned(),
-            reader: Arc::new(reader),
+            reader,
+            snapshot,
             definitions: self.catalogue.of(tenant, brand),
             as_of: day,
         })

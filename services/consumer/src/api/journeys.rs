@@ -44,6 +44,7 @@ impl Service {
                 let basis = Basis {
                     brand: question.brand.clone(),
                     reader: asked.reader.clone(),
+                    snapshot: asked.snapshot.clone(),
                     definitions: asked.definitions.clone(),
                     as_of: question.window.last,
                 };

@@ -3,15 +3,17 @@
 mod audience;
 mod basis;
 mod expression;
+mod index;
 mod journeys;
 mod saved;
 mod service;
 mod value;
+mod winback;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dualwheel_kit::{Question, Reason, Violations, answer, explain, question::read_window};
-use dualwheel_lake::{Lake, Reader};
+use dualwheel_lake::{Lake, Reader, frames::Names};
 use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Window};
 use dualwheel_proto::{consumer::TrendStep, types};
 use sea_orm::DatabaseConnection;
@@ -21,7 +23,9 @@ use crate::{
     Parameters,
     flow::Matrix,
     grow::By,
-    queries::{self, compute},
+    index::{PeopleIndex, Snapshot, judge::can_judge},
+    queries::{self, Indexed, compute},
+    stages::Model,
     trend::{MOST_STEPS, Step, Steps},
 };
 
@@ -29,6 +33,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Service {
     lake: Lake,
+    people: PeopleIndex,
     catalogue: Catalogue<Parameters>,
     database: DatabaseConnection,
 }
@@ -37,12 +42,15 @@ pub struct Service {
 struct Asked {
     question: Question,
     reader: Arc<Reader>,
+    /// The people index, where the question may be answered by it and it has caught up.
+    snapshot: Option<Snapshot>,
     definitions: Arc<Definitions<Parameters>>,
 }
 
 /// Metrics, with what they were read from.
 struct Answered {
     metrics: Vec<Metric>,
+    names: Arc<Names>,
     currency: String,
     versions: types::DataVersion,
 }
@@ -54,24 +62,45 @@ impl Answered {
 }
 
 impl Asked {
+    /// The people of the brand by the index, where it has caught up and can judge AIPL.
+    async fn indexed(&self) -> Result<Option<Indexed>, Status> {
+        let parameters = &self.definitions.parameters;
+        let can = can_judge(&Model::new(&parameters.aipl, parameters, false));
+        match &self.snapshot {
+            Some(snapshot) if can => Ok(Some(
+                queries::indexed(&self.reader, &self.question.brand, snapshot).await?,
+            )),
+            _ => Ok(None),
+        }
+    }
+
     fn answered(&self, metrics: Vec<Metric>) -> Answered {
         Answered {
             metrics,
+            names: self.reader.names(),
             currency: self.reader.currency().to_owned(),
             versions: self.reader.versions(),
         }
     }
 }
 
+/// How long a question waits for the people index to catch up, before it reads the facts themselves.
+const INDEX_PATIENCE: Duration = Duration::from_millis(250);
 /// Dimensions of AIPL.
 const AIPL_BY: [&str; 1] = ["category"];
 /// Dimensions of GROW.
 const GROW_BY: [&str; 4] = ["category", "audience", "category_audience", "month"];
 
 impl Service {
-    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>, database: DatabaseConnection) -> Self {
+    pub(crate) fn new(
+        lake: Lake,
+        people: PeopleIndex,
+        catalogue: Catalogue<Parameters>,
+        database: DatabaseConnection,
+    ) -> Self {
         Self {
             lake,
+            people,
             catalogue,
             database,
         }
@@ -85,10 +114,22 @@ impl Service {
         cuts: &[&str],
         check: impl Fn(&Question) -> Result<T, Status>,
     ) -> Result<(Asked, T), Status> {
+        let by_facts = |question: &Question| Ok((check(question)?, false));
+        self.ask_people(tenant, query, cuts, by_facts).await
+    }
+
+    /// The same; `check` says too whether the people index may answer.
+    async fn ask_people<T>(
+        &self,
+        tenant: &str,
+        query: Option<types::MetricQuery>,
+        cuts: &[&str],
+        check: impl Fn(&Question) -> Result<(T, bool), Status>,
+    ) -> Result<(Asked, T), Status> {
         // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
         let unread = Question::read(query.clone(), cuts, Day(i32::MAX))?;
-        let extra = check(&unread)?;
-        let reader = Arc::new(self.lake.tenant(tenant).reader(&unread.pin).await?);
+        let (extra, by_index) = check(&unread)?;
+        let (reader, snapshot) = self.open(tenant, &unread.pin, by_index).await?;
         let question = Question::read(query, cuts, reader.today())?;
         reader.require_brand(&question.brand).await?;
         let definitions = self.catalogue.of(tenant, &question.brand);
@@ -96,16 +137,41 @@ impl Service {
             Asked {
                 question,
                 reader,
+                snapshot,
                 definitions,
             },
             extra,
         ))
     }
 
+    /// Opens the facts, at the versions of the people index where that may answer and has caught up.
+    async fn open(
+        &self,
+        tenant: &str,
+        pin: &BTreeMap<String, i64>,
+        by_index: bool,
+    ) -> Result<(Arc<Reader>, Option<Snapshot>), Status> {
+        let snapshot = if by_index && pin.is_empty() {
+            self.people.soon(tenant, INDEX_PATIENCE).await
+        } else {
+            None
+        };
+        let reader = match &snapshot {
+            Some(snapshot) => snapshot.lake.reader(&snapshot.versions()).await?,
+            None => self.lake.tenant(tenant).reader(pin).await?,
+        };
+        Ok((Arc::new(reader), snapshot))
+    }
+
     async fn aipl(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
-        let (asked, ()) = self.ask(tenant, query, &AIPL_BY, |_| Ok(())).await?;
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let whole = |question: &Question| Ok(((), question.category.is_none() && question.by.is_none()));
+        let (asked, ()) = self.ask_people(tenant, query, &AIPL_BY, whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        if let Some(people) = asked.indexed().await? {
+            let metrics = compute(move || queries::aipl_by_index(&people, &question, &definitions)).await?;
+            return Ok(asked.answered(metrics));
+        }
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
         let metrics = compute(move || queries::aipl(&facts, &question, &definitions)).await?;
         Ok(asked.answered(metrics))
     }
@@ -115,9 +181,15 @@ impl Service {
         tenant: &str,
         query: Option<types::MetricQuery>,
     ) -> Result<(Answered, Matrix), Status> {
-        let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let whole = |question: &Question| Ok(((), question.category.is_none()));
+        let (asked, ()) = self.ask_people(tenant, query, &[], whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        if let Some(people) = asked.indexed().await? {
+            let (metrics, matrix) =
+                compute(move || queries::flow_by_index(&people, &question, &definitions)).await?;
+            return Ok((asked.answered(metrics), matrix));
+        }
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
         let (metrics, matrix) = compute(move || queries::flow(&facts, &question, &definitions)).await?;
         Ok((asked.answered(metrics), matrix))
     }
@@ -128,11 +200,18 @@ impl Service {
         query: Option<types::MetricQuery>,
         step: TrendStep,
     ) -> Result<(Answered, Vec<Metric>), Status> {
-        let (asked, steps) = self
-            .ask(tenant, query, &[], |question| steps(question.window, step))
-            .await?;
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let whole = |question: &Question| {
+            let steps = steps(question.window, step)?;
+            let by_index = question.category.is_none() && steps.is_none();
+            Ok((steps, by_index))
+        };
+        let (asked, steps) = self.ask_people(tenant, query, &[], whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        if let Some(people) = asked.indexed().await? {
+            let metrics = compute(move || queries::fast_by_index(&people, &question, &definitions)).await?;
+            return Ok((asked.answered(metrics), Vec::new()));
+        }
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
         let (metrics, trend) =
             compute(move || queries::fast(&facts, &question, &definitions, steps.as_ref())).await?;
         Ok((asked.answered(metrics), trend))

@@ -57,7 +57,7 @@ impl Service {
         if let Some(made) = self.audiences(tenant).by_request(request_id.as_deref()).await? {
             return self.saved_to_proto(tenant, &made).await;
         }
-        self.has_room(tenant).await?;
+        self.has_room(tenant, 1).await?;
         let given = Given {
             field: "audience.definition",
             brand: &audience.brand,
@@ -107,18 +107,19 @@ impl Service {
         basis.reader.require_brand(&header.brand).await?;
         let repeated = self.audiences(tenant).by_request(request_id.as_deref()).await?;
         if repeated.is_none() {
-            self.has_room(tenant).await?;
+            self.has_room(tenant, 1).await?;
         }
         let keys: Vec<String> = read_keys(&mut parts).await?.into_iter().collect();
         let inputs = basis.inputs(&[]).await?;
         let profiles = basis.reader.profiles().await?;
-        let names = self.lake.tenant(tenant).names();
+        let names = basis.reader.names();
         let (keys, unknown) = compute(move || {
+            let people = inputs.known();
             let is_known = |key: &String| {
                 names
                     .consumers
                     .find(key)
-                    .is_some_and(|consumer| inputs.facts.has(consumer) || profiles.get(consumer).is_some())
+                    .is_some_and(|consumer| people.contains(consumer) || profiles.get(consumer).is_some())
             };
             let unknown = keys.iter().filter(|key| !is_known(key)).count();
             (keys, unknown)
@@ -304,18 +305,19 @@ impl Service {
         Ok(())
     }
 
-    async fn has_room(&self, tenant: &str) -> Result<(), Status> {
-        if self.audiences(tenant).count().await? < MOST_AUDIENCES {
+    pub(super) async fn has_room(&self, tenant: &str, more: usize) -> Result<(), Status> {
+        if self.audiences(tenant).count().await? + more as u64 <= MOST_AUDIENCES {
             return Ok(());
         }
-        let text = format!("the tenant has {MOST_AUDIENCES} audiences, which is all it may");
+        let text =
+            format!("the tenant may have {MOST_AUDIENCES} audiences, and {more} more would be too many");
         Err(Failure::new(Reason::AudienceLimit, text).into())
     }
 
     /// Keeps the people that an expression has now.
     async fn freeze(&self, tenant: &str, basis: &Basis, expression: &Expression) -> Result<People, Status> {
         let found = self.judge_one(tenant, basis, expression.clone()).await?;
-        let names = self.lake.tenant(tenant).names();
+        let names = basis.reader.names();
         let keys = compute(move || {
             let view = names.consumers.view();
             let mut keys: Vec<String> = found.people.iter().map(|one| view.key(one).to_owned()).collect();
@@ -326,7 +328,12 @@ impl Service {
         self.keep(tenant, keys, Some(basis.as_of)).await
     }
 
-    async fn keep(&self, tenant: &str, keys: Vec<String>, as_of: Option<Day>) -> Result<People, Status> {
+    pub(super) async fn keep(
+        &self,
+        tenant: &str,
+        keys: Vec<String>,
+        as_of: Option<Day>,
+    ) -> Result<People, Status> {
         let (list, size) = (Uuid::now_v7().simple().to_string(), keys.len() as i64);
         self.lake.tenant(tenant).put_keys(&list, keys).await?;
         Ok(People {
@@ -337,7 +344,7 @@ impl Service {
     }
 
     /// What was stored; `people` are forgotten unless they are its people.
-    async fn or_forget(
+    pub(super) async fn or_forget(
         &self,
         tenant: &str,
         people: Option<People>,

@@ -8,10 +8,13 @@ use dualwheel_proto::{
         ExportAudienceRequest, FlowCell, GetAiplRequest, GetAiplResponse, GetAudienceRequest,
         GetAudienceResponse, GetBrandSignalsRequest, GetBrandSignalsResponse, GetFastRequest,
         GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
-        GetJourneysRequest, GetJourneysResponse, GetRfmRequest, GetRfmResponse, GetValueRequest,
-        GetValueResponse, ImportAudienceRequest, ImportAudienceResponse, ListAudiencesRequest,
+        GetJourneysRequest, GetJourneysResponse, GetPeopleIndexRequest, GetPeopleIndexResponse,
+        GetRfmRequest, GetRfmResponse, GetValueRequest, GetValueResponse, GetWinbackRequest,
+        GetWinbackResponse, ImportAudienceRequest, ImportAudienceResponse, ListAudiencesRequest,
         ListAudiencesResponse, ListValuesRequest, ProfileAudienceRequest, ProfileAudienceResponse,
-        RefreshAudienceRequest, RefreshAudienceResponse, UpdateAudienceRequest, UpdateAudienceResponse,
+        RebuildPeopleIndexRequest, RebuildPeopleIndexResponse, RefreshAudienceRequest,
+        RefreshAudienceResponse, SaveWinbackPacksRequest, SaveWinbackPacksResponse, UpdateAudienceRequest,
+        UpdateAudienceResponse, VerifyPeopleIndexRequest, VerifyPeopleIndexResponse,
         consumer_service_server::ConsumerService,
     },
     types,
@@ -222,6 +225,45 @@ impl ConsumerService for Service {
         let tenant = tenant_of(&request)?.to_owned();
         self.delete_audience(&tenant, &request.into_inner()).await?;
         Ok(Response::new(DeleteAudienceResponse {}))
+    }
+
+    async fn get_winback(
+        &self,
+        request: Request<GetWinbackRequest>,
+    ) -> Result<Response<GetWinbackResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(self.winback(&tenant, request.into_inner()).await?))
+    }
+
+    async fn save_winback_packs(
+        &self,
+        request: Request<SaveWinbackPacksRequest>,
+    ) -> Result<Response<SaveWinbackPacksResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(
+            self.save_winback(&tenant, request.into_inner()).await?,
+        ))
+    }
+
+    async fn get_people_index(
+        &self,
+        request: Request<GetPeopleIndexRequest>,
+    ) -> Result<Response<GetPeopleIndexResponse>, Status> {
+        Ok(Response::new(self.people_index(tenant_of(&request)?).await?))
+    }
+
+    async fn rebuild_people_index(
+        &self,
+        request: Request<RebuildPeopleIndexRequest>,
+    ) -> Result<Response<RebuildPeopleIndexResponse>, Status> {
+        Ok(Response::new(self.rebuild_index(tenant_of(&request)?).await?))
+    }
+
+    async fn verify_people_index(
+        &self,
+        request: Request<VerifyPeopleIndexRequest>,
+    ) -> Result<Response<VerifyPeopleIndexResponse>, Status> {
+        Ok(Response::new(self.verify_index(tenant_of(&request)?).await?))
     }
 
     async fn list_definitions(

@@ -59,8 +59,8 @@ impl Service {
         query: Option<types::MetricQuery>,
         weeks: i32,
     ) -> Result<Values, Status> {
-        let (_, valued, _) = self.value(tenant, query, weeks).await?;
-        let names = self.lake.tenant(tenant).names();
+        let (answered, valued, _) = self.value(tenant, query, weeks).await?;
+        let names = answered.names;
         let customers = compute(move || by_key(&valued.customers, &names)).await?;
         let messages: Vec<ListValuesResponse> = customers
             .chunks(PER_MESSAGE)

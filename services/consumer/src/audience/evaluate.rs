@@ -12,11 +12,13 @@ use super::{
         Accepted, BehaviorMeasure, BehaviorTerm, Expression, Field, FlowTerm, Predicted, PredictedTerm,
         ProfileTerm, PurchaseTerm, RoleTerm, StageTerm, Term,
     },
+    indexed::answers,
     sought::{Acts, Bought, Lines, Sought, distinct, recency},
 };
 use crate::{
     categories::Categories,
     facts::{Facts, fold},
+    index::Cells,
     parameters::Parameters,
     people::People,
     stages::{Model, Timeline},
@@ -27,7 +29,9 @@ use crate::{
 /// All that an expression is judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
-    /// Facts of the brand.
+    /// The people index of the brand, where there is one.
+    pub index: Option<&'a Cells>,
+    /// Facts of the brand; with an index only the roles among them are read, unless [`needs_facts`] says so.
     pub facts: &'a Facts,
     /// Profiles of the tenant's consumers; read where [`needs_profiles`] says so.
     pub profiles: Option<&'a Profiles>,
@@ -48,6 +52,12 @@ pub struct Evaluated {
     pub people: RoaringBitmap,
     /// Number of people of every term by itself, in reading order.
     pub terms: Vec<u64>,
+}
+
+/// Whether facts are read although there is a people index.
+#[must_use]
+pub fn needs_facts(expression: &Expression, parameters: &Parameters) -> bool {
+    !expression.terms().iter().all(|term| answers(term, parameters))
 }
 
 /// Whether profiles are read.
@@ -119,6 +129,9 @@ fn select<S: Send>(
 
 impl World<'_> {
     fn of_term(&self, term: &Term) -> RoaringBitmap {
+        if let Some(people) = self.by_index(term) {
+            return people;
+        }
         match term {
             Term::Stage(stage) => self.of_stage(stage),
             Term::Flow(flow) => self.of_flow(flow),
@@ -195,7 +208,7 @@ impl World<'_> {
     }
 
     /// Who belongs to the target audience of the stage models.
-    fn target(&self) -> Option<Vec<bool>> {
+    pub(super) fn target(&self) -> Option<Vec<bool>> {
         let id = self.parameters.target_audience.as_deref()?;
         Strategic::assign(self.profiles?, self.parameters).members(id)
     }

@@ -112,6 +112,22 @@ impl Audiences {
         Ok(self.all().count(&self.database).await?)
     }
 
+    /// Succeeds when none of `ids` is taken.
+    ///
+    /// # Errors
+    /// `Exists` when one is; the database's.
+    pub async fn require_free(&self, ids: &[String]) -> Result<(), Error> {
+        let taken = self
+            .all()
+            .filter(Column::Id.is_in(ids))
+            .one(&self.database)
+            .await?;
+        match taken {
+            Some(row) => Err(Error::Exists(format!("audiences/{}", row.id))),
+            None => Ok(()),
+        }
+    }
+
     /// Makes an audience. The same request id again answers the first one, whatever else is asked.
     ///
     /// # Errors

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_consumer::audience::{
-    Expression, World as Basis, check, evaluate, text,
+    Expression, World as Basis, check, evaluate,
+    evaluate::needs_facts,
+    text,
     traits::{Trait, portrait},
 };
+use dualwheel_consumer::facts::Facts;
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -13,7 +16,7 @@ use crate::{
     audience_naive::Naive,
     audience_random::expression,
     facts::Raw,
-    world::{World, definitions, facts, world},
+    world::{World, cells, definitions, facts, world},
 };
 
 fn everyone(raw: &Raw) -> BTreeSet<String> {
@@ -30,7 +33,11 @@ fn saved() -> BTreeMap<String, BTreeSet<String>> {
     ])
 }
 
-fn found(world: &World, expression: &Expression) -> (BTreeSet<String>, Vec<BTreeSet<String>>, Vec<u64>) {
+fn found(
+    world: &World,
+    expression: &Expression,
+    by_index: bool,
+) -> (BTreeSet<String>, Vec<BTreeSet<String>>, Vec<u64>) {
     let (frames, raw, definitions) = (world.frames(), world.raw(), definitions());
     let saved = saved();
     let ordinals = |people: &BTreeSet<String>| -> RoaringBitmap {
@@ -44,8 +51,13 @@ fn found(world: &World, expression: &Expression) -> (BTreeSet<String>, Vec<BTree
         .map(|(id, people)| (id.clone(), ordinals(people)))
         .collect();
     let facts = facts(&frames);
+    let cells = by_index.then(|| cells(&facts));
+    // What the index answers must not need the facts.
+    let roles = Facts::of_roles(facts.members.clone()).unwrap();
+    let alone = by_index && !needs_facts(expression, &definitions.parameters);
     let basis = Basis {
-        facts: &facts,
+        index: cells.as_ref(),
+        facts: if alone { &roles } else { &facts },
         profiles: Some(&frames.profiles),
         forecasts: &[],
         audiences: &audiences,
@@ -91,10 +103,12 @@ proptest! {
         for term in expression.terms() {
             prop_assert_eq!(check::term(term, &definitions().parameters), vec![], "{}", term);
         }
-        let (people, expected, terms) = found(&world, &expression);
-        prop_assert_eq!(&people, &expected[0], "{} on {}", expression, world.as_of);
-        let sizes: Vec<u64> = expected[1..].iter().map(|people| people.len() as u64).collect();
-        prop_assert_eq!(terms, sizes, "{}", expression);
+        for by_index in [false, true] {
+            let (people, expected, terms) = found(&world, &expression, by_index);
+            prop_assert_eq!(&people, &expected[0], "{} on {}, by index: {}", expression, world.as_of, by_index);
+            let sizes: Vec<u64> = expected[1..].iter().map(|people| people.len() as u64).collect();
+            prop_assert_eq!(terms, sizes, "{}, by index: {}", expression, by_index);
+        }
     }
 }
 

@@ -31,6 +31,11 @@ use crate::{
 
 /// A service on an empty lake, together with that which takes facts.
 pub async fn house_of(folder: &tempfile::TempDir) -> Channel {
+    house_on(folder).await.1
+}
+
+/// The same with its lake.
+pub async fn house_on(folder: &tempfile::TempDir) -> (Lake, Channel) {
     let location = folder.path().join("lake").display().to_string();
     let lake = Lake::open(&dualwheel_lake::Options {
         location,
@@ -42,19 +47,16 @@ pub async fn house_of(folder: &tempfile::TempDir) -> Channel {
         &["consumer", "product", "content", "membership"],
     ));
     let service = Options {
-        lake,
+        lake: lake.clone(),
         database: db::connect("sqlite::memory:").await.unwrap(),
         definitions: None,
+        index_cache_bytes: 64 << 20,
     }
     .build()
     .await
     .unwrap();
-    Server::builder(&Config::default())
-        .add(facts)
-        .add(service)
-        .build()
-        .unwrap()
-        .in_process()
+    let server = Server::builder(&Config::default()).add(facts).add(service);
+    (lake, server.build().unwrap().in_process())
 }
 
 /// Brings facts in, all of which must be accepted.

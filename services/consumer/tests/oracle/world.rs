@@ -3,7 +3,15 @@
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use dualwheel_consumer::{Parameters, categories::Categories, facts::Facts};
+use dualwheel_consumer::{
+    Parameters,
+    categories::Categories,
+    facts::Facts,
+    index::{
+        Cells,
+        cells::{BOUGHT, OTHER_LINE},
+    },
+};
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::{Day, Definitions, Scope, Window};
 use dualwheel_proto::{
@@ -12,6 +20,7 @@ use dualwheel_proto::{
 };
 use proptest::{prelude::*, sample::select};
 use prost_types::Timestamp;
+use roaring::RoaringBitmap;
 
 use crate::facts::Raw;
 
@@ -69,6 +78,19 @@ pub fn facts(frames: &Frames) -> Facts {
         orders: Arc::clone(&frames.orders),
         members: Arc::clone(&frames.members),
     }
+}
+
+/// The bitmaps that the people index has of these facts.
+pub fn cells(facts: &Facts) -> Cells {
+    let one = |signal: usize, day: Day, consumer: u32| (signal, day, RoaringBitmap::from([consumer]));
+    let frame = &facts.behaviors;
+    let behaviors =
+        (0..frame.len()).map(|row| one(frame.kind[row] as usize, frame.day[row], frame.consumer[row]));
+    let lines = facts.orders.lines.iter().map(|line| {
+        let signal = if line.is_purchase() { BOUGHT } else { OTHER_LINE };
+        one(signal, line.day, line.consumer)
+    });
+    Cells::default().with(behaviors.chain(lines))
 }
 
 pub fn instant(day: i32, second: i64) -> Option<Timestamp> {

@@ -322,6 +322,27 @@ impl ConsumerService for Fake {
         people::DeleteAudienceRequest,
         people::DeleteAudienceResponse
     );
+    unasked!(get_winback, people::GetWinbackRequest, people::GetWinbackResponse);
+    unasked!(
+        save_winback_packs,
+        people::SaveWinbackPacksRequest,
+        people::SaveWinbackPacksResponse
+    );
+    unasked!(
+        get_people_index,
+        people::GetPeopleIndexRequest,
+        people::GetPeopleIndexResponse
+    );
+    unasked!(
+        rebuild_people_index,
+        people::RebuildPeopleIndexRequest,
+        people::RebuildPeopleIndexResponse
+    );
+    unasked!(
+        verify_people_index,
+        people::VerifyPeopleIndexRequest,
+        people::VerifyPeopleIndexResponse
+    );
     common!();
 
     async fn get_flow(&self, request: Request<GetFlowRequest>) -> Result<Response<GetFlowResponse>, Status> {

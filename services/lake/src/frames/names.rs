@@ -1,8 +1,9 @@
 //! Keys of a tenant as dense ordinals, shared by all its frames.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ahash::AHashMap;
+use ahash::RandomState;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use super::NONE;
 
@@ -27,10 +28,27 @@ pub struct Names {
 #[derive(Debug, Default)]
 pub struct Keys(RwLock<Table>);
 
+/// All keys in one text, so that millions of them take little more than their bytes.
 #[derive(Debug, Default)]
 struct Table {
-    ordinals: AHashMap<Arc<str>, u32>,
-    keys: Vec<Arc<str>>,
+    text: String,
+    ends: Vec<usize>,
+    ordinals: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Table {
+    fn key(&self, ordinal: u32) -> &str {
+        key(&self.text, &self.ends, ordinal)
+    }
+}
+
+fn key<'a>(text: &'a str, ends: &[usize], ordinal: u32) -> &'a str {
+    let at = ordinal as usize;
+    let start = at.checked_sub(1).and_then(|before| ends.get(before).copied());
+    let end = ends.get(at).copied();
+    end.and_then(|end| text.get(start.unwrap_or(0)..end))
+        .unwrap_or("")
 }
 
 impl Keys {
@@ -66,25 +84,27 @@ impl KeysView<'_> {
     /// The key of an ordinal; empty for [`NONE`](super::NONE) and unknown ones.
     #[must_use]
     pub fn key(&self, ordinal: u32) -> &str {
-        self.0.keys.get(ordinal as usize).map_or("", |key| key)
+        self.0.key(ordinal)
     }
 
     /// The ordinal of a key that is known.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<u32> {
-        self.0.ordinals.get(key).copied()
+        let table = &*self.0;
+        let same = |ordinal: &u32| table.key(*ordinal) == key;
+        table.ordinals.find(table.hasher.hash_one(key), same).copied()
     }
 
     /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.keys.len()
+        self.0.ends.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.keys.is_empty()
+        self.0.ends.is_empty()
     }
 }
 
@@ -93,14 +113,25 @@ pub(crate) struct Interner<'a>(RwLockWriteGuard<'a, Table>);
 
 impl Interner<'_> {
     /// The ordinal of a key, a new one when it is not known yet.
-    pub(crate) fn intern(&mut self, key: &str) -> u32 {
-        if let Some(ordinal) = self.0.ordinals.get(key) {
-            return *ordinal;
+    pub(crate) fn intern(&mut self, new: &str) -> u32 {
+        let Table {
+            text,
+            ends,
+            ordinals,
+            hasher,
+        } = &mut *self.0;
+        let hash = hasher.hash_one(new);
+        let same = |ordinal: &u32| key(text, ends, *ordinal) == new;
+        let rehash = |ordinal: &u32| hasher.hash_one(key(text, ends, *ordinal));
+        match ordinals.entry(hash, same, rehash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let ordinal = u32::try_from(ends.len()).unwrap_or(NONE);
+                place.insert(ordinal);
+                text.push_str(new);
+                ends.push(text.len());
+                ordinal
+            }
         }
-        let ordinal = u32::try_from(self.0.keys.len()).unwrap_or(NONE);
-        let shared: Arc<str> = Arc::from(key);
-        self.0.keys.push(shared.clone());
-        self.0.ordinals.insert(shared, ordinal);
-        ordinal
     }
 }

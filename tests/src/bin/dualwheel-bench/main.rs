@@ -10,6 +10,8 @@ mod market;
 mod mesh;
 mod metrics;
 mod peers;
+mod people;
+mod value;
 
 use std::path::PathBuf;
 
@@ -25,23 +27,32 @@ enum Group {
     Append,
     /// Milliseconds to the answer of each metric group.
     Metrics,
+    /// The people index: building, asking, following.
+    People,
+    /// Fitting the models of customer value.
+    Value,
 }
 
 /// How much data to measure on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scale {
-    /// 1 million rows.
+    /// 1 million rows; of `people` 10 million behaviours of 1 million consumers.
     Small,
-    /// 10 million rows.
+    /// Ten times as much.
     Full,
 }
 
 impl Scale {
-    /// Rows of the scale.
-    fn rows(self) -> u64 {
+    /// Rows of a group at the scale.
+    fn rows(self, group: Group) -> u64 {
+        let small = if group == Group::People {
+            10_000_000
+        } else {
+            1_000_000
+        };
         match self {
-            Self::Small => 1_000_000,
-            Self::Full => 10_000_000,
+            Self::Small => small,
+            Self::Full => small * 10,
         }
     }
 }
@@ -65,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("the client's runtime cannot be started")?;
     let scratch = tempfile::tempdir().context("no temporary folder can be made")?;
     let bench = Bench {
-        rows: args.scale.rows(),
+        rows: args.scale.rows(args.group),
         python: args.peers_python,
         folder: scratch.path().to_owned(),
         client: runtime,
@@ -74,6 +85,8 @@ fn main() -> anyhow::Result<()> {
     match args.group {
         Group::Append => append::run(&bench, &mut figures),
         Group::Metrics => metrics::run(&bench, &mut figures),
+        Group::People => people::run(&bench, &mut figures),
+        Group::Value => value::run(&bench, &mut figures),
     }
 }
 

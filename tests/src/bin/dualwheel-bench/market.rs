@@ -27,9 +27,21 @@ pub(crate) const BATCH_ROWS: usize = 65_536;
 
 /// A market of about `facts` facts in `folder`.
 pub(crate) fn generate(folder: &Path, facts: u64) -> anyhow::Result<(Summary, Window)> {
-    let options = Options::of_size(folder, facts);
+    generated(&Options::of_size(folder, facts))
+}
+
+/// A market of about `facts` facts and exactly `consumers` consumers in `folder`.
+pub(crate) fn generate_for(folder: &Path, facts: u64, consumers: u64) -> anyhow::Result<Window> {
+    let options = Options {
+        consumers: u32::try_from(consumers)?,
+        ..Options::of_size(folder, facts)
+    };
+    Ok(generated(&options)?.1)
+}
+
+fn generated(options: &Options) -> anyhow::Result<(Summary, Window)> {
     let window = Window::ending(Day::from_date(options.last_day), WINDOW_DAYS);
-    let summary = generate::run(&options, &|_| {})?;
+    let summary = generate::run(options, &|_| {})?;
     eprintln!("generated {} facts", summary.total);
     Ok((summary, window))
 }

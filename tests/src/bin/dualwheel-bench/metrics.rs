@@ -2,8 +2,8 @@
 //!
 //! Cold is the first question after the lake was opened, when no frame is loaded; warm is any later one.
 
-mod ask;
-mod compare;
+pub(crate) mod ask;
+pub(crate) mod compare;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 

@@ -16,10 +16,10 @@ use tonic::transport::Channel;
 use crate::market::question;
 
 /// The metric groups.
-pub(super) const GROUPS: [&str; 7] = ["aipl", "flow", "fast", "grow", "super", "start", "plus"];
+pub(crate) const GROUPS: [&str; 7] = ["aipl", "flow", "fast", "grow", "super", "start", "plus"];
 
 /// Asks `group` about the brand in `window`.
-pub(super) async fn ask(channel: &Channel, group: &str, window: Window) -> anyhow::Result<Vec<Metric>> {
+pub(crate) async fn ask(channel: &Channel, group: &str, window: Window) -> anyhow::Result<Vec<Metric>> {
     let query = Some(question(window));
     let people = || ConsumerServiceClient::new(channel.clone());
     Ok(match group {

@@ -12,21 +12,21 @@ const CENTS: f64 = 0.02;
 
 /// One metric as the peer computes it.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct Theirs {
+pub(crate) struct Theirs {
     value: Option<f64>,
     numerator: Option<f64>,
     denominator: Option<f64>,
 }
 
 /// What differs, in words; empty when both have the same numbers.
-pub(super) fn differences(ours: &[Metric], theirs: &BTreeMap<String, Theirs>) -> Vec<String> {
+pub(crate) fn differences(ours: &[Metric], theirs: &BTreeMap<String, Theirs>) -> Vec<String> {
     let mut found = Vec::new();
     for (id, peer) in theirs {
         let Some(metric) = ours
             .iter()
             .find(|metric| metric.id == *id && metric.segments.is_empty())
         else {
-            found.push(format!("{id}: we have none, DuckDB has {:?}", peer.value));
+            found.push(format!("{id}: we have none, the peer has {:?}", peer.value));
             continue;
         };
         let slack = if metric.unit == "money" { CENTS } else { 0.0 };
@@ -42,7 +42,7 @@ pub(super) fn differences(ours: &[Metric], theirs: &BTreeMap<String, Theirs>) ->
         for (side, mine, peer) in sides {
             // The peer gives no numerator where the value itself is counted.
             if (side == "value" || peer.is_some()) && !same(mine, peer, slack) {
-                found.push(format!("{id}: our {side} is {mine:?}, DuckDB's {peer:?}"));
+                found.push(format!("{id}: our {side} is {mine:?}, the peer's {peer:?}"));
             }
         }
     }

@@ -1,0 +1,234 @@
+//! Win-back between contract and domain.
+
+use std::sync::Arc;
+
+use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto, resource::is_id};
+use dualwheel_lake::frames::{Keys, Names};
+use dualwheel_measure::Day;
+use dualwheel_proto::{
+    consumer::{
+        GetWinbackRequest, GetWinbackResponse, SaveWinbackPacksRequest, SaveWinbackPacksResponse,
+        SavedWinbackPack, WinbackCalibration, WinbackFeature, WinbackModel, WinbackPack,
+    },
+    types::MetricQuery,
+};
+use tonic::Status;
+
+use super::{Asked, Service};
+use crate::{
+    categories::Categories,
+    queries::{self, compute},
+    store::NewAudience,
+    winback::{
+        self, Pack, Question, Trained, Winback,
+        features::{FEATURES, Portrayer},
+    },
+};
+
+/// Horizon where none is asked for, in days.
+const HORIZON: i32 = 90;
+/// Longest start of audience ids.
+const LONGEST_PREFIX: usize = 40;
+
+impl Service {
+    pub(super) async fn winback(
+        &self,
+        tenant: &str,
+        request: GetWinbackRequest,
+    ) -> Result<GetWinbackResponse, Status> {
+        let GetWinbackRequest {
+            query,
+            horizon_days,
+            channel,
+        } = request;
+        let (asked, horizon, found) = self.lapsed(tenant, query, horizon_days, &channel).await?;
+        let refusal = found.model.as_ref().err().map(ToString::to_string);
+        Ok(GetWinbackResponse {
+            candidates: found.candidates as i64,
+            model: found.model.ok().map(model_to_proto),
+            refusal: refusal.unwrap_or_default(),
+            packs: found.packs.iter().map(pack_to_proto).collect(),
+            horizon_days: horizon,
+            as_of: Some(day_to_proto(asked.question.window.last)),
+            definition_version: asked.definitions.version.clone(),
+            data_version: Some(asked.reader.versions()),
+        })
+    }
+
+    pub(super) async fn save_winback(
+        &self,
+        tenant: &str,
+        request: SaveWinbackPacksRequest,
+    ) -> Result<SaveWinbackPacksResponse, Status> {
+        let SaveWinbackPacksRequest {
+            query,
+            horizon_days,
+            channel,
+            audience_prefix: prefix,
+        } = request;
+        let mut violations = Violations::new();
+        if !is_id(&prefix)
+            || prefix.len() > LONGEST_PREFIX
+            || !prefix.starts_with(|first: char| first.is_ascii_lowercase())
+        {
+            violations.add(
+                "audience_prefix",
+                format!("1 to {LONGEST_PREFIX} of a-z, 0-9 and hyphen, starting with a letter"),
+            );
+        }
+        violations.finish(Reason::InvalidResource)?;
+        let (asked, _, found) = self.lapsed(tenant, query, horizon_days, &channel).await?;
+        if let Err(refusal) = &found.model {
+            return Err(Failure::new(Reason::ModelRefused, refusal.to_string()).into());
+        }
+        let ids: Vec<String> = found.packs.iter().map(|pack| id_of(&prefix, pack)).collect();
+        self.has_room(tenant, ids.len()).await?;
+        self.audiences(tenant).require_free(&ids).await?;
+        let (names, as_of) = (asked.reader.names(), asked.question.window.last);
+        let mut packs = Vec::new();
+        for (pack, id) in found.packs.iter().zip(ids) {
+            let audience = self
+                .save_pack(tenant, &asked.question.brand, pack, id, &names.consumers, as_of)
+                .await?;
+            packs.push(SavedWinbackPack {
+                pack: Some(pack_to_proto(pack)),
+                audience,
+            });
+        }
+        Ok(SaveWinbackPacksResponse { packs })
+    }
+
+    async fn save_pack(
+        &self,
+        tenant: &str,
+        brand: &str,
+        pack: &Pack,
+        id: String,
+        names: &Keys,
+        as_of: Day,
+    ) -> Result<String, Status> {
+        let mut keys: Vec<String> = {
+            let view = names.view();
+            pack.consumers
+                .iter()
+                .map(|one| view.key(*one).to_owned())
+                .collect()
+        };
+        keys.sort_unstable();
+        let people = self.keep(tenant, keys, Some(as_of)).await?;
+        let new = NewAudience {
+            id: Some(id),
+            request_id: None,
+            brand: brand.to_owned(),
+            display_name: format!("Win-back {}: {}", pack.decile, name_of(pack.reason)),
+            expression: None,
+            people: Some(people.clone()),
+        };
+        let made = self.audiences(tenant).create(new).await;
+        let made = self.or_forget(tenant, Some(people), made).await?;
+        Ok(format!("audiences/{}", made.id))
+    }
+
+    /// The lapsed buyers that a question asks for.
+    async fn lapsed(
+        &self,
+        tenant: &str,
+        query: Option<MetricQuery>,
+        horizon: i32,
+        channel: &str,
+    ) -> Result<(Asked, i32, Winback), Status> {
+        let (asked, horizon) = self
+            .ask(tenant, query, &[], |question| {
+                let mut violations = Violations::new();
+                if horizon != 0 && !(7..=365).contains(&horizon) {
+                    violations.add("horizon_days", "7 to 365 days, or 0 for 90");
+                }
+                if question.category.is_some() {
+                    violations.add(
+                        "query.category",
+                        "must be empty: rhythms are told apart by category already",
+                    );
+                }
+                violations.finish(Reason::InvalidQuestion)?;
+                Ok(if horizon == 0 { HORIZON } else { horizon })
+            })
+            .await?;
+        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
+        let profiles = queries::profiles(&asked.reader).await?;
+        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
+        let names: Arc<Names> = asked.reader.names();
+        let channel = channel.to_owned();
+        let found = compute(move || {
+            let parameters = &definitions.parameters;
+            let level = question.category_level.unwrap_or(parameters.category_level.get());
+            let ask = Question {
+                as_of: question.window.last,
+                horizon,
+                // A channel that no fact names has no returns.
+                channel: (!channel.is_empty()).then(|| names.words.find(&channel).unwrap_or(u32::MAX - 1)),
+                cuts: &Categories::new(&names, None, level),
+            };
+            winback::measure(&facts, &Portrayer { profiles: &profiles }, ask, parameters)
+        })
+        .await?;
+        Ok((asked, horizon, found))
+    }
+}
+
+fn name_of(reason: usize) -> &'static str {
+    FEATURES.get(reason).map_or("", |feature| feature.name)
+}
+
+fn id_of(prefix: &str, pack: &Pack) -> String {
+    format!(
+        "{prefix}-{}-{}",
+        pack.decile,
+        name_of(pack.reason).replace('_', "-")
+    )
+}
+
+fn pack_to_proto(pack: &Pack) -> WinbackPack {
+    WinbackPack {
+        decile: i32::try_from(pack.decile).unwrap_or(i32::MAX),
+        reason: name_of(pack.reason).to_owned(),
+        people: pack.consumers.len() as i64,
+        expected_returners: pack.expected,
+        suggested_touch: FEATURES
+            .get(pack.reason)
+            .map_or("", |feature| feature.touch)
+            .to_owned(),
+    }
+}
+
+fn model_to_proto(trained: Trained) -> WinbackModel {
+    let tested = trained.tested;
+    let mut features: Vec<WinbackFeature> = FEATURES
+        .iter()
+        .zip(trained.importance)
+        .map(|(feature, importance)| WinbackFeature {
+            name: feature.name.to_owned(),
+            importance,
+        })
+        .collect();
+    features.sort_by(|one, other| other.importance.total_cmp(&one.importance));
+    let calibration = tested.calibration.into_iter();
+    WinbackModel {
+        trained_on: Some(day_to_proto(trained.trained_on)),
+        tested_on: Some(day_to_proto(trained.tested_on)),
+        examples: trained.examples.0 as i64,
+        positives: trained.examples.1 as i64,
+        test_examples: tested.examples as i64,
+        test_positives: tested.positives as i64,
+        auc: tested.auc,
+        recency_auc: tested.recency_auc,
+        brier: tested.brier,
+        calibration: calibration
+            .map(|(examples, predicted, observed)| WinbackCalibration {
+                examples: examples as i64,
+                predicted,
+                observed,
+            })
+            .collect(),
+        features,
+    }
+}

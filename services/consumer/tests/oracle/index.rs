@@ -1,0 +1,310 @@
+//! The people index: its answers against those from the facts themselves, and its bitmaps against the facts, whatever
+//! was appended, revised, stopped or raced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dualwheel_consumer::{
+    PeopleIndex, aipl, fast, flow,
+    index::{Error, Judge, Snapshot, judge::can_judge},
+    stages::Model,
+    strategic::Strategic,
+};
+use dualwheel_lake::Lake;
+use dualwheel_measure::{Day, Window};
+use dualwheel_proto::facts::{BehaviorKind, FactKind, FactRows, OrderLine};
+use proptest::prelude::*;
+use roaring::RoaringBitmap;
+use tonic::transport::Channel;
+
+use crate::{
+    edges::{D, act, sale},
+    service::{append, house_on},
+    world::{BRAND, cells, definitions, facts, world},
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_index_answers_as_the_facts_do(world in world()) {
+        let (frames, definitions) = (world.frames(), definitions());
+        let (facts, parameters, scope) = (facts(&frames), &definitions.parameters, world.scope(&definitions));
+        let cells = cells(&facts);
+        let judge = Judge { cells: &cells, members: &facts.members, target: None };
+        prop_assert_eq!(
+            aipl::measure_by_index(&judge, parameters, &scope),
+            aipl::measure(&facts, parameters, &scope, None, None)
+        );
+        prop_assert_eq!(
+            flow::measure_by_index(&judge, parameters, &scope),
+            flow::measure(&facts, parameters, &scope, None)
+        );
+        prop_assert_eq!(
+            fast::measure_by_index(&judge, parameters, &scope),
+            fast::measure(&facts, parameters, &scope, None)
+        );
+    }
+
+    /// Fertility in closed form is fertility day by day, in every shipped model.
+    #[test]
+    fn closed_form_is_day_by_day(world in world(), named: bool) {
+        let (frames, parameters) = (world.frames(), definitions().parameters);
+        let facts = facts(&frames);
+        let cells = cells(&facts);
+        let marked = named.then(|| Strategic::assign(&frames.profiles, &parameters).members("small_town_elders"));
+        let target: Option<RoaringBitmap> = marked.flatten().map(|marked| {
+            (0..).zip(marked).filter(|(_, belongs)| *belongs).map(|(consumer, _)| consumer).collect()
+        });
+        let judge = Judge { cells: &cells, members: &facts.members, target: target.as_ref() };
+        let shipped = parameters.stage_models.values().map(Vec::as_slice);
+        for rules in shipped.chain([parameters.aipl.as_slice()]) {
+            let model = Model::new(rules, &parameters, false);
+            prop_assert!(can_judge(&model));
+            prop_assert_eq!(judge.ever(&model, world.window), judge.ever_by_day(&model, world.window));
+        }
+    }
+}
+
+#[test]
+fn models_that_count_happenings_are_left_to_the_facts() {
+    let rule = "[{state: X, en: X, zh: X, any: [[{of: [active], within: 20, count: 3, days: 2}]]}]";
+    let rules: Vec<_> = serde_yaml_ng::from_str(rule).unwrap();
+    assert!(!can_judge(&Model::new(&rules, &definitions().parameters, false)));
+}
+
+fn index(lake: &Lake) -> PeopleIndex {
+    PeopleIndex::new(lake.clone(), 64 << 20, 1_000)
+}
+
+async fn append_lines(channel: &Channel, sequence: i64, order_lines: Vec<OrderLine>) {
+    let rows = FactRows {
+        order_lines,
+        ..FactRows::default()
+    };
+    append(channel, FactKind::OrderLine, sequence, rows).await;
+}
+
+async fn append_acts(channel: &Channel, sequence: i64, acts: &[(&str, BehaviorKind, i32)]) {
+    let rows = FactRows {
+        behaviors: acts
+            .iter()
+            .map(|(who, kind, day)| act(who, *kind, *day))
+            .collect(),
+        ..FactRows::default()
+    };
+    append(channel, FactKind::Behavior, sequence, rows).await;
+}
+
+/// Keys by signal and day.
+async fn held(snapshot: &Snapshot) -> BTreeMap<(usize, i32), BTreeSet<String>> {
+    let cells = snapshot.brand(BRAND).await.unwrap();
+    let names = snapshot.lake.names();
+    let keys = names.consumers.view();
+    let named = |people: &RoaringBitmap| people.iter().map(|one| keys.key(one).to_owned()).collect();
+    cells
+        .iter()
+        .map(|(signal, day, people)| ((signal, day.0), named(people)))
+        .collect()
+}
+
+fn same_as(expected: &[(usize, i32, &[&str])]) -> BTreeMap<(usize, i32), BTreeSet<String>> {
+    let keys = |people: &[&str]| people.iter().map(|key| (*key).to_owned()).collect();
+    expected
+        .iter()
+        .map(|(signal, day, people)| ((*signal, *day), keys(people)))
+        .collect()
+}
+
+async fn verify(index: &PeopleIndex) {
+    let (_, verified) = index.verify("default").await.unwrap();
+    assert_eq!(verified.listed, []);
+    assert_eq!(verified.different, 0);
+    assert!(verified.bitmaps > 0 && verified.people > 0);
+}
+
+const BROWSE: usize = BehaviorKind::Browse as usize;
+const OTHER_LINE: usize = 24;
+const BOUGHT: usize = 25;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_follows_appends_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    let first = index(&lake);
+    append_acts(
+        &channel,
+        1,
+        &[
+            ("a", BehaviorKind::Browse, D - 2),
+            ("b", BehaviorKind::Browse, D - 2),
+        ],
+    )
+    .await;
+    let early = first.catch_up("default").await.unwrap();
+    append_acts(
+        &channel,
+        2,
+        &[
+            ("c", BehaviorKind::Browse, D - 2),
+            ("a", BehaviorKind::Browse, D - 1),
+        ],
+    )
+    .await;
+    append_lines(&channel, 1, vec![sale("d", D - 5, "a/x", 1, 10)]).await;
+    let expected = same_as(&[
+        (BROWSE, D - 2, &["a", "b", "c"]),
+        (BROWSE, D - 1, &["a"]),
+        (BOUGHT, D - 5, &["d"]),
+    ]);
+    assert_eq!(held(&first.catch_up("default").await.unwrap()).await, expected);
+    // A snapshot stays what it was.
+    assert_eq!(held(&early).await, same_as(&[(BROWSE, D - 2, &["a", "b"])]));
+    verify(&first).await;
+
+    // Another process: other facts come first there, so that its own numbering would differ.
+    let (lake, channel) = house_on(&folder).await;
+    append_acts(&channel, 3, &[("zz", BehaviorKind::Browse, D - 3)]).await;
+    let _ = lake.tenant("default").names().consumers.intern("elsewhere");
+    let second = index(&lake);
+    let snapshot = second.catch_up("default").await.unwrap();
+    let mut expected = expected;
+    expected.insert((BROWSE, D - 3), BTreeSet::from(["zz".to_owned()]));
+    assert_eq!(held(&snapshot).await, expected);
+    verify(&second).await;
+
+    // The first, which the second has overtaken, loses nothing and repeats nothing.
+    append_acts(&channel, 4, &[("y", BehaviorKind::Browse, D - 3)]).await;
+    expected.insert((BROWSE, D - 3), BTreeSet::from(["y".to_owned(), "zz".to_owned()]));
+    assert_eq!(held(&first.catch_up("default").await.unwrap()).await, expected);
+    append_acts(&channel, 5, &[("y", BehaviorKind::Browse, D - 4)]).await;
+    let both = tokio::join!(first.catch_up("default"), second.catch_up("default"));
+    expected.insert((BROWSE, D - 4), BTreeSet::from(["y".to_owned()]));
+    assert_eq!(held(&both.0.unwrap()).await, expected);
+    assert_eq!(held(&both.1.unwrap()).await, expected);
+    verify(&first).await;
+    verify(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revised_lines_replace_those_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    let index = index(&lake);
+    let line = |who: &str, day: i32| OrderLine {
+        order: format!("order of {who}"),
+        ..sale(who, day, "a/x", 1, 10)
+    };
+    append_lines(&channel, 1, vec![line("a", D - 9), line("b", D - 9)]).await;
+    let snapshot = index.catch_up("default").await.unwrap();
+    assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 9, &["a", "b"])]));
+    // The line of a was booked on the wrong day; that of b becomes a return-only row.
+    let moved = OrderLine {
+        revision: 1,
+        ..line("a", D - 7)
+    };
+    let returned = OrderLine {
+        revision: 1,
+        quantity: 0,
+        paid_amount: "0".to_owned(),
+        ..line("b", D - 9)
+    };
+    append_lines(&channel, 2, vec![moved, returned, line("c", D - 8)]).await;
+    let expected = same_as(&[
+        (BOUGHT, D - 7, &["a"]),
+        (OTHER_LINE, D - 9, &["b"]),
+        (BOUGHT, D - 8, &["c"]),
+    ]);
+    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    verify(&index).await;
+    // An older revision that comes late changes nothing, in this process nor in the next.
+    append_lines(&channel, 3, vec![line("a", D - 20)]).await;
+    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    let later = self::index(&house_on(&folder).await.0);
+    append_lines(&channel, 4, vec![line("d", D - 8)]).await;
+    append_lines(&channel, 5, vec![line("d", D - 6)]).await;
+    let snapshot = later.catch_up("default").await.unwrap();
+    // Of equal revisions the one paid later counts.
+    let mut expected = expected;
+    expected.insert((BOUGHT, D - 6), BTreeSet::from(["d".to_owned()]));
+    assert_eq!(held(&snapshot).await, expected);
+    verify(&later).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_gives_the_same_bitmaps_and_many_commits_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    let index = index(&lake);
+    for sequence in 1..=40 {
+        let day = D - 40 + i32::try_from(sequence).unwrap();
+        let who = format!("c{}", sequence % 7);
+        append_acts(
+            &channel,
+            sequence,
+            &[(&who, BehaviorKind::Cart, day), ("x", BehaviorKind::Browse, D)],
+        )
+        .await;
+        append_lines(&channel, sequence, vec![sale(&who, day, "a/x", 1, 10)]).await;
+        index.catch_up("default").await.unwrap();
+    }
+    let before = index.catch_up("default").await.unwrap();
+    let bitmaps = |cells: &dualwheel_consumer::index::Cells| -> Vec<(usize, Day, RoaringBitmap)> {
+        cells
+            .iter()
+            .map(|(signal, day, people)| (signal, day, people.clone()))
+            .collect()
+    };
+    let stored = lake
+        .tenant("default")
+        .people_index(&["behaviors", "order_lines"])
+        .await
+        .unwrap();
+    let bucket = dualwheel_lake::fact::bucket_of(BRAND);
+    assert!(
+        lake.tenant("default")
+            .people_files(&stored, bucket)
+            .await
+            .unwrap()
+            < 40
+    );
+    verify(&index).await;
+    let rebuilt = index.rebuild("default").await.unwrap();
+    let (one, other) = (
+        before.brand(BRAND).await.unwrap(),
+        rebuilt.brand(BRAND).await.unwrap(),
+    );
+    assert_eq!(bitmaps(&one), bitmaps(&other));
+    assert_eq!(one.iter().count(), 81);
+    verify(&index).await;
+    // A third process finds it as it is, without following anything.
+    let third = self::index(&house_on(&folder).await.0);
+    let found = third.catch_up("default").await.unwrap();
+    assert_eq!(found.status().version, rebuilt.status().version);
+    assert_eq!(bitmaps(&one), bitmaps(&found.brand(BRAND).await.unwrap()));
+    let window = Window {
+        first: Day(D - 40),
+        last: Day(D),
+    };
+    assert_eq!(one.on_days(1 << BOUGHT, window, 6).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_too_many_consumers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    append_acts(
+        &channel,
+        1,
+        &[("a", BehaviorKind::Browse, D), ("b", BehaviorKind::Browse, D)],
+    )
+    .await;
+    let index = PeopleIndex::new(lake, 64 << 20, 1);
+    let error = index.catch_up("default").await.unwrap_err();
+    assert!(matches!(error, Error::Exhausted { most: 1 }), "{error}");
+    assert!(
+        index
+            .soon("default", std::time::Duration::from_secs(5))
+            .await
+            .is_none()
+    );
+}

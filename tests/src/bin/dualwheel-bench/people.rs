@@ -1,0 +1,304 @@
+//! `people`: the people index: how fast it is built, how fast it answers AIPL and FAST of one brand beside DuckDB and
+//! ClickHouse, how fast it judges long expressions, and how soon it has what was appended.
+//!
+//! The questions of one run move a day on each time, so that no answer is one that was given before.
+
+mod expressions;
+
+use std::{collections::BTreeMap, path::Path, time::Instant};
+
+use anyhow::ensure;
+use dualwheel::import::{Plan, import};
+use dualwheel_measure::Window;
+use dualwheel_proto::{
+    consumer::{
+        EstimateAudienceRequest, RebuildPeopleIndexRequest, VerifyPeopleIndexRequest,
+        consumer_service_client::ConsumerServiceClient,
+    },
+    facts::{
+        AppendRequest, Behavior, FactKind, FactRows, append_request::Batch,
+        fact_service_client::FactServiceClient,
+    },
+    types::Metric,
+};
+use serde::Deserialize;
+use tonic::transport::Channel;
+
+use crate::{
+    Bench,
+    figures::{Figures, median},
+    market,
+    mesh::Mesh,
+    metrics::{
+        ask::ask,
+        compare::{Theirs, differences},
+    },
+    peers,
+};
+
+/// Openings of the lake.
+const COLD_RUNS: usize = 3;
+/// Warm questions after each opening, each a day before the last.
+const WARM_RUNS: i32 = 5;
+/// Behaviours of an append that is waited for.
+const APPENDED: usize = 1_000;
+/// Such appends.
+const APPENDS: i64 = 7;
+
+/// What a peer answers.
+#[derive(Debug, Deserialize)]
+struct Peer {
+    cold_ms: Vec<f64>,
+    warm_ms: Vec<f64>,
+    metrics: BTreeMap<String, Theirs>,
+}
+
+/// Measures the group.
+pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
+    let (folder, lake) = (bench.folder.join("market"), bench.folder.join("lake"));
+    // About seven facts in ten are behaviours.
+    let window = market::generate_for(&folder, bench.rows / 10 * 14, bench.rows / 10)?;
+    let rows = fill(bench, &folder, &lake)?;
+    build(bench, figures, &lake, rows)?;
+    let (cold, warm, metrics) = questions(bench, figures, &lake, window)?;
+    appends(bench, figures, &lake)?;
+    for (peer, theirs) in ask_peers(bench, &folder, window)? {
+        let wrong = differences(&metrics, &theirs.metrics);
+        wrong.iter().for_each(|difference| eprintln!("{difference}"));
+        ensure!(
+            wrong.is_empty(),
+            "{} numbers are not those of {peer}",
+            wrong.len()
+        );
+        let ratio = |ours: &[f64], theirs: &[f64]| median(theirs) / median(ours);
+        let key = format!("ratio_vs_{peer}");
+        figures.tell(
+            &format!("people.aipl_fast.cold.{peer}"),
+            median(&cold),
+            "ms",
+            &[(&key, ratio(&cold, &theirs.cold_ms))],
+        )?;
+        figures.tell(
+            &format!("people.aipl_fast.warm.{peer}"),
+            median(&warm),
+            "ms",
+            &[(&key, ratio(&warm, &theirs.warm_ms))],
+        )?;
+    }
+    expressions::run(bench.rows, figures)
+}
+
+/// Imports the market through gRPC; the rows that the index follows.
+fn fill(bench: &Bench, folder: &Path, lake: &Path) -> anyhow::Result<f64> {
+    let mesh = Mesh::start(lake)?;
+    let summary = bench.client.block_on(async {
+        let channel = mesh.connect().await?;
+        let plan = Plan::of_facts(folder, market::ZONE, "CNY")?;
+        import(std::slice::from_ref(&channel), &plan, &mesh.config).await
+    })?;
+    mesh.stop()?;
+    eprintln!("imported {} rows in {:.1} s", summary.accepted(), summary.seconds);
+    let followed = ["behavior", "order_line"];
+    let rows = summary
+        .facts
+        .iter()
+        .filter(|counts| followed.contains(&counts.fact.as_str()));
+    Ok(rows.map(|counts| counts.accepted as f64).sum())
+}
+
+fn build(bench: &Bench, figures: &mut Figures, lake: &Path, rows: f64) -> anyhow::Result<()> {
+    let mesh = Mesh::start(lake)?;
+    let index = bench.client.block_on(async {
+        let mut client = ConsumerServiceClient::new(mesh.connect().await?);
+        let started = Instant::now();
+        let built = client
+            .rebuild_people_index(RebuildPeopleIndexRequest {})
+            .await?
+            .into_inner();
+        figures.tell(
+            "people.build",
+            rows / started.elapsed().as_secs_f64(),
+            "rows/s",
+            &[],
+        )?;
+        let started = Instant::now();
+        let verified = client
+            .verify_people_index(VerifyPeopleIndexRequest {})
+            .await?
+            .into_inner();
+        ensure!(
+            verified.different == 0,
+            "{} bitmaps differ from the facts",
+            verified.different
+        );
+        eprintln!(
+            "{} bitmaps verified in {:.1} s",
+            verified.bitmaps,
+            started.elapsed().as_secs_f64()
+        );
+        Ok(built.index.unwrap_or_default())
+    })?;
+    mesh.stop()?;
+    let consumers = index.consumers as f64;
+    let bytes = bytes_in(&lake.join("people_index"))? as f64;
+    figures.tell("people.stored", bytes / consumers, "bytes/consumer", &[])
+}
+
+fn bytes_in(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() {
+            bytes_in(&entry.path())?
+        } else {
+            entry.metadata()?.len()
+        };
+    }
+    Ok(bytes)
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) * 1024.0
+}
+
+type Answers = (Vec<f64>, Vec<f64>, Vec<Metric>);
+
+/// AIPL and FAST of the brand: milliseconds cold and warm, and the numbers of `window`.
+fn questions(bench: &Bench, figures: &mut Figures, lake: &Path, window: Window) -> anyhow::Result<Answers> {
+    let (mut cold, mut warm, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+    let mut memory = Vec::new();
+    for _ in 0..COLD_RUNS {
+        let before = resident();
+        let mesh = Mesh::start(lake)?;
+        bench.client.block_on(async {
+            let channel = mesh.connect().await?;
+            for back in 0..=WARM_RUNS {
+                let window = Window {
+                    first: window.first.plus(-back),
+                    last: window.last.plus(-back),
+                };
+                let started = Instant::now();
+                let mut answer = ask(&channel, "aipl", window).await?;
+                answer.extend(ask(&channel, "fast", window).await?);
+                let took = started.elapsed().as_secs_f64() * 1_000.0;
+                if back == 0 {
+                    cold.push(took);
+                    metrics = answer;
+                } else {
+                    warm.push(took);
+                }
+            }
+            anyhow::Ok(())
+        })?;
+        memory.push(resident() - before);
+        mesh.stop()?;
+    }
+    let consumers = bench.rows as f64 / 10.0;
+    figures.tell(
+        "people.memory",
+        median(&memory) / consumers,
+        "bytes/consumer",
+        &[],
+    )?;
+    Ok((cold, warm, metrics))
+}
+
+/// Seconds from the begin of an append to an answer that has it.
+fn appends(bench: &Bench, figures: &mut Figures, lake: &Path) -> anyhow::Result<()> {
+    let mesh = Mesh::start(lake)?;
+    let seconds = bench.client.block_on(async {
+        let channel = mesh.connect().await?;
+        let mut seconds = Vec::new();
+        let mut known = estimate(&channel).await?;
+        for sequence in 1..=APPENDS {
+            let started = Instant::now();
+            append(&channel, sequence).await?;
+            let now = estimate(&channel).await?;
+            seconds.push(started.elapsed().as_secs_f64());
+            ensure!(
+                now == known + APPENDED as i64,
+                "{now} people after {known} and {APPENDED} more"
+            );
+            known = now;
+        }
+        Ok(seconds)
+    })?;
+    mesh.stop()?;
+    figures.tell("people.visible", median(&seconds), "s", &[])
+}
+
+/// People who checked in today: none but those appended here, since the market ends before.
+async fn estimate(channel: &Channel) -> anyhow::Result<i64> {
+    use dualwheel_proto::consumer::{AudienceDefinition, audience_definition::Form};
+    let definition = AudienceDefinition {
+        form: Some(Form::Text("behavior(CHECK_IN, last 1 days)".to_owned())),
+    };
+    let request = EstimateAudienceRequest {
+        brand: market::BRAND.to_owned(),
+        definition: Some(definition),
+        ..EstimateAudienceRequest::default()
+    };
+    let answer = ConsumerServiceClient::new(channel.clone())
+        .estimate_audience(request)
+        .await?;
+    Ok(answer.into_inner().size)
+}
+
+async fn append(channel: &Channel, sequence: i64) -> anyhow::Result<()> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let behaviors = (0..APPENDED).map(|row| Behavior {
+        event_id: format!("{sequence}-{row}"),
+        consumer: format!("new-{sequence}-{row}"),
+        brand: market::BRAND.to_owned(),
+        kind: dualwheel_proto::facts::BehaviorKind::CheckIn.into(),
+        occurred_at: Some(prost_types::Timestamp {
+            seconds: i64::try_from(now.as_secs()).unwrap_or_default(),
+            nanos: 0,
+        }),
+        ..Behavior::default()
+    });
+    let rows = FactRows {
+        behaviors: behaviors.collect(),
+        ..FactRows::default()
+    };
+    let request = AppendRequest {
+        producer: "bench".to_owned(),
+        sequence,
+        kind: FactKind::Behavior.into(),
+        batch: Some(Batch::Rows(rows)),
+    };
+    let mut client = FactServiceClient::new(channel.clone());
+    let mut answers = client.append(tokio_stream::iter([request])).await?.into_inner();
+    while let Some(answer) = answers.message().await? {
+        ensure!(answer.refused == 0, "{} rows were refused", answer.refused);
+    }
+    Ok(())
+}
+
+fn ask_peers(bench: &Bench, folder: &Path, window: Window) -> anyhow::Result<BTreeMap<String, Peer>> {
+    let folder = folder.display().to_string();
+    let (first, last) = (window.first.0.to_string(), window.last.0.to_string());
+    let (cold, warm) = (COLD_RUNS.to_string(), WARM_RUNS.to_string());
+    let scratch = bench.folder.join("peers").display().to_string();
+    let arguments = [
+        "--folder",
+        &folder,
+        "--scratch",
+        &scratch,
+        "--brand",
+        market::BRAND,
+        "--first",
+        &first,
+        "--last",
+        &last,
+        "--cold-runs",
+        &cold,
+        "--warm-runs",
+        &warm,
+    ];
+    peers::ask(&bench.python, "people.py", &arguments)
+}
