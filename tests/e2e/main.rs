@@ -14,6 +14,7 @@ mod diagnosis;
 mod full_disk;
 mod harness;
 mod mesh;
+mod people;
 mod rpcs;
 mod telemetry;
 mod value;

@@ -87,6 +87,7 @@ impl Options {
         store::migrate(&self.database).await?;
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
         let people = PeopleIndex::new(self.lake.clone(), self.index_cache_bytes, MOST_CONSUMERS);
+        people.keep_up();
         let service = Service::new(self.lake, people, catalogue, self.database);
         Ok(ConsumerServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }

@@ -303,6 +303,14 @@ impl TenantLake {
         })
     }
 
+    /// Removes files of the index that have been out of use for seven days.
+    ///
+    /// # Errors
+    /// When the storage cannot be listed.
+    pub async fn vacuum_people(&self, stored: &Stored) -> Result<(), Error> {
+        table::vacuum(stored.table.clone()).await
+    }
+
     async fn removals(&self, stored: &Stored, replace: Replace) -> Result<Vec<Action>, Error> {
         if replace == Replace::Nothing {
             return Ok(Vec::new());

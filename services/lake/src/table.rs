@@ -1,6 +1,10 @@
 //! One Delta table: opening, creating, following and scanning it.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::{
+    num::NonZeroU64,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arrow::{
     array::RecordBatch,
@@ -13,6 +17,7 @@ use deltalake::{
     operations::vacuum::VacuumMode,
     protocol::SaveMode,
 };
+use object_store::ObjectStoreExt;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -23,6 +28,8 @@ use crate::{
 
 /// Files smaller than this are joined by compaction.
 const COMPACTED_FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// How often the whole log is listed, although no next commit was found.
+const LISTED_EVERY: Duration = Duration::from_secs(60);
 
 /// A Delta table, partitioned by tenant and brand bucket.
 #[derive(Debug)]
@@ -30,7 +37,14 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     schema: SchemaRef,
     url: Url,
-    known: Mutex<Option<DeltaTable>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// The table as it was read last.
+#[derive(Debug)]
+struct Known {
+    table: DeltaTable,
+    read: Instant,
 }
 
 impl Table {
@@ -46,12 +60,16 @@ impl Table {
     /// The table at its latest version; `None` while nothing was ever appended.
     pub(crate) async fn latest(&self) -> Result<Option<DeltaTable>, Error> {
         let mut known = self.known.lock().await;
-        if let Some(table) = known.as_mut() {
-            table.update_state().await?;
-            return Ok(Some(table.clone()));
+        if let Some(known) = known.as_mut() {
+            if known.may_be_behind().await? {
+                known.read = Instant::now();
+                known.table.update_state().await?;
+            }
+            return Ok(Some(known.table.clone()));
         }
-        *known = self.open().await?;
-        Ok(known.clone())
+        let read = Instant::now();
+        *known = self.open().await?.map(|table| Known { table, read });
+        Ok(known.as_ref().map(|known| known.table.clone()))
     }
 
     /// The table at `version`.
@@ -142,6 +160,26 @@ impl Table {
     }
 }
 
+impl Known {
+    /// Whether there may be a later version. Versions follow each other without a gap, so one look for the next commit
+    /// tells; only when it has been there and is gone already, a listing of the log would.
+    async fn may_be_behind(&self) -> Result<bool, Error> {
+        let Some(version) = self
+            .table
+            .version()
+            .filter(|_| self.read.elapsed() < LISTED_EVERY)
+        else {
+            return Ok(true);
+        };
+        let next = object_store::path::Path::from(format!("_delta_log/{:020}.json", version + 1));
+        match self.table.log_store().object_store(None).head(&next).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 /// Whether two types hold the same values, whatever their layout.
 fn same_type(stored: &arrow::datatypes::DataType, ours: &arrow::datatypes::DataType) -> bool {
     use arrow::datatypes::DataType::{List, Utf8, Utf8View};
@@ -212,8 +250,7 @@ pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<Recor
     Ok(frame.collect().await?)
 }
 
-/// Joins small files into larger ones, then removes those that no version of the last seven days (Delta's own
-/// retention) names: what was joined, and what a crash left behind. Readers of these versions are not disturbed.
+/// Joins small files into larger ones, then removes those out of use.
 pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
     let target = NonZeroU64::new(COMPACTED_FILE_BYTES).unwrap_or(NonZeroU64::MIN);
     let (joined, _) = table
@@ -221,7 +258,13 @@ pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
         .with_target_size(target)
         .with_max_concurrent_tasks(1)
         .await?;
-    joined.vacuum().with_mode(VacuumMode::Full).await?;
+    vacuum(joined).await
+}
+
+/// Removes files that no version of the last seven days (Delta's own retention) names: what was joined, and what a
+/// crash left behind. Readers of these versions are not disturbed.
+pub(crate) async fn vacuum(table: DeltaTable) -> Result<(), Error> {
+    table.vacuum().with_mode(VacuumMode::Full).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dualwheel_lake::frames::{MemberRow, Profile, Profiles};
 use dualwheel_measure::{Day, Window};
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::{
@@ -82,29 +83,32 @@ pub fn needs_forecasts(expression: &Expression) -> bool {
 /// Finds the people of a checked expression.
 #[must_use]
 pub fn evaluate(expression: &Expression, world: &World<'_>) -> Evaluated {
-    let mut terms = Vec::new();
-    let people = people(expression, world, &mut terms);
-    Evaluated { people, terms }
+    let found: Vec<RoaringBitmap> = expression
+        .terms()
+        .par_iter()
+        .map(|term| world.of_term(term))
+        .collect();
+    Evaluated {
+        terms: found.iter().map(RoaringBitmap::len).collect(),
+        people: people(expression, &mut found.into_iter()),
+    }
 }
 
-fn people(expression: &Expression, world: &World<'_>, sizes: &mut Vec<u64>) -> RoaringBitmap {
+/// Joins the people of the terms, which come in reading order.
+fn people(expression: &Expression, terms: &mut impl Iterator<Item = RoaringBitmap>) -> RoaringBitmap {
     match expression {
         Expression::AllOf(parts) => {
-            let sets = parts.iter().map(|part| people(part, world, sizes));
+            let sets = parts.iter().map(|part| people(part, terms));
             sets.reduce(|all, part| all & part).unwrap_or_default()
         }
         Expression::AnyOf(parts) => parts
             .iter()
-            .fold(RoaringBitmap::new(), |any, part| any | people(part, world, sizes)),
+            .fold(RoaringBitmap::new(), |any, part| any | people(part, terms)),
         Expression::ButNot(from, without) => {
-            let from = people(from, world, sizes);
-            from - people(without, world, sizes)
+            let from = people(from, terms);
+            from - people(without, terms)
         }
-        Expression::Term(term) => {
-            let found = world.of_term(term);
-            sizes.push(found.len());
-            found
-        }
+        Expression::Term(_) => terms.next().unwrap_or_default(),
     }
 }
 

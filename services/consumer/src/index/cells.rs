@@ -8,8 +8,7 @@ use std::{
 
 use dualwheel_lake::frames::Kind;
 use dualwheel_measure::{Day, Window};
-use rayon::prelude::*;
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 /// Number of signals: the behaviour kinds by their numbers, then [`OTHER_LINE`] and [`BOUGHT`].
 pub const SIGNALS: usize = 26;
@@ -20,8 +19,9 @@ pub const BOUGHT: usize = 25;
 /// Every signal.
 pub const ALL: u32 = (1 << SIGNALS) - 1;
 
-/// Days that are summed up together: windows are put together from such blocks and the days at their ends.
-const BLOCK: i32 = 32;
+/// Fewest days that are summed up together: windows are put together from blocks of 8, 16, 32, … days, each begun on a
+/// multiple of its length, and from the single days at their ends.
+const SHORTEST_BLOCK: i32 = 8;
 /// Most distinct days that are counted; who asks for more reads the facts themselves.
 pub const MOST_DAYS: usize = 32;
 
@@ -211,51 +211,85 @@ impl Cells {
         if let Some(known) = self.summed.get(key) {
             return known;
         }
-        let parts = parts(window);
-        let summed = parts
-            .into_par_iter()
-            .map(|part| self.part(signals, part, most))
-            .reduce(empty, |one, other| Arc::new(merge(&one, &other)));
+        let (blocks, days) = parts(window);
+        let blocks: Vec<Levels> = blocks
+            .into_iter()
+            .map(|block| self.block(signals, block, most))
+            .collect();
+        let days = days.into_iter().flat_map(|days| self.days(signals, days));
+        let summed = if most == 1 {
+            let blocks = blocks.iter().filter_map(|block| block.first());
+            let all: Vec<&RoaringBitmap> = blocks.chain(days.flat_map(|(_, people)| people)).collect();
+            vec![all.union()]
+        } else {
+            let mut levels = vec![RoaringBitmap::new(); most];
+            for block in &blocks {
+                merge(&mut levels, block);
+            }
+            days.for_each(|(_, people)| fold_day(&mut levels, people.union()));
+            levels
+        };
+        let summed = Arc::new(summed);
         self.summed.keep(key, &summed);
         summed
     }
 
-    /// A part of a window: kept when it is a whole block.
-    fn part(&self, signals: u32, part: Window, most: usize) -> Levels {
-        let key = (signals, part.first, part.last, most);
-        let whole = part.days() == BLOCK;
-        if let Some(known) = whole.then(|| self.summed.get(key)).flatten() {
+    /// The sums of a block, kept for the next question.
+    fn block(&self, signals: u32, block: Window, most: usize) -> Levels {
+        let key = (signals, block.first, block.last, most);
+        if let Some(known) = self.summed.get(key) {
             return known;
         }
         let mut levels = vec![RoaringBitmap::new(); most];
-        let mut day = part.first;
-        while day <= part.last {
-            let mut today = RoaringBitmap::new();
-            for people in self.of(signals).filter_map(|days| days.get(&day)) {
-                today |= &**people;
+        let length = block.days();
+        if length > SHORTEST_BLOCK {
+            let middle = block.first.plus(length / 2);
+            for half in [(block.first, middle.plus(-1)), (middle, block.last)] {
+                let (first, last) = half;
+                merge(&mut levels, &self.block(signals, Window { first, last }, most));
             }
-            fold_day(&mut levels, today);
-            day = day.plus(1);
+        } else {
+            for (_, people) in self.days(signals, block) {
+                fold_day(&mut levels, people.union());
+            }
         }
         let levels = Arc::new(levels);
-        if whole {
-            self.summed.keep(key, &levels);
-        }
+        self.summed.keep(key, &levels);
         levels
+    }
+
+    /// The bitmaps of every day with any of `signals`.
+    fn days(&self, signals: u32, window: Window) -> impl Iterator<Item = (Day, Vec<&RoaringBitmap>)> {
+        let mut by_day: BTreeMap<Day, Vec<&RoaringBitmap>> = BTreeMap::new();
+        for days in self.of(signals) {
+            for (day, people) in days.range(window.first..=window.last) {
+                by_day.entry(*day).or_default().push(people);
+            }
+        }
+        by_day.into_iter()
     }
 }
 
-/// The blocks that lie in a window, and what remains at its ends.
-fn parts(window: Window) -> Vec<Window> {
-    let mut parts = Vec::new();
+/// The longest blocks that lie in a window, and what remains of it.
+fn parts(window: Window) -> (Vec<Window>, Vec<Window>) {
+    let (mut blocks, mut days) = (Vec::new(), Vec::new());
     let mut first = window.first;
     while first <= window.last {
-        let end = Day((first.0.div_euclid(BLOCK) + 1) * BLOCK - 1);
-        let last = end.min(window.last);
-        parts.push(Window { first, last });
-        first = last.plus(1);
+        let left = window.last.0 - first.0 + 1;
+        let begins = |length: i32| first.0.rem_euclid(length) == 0 && length <= left;
+        let mut length = SHORTEST_BLOCK;
+        if begins(length) {
+            while length < i32::MAX / 4 && begins(length * 2) {
+                length *= 2;
+            }
+            blocks.push(Window::ending(first.plus(length - 1), length));
+        } else {
+            length = left.min(SHORTEST_BLOCK - first.0.rem_euclid(SHORTEST_BLOCK));
+            days.push(Window::ending(first.plus(length - 1), length));
+        }
+        first = first.plus(length);
     }
-    parts
+    (blocks, days)
 }
 
 /// Adds a day: who was there on at least `n` days before and is there today, is on at least `n + 1`.
@@ -274,18 +308,24 @@ fn fold_day(levels: &mut [RoaringBitmap], today: RoaringBitmap) {
     }
 }
 
-/// Adds the days of two windows that do not overlap.
-fn merge(one: &[RoaringBitmap], other: &[RoaringBitmap]) -> Vec<RoaringBitmap> {
-    let mut merged: Vec<RoaringBitmap> = one.iter().zip(other).map(|(one, other)| one | other).collect();
-    for (days, few) in one.iter().enumerate().filter(|(_, few)| !few.is_empty()) {
-        for (more, others) in other.iter().enumerate().filter(|(_, others)| !others.is_empty()) {
-            // `days + 1` here and `more + 1` there.
-            if let Some(level) = merged.get_mut(days + more + 1) {
-                *level |= few & others;
+/// Adds the days of another window, which has none of these.
+fn merge(levels: &mut [RoaringBitmap], other: &[RoaringBitmap]) {
+    for at in (0..levels.len()).rev() {
+        let mut added = RoaringBitmap::new();
+        // On `few` days here and on the rest there.
+        for few in 1..=at {
+            if let (Some(here), Some(there)) = (levels.get(few - 1), other.get(at - few))
+                && !here.is_empty()
+                && !there.is_empty()
+            {
+                added |= here & there;
             }
         }
+        if let (Some(level), Some(all)) = (levels.get_mut(at), other.get(at)) {
+            *level |= all;
+            *level |= added;
+        }
     }
-    merged
 }
 
 #[cfg(test)]
@@ -294,12 +334,18 @@ mod tests {
 
     #[test]
     fn windows_fall_into_blocks_and_ends() {
-        let parts = parts(Window {
-            first: Day(-5),
-            last: Day(70),
-        });
-        let ends: Vec<(i32, i32)> = parts.iter().map(|part| (part.first.0, part.last.0)).collect();
-        assert_eq!(ends, [(-5, -1), (0, 31), (32, 63), (64, 70)]);
+        let window = |first, last| Window {
+            first: Day(first),
+            last: Day(last),
+        };
+        let ends = |windows: Vec<Window>| -> Vec<(i32, i32)> {
+            windows.iter().map(|part| (part.first.0, part.last.0)).collect()
+        };
+        let (blocks, days) = parts(window(-13, 74));
+        assert_eq!(ends(blocks), [(-8, -1), (0, 63), (64, 71)]);
+        assert_eq!(ends(days), [(-13, -9), (72, 74)]);
+        let (blocks, days) = parts(window(3, 5));
+        assert_eq!((ends(blocks), ends(days)), (vec![], vec![(3, 5)]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod cells;
 mod collect;
 pub mod follow;
 pub mod judge;
+mod state;
 pub mod verify;
 
 pub use cells::Cells;

@@ -133,7 +133,7 @@ async fn stored(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
     for bucket in 0..BRAND_BUCKETS {
         let pieces = snapshot
             .lake
-            .people_pieces_of_bucket(snapshot.stored(), bucket)
+            .people_pieces_of_bucket(&snapshot.stored, bucket)
             .await?;
         brands.extend(
             pieces
