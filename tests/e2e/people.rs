@@ -91,13 +91,13 @@ fn win_back_finds_what_was_planted() {
         "--out",
         out,
         "--brands",
-        "2",
+        "1",
         "--consumers",
-        "12000",
+        "40000",
         "--facts",
-        "500000",
+        "1500000",
         "--months",
-        "18",
+        "24",
     ])
     .ok();
     on(data, &["import", "--facts", out]).ok();

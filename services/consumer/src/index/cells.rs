@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use dualwheel_lake::frames::Kind;
@@ -19,9 +19,9 @@ pub const BOUGHT: usize = 25;
 /// Every signal.
 pub const ALL: u32 = (1 << SIGNALS) - 1;
 
-/// Fewest days that are summed up together: windows are put together from blocks of 8, 16, 32, … days, each begun on a
+/// Fewest days that are summed up together: windows are put together from blocks of 4, 8, 16, … days, each begun on a
 /// multiple of its length, and from the single days at their ends.
-const SHORTEST_BLOCK: i32 = 8;
+const SHORTEST_BLOCK: i32 = 4;
 /// Most distinct days that are counted; who asks for more reads the facts themselves.
 pub const MOST_DAYS: usize = 32;
 
@@ -36,45 +36,74 @@ pub struct Cells {
 }
 
 /// Sums made before, for the questions to come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Summed {
-    sums: Mutex<Sums>,
-    most_bytes: usize,
+    blocks: Mutex<Sums>,
+    windows: Mutex<Sums>,
 }
+
+/// What a sum is of: signals, first and last day, most distinct days that are counted.
+type Key = (u32, Day, Day, usize);
 
 #[derive(Debug, Default)]
 struct Sums {
-    levels: BTreeMap<(u32, Day, Day, usize), Levels>,
+    levels: BTreeMap<Key, Levels>,
     bytes: usize,
 }
 
-/// Bytes that the sums of a brand may take.
-const SUMMED_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes that the sums of blocks may take in a brand; further ones are made again each time.
+const BLOCK_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes that the sums of whole windows may take; all are forgotten when there are more.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+/// Bitmaps that change at once from which on no sum is held against them one by one.
+const MANY_CHANGES: usize = 256;
 
-impl Default for Summed {
-    fn default() -> Self {
-        Self {
-            sums: Mutex::default(),
-            most_bytes: SUMMED_BYTES,
+fn locked(sums: &Mutex<Sums>) -> MutexGuard<'_, Sums> {
+    sums.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sums {
+    fn keep(&mut self, key: Key, levels: &Levels) {
+        let bytes: usize = levels.iter().map(RoaringBitmap::serialized_size).sum();
+        if self.levels.insert(key, levels.clone()).is_none() {
+            self.bytes += bytes;
         }
     }
 }
 
 impl Summed {
-    fn get(&self, key: (u32, Day, Day, usize)) -> Option<Levels> {
-        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.levels.get(&key).cloned()
+    fn keep_block(&self, key: Key, levels: &Levels) {
+        let mut blocks = locked(&self.blocks);
+        if blocks.bytes < BLOCK_BYTES {
+            blocks.keep(key, levels);
+        }
     }
 
-    fn keep(&self, key: (u32, Day, Day, usize), levels: &Levels) {
-        let bytes: usize = levels.iter().map(RoaringBitmap::serialized_size).sum();
-        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        if sums.bytes + bytes > self.most_bytes {
-            *sums = Sums::default();
+    fn keep_window(&self, key: Key, levels: &Levels) {
+        let mut windows = locked(&self.windows);
+        if windows.bytes > WINDOW_BYTES {
+            *windows = Sums::default();
         }
-        if bytes <= self.most_bytes && sums.levels.insert(key, levels.clone()).is_none() {
-            sums.bytes += bytes;
+        windows.keep(key, levels);
+    }
+
+    /// The sums of blocks that none of the changed bitmaps is part of.
+    fn without(&self, changed: &[(usize, Day)]) -> Self {
+        let kept = Self::default();
+        if changed.len() > MANY_CHANGES {
+            return kept;
         }
+        let mut blocks = locked(&kept.blocks);
+        for (key, levels) in &locked(&self.blocks).levels {
+            let (signals, first, last, _) = *key;
+            let touched =
+                |(signal, day): &(usize, Day)| signals >> signal & 1 == 1 && first <= *day && *day <= last;
+            if !changed.iter().any(touched) {
+                blocks.keep(*key, levels);
+            }
+        }
+        drop(blocks);
+        kept
     }
 }
 
@@ -82,11 +111,12 @@ impl Cells {
     /// These bitmaps and, added to them, those of `more` by signal and day.
     #[must_use]
     pub fn with(&self, more: impl IntoIterator<Item = (usize, Day, RoaringBitmap)>) -> Self {
-        let mut signals = self.signals.clone();
+        let (mut signals, mut changed) = (self.signals.clone(), Vec::new());
         for (signal, day, people) in more {
             let Some(days) = signals.get_mut(signal) else {
                 continue;
             };
+            changed.push((signal, day));
             match days.get_mut(&day) {
                 Some(known) => *Arc::make_mut(known) |= people,
                 None => {
@@ -96,7 +126,7 @@ impl Cells {
         }
         Self {
             signals,
-            summed: Summed::default(),
+            summed: self.summed.without(&changed),
         }
     }
 
@@ -208,8 +238,8 @@ impl Cells {
             return empty();
         };
         let key = (signals, window.first, window.last, most);
-        if let Some(known) = self.summed.get(key) {
-            return known;
+        if let Some(known) = locked(&self.summed.windows).levels.get(&key) {
+            return known.clone();
         }
         let (blocks, days) = parts(window);
         let blocks: Vec<Levels> = blocks
@@ -230,15 +260,15 @@ impl Cells {
             levels
         };
         let summed = Arc::new(summed);
-        self.summed.keep(key, &summed);
+        self.summed.keep_window(key, &summed);
         summed
     }
 
     /// The sums of a block, kept for the next question.
     fn block(&self, signals: u32, block: Window, most: usize) -> Levels {
         let key = (signals, block.first, block.last, most);
-        if let Some(known) = self.summed.get(key) {
-            return known;
+        if let Some(known) = locked(&self.summed.blocks).levels.get(&key) {
+            return known.clone();
         }
         let mut levels = vec![RoaringBitmap::new(); most];
         let length = block.days();
@@ -254,7 +284,7 @@ impl Cells {
             }
         }
         let levels = Arc::new(levels);
-        self.summed.keep(key, &levels);
+        self.summed.keep_block(key, &levels);
         levels
     }
 
@@ -342,8 +372,8 @@ mod tests {
             windows.iter().map(|part| (part.first.0, part.last.0)).collect()
         };
         let (blocks, days) = parts(window(-13, 74));
-        assert_eq!(ends(blocks), [(-8, -1), (0, 63), (64, 71)]);
-        assert_eq!(ends(days), [(-13, -9), (72, 74)]);
+        assert_eq!(ends(blocks), [(-12, -9), (-8, -1), (0, 63), (64, 71)]);
+        assert_eq!(ends(days), [(-13, -13), (72, 74)]);
         let (blocks, days) = parts(window(3, 5));
         assert_eq!((ends(blocks), ends(days)), (vec![], vec![(3, 5)]));
     }
@@ -378,7 +408,11 @@ mod tests {
             cells.levels(0b110_0000, window, 2).first(),
             cells.levels(0b110_0000, window, 1).first()
         );
-        let later = cells.with([(6, Day(199), one(&[2]))]);
+        // Another day of a block that was summed before.
+        let later = cells.with([(6, Day(3), one(&[2]))]);
+        let kept = |cells: &Cells| locked(&cells.summed.blocks).levels.len();
+        assert!(0 < kept(&later) && kept(&later) < kept(&cells));
         assert_eq!(later.on_days(0b110_0000, window, 2), one(&[1, 2, 3]));
+        assert_eq!(later.without(6).on_days(0b110_0000, window, 2), one(&[1, 3]));
     }
 }

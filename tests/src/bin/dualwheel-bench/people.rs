@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::ensure;
 use dualwheel::import::{Plan, import};
+use dualwheel_consumer::PeopleIndex;
+use dualwheel_lake::Lake;
 use dualwheel_measure::Window;
 use dualwheel_proto::{
     consumer::{
@@ -60,7 +62,8 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let window = market::generate_for(&folder, bench.rows / 10 * 14, bench.rows / 10)?;
     let rows = fill(bench, &folder, &lake)?;
     build(bench, figures, &lake, rows)?;
-    let (cold, warm, metrics) = questions(bench, figures, &lake, window)?;
+    memory(bench, figures, &lake)?;
+    let (cold, warm, metrics) = questions(bench, &lake, window)?;
     appends(bench, figures, &lake)?;
     for (peer, theirs) in ask_peers(bench, &folder, window)? {
         let wrong = differences(&metrics, &theirs.metrics);
@@ -157,22 +160,12 @@ fn bytes_in(folder: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// Resident memory of this process, in bytes.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kib.unwrap_or(f64::NAN) * 1024.0
-}
-
 type Answers = (Vec<f64>, Vec<f64>, Vec<Metric>);
 
 /// AIPL and FAST of the brand: milliseconds cold and warm, and the numbers of `window`.
-fn questions(bench: &Bench, figures: &mut Figures, lake: &Path, window: Window) -> anyhow::Result<Answers> {
+fn questions(bench: &Bench, lake: &Path, window: Window) -> anyhow::Result<Answers> {
     let (mut cold, mut warm, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
-    let mut memory = Vec::new();
     for _ in 0..COLD_RUNS {
-        let before = resident();
         let mesh = Mesh::start(lake)?;
         bench.client.block_on(async {
             let channel = mesh.connect().await?;
@@ -183,8 +176,10 @@ fn questions(bench: &Bench, figures: &mut Figures, lake: &Path, window: Window) 
                 };
                 let started = Instant::now();
                 let mut answer = ask(&channel, "aipl", window).await?;
+                let aipl = started.elapsed().as_secs_f64() * 1_000.0;
                 answer.extend(ask(&channel, "fast", window).await?);
                 let took = started.elapsed().as_secs_f64() * 1_000.0;
+                eprintln!("aipl {aipl:.1} ms, both {took:.1} ms");
                 if back == 0 {
                     cold.push(took);
                     metrics = answer;
@@ -194,17 +189,40 @@ fn questions(bench: &Bench, figures: &mut Figures, lake: &Path, window: Window) 
             }
             anyhow::Ok(())
         })?;
-        memory.push(resident() - before);
         mesh.stop()?;
     }
-    let consumers = bench.rows as f64 / 10.0;
-    figures.tell(
-        "people.memory",
-        median(&memory) / consumers,
-        "bytes/consumer",
-        &[],
-    )?;
     Ok((cold, warm, metrics))
+}
+
+/// Bytes of the decoded bitmaps of all brands for each consumer; how long the parts of a cold question take goes to
+/// standard error.
+fn memory(bench: &Bench, figures: &mut Figures, data: &Path) -> anyhow::Result<()> {
+    let options = dualwheel_lake::Options {
+        location: data.display().to_string(),
+        frame_cache_bytes: 1 << 30,
+    };
+    bench.client.block_on(async {
+        let started = Instant::now();
+        let index = PeopleIndex::new(Lake::open(&options)?, 8 << 30, dualwheel_consumer::MOST_CONSUMERS);
+        let snapshot = index.catch_up("default").await?;
+        eprintln!("opened in {:.0} ms", started.elapsed().as_secs_f64() * 1_000.0);
+        let reader = snapshot.lake.reader(&snapshot.versions()).await?;
+        let mut bytes = 0.0;
+        for brand in reader.brands().await?.iter() {
+            let started = Instant::now();
+            bytes += snapshot.brand(brand).await?.bytes() as f64;
+            eprintln!(
+                "{brand} decoded in {:.0} ms",
+                started.elapsed().as_secs_f64() * 1_000.0
+            );
+        }
+        figures.tell(
+            "people.memory",
+            bytes / snapshot.status().consumers as f64,
+            "bytes/consumer",
+            &[],
+        )
+    })
 }
 
 /// Seconds from the begin of an append to an answer that has it.
