@@ -16,6 +16,8 @@ use super::{
 
 /// How often the facts are looked at when nobody asks.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
+/// Pause after it could not follow, for example because the disk is full.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(30);
 /// Tries against other processes that follow the same tables.
 const TRIES: usize = 4;
 
@@ -89,7 +91,9 @@ impl PeopleIndex {
                 let Some(inner) = inner.upgrade() else { return };
                 let index = Self { inner };
                 for tenant in index.tenants() {
-                    let _ = index.catch_up(&tenant).await.inspect_err(told);
+                    if index.catch_up(&tenant).await.inspect_err(told).is_err() {
+                        tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                    }
                 }
             }
         });

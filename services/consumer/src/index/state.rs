@@ -97,20 +97,21 @@ impl State {
         }
     }
 
-    async fn added(&self, table: &'static str, anew: bool) -> Result<Added, Error> {
+    /// Rows of a table up to version `to`, or its latest: those not followed yet, or all of them.
+    async fn added(&self, table: &'static str, anew: bool, to: Option<i64>) -> Result<Added, Error> {
         let after = self.stored.followed.get(table).copied().filter(|_| !anew);
         let columns: &'static [&'static str] = match table {
             BEHAVIORS => &BEHAVIOR_COLUMNS,
             _ => &LINE_COLUMNS,
         };
-        Ok(self.lake.added(table, columns, after, None).await?)
+        Ok(self.lake.added(table, columns, after, to).await?)
     }
 
     /// Follows the facts to their latest versions; `anew` derives everything from all of them.
     pub(super) async fn follow(&mut self, index: &PeopleIndex, anew: bool) -> Result<(), Error> {
         let (mut behaviors, mut lines) = (
-            self.added(BEHAVIORS, anew).await?,
-            self.added(ORDER_LINES, anew).await?,
+            self.added(BEHAVIORS, anew, None).await?,
+            self.added(ORDER_LINES, anew, None).await?,
         );
         let mut followed = BTreeMap::new();
         for (table, added) in [(BEHAVIORS, &behaviors), (ORDER_LINES, &lines)] {
@@ -124,8 +125,8 @@ impl State {
         let anew = anew || broken(BEHAVIORS, &behaviors) || broken(ORDER_LINES, &lines);
         if anew && !(behaviors.whole && lines.whole) {
             (behaviors, lines) = (
-                self.added(BEHAVIORS, true).await?,
-                self.added(ORDER_LINES, true).await?,
+                self.added(BEHAVIORS, true, behaviors.version).await?,
+                self.added(ORDER_LINES, true, lines.version).await?,
             );
         }
         if anew {
@@ -238,6 +239,11 @@ impl State {
         }
         for (brand, counted, recount) in &orders {
             stored.push(counted_piece(brand, counted, recount));
+            if *recount == Recount::Anew {
+                // Outdates the pieces before, also where the new ones have nobody.
+                let nobody = [OTHER_LINE, BOUGHT].map(|signal| (signal, Day(0), RoaringBitmap::new()));
+                stored.extend(pieces(brand, &nobody, counted.generation)?);
+            }
         }
         let replace = if anew { Replace::All } else { Replace::Nothing };
         let now = self
@@ -383,6 +389,9 @@ fn add_up(pieces: &[Piece]) -> Result<Cells, Error> {
         .filter(|piece| newest.get(&piece.signal) == Some(&piece.generation))
     {
         let people = RoaringBitmap::deserialize_from(piece.data.as_slice())?;
+        if people.is_empty() {
+            continue;
+        }
         bitmaps.push((
             usize::try_from(piece.signal).unwrap_or(SIGNALS),
             piece.day,

@@ -228,6 +228,30 @@ async fn revised_lines_replace_those_before() {
     expected.insert((BOUGHT, D - 6), BTreeSet::from(["d".to_owned()]));
     assert_eq!(held(&snapshot).await, expected);
     verify(&later).await;
+    // Every purchase is taken back: no bitmap of purchases is left, for this process and the next.
+    let back = |who: &str, day: i32| OrderLine {
+        revision: 2,
+        quantity: 0,
+        paid_amount: "0".to_owned(),
+        ..line(who, day)
+    };
+    let all = vec![
+        back("a", D - 7),
+        back("b", D - 9),
+        back("c", D - 8),
+        back("d", D - 6),
+    ];
+    append_lines(&channel, 6, all).await;
+    let expected = same_as(&[
+        (OTHER_LINE, D - 9, &["b"]),
+        (OTHER_LINE, D - 8, &["c"]),
+        (OTHER_LINE, D - 7, &["a"]),
+        (OTHER_LINE, D - 6, &["d"]),
+    ]);
+    assert_eq!(held(&later.catch_up("default").await.unwrap()).await, expected);
+    let next = self::index(&house_on(&folder).await.0);
+    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    verify(&next).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
