@@ -434,7 +434,7 @@ fn path_of_add(action: &Action) -> Option<String> {
 
 /// Removes files that no commit names: left on a full disk, those of every further try would take the room that was
 /// made. Only for commits that surely did not happen.
-async fn discard(table: &DeltaTable, paths: &[String]) {
+pub(crate) async fn discard(table: &DeltaTable, paths: &[String]) {
     let store = table.log_store().object_store(None);
     for path in paths.iter().filter_map(|path| Path::from_url_path(path).ok()) {
         if let Err(error) = store.delete(&path).await {

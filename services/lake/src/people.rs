@@ -15,7 +15,7 @@ use datafusion::prelude::{col, lit};
 use deltalake::{
     DeltaTable,
     kernel::{
-        Action, Transaction,
+        Action, Add, Transaction,
         transaction::{CommitBuilder, CommitProperties, TableReference},
     },
     parquet::{
@@ -30,7 +30,7 @@ use futures::TryStreamExt;
 
 use crate::{
     Error, TenantLake,
-    append::sync_local,
+    append::{discard, sync_local},
     fact::{PARTITION_COLUMNS, bucket_of},
     frames::view::{View, at},
     table,
@@ -261,6 +261,28 @@ impl TenantLake {
             writer.write(batch).await?;
         }
         let adds = writer.flush().await?;
+        let paths: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
+        let committed = self.commit_files(stored, adds, keys, followed, replace).await;
+        if committed.is_err() {
+            // Left where they are, the files of every further try would take the room that is made. What may have
+            // landed stays.
+            let tables: Vec<&'static str> = followed.keys().copied().collect();
+            let now = self.people_index(&tables).await;
+            if now.is_ok_and(|now| now.followed != *followed) {
+                discard(&stored.table, &paths).await;
+            }
+        }
+        committed
+    }
+
+    async fn commit_files(
+        &self,
+        stored: &Stored,
+        adds: Vec<Add>,
+        keys: usize,
+        followed: &BTreeMap<&'static str, i64>,
+        replace: Replace,
+    ) -> Result<Stored, Error> {
         let paths = adds.iter().map(|add| add.path.clone()).collect();
         sync_local(&stored.table, paths).await?;
         let mut actions: Vec<Action> = adds.into_iter().map(Action::Add).collect();

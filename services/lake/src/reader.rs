@@ -160,8 +160,8 @@ impl Reader {
     ///
     /// # Errors
     /// When a table or version does not exist.
-    pub async fn note(&self, versions: &BTreeMap<String, i64>) -> Result<(), Error> {
-        for fact in FACTS.iter().filter(|fact| versions.contains_key(fact.table)) {
+    pub async fn note(&self, tables: &[&str]) -> Result<(), Error> {
+        for fact in FACTS.iter().filter(|fact| tables.contains(&fact.table)) {
             self.open(fact.table).await?;
         }
         Ok(())

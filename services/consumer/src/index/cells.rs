@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(ends(blocks), [(-12, -9), (-8, -1), (0, 63), (64, 71)]);
         assert_eq!(ends(days), [(-13, -13), (72, 74)]);
         let (blocks, days) = parts(window(3, 5));
-        assert_eq!((ends(blocks), ends(days)), (vec![], vec![(3, 5)]));
+        assert_eq!((ends(blocks), ends(days)), (vec![], vec![(3, 3), (4, 5)]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dualwheel_lake::{Lake, TenantLake, people::Stored};
@@ -17,7 +17,7 @@ use super::{
 /// How often the facts are looked at when nobody asks.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 /// Pause after it could not follow, for example because the disk is full.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(30);
 /// Tries against other processes that follow the same tables.
 const TRIES: usize = 4;
 
@@ -32,6 +32,8 @@ struct Inner {
     most_consumers: usize,
     tenants: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<State>>>>>,
     cells: moka::future::Cache<(String, String, i64), Arc<Cells>>,
+    /// Tenants whose facts could not be followed, and since when.
+    paused: Mutex<HashMap<String, Instant>>,
 }
 
 impl std::fmt::Debug for PeopleIndex {
@@ -76,6 +78,7 @@ impl PeopleIndex {
             most_consumers,
             tenants: Mutex::default(),
             cells,
+            paused: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -90,10 +93,9 @@ impl PeopleIndex {
                 tokio::time::sleep(FOLLOWED_EVERY).await;
                 let Some(inner) = inner.upgrade() else { return };
                 let index = Self { inner };
-                for tenant in index.tenants() {
-                    if index.catch_up(&tenant).await.inspect_err(told).is_err() {
-                        tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-                    }
+                for tenant in index.tenants().iter().filter(|tenant| !index.is_paused(tenant)) {
+                    let followed = index.catch_up(tenant).await;
+                    let _ = followed.inspect_err(|error| index.pause(tenant, error));
                 }
             }
         });
@@ -133,15 +135,35 @@ impl PeopleIndex {
     /// Catches up as far as `patience` admits; `None` when the index is still behind or cannot be read. What takes
     /// longer goes on by itself, for the questions to come.
     pub async fn soon(&self, tenant: &str, patience: Duration) -> Option<Snapshot> {
+        if self.is_paused(tenant) {
+            return None;
+        }
         let held = self.state(tenant).lock_owned();
         let mut held = tokio::time::timeout(patience, held).await.ok()?;
         if held.is_none() {
             // What is stored is soon read; waited for is only what has to be followed.
-            *held = State::open(&self.inner.lake, tenant).await.inspect_err(told).ok();
+            let opened = State::open(&self.inner.lake, tenant).await;
+            *held = Some(opened.inspect_err(|error| self.pause(tenant, error)).ok()?);
         }
         let (index, name) = (self.clone(), tenant.to_owned());
-        let following = tokio::spawn(async move { index.follow(&name, held, false).await.inspect_err(told) });
+        let following = tokio::spawn(async move {
+            let followed = index.follow(&name, held, false).await;
+            followed.inspect_err(|error| index.pause(&name, error))
+        });
         tokio::time::timeout(patience, following).await.ok()?.ok()?.ok()
+    }
+
+    /// Leaves a tenant's index alone for a while, for example because the disk is full: questions are answered by
+    /// the facts.
+    fn pause(&self, tenant: &str, error: &Error) {
+        tracing::warn!(%error, pause_s = PAUSE.as_secs(), "the people index cannot follow the facts");
+        let mut paused = self.inner.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.insert(tenant.to_owned(), Instant::now());
+    }
+
+    fn is_paused(&self, tenant: &str) -> bool {
+        let paused = self.inner.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.get(tenant).is_some_and(|since| since.elapsed() < PAUSE)
     }
 
     async fn follow(
@@ -164,9 +186,7 @@ impl PeopleIndex {
                     *held = Some(state);
                     return Ok(snapshot);
                 }
-                Err(error) if tries >= TRIES || matches!(error, Error::Exhausted { .. }) => {
-                    return Err(error);
-                }
+                Err(error) if tries >= TRIES || error.stays() => return Err(error),
                 Err(error) => tracing::info!(%error, "the people index is read again"),
             }
         }
@@ -180,10 +200,6 @@ impl PeopleIndex {
     pub(super) fn most_consumers(&self) -> usize {
         self.inner.most_consumers
     }
-}
-
-fn told(error: &Error) {
-    tracing::warn!(%error, "the people index cannot follow the facts");
 }
 
 impl Snapshot {

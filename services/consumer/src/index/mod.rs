@@ -40,3 +40,14 @@ pub enum Error {
     #[error("the bitmaps of the brand could not be loaded: {0}")]
     Shared(String),
 }
+
+impl Error {
+    /// Whether another try would fail as this one did.
+    fn stays(&self) -> bool {
+        match self {
+            Self::Exhausted { .. } => true,
+            Self::Lake(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
