@@ -22,10 +22,11 @@ pub fn run() -> ExitCode {
     let mut flags = cli.common.flags();
     let quiet = !matches!(cli.command, Command::Serve(_));
     if quiet {
-        // A command for people tells only what went wrong, unless asked for more.
+        // A command for people tells only what went wrong, unless asked for more. That bitmaps have no smallest and
+        // largest value is nothing that went wrong.
         flags
             .entry("log.filter".to_owned())
-            .or_insert_with(|| "warn".to_owned());
+            .or_insert_with(|| "warn,deltalake_core::writer::stats=error".to_owned());
     }
     let config = match Config::load(cli.common.config.as_deref(), &flags) {
         Ok(config) => config,
