@@ -174,7 +174,7 @@ impl TenantLake {
         .await
     }
 
-    /// The pieces of a brand; those of `without` are left out.
+    /// The pieces of a brand whose signal is one of `signals`.
     ///
     /// # Errors
     /// When they cannot be read.
