@@ -9,6 +9,7 @@ mod bad_input;
 mod commands;
 mod complete_journey;
 mod crash;
+mod deletion;
 mod demo;
 mod diagnosis;
 mod full_disk;

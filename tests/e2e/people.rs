@@ -1,4 +1,4 @@
-//! The people index and win-back, through the command line.
+//! The people index, win-back and expansion, through the command line.
 
 use serde_json::Value;
 
@@ -79,6 +79,72 @@ fn a_lost_bitmap_is_told() {
     on(data, &["ask", "aipl", "--brand", "544", "--window", WINDOW]).ok();
     on(data, &["index", "rebuild"]).ok();
     on(data, &["index", "verify"]).ok();
+}
+
+/// The facts begin with 2017, so that nobody had lapsed 360 days before its end.
+#[test]
+fn outlooks_are_told_by_days_and_channel() {
+    let journey = journey();
+    let folder = journey.copy();
+    let data = folder.path().to_str().unwrap();
+    let ask = [
+        "consumer",
+        "winback",
+        "--brand",
+        "544",
+        "--as-of",
+        "2017-12-31",
+        "--outlooks",
+    ];
+    let told = on(data, &[&ask[..], &["--json"]].concat()).json();
+    let outlooks = told["outlooks"].as_array().unwrap();
+    let of = |days: i64| {
+        let mine = outlooks.iter().filter(|one| whole(&one["horizon_days"]) == days);
+        mine.collect::<Vec<_>>()
+    };
+    assert!(!of(90).is_empty() && of(90).len() == of(180).len());
+    for outlook in of(180) {
+        assert!(
+            outlook["refusal"]
+                .as_str()
+                .unwrap()
+                .contains("the model needs 200"),
+            "{outlook}"
+        );
+    }
+    assert!(on(data, &ask).ok().contains("lapsed buyers on 2017-12-31"));
+    on(data, &[&ask[..], &["--channel", "x"]].concat()).fails(2, &["--outlooks", "--channel"]);
+}
+
+#[test]
+fn an_audience_is_expanded_and_saved() {
+    let journey = journey();
+    let folder = journey.copy();
+    let data = folder.path().to_str().unwrap();
+    let whose = ["--brand", "544", "--as-of", "2017-12-31"];
+    let expand = |args: &[&str]| {
+        on(
+            data,
+            &[&["audience", "expand", "stage(L)"][..], &whose[..], args].concat(),
+        )
+    };
+    let told = expand(&["--size", "100", "--save", "likely", "--json"]).json();
+    assert_eq!((whole(&told["seed_size"]), whole(&told["size"])), (1_689, 100));
+    assert!(whole(&told["candidates"]) >= 323, "{told}");
+    assert_eq!(told["audience"], "audiences/likely");
+    let estimate = |text: &str| {
+        let size = on(
+            data,
+            &[&["audience", "estimate", text, "--json"][..], &whose[..]].concat(),
+        )
+        .json();
+        whole(&size["size"])
+    };
+    assert_eq!(estimate("audience(likely)"), 100);
+    assert_eq!(estimate("audience(likely) and stage(L)"), 0);
+    assert!(expand(&["--size", "5"]).ok().contains("AUC"));
+    expand(&["--size", "0"]).fails(1, &["size", "1 to 10000000"]);
+    expand(&["--size", "5", "--save", "likely"]).fails(1, &["AUDIENCE_EXISTS"]);
 }
 
 /// On a generated market, whose lapsed buyers come back for benefits and the sooner the better.

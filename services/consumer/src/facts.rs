@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Products};
-use dualwheel_measure::{Label, Metric};
+use dualwheel_measure::{Day, Label, Metric, Window};
 use rayon::prelude::*;
+
+use crate::portrait::acts;
 
 /// Facts that stages, flow, FAST and the brand signals read.
 #[derive(Clone, Debug)]
@@ -59,6 +61,27 @@ impl Facts {
         !self.behaviors.groups.rows(consumer).is_empty()
             || !self.orders.groups.rows(consumer).is_empty()
             || !self.members.groups.rows(consumer).is_empty()
+    }
+
+    /// Whether the brand has a fact of the consumer up to `day`.
+    #[must_use]
+    pub fn has_by(&self, consumer: u32, day: Day) -> bool {
+        let days = self.behaviors.day.get(self.behaviors.groups.rows(consumer));
+        days.unwrap_or_default().iter().any(|at| *at <= day)
+            || self.orders.of(consumer).iter().any(|line| line.day <= day)
+            || self.members.of(consumer).iter().any(|row| row.joined <= day)
+    }
+
+    /// Whether the consumer bought on any day of `window`.
+    #[must_use]
+    pub fn has_bought(&self, consumer: u32, window: Window) -> bool {
+        if self.purchases_are_behaviors() {
+            return acts(self, consumer).any(|(kind, day)| kind == Kind::Purchase && window.contains(day));
+        }
+        self.orders
+            .of(consumer)
+            .iter()
+            .any(|line| line.is_purchase() && window.contains(line.day))
     }
 
     /// Labels the metrics where `PURCHASE` behaviours stood for purchases.

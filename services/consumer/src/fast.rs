@@ -94,13 +94,19 @@ pub fn measure(
 pub fn measure_by_index(judge: &Judge<'_>, parameters: &Parameters, scope: &Scope<'_>) -> Vec<Metric> {
     let rules = Rules::new(parameters, false);
     let (window, last) = (scope.window, scope.window.last);
-    let supers = judge.in_roles(&rules.super_roles, last);
-    let active = judge.holds(&rules.model, rules.active, last);
+    let reached = || {
+        let supers = judge.in_roles(&rules.super_roles, last);
+        let active = judge.holds(&rules.model, rules.active, last);
+        let fertile = people(&judge.ever(&rules.model, window));
+        (fertile, people(&supers), people(&(supers & active)))
+    };
+    let moved = || judge.flow(&rules.model, window.first.plus(-1), last);
+    let (matrix, (fertile, supers, thriving)) = rayon::join(moved, reached);
     let counts = Counts {
-        matrix: judge.flow(&rules.model, window.first.plus(-1), last),
-        fertile: people(&judge.ever(&rules.model, window)),
-        supers: people(&supers),
-        thriving: people(&(supers & active)),
+        matrix,
+        fertile,
+        supers,
+        thriving,
     };
     judge.labelled(emit(scope, &counts, !judge.members.rows.is_empty()))
 }

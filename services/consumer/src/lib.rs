@@ -5,17 +5,25 @@
 //! - [`stages`]: the engine of stage models, which are data; [`people`] fills it, [`trend`] runs it over many days
 //! - [`index`]: the people index, by which questions about the whole brand are set algebra
 //! - [`journeys`]: paths to purchase, and seven ways to credit them
+//! - [`moves`]: what campaigns spent per person who moved between stages; [`sources`]: what new buyers had bought before
 //! - [`value`]: RFM, BG/NBD and Gamma-Gamma
-//! - [`mod@winback`]: which lapsed buyers will come back
+//! - [`boosted`]: gradient-boosted trees; by them [`mod@winback`]: which lapsed buyers will come back, and [`expansion`]:
+//!   who is most like the people of an audience
+//! - [`clusters`]: groups of people who behave and are alike
 //! - [`audience`]: audiences as expressions; [`strategic`]: the eight strategic ones
-//! - [`store`]: saved audiences
+//! - [`deletion`]: removing consumers for good
+//! - [`store`]: saved audiences and deletions
 //! - [`Parameters`]: every number, shipped in `definitions.yaml`
 //! - [`Options`]: how the gRPC service is made
 
 pub mod aipl;
 mod api;
 pub mod audience;
+pub mod boosted;
 pub mod categories;
+pub mod clusters;
+pub mod deletion;
+pub mod expansion;
 pub mod facts;
 pub mod fast;
 pub mod flow;
@@ -23,10 +31,13 @@ pub mod grow;
 pub mod index;
 pub mod journeys;
 pub mod launches;
+pub mod moves;
 pub mod parameters;
 pub mod people;
+mod portrait;
 mod queries;
 pub mod signals;
+pub mod sources;
 pub mod stages;
 pub mod store;
 pub mod strategic;
@@ -34,7 +45,7 @@ pub mod trend;
 pub mod value;
 pub mod winback;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use dualwheel_lake::Lake;
 use dualwheel_measure::Catalogue;
@@ -42,6 +53,7 @@ use dualwheel_proto::consumer::consumer_service_server::ConsumerServiceServer;
 use sea_orm::DatabaseConnection;
 
 pub use api::Service;
+pub use deletion::Deletions;
 pub use index::PeopleIndex;
 pub use parameters::Parameters;
 
@@ -59,12 +71,14 @@ pub const MOST_CONSUMERS: usize = u32::MAX as usize;
 pub struct Options {
     /// The lake that it reads.
     pub lake: Lake,
-    /// Database of saved audiences.
+    /// Database of saved audiences and deletions.
     pub database: DatabaseConnection,
     /// Folder of definition overrides, when there is one.
     pub definitions: Option<PathBuf>,
     /// Bytes that decoded bitmaps of the people index may take together.
     pub index_cache_bytes: u64,
+    /// For how long files of former versions stay after a consumer's facts were removed.
+    pub erasure_grace: Duration,
 }
 
 /// What can go wrong at start.
@@ -88,7 +102,14 @@ impl Options {
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
         let people = PeopleIndex::new(self.lake.clone(), self.index_cache_bytes, MOST_CONSUMERS);
         people.keep_up();
-        let service = Service::new(self.lake, people, catalogue, self.database);
+        let deletions = Deletions::new(
+            self.lake.clone(),
+            people.clone(),
+            self.database.clone(),
+            self.erasure_grace,
+        );
+        deletions.keep_up();
+        let service = Service::new(self.lake, people, deletions, catalogue, self.database);
         Ok(ConsumerServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }
 }

@@ -58,6 +58,8 @@ pub struct Parameters {
     pub winback_quantile: f64,
     /// Fewest lapsed buyers who came back, and who did not, that a model of return is trained on.
     pub winback_positives: NonZeroU16,
+    /// Fewest people of an audience, and fewest others, that a model of likeness is trained on.
+    pub expansion_positives: NonZeroU16,
     /// First ages of the bands that people are told in, ascending; younger people are a band of their own.
     pub age_bands: Vec<u8>,
     /// Fewest people of an audience for whom a trait's value is told.

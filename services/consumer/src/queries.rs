@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dualwheel_kit::{Failure, Question};
 use dualwheel_lake::{
-    Error, Reader,
+    BrandFrame, Error, Reader,
     frames::{Orders, Profiles},
 };
 use dualwheel_measure::{Definitions, Metric, Scope, Window};
@@ -19,6 +19,7 @@ use crate::{
     index::{Cells, Judge, Snapshot},
     launches::Launches,
     signals::{self, Pioneers},
+    sources::{Search, Sources},
     strategic::Strategic,
     trend::Steps,
     value::{
@@ -46,16 +47,24 @@ impl Indexed {
     }
 }
 
-/// The people of a brand by the index; the versions that it stands for go into the answer.
-pub(crate) async fn indexed(reader: &Reader, brand: &str, snapshot: &Snapshot) -> Result<Indexed, Status> {
+/// The people of a brand by the index; the versions that it stands for go into the answer. `None` when its bitmaps
+/// cannot be read, as when another process has numbered the consumers anew: then the facts are to be asked.
+pub(crate) async fn indexed(
+    reader: &Reader,
+    brand: &str,
+    snapshot: &Snapshot,
+) -> Result<Option<Indexed>, Status> {
     // What the facts themselves would be read from: an answer is the same whichever way it was found.
     reader.note(&["behaviors", "order_lines", "products"]).await?;
-    let cells = snapshot
-        .brand(brand)
-        .await
-        .map_err(|error| Failure::internal(&error))?;
+    let cells = match snapshot.brand(brand).await {
+        Ok(cells) => cells,
+        Err(error) => {
+            tracing::warn!(%error, "the people index is read again; a question is answered by the facts");
+            return Ok(None);
+        }
+    };
     let roles = Facts::of_roles(reader.members(brand).await?)?;
-    Ok(Indexed { cells, roles })
+    Ok(Some(Indexed { cells, roles }))
 }
 
 /// The facts of the brand's people.
@@ -118,6 +127,31 @@ pub(crate) async fn grow_facts(
         market: reader.market_stats().await?,
         audiences,
     })
+}
+
+/// Where the new buyers of the window came from. The other brands are read one after another, so that they need not lie
+/// in memory together.
+pub(crate) async fn sources(
+    reader: &Reader,
+    question: &Question,
+    definitions: &Arc<InForce>,
+) -> Result<Sources, Status> {
+    let orders = reader.orders(&question.brand).await?;
+    let (window, definitions) = (question.window, definitions.clone());
+    let mut search = compute(move || Search::new(&orders, window, &definitions.parameters)).await?;
+    if !search.is_empty() {
+        let brands = reader.brands().await?;
+        reader.prepare(&[BrandFrame::Orders]).await?;
+        for brand in brands.iter().filter(|brand| **brand != question.brand) {
+            let (brand, orders) = (brand.clone(), reader.orders(brand).await?);
+            search = compute(move || {
+                search.add(&brand, &orders);
+                search
+            })
+            .await?;
+        }
+    }
+    Ok(search.found())
 }
 
 /// People per stage on the as-of day.

@@ -1,23 +1,30 @@
 //! Win-back (流失召回): which lapsed buyers will come back, and what speaks for it.
 //!
 //! Source: methodology 2.8. A buyer has lapsed who has not bought for longer than four in five let pass between
-//! purchases of the category last bought ([`lapsed`]). A gradient-boosted tree model ([`model`]) of what is known of
-//! them ([`features`]) is trained on those who had lapsed two horizons before the as-of day and tested on those who
-//! had one horizon before; the candidates of the as-of day are then scored by a model of both, and put into packs by
-//! probability and strongest reason. Nothing depends on the order in which facts were read.
+//! purchases of the category last bought ([`lapsed`]). A gradient-boosted tree model ([`boosted`](crate::boosted)) of
+//! what is known of them ([`features`]) is trained on those who had lapsed two horizons before the as-of day and tested
+//! on those who had one horizon before; the candidates of the as-of day are then scored by a model of both, and put
+//! into packs by probability and strongest reason. Nothing depends on the order in which facts were read.
 
+mod cohort;
 pub mod features;
 pub mod lapsed;
-pub mod model;
+mod outlook;
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::Day;
 
-use crate::{categories::Categories, facts::Facts, parameters::Parameters};
+pub use outlook::{MOST_CHANNELS, Outlook, Outlooks, channels, outlooks};
+
+use crate::{
+    boosted::{Examples, Model, Tested, Unfit, auc},
+    categories::Categories,
+    facts::Facts,
+    parameters::Parameters,
+};
+use cohort::Cohort;
 use features::{FEATURES, Portrayer};
-use lapsed::Rhythm;
-use model::{Examples, Model, Tested};
 
 /// Packs of a decile.
 const REASONS_A_DECILE: usize = 5;
@@ -62,8 +69,8 @@ pub enum Refusal {
         day: Day,
     },
     /// The library could not fit the trees.
-    #[error("the trees could not be fitted: {0}")]
-    Unfit(String),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
 }
 
 /// A model with what it showed on the test examples.
@@ -77,6 +84,8 @@ pub struct Trained {
     pub examples: (usize, usize),
     /// What it showed on the test examples.
     pub tested: Tested,
+    /// Area under the ROC curve on the test examples when they are ranked by recency alone.
+    pub recency_auc: f64,
     /// Share of each feature in the total gain, in the order of [`FEATURES`].
     pub importance: Vec<f64>,
 }
@@ -113,68 +122,39 @@ pub fn measure(
     ask: Question<'_>,
     parameters: &Parameters,
 ) -> Winback {
-    let at = |day: Day| lapsed_on(facts, ask, day, parameters);
-    let (candidates, _) = at(ask.as_of);
-    match train(facts, portrayer, ask, parameters) {
+    let [candidates, late, early] = [0, 1, 2].map(|horizons| {
+        let day = ask.as_of.plus(-horizons * ask.horizon);
+        Cohort::on(day, facts, portrayer, ask.cuts, parameters)
+    });
+    let trained = train(
+        early.examples(facts, ask.horizon, ask.channel),
+        late.examples(facts, ask.horizon, ask.channel),
+        (early.day, late.day),
+        parameters,
+    );
+    let counted = candidates.people.len();
+    match trained {
         Ok((trained, model)) => Winback {
-            candidates: candidates.len(),
+            candidates: counted,
             model: Ok(trained),
-            packs: packs(facts, portrayer, ask, &candidates, &model, &at(ask.as_of).1),
+            packs: packs(&candidates, &model),
         },
         Err(refusal) => Winback {
-            candidates: candidates.len(),
+            candidates: counted,
             model: Err(refusal),
             packs: Vec::new(),
         },
     }
 }
 
-/// Those who have lapsed on `day`, in the order of their keys, and the rhythm by which they have.
-fn lapsed_on(facts: &Facts, ask: Question<'_>, day: Day, parameters: &Parameters) -> (Vec<u32>, Rhythm) {
-    let rhythm = Rhythm::new(&facts.orders, ask.cuts, day, parameters.winback_quantile);
-    let mut people: Vec<u32> = facts
-        .orders
-        .groups
-        .consumers()
-        .filter(|consumer| rhythm.has_lapsed(facts.orders.of(*consumer), ask.cuts, day))
-        .collect();
-    let keys = facts.orders.names.consumers.view();
-    people.sort_unstable_by(|one, other| keys.key(*one).cmp(keys.key(*other)));
-    (people, rhythm)
-}
-
-/// Those who had lapsed on `day`, and whether they came back in the days after.
-fn examples(
-    facts: &Facts,
-    portrayer: &Portrayer<'_>,
-    ask: Question<'_>,
-    day: Day,
-    parameters: &Parameters,
-) -> Examples {
-    let (people, rhythm) = lapsed_on(facts, ask, day, parameters);
-    let after = Window {
-        first: day.plus(1),
-        last: day.plus(ask.horizon),
-    };
-    let came_back = people.iter().map(|consumer| {
-        facts.orders.of(*consumer).iter().any(|line| {
-            line.is_purchase()
-                && after.contains(line.day)
-                && ask.channel.is_none_or(|channel| line.channel == channel)
-        })
-    });
-    let came_back = came_back.collect();
-    Examples::new(portrayer.rows(facts, &people, &rhythm, ask, day), came_back)
-}
-
+/// A model of `early` and `late` examples, those who had lapsed on the two days, with what a model of the early ones alone
+/// showed on the late ones.
 fn train(
-    facts: &Facts,
-    portrayer: &Portrayer<'_>,
-    ask: Question<'_>,
+    early: Examples<'_>,
+    late: Examples<'_>,
+    (trained_on, tested_on): (Day, Day),
     parameters: &Parameters,
 ) -> Result<(Trained, Model), Refusal> {
-    let (tested_on, trained_on) = (ask.as_of.plus(-ask.horizon), ask.as_of.plus(-2 * ask.horizon));
-    let early = examples(facts, portrayer, ask, trained_on, parameters);
     let needed = usize::from(parameters.winback_positives.get());
     let found = early.positives().min(early.len() - early.positives());
     if found < needed {
@@ -185,11 +165,13 @@ fn train(
             needed,
         });
     }
-    let late = examples(facts, portrayer, ask, tested_on, parameters);
-    if late.positives() == 0 || late.positives() == late.len() {
+    if late.are_of_one_kind() {
         return Err(Refusal::Untestable { day: tested_on });
     }
     let tested = Model::fit(&early)?.test(&late);
+    // Days without a purchase come first among the features; fewer of them speak for a return.
+    let recency: Vec<f64> = late.column(0).iter().map(|days| -days).collect();
+    let recency_auc = auc(&recency, late.positive());
     let counted = (early.len(), early.positives());
     let model = Model::fit(&early.and(late))?;
     let trained = Trained {
@@ -197,25 +179,16 @@ fn train(
         tested_on,
         examples: counted,
         tested,
+        recency_auc,
         importance: model.importance(),
     };
     Ok((trained, model))
 }
 
 /// Candidates by tenths of their probability, and in each by the reasons that most of it have.
-fn packs(
-    facts: &Facts,
-    portrayer: &Portrayer<'_>,
-    ask: Question<'_>,
-    candidates: &[u32],
-    model: &Model,
-    rhythm: &Rhythm,
-) -> Vec<Pack> {
-    let rows = Examples::new(
-        portrayer.rows(facts, candidates, rhythm, ask, ask.as_of),
-        vec![false; candidates.len()],
-    );
-    let (chances, reasons) = (model.probabilities(&rows), model.reasons(&rows));
+fn packs(candidates: &Cohort, model: &Model) -> Vec<Pack> {
+    let rows = &candidates.columns;
+    let (chances, reasons) = (model.probabilities(rows), model.reasons(rows));
     let mut order: Vec<(f64, usize)> = chances.into_iter().zip(0..).collect();
     order.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
     let mut packs = Vec::new();
@@ -228,7 +201,7 @@ fn packs(
         let chosen = leading(mine.iter().filter_map(|(_, row)| reasons.get(*row)));
         let mut by_reason: BTreeMap<usize, Pack> = BTreeMap::new();
         for (chance, row) in mine {
-            let (Some(consumer), Some(speaks)) = (candidates.get(*row), reasons.get(*row)) else {
+            let (Some(consumer), Some(speaks)) = (candidates.people.get(*row), reasons.get(*row)) else {
                 continue;
             };
             // The strongest of the reasons that lead in this tenth.

@@ -1,5 +1,7 @@
 //! `dualwheel audience`: the people of audience expressions, and saved audiences.
 
+mod clusters;
+mod expansion;
 mod saved;
 
 use dualwheel_kit::{client, config::Config, question::day_to_proto};
@@ -42,6 +44,8 @@ pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow
         Audience::Export(args) => mesh.export(args).await,
         Audience::Compare(args) => mesh.compare(args).await,
         Audience::Profile(args) => mesh.profile(args).await,
+        Audience::Expand(args) => mesh.expand(args).await,
+        Audience::Clusters(args) => mesh.clusters(args).await,
         Audience::Save(args) => mesh.save(args).await,
         Audience::Import(args) => mesh.import(args).await,
         Audience::List(args) => mesh.list(args).await,

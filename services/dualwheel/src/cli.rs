@@ -1,6 +1,8 @@
 //! The command line, as clap reads it.
 
 pub mod audience;
+pub mod expansion;
+pub mod moves;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -65,7 +67,7 @@ pub enum Command {
     Diagnose(Diagnose),
     /// Ask one group of metrics
     Ask(Ask),
-    /// Ask what the consumers of a brand are worth, and which ways they take
+    /// Ask what the consumers of a brand are worth and which ways they take, delete and export consumers
     #[command(subcommand)]
     Consumer(Consumer),
     /// Count, list, compare and save the people of audience expressions
@@ -288,8 +290,55 @@ pub enum Consumer {
     Values(Values),
     /// Tell the ways to an outcome, and what is credited to their points
     Journeys(Journeys),
+    /// Tell what campaigns spent per person who moved between the stages
+    Moves(moves::Moves),
+    /// Tell which brands and categories new buyers had bought before
+    Sources(moves::Sources),
     /// Tell which lapsed buyers will come back, in packs by probability and reason
     Winback(Winback),
+    /// Remove everything about some consumers for good, in every brand
+    Delete(DeleteConsumers),
+    /// Tell how far deletions have come
+    Deletions(Deletions),
+    /// Print everything that is kept about a consumer, a JSON object a line
+    Export(ExportConsumer),
+}
+
+/// `dualwheel consumer delete`.
+#[derive(Args, Debug)]
+pub struct DeleteConsumers {
+    /// Keys of the consumers
+    #[arg(value_name = "KEY", required_unless_present = "file")]
+    pub keys: Vec<String>,
+    /// File with one key a line; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Wait until nothing that is stored holds them; otherwise until no answer shows them
+    #[arg(long)]
+    pub erased: bool,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dualwheel consumer deletions`.
+#[derive(Args, Debug)]
+pub struct Deletions {
+    /// Id of a deletion, whose parts are told [default: all, a line each]
+    pub id: Option<String>,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dualwheel consumer export`.
+#[derive(Args, Debug)]
+pub struct ExportConsumer {
+    /// Key of the consumer
+    pub key: String,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// `dualwheel consumer winback`.
@@ -310,6 +359,9 @@ pub struct Winback {
     /// Save each pack as an audience whose id begins so
     #[arg(long, value_name = "PREFIX")]
     pub save: Option<String>,
+    /// Tell only how many will come back within 90 and within 180 days, in any channel and in each
+    #[arg(long, conflicts_with_all = ["horizon_days", "channel", "save"])]
+    pub outlooks: bool,
     /// Where the mesh is
     #[command(flatten)]
     pub place: Place,

@@ -1,5 +1,8 @@
-//! `dualwheel consumer`: what the consumers of a brand are worth one by one, and the ways they take.
+//! `dualwheel consumer`: what the consumers of a brand are worth one by one, the ways they take, and their deletion.
 
+mod deletion;
+mod moves;
+mod sources;
 mod winback;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,11 @@ pub async fn run(config: &Config, common: &Common, command: &Consumer) -> anyhow
     match command {
         Consumer::Values(args) => values(config, common, args).await,
         Consumer::Journeys(args) => journeys(config, common, args).await,
+        Consumer::Delete(args) => deletion::delete(config, common, args).await,
+        Consumer::Deletions(args) => deletion::list(config, common, args).await,
+        Consumer::Export(args) => deletion::export(config, common, args).await,
+        Consumer::Moves(args) => moves::run(config, common, args).await,
+        Consumer::Sources(args) => sources::run(config, common, args).await,
         Consumer::Winback(args) => winback::run(config, common, args).await,
     }
 }

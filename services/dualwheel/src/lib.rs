@@ -12,6 +12,7 @@ pub mod format;
 pub mod generate;
 pub mod import;
 pub mod index;
+pub mod keys;
 pub mod mesh;
 pub mod output;
 pub mod program;

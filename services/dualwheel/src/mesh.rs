@@ -11,7 +11,12 @@ use dualwheel_kit::{
     server::{self, Builder, Server},
 };
 use dualwheel_lake::{Lake, service::Facts};
-use dualwheel_proto::facts::fact_service_server::FactServiceServer;
+use dualwheel_proto::{
+    consumer::consumer_service_server::ConsumerServiceServer,
+    content::content_service_server::ContentServiceServer, facts::fact_service_server::FactServiceServer,
+    membership::membership_service_server::MembershipServiceServer,
+    product::product_service_server::ProductServiceServer,
+};
 use tonic::transport::Channel;
 
 /// A service that a process may serve.
@@ -76,14 +81,12 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         frame_cache_bytes: config.limits.frame_cache_bytes,
     })
     .context("the lake cannot be opened")?;
-    let builder = fact_services(Server::builder(config), config, &lake, &owners).await?;
+    let services = FactServices::build(config, &lake, &owners).await?;
+    let builder = services.clone().serve(Server::builder(config));
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
     }
-    let beside = fact_services(Server::builder(config), config, &lake, &owners)
-        .await?
-        .build()?
-        .in_process();
+    let beside = services.serve(Server::builder(config)).build()?.in_process();
     let reach = |role: Role, endpoint: &Option<String>| -> anyhow::Result<Channel> {
         match endpoint {
             Some(endpoint) => Ok(client::connect(endpoint, config)?),
@@ -132,38 +135,76 @@ async fn database(config: &Config) -> anyhow::Result<db::DatabaseConnection> {
     opened.context("the database cannot be opened")
 }
 
-async fn fact_services(
-    mut builder: Builder,
-    config: &Config,
-    lake: &Lake,
-    owners: &BTreeSet<Role>,
-) -> anyhow::Result<Builder> {
-    let definitions = definitions(config);
-    let lake = lake.clone();
-    for role in owners {
-        let (lake, definitions) = (lake.clone(), definitions.clone());
-        builder = match role {
-            Role::Consumer => {
-                let database = database(config).await?;
-                let options = dualwheel_consumer::Options {
-                    lake,
-                    database,
-                    definitions,
-                    index_cache_bytes: config.limits.index_cache_bytes,
-                };
-                builder.add(options.build().await?)
-            }
-            Role::Product => builder.add(dualwheel_product::Options { lake, definitions }.build()?),
-            Role::Content => builder.add(dualwheel_content::Options { lake, definitions }.build()?),
-            Role::Membership => builder.add(dualwheel_membership::Options { lake, definitions }.build()?),
-            Role::All | Role::Diagnosis => builder,
+/// The services of this process that read facts. Cheap to clone: a clone serves the same caches.
+#[derive(Clone)]
+struct FactServices {
+    consumer: Option<ConsumerServiceServer<dualwheel_consumer::Service>>,
+    product: Option<ProductServiceServer<dualwheel_product::Service>>,
+    content: Option<ContentServiceServer<dualwheel_content::Service>>,
+    membership: Option<MembershipServiceServer<dualwheel_membership::Service>>,
+    facts: Option<FactServiceServer<Facts>>,
+}
+
+impl FactServices {
+    async fn build(config: &Config, lake: &Lake, owners: &BTreeSet<Role>) -> anyhow::Result<Self> {
+        let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
+        let grace = Duration::from_secs(config.limits.erasure_grace_s);
+        lake.keep_erasing(&names, grace);
+        let facts = || {
+            FactServiceServer::new(Facts::new(lake.clone(), &names))
+                .max_decoding_message_size(server::message_bytes(config))
         };
+        let mut services = Self {
+            consumer: None,
+            product: None,
+            content: None,
+            membership: None,
+            facts: (!owners.is_empty()).then(facts),
+        };
+        for role in owners {
+            let (lake, definitions) = (lake.clone(), definitions(config));
+            match role {
+                Role::Consumer => {
+                    let options = dualwheel_consumer::Options {
+                        lake,
+                        database: database(config).await?,
+                        definitions,
+                        index_cache_bytes: config.limits.index_cache_bytes,
+                        erasure_grace: grace,
+                    };
+                    services.consumer = Some(options.build().await?);
+                }
+                Role::Product => {
+                    services.product = Some(dualwheel_product::Options { lake, definitions }.build()?);
+                }
+                Role::Content => {
+                    services.content = Some(dualwheel_content::Options { lake, definitions }.build()?);
+                }
+                Role::Membership => {
+                    services.membership = Some(dualwheel_membership::Options { lake, definitions }.build()?);
+                }
+                Role::All | Role::Diagnosis => {}
+            }
+        }
+        Ok(services)
     }
-    if owners.is_empty() {
-        return Ok(builder);
+
+    fn serve(self, mut builder: Builder) -> Builder {
+        if let Some(service) = self.consumer {
+            builder = builder.add(service);
+        }
+        if let Some(service) = self.product {
+            builder = builder.add(service);
+        }
+        if let Some(service) = self.content {
+            builder = builder.add(service);
+        }
+        if let Some(service) = self.membership {
+            builder = builder.add(service);
+        }
+        match self.facts {
+            Some(service) => builder.add(service),
+            None => builder,
+        }
     }
-    let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
-    let facts = FactServiceServer::new(Facts::new(lake, &names))
-        .max_decoding_message_size(server::message_bytes(config));
-    Ok(builder.add(facts))
 }

@@ -46,6 +46,9 @@ pub fn run() -> ExitCode {
 
 fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    // What still goes on beside the command, such as following the facts, may end at any time: it ends with the process,
+    // not by a runtime that is taken away from below it.
+    let runtime = std::mem::ManuallyDrop::new(runtime);
     let _entered = runtime.enter();
     let telemetry = telemetry::init(&config)?;
     let done = runtime.block_on(async {

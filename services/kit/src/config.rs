@@ -104,7 +104,7 @@ impl Default for Config {
 }
 
 /// What is logged by default.
-const FILTER: &str = "info,buoyant_kernel=warn";
+const FILTER: &str = "info,buoyant_kernel=warn,deltalake_core::writer::stats=error";
 
 /// How logs are written.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -113,7 +113,8 @@ pub struct Log {
     /// `text` for people, `json` for machines.
     pub format: LogFormat,
     /// What is logged, as `tracing` filters say it: `info`, `warn,dualwheel_lake=debug`. By default information, but of
-    /// the Delta kernel, which tells the whole state of a table at each opening, only warnings.
+    /// the Delta kernel, which tells the whole state of a table at each opening, only warnings, and of the Delta writer no
+    /// word of columns whose bounds it does not know.
     pub filter: String,
 }
 
@@ -173,6 +174,9 @@ pub struct Limits {
     pub frame_cache_bytes: u64,
     /// Bytes that the bitmaps of the people index may take in memory.
     pub index_cache_bytes: u64,
+    /// Seconds for which files of former versions stay after a consumer's facts were removed, for questions and appends
+    /// that are running. Longer than any of them takes.
+    pub erasure_grace_s: u64,
 }
 
 impl Default for Limits {
@@ -183,6 +187,7 @@ impl Default for Limits {
             batch_rows: 131_072,
             frame_cache_bytes: 768 << 20,
             index_cache_bytes: 256 << 20,
+            erasure_grace_s: 600,
         }
     }
 }

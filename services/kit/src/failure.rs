@@ -94,6 +94,8 @@ reasons! {
     ConsumerLimit "CONSUMER_LIMIT" ResourceExhausted:
         "The tenant has more consumers than a people index can number. Questions are answered from the facts, more slowly; \
          divide the tenant, or delete consumers that are no longer needed.";
+    DeletionUnknown "DELETION_UNKNOWN" NotFound:
+        "The tenant has no deletion of this name. List the deletions to see which there are.";
     ModelRefused "MODEL_REFUSED" FailedPrecondition:
         "A model that the question needs does not apply to the brand's facts, for the reason given. Leave the predicted \
          value out, or wait for more facts.";

@@ -62,6 +62,7 @@ impl From<Error> for Status {
 fn reasons(name: &str) -> (Reason, Reason) {
     match name.split('/').next() {
         Some("audiences") => (Reason::AudienceUnknown, Reason::AudienceExists),
+        Some("consumerDeletions") => (Reason::DeletionUnknown, Reason::Internal),
         Some("runs") => (Reason::RunUnknown, Reason::Internal),
         _ => (Reason::PeerSetUnknown, Reason::PeerSetExists),
     }

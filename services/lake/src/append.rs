@@ -411,14 +411,18 @@ fn fail(group: Vec<Append>, error: &Error) {
     }
 }
 
-async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>, Error> {
-    let properties = WriterProperties::builder()
+/// How files of facts are written.
+pub(crate) fn fact_properties() -> WriterProperties {
+    WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(262_144))
         // Event ids are all different: a dictionary of them is work for nothing.
         .set_column_dictionary_enabled(ColumnPath::from("event_id"), false)
-        .build();
-    let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(properties);
+        .build()
+}
+
+async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>, Error> {
+    let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(fact_properties());
     for append in fresh.iter().filter(|append| append.batch.num_rows() > 0) {
         writer.write(append.batch.clone()).await?;
     }
@@ -479,7 +483,7 @@ pub(crate) async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result
 }
 
 /// Pause before another try: full jitter over a doubling bound, one second at most.
-fn pause(tries: u32) -> Duration {
+pub(crate) fn pause(tries: u32) -> Duration {
     let bound = 10u64.saturating_mul(1 << tries.min(7)).min(1_000);
     let random = uuid::Uuid::new_v4().as_u128() as u64;
     Duration::from_millis(random % bound.max(1))

@@ -162,11 +162,7 @@ impl Added {
             let (Some(path), Some(store)) = (self.files.pop_front(), &self.store) else {
                 return Ok(None);
             };
-            let reader = File {
-                store: store.clone(),
-                path,
-            };
-            let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+            let builder = parquet_file(store.clone(), path).await?;
             let columns = ProjectionMask::columns(builder.parquet_schema(), self.columns.iter().copied());
             let stream = builder.with_projection(columns).with_batch_size(ROWS_A_BATCH);
             self.reading = Some(stream.build()?);
@@ -246,9 +242,17 @@ impl Rows {
     }
 }
 
+/// The reader of a Parquet file in the making.
+pub(crate) async fn parquet_file(
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+) -> Result<ParquetRecordBatchStreamBuilder<File>, Error> {
+    Ok(ParquetRecordBatchStreamBuilder::new(File { store, path }).await?)
+}
+
 /// A Parquet file of an object store.
 #[derive(Debug)]
-struct File {
+pub(crate) struct File {
     store: Arc<dyn ObjectStore>,
     path: Path,
 }

@@ -145,15 +145,36 @@ impl Error {
     /// Whether storage ran out of room, however deep the cause lies.
     #[must_use]
     pub fn is_full(&self) -> bool {
+        let full = |error: &(dyn std::error::Error + 'static)| {
+            let io = error.downcast_ref::<std::io::Error>();
+            io.is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
+        };
+        self.has_cause(full)
+            || matches!(self, Self::Full)
+            || self.to_string().contains("No space left on device")
+    }
+
+    /// Whether a stored file is not there, however deep the cause lies.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        let missing = |error: &(dyn std::error::Error + 'static)| {
+            let store = error.downcast_ref::<object_store::Error>();
+            matches!(store, Some(object_store::Error::NotFound { .. }))
+        };
+        // The reader of Parquet files keeps only the words of its cause.
+        let text = self.to_string();
+        self.has_cause(missing) || text.contains("Object at location") && text.contains("not found")
+    }
+
+    fn has_cause(&self, is: impl Fn(&(dyn std::error::Error + 'static)) -> bool) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
-            let io = error.downcast_ref::<std::io::Error>();
-            if io.is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull) {
+            if is(error) {
                 return true;
             }
             cause = error.source();
         }
-        matches!(self, Self::Full) || self.to_string().contains("No space left on device")
+        false
     }
 }
 

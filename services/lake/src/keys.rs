@@ -6,14 +6,15 @@ use arrow::{
     array::{RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema},
 };
-use object_store::{ObjectStoreExt, path::Path};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
     file::{properties::WriterProperties, reader::ChunkReader},
 };
 
-use crate::{Error, TenantLake, frames::view::View, reader::blocking};
+use crate::{Error, TenantLake, erasure, frames::view::View, reader::blocking};
 
 /// Keys of one batch of the file.
 const BATCH: usize = 64 * 1024;
@@ -48,6 +49,21 @@ impl TenantLake {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The lists stored before an instant (microseconds since 1970 UTC), but for those of erasures.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn key_lists(&self, before: i64) -> Result<Vec<String>, Error> {
+        let folder = Path::from_iter(["keys", self.name()]);
+        let files: Vec<_> = self.store().list(Some(&folder)).try_collect().await?;
+        let names = files.iter().filter_map(|file| {
+            let name = file.location.filename()?.strip_suffix(".parquet")?;
+            let listed = file.last_modified.timestamp_micros() < before && !erasure::is_list(name);
+            listed.then(|| name.to_owned())
+        });
+        Ok(names.collect())
     }
 
     fn path(&self, name: &str) -> Path {

@@ -2,6 +2,7 @@
 //!
 //! - [`fact`] holds the one schema of every fact; [`check`] holds rows against it.
 //! - [`service`] takes batches over gRPC; they are written durably and once per producer and sequence.
+//! - [`erasure`] removes everything about some consumers, for good.
 //! - [`Reader`] reads a tenant's tables at fixed versions, as [`frames`] in memory.
 //!
 //! Tables are partitioned by tenant and by one of eight brand buckets. Months do not partition: at the sizes of
@@ -10,7 +11,9 @@
 mod append;
 pub mod changes;
 pub mod check;
+pub mod erasure;
 mod error;
+mod export;
 pub mod fact;
 pub mod frames;
 mod keys;
@@ -60,6 +63,8 @@ struct Inner {
     writers: Mutex<HashMap<&'static str, Writer>>,
     tenants: Mutex<HashMap<String, Held>>,
     frames: moka::future::Cache<reader::Key, Cached>,
+    /// Changes when an erasure was asked for or has come further.
+    erasing: tokio::sync::watch::Sender<()>,
 }
 
 /// What all handles of a tenant share.
@@ -70,6 +75,7 @@ struct Held {
     names: Arc<Names>,
     /// Held while the frames of many brands are loaded.
     preparing: Arc<tokio::sync::Mutex<()>>,
+    suppressed: Arc<tokio::sync::Mutex<Option<erasure::suppressed::Known>>>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -127,6 +133,7 @@ impl Lake {
             writers: Mutex::default(),
             tenants: Mutex::default(),
             frames,
+            erasing: tokio::sync::watch::Sender::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -163,6 +170,10 @@ impl Lake {
         let epoch = tenants.get(tenant).map_or(0, |held| held.epoch) + 1;
         let held = Held {
             epoch,
+            suppressed: tenants
+                .get(tenant)
+                .map(|held| held.suppressed.clone())
+                .unwrap_or_default(),
             ..Held::default()
         };
         tenants.insert(tenant.to_owned(), held.clone());
@@ -176,6 +187,7 @@ impl Lake {
             epoch: held.epoch,
             names: held.names,
             preparing: held.preparing,
+            suppressed: held.suppressed,
         }
     }
 }
@@ -188,6 +200,7 @@ pub struct TenantLake {
     epoch: u64,
     names: Arc<Names>,
     preparing: Arc<tokio::sync::Mutex<()>>,
+    suppressed: Arc<tokio::sync::Mutex<Option<erasure::suppressed::Known>>>,
 }
 
 impl TenantLake {

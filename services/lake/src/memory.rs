@@ -10,7 +10,9 @@ use crate::{
     Error,
     check::{Ground, check},
     fact::Fact,
-    frames::{Behaviors, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock},
+    frames::{
+        Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock,
+    },
     rows,
 };
 
@@ -29,6 +31,8 @@ pub struct Frames {
     pub stock: Arc<Stock>,
     /// Contents.
     pub contents: Arc<Contents>,
+    /// Campaigns.
+    pub campaigns: Arc<Campaigns>,
     /// Members.
     pub members: Arc<Members>,
     /// Profiles of the tenant.
@@ -59,6 +63,7 @@ impl Frames {
             orders: Arc::new(Orders::build(names, &products, &of(FactKind::OrderLine)?)?),
             stock: Arc::new(Stock::build(names, &of(FactKind::StockDay)?)?),
             contents: Arc::new(Contents::build(names, &of(FactKind::Content)?)?),
+            campaigns: Arc::new(Campaigns::build(names, &of(FactKind::Campaign)?)?),
             members: Arc::new(Members::build(names, &of(FactKind::Member)?)?),
             profiles: Arc::new(Profiles::build(names, &of(FactKind::ConsumerProfile)?)?),
             market_stats: Arc::new(MarketStats::build(&of(FactKind::MarketStat)?)?),

@@ -83,6 +83,8 @@ pub enum Replace {
     Bucket(i32),
     /// Takes all pieces of the tenant away.
     All,
+    /// Takes all pieces and all keys of the tenant away: consumers have been numbered anew.
+    AllAndKeys,
 }
 
 pub(crate) fn schema() -> SchemaRef {
@@ -150,7 +152,7 @@ impl TenantLake {
             .and(col("bucket").eq(lit(KEYS_BUCKET)));
         let columns = ["first_ordinal", "data"];
         let batches = table::scan_where(&stored.table, &self.tenant, filter, &columns).await?;
-        let names = self.names.clone();
+        let (names, keys) = (self.names.clone(), stored.keys);
         crate::reader::blocking(move || {
             let mut runs = Vec::new();
             for batch in &batches {
@@ -162,6 +164,7 @@ impl TenantLake {
             }
             runs.sort_unstable_by_key(|(first, _)| *first);
             let mut interner = names.consumers.interner();
+            interner.reserve(keys, runs.iter().map(|(_, run)| run.len()).sum());
             for (first, run) in runs {
                 for (ordinal, key) in (first..).zip(decode_keys(&run)) {
                     if i64::from(interner.intern(key)) != ordinal {
@@ -244,7 +247,12 @@ impl TenantLake {
         followed: &BTreeMap<&'static str, i64>,
         replace: Replace,
     ) -> Result<Stored, Error> {
-        let (names, tenant, from) = (self.names.clone(), self.tenant.clone(), stored.keys);
+        let from = if replace == Replace::AllAndKeys {
+            0
+        } else {
+            stored.keys
+        };
+        let (names, tenant) = (self.names.clone(), self.tenant.clone());
         let (batches, keys) = crate::reader::blocking(move || {
             let view = names.consumers.view();
             let mut batches = key_batches(&view, from, &tenant)?;
@@ -333,6 +341,14 @@ impl TenantLake {
         table::vacuum(stored.table.clone()).await
     }
 
+    /// Removes files of the index that were out of use at an instant (microseconds since 1970 UTC).
+    ///
+    /// # Errors
+    /// When the storage cannot be listed.
+    pub async fn vacuum_people_before(&self, stored: &Stored, instant: i64) -> Result<(), Error> {
+        table::vacuum_before(stored.table.clone(), instant).await
+    }
+
     async fn removals(&self, stored: &Stored, replace: Replace) -> Result<Vec<Action>, Error> {
         if replace == Replace::Nothing {
             return Ok(Vec::new());
@@ -345,7 +361,8 @@ impl TenantLake {
             let bucket = bucket.and_then(|bucket| bucket.parse::<i32>().ok());
             let asked = match replace {
                 Replace::Bucket(asked) => bucket == Some(asked),
-                _ => bucket != Some(KEYS_BUCKET),
+                Replace::AllAndKeys => true,
+                Replace::Nothing | Replace::All => bucket != Some(KEYS_BUCKET),
             };
             let removed = asked && self.owns(&values);
             async move { Ok(removed.then(|| Action::Remove(view.remove_action(true)))) }

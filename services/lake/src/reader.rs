@@ -18,7 +18,8 @@ use crate::{
     Error, TenantLake,
     fact::{FACTS, Fact},
     frames::{
-        Behaviors, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock, view::View,
+        Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock,
+        view::View,
     },
     settings::Settings,
     table::{self, Part},
@@ -48,6 +49,7 @@ pub(crate) enum Cached {
     Orders(Arc<Orders>),
     Stock(Arc<Stock>),
     Contents(Arc<Contents>),
+    Campaigns(Arc<Campaigns>),
     Members(Arc<Members>),
     Profiles(Arc<Profiles>),
     MarketStats(Arc<MarketStats>),
@@ -63,6 +65,7 @@ impl Cached {
             Self::Orders(frame) => frame.bytes(),
             Self::Stock(frame) => frame.rows.len() * 56,
             Self::Contents(frame) => frame.rows.len() * 160,
+            Self::Campaigns(frame) => frame.rows.len() * 160,
             Self::Members(frame) => frame.rows.len() * 32 + frame.groups.bytes(),
             Self::Profiles(frame) => frame.rows.len() * 200,
             Self::MarketStats(frame) => frame.rows.len() * 160,
@@ -178,6 +181,10 @@ impl Reader {
     frame!(
         /// Contents of a brand.
         contents(brand), Contents, "contents", |names, batches| Contents::build(&names, &batches)
+    );
+    frame!(
+        /// Campaigns of a brand.
+        campaigns(brand), Campaigns, "campaigns", |names, batches| Campaigns::build(&names, &batches)
     );
     frame!(
         /// Members of a brand.
@@ -347,16 +354,32 @@ impl Reader {
         }
     }
 
+    /// Table and version, where the question pins this one.
+    fn pinned(&self, table: &DeltaTable) -> Option<(&String, &i64)> {
+        let version = table.version().and_then(|version| i64::try_from(version).ok());
+        let name = table.snapshot().ok()?.metadata().name()?;
+        let pinned = self.pin.get_key_value(name);
+        pinned.filter(|(_, pinned)| Some(**pinned) == version)
+    }
+
     async fn scan(
         &self,
         table: Option<DeltaTable>,
         part: Part<'_>,
         columns: &[&str],
     ) -> Result<Vec<RecordBatch>, Error> {
-        match table {
-            Some(table) => table::scan(&table, &self.lake.tenant, part, columns).await,
-            None => Ok(Vec::new()),
-        }
+        let Some(table) = table else {
+            return Ok(Vec::new());
+        };
+        let scanned = table::scan(&table, &self.lake.tenant, part, columns).await;
+        scanned.map_err(|error| match self.pinned(&table) {
+            // Its files were erased along with somebody's facts.
+            Some((name, version)) if error.is_not_found() => Error::VersionUnknown {
+                table: name.clone(),
+                version: *version,
+            },
+            _ => error,
+        })
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     Error, TenantLake,
     append::{Append, Appended},
     check::{Checked, Ground, Refusal, check},
+    erasure::suppressed::Suppressed,
     fact::{Content, Fact},
     rows, settings,
 };
@@ -95,6 +96,7 @@ impl Facts {
         check_sender(&request)?;
         let tenant = tenant.clone();
         Ok(tokio::spawn(async move {
+            let suppressed = tenant.suppressed().await?;
             let (producer, sequence) = (request.producer.clone(), request.sequence);
             let name = tenant.name().to_owned();
             let checked = tokio::task::spawn_blocking(move || {
@@ -112,10 +114,17 @@ impl Facts {
                 Ok::<_, Error>((given, checked))
             });
             let (given, checked) = checked.await.map_err(|error| Failure::internal(&error))??;
-            let dead_letter = bury(&tenant, fact, &producer, sequence, &given, &checked).await?;
+            // Of the batch as it was sent: it stays the same when a consumer is deleted before it is sent again.
+            let digest = digest_of(fact, &checked.batch, checked.refusals.len());
+            let buried = Buried {
+                fact,
+                given: &given,
+                checked: &checked,
+                suppressed: &suppressed,
+            };
+            let dead_letter = buried.keep(&tenant, &producer, sequence).await?;
+            let Checked { batch, refusals } = suppressed.refuse(checked)?;
             let (reply, pending) = oneshot::channel();
-            let Checked { batch, refusals } = checked;
-            let digest = digest_of(fact, &batch, refusals.len());
             let append = Append {
                 tenant: tenant.name().to_owned(),
                 producer,
@@ -357,37 +366,47 @@ fn digest_of(fact: &Fact, batch: &RecordBatch, refused: usize) -> u64 {
     hasher.digest()
 }
 
-/// Keeps the refused rows, with field and reason, as a line of JSON each; answers where.
-async fn bury(
-    tenant: &TenantLake,
-    fact: &Fact,
-    producer: &str,
-    sequence: i64,
-    given: &RecordBatch,
-    checked: &Checked,
-) -> Result<String, Error> {
-    if checked.refusals.is_empty() {
-        return Ok(String::new());
+/// Rows of a batch that were refused.
+struct Buried<'a> {
+    fact: &'a Fact,
+    given: &'a RecordBatch,
+    checked: &'a Checked,
+    suppressed: &'a Suppressed,
+}
+
+impl Buried<'_> {
+    /// Keeps them, with field and reason, as a line of JSON each; answers where. Nothing is kept of consumers about whom
+    /// everything was deleted.
+    async fn keep(&self, tenant: &TenantLake, producer: &str, sequence: i64) -> Result<String, Error> {
+        let mut lines = Vec::new();
+        for refusal in &self.checked.refusals {
+            let row = self.row(refusal.row);
+            let consumer = row.get("consumer").and_then(serde_json::Value::as_str);
+            if consumer.is_some_and(|key| self.suppressed.has(key)) {
+                continue;
+            }
+            let line = serde_json::json!({
+                "row": refusal.row, "field": refusal.field, "reason": refusal.reason, "fact": row,
+            });
+            lines.extend_from_slice(line.to_string().as_bytes());
+            lines.push(b'\n');
+        }
+        if lines.is_empty() {
+            return Ok(String::new());
+        }
+        let file = format!("{producer}-{sequence}.jsonl");
+        let path = Path::from_iter(["dead-letter", tenant.name(), self.fact.name, &file]);
+        tenant.store().put(&path, lines.into()).await?;
+        Ok(path.to_string())
     }
-    let mut lines = Vec::new();
-    for refusal in &checked.refusals {
-        let row: serde_json::Map<String, serde_json::Value> = given
-            .schema()
-            .fields()
-            .iter()
-            .zip(given.columns())
-            .map(|(field, array)| (field.name().clone(), readable(array, refusal.row)))
-            .collect();
-        let line = serde_json::json!({
-            "row": refusal.row, "field": refusal.field, "reason": refusal.reason, "fact": row,
-        });
-        lines.extend_from_slice(line.to_string().as_bytes());
-        lines.push(b'\n');
+
+    fn row(&self, row: usize) -> serde_json::Map<String, serde_json::Value> {
+        let schema = self.given.schema();
+        let columns = schema.fields().iter().zip(self.given.columns());
+        columns
+            .map(|(field, array)| (field.name().clone(), readable(array, row)))
+            .collect()
     }
-    let file = format!("{producer}-{sequence}.jsonl");
-    let path = Path::from_iter(["dead-letter", tenant.name(), fact.name, &file]);
-    tenant.store().put(&path, lines.into()).await?;
-    Ok(path.to_string())
 }
 
 fn readable(array: &arrow::array::ArrayRef, row: usize) -> serde_json::Value {

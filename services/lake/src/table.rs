@@ -8,11 +8,11 @@ use std::{
 
 use arrow::{
     array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
+    datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use datafusion::prelude::{Expr, SessionConfig, SessionContext, col, lit};
 use deltalake::{
-    DeltaTable, DeltaTableBuilder, DeltaTableError,
+    DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty,
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
     operations::vacuum::VacuumMode,
     protocol::SaveMode,
@@ -111,6 +111,10 @@ impl Table {
             .with_table_name(self.name)
             .with_columns(fields)
             .with_partition_columns(PARTITION_COLUMNS)
+            .with_configuration_property(
+                TableProperty::DataSkippingStatsColumns,
+                Some(self.counted_columns()),
+            )
             .await;
         match created {
             Ok(_) | Err(DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. }) => {}
@@ -119,6 +123,20 @@ impl Table {
         self.latest().await?.ok_or_else(|| Error::WriterGone {
             table: self.name.to_owned(),
         })
+    }
+
+    /// Columns whose bounds stand in the log, for files to be skipped by: brands, days and instants. What identifies a
+    /// consumer or an order stays out of the log, from which it could not be erased.
+    fn counted_columns(&self) -> String {
+        let counted = |field: &&Arc<Field>| match field.data_type() {
+            DataType::Date32 | DataType::Timestamp(_, _) => true,
+            _ => field.name() == "brand",
+        };
+        let fields = self.schema.fields().iter().filter(counted);
+        fields
+            .map(|field| field.name().as_str())
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     async fn open(&self) -> Result<Option<DeltaTable>, Error> {
@@ -265,6 +283,19 @@ pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
 /// crash left behind. Readers of these versions are not disturbed.
 pub(crate) async fn vacuum(table: DeltaTable) -> Result<(), Error> {
     table.vacuum().with_mode(VacuumMode::Full).await?;
+    Ok(())
+}
+
+/// Removes files that were out of use at an instant (microseconds since 1970 UTC), however short ago that is: versions
+/// of before it cannot be read any more.
+pub(crate) async fn vacuum_before(table: DeltaTable, instant: i64) -> Result<(), Error> {
+    let since = chrono::Utc::now().timestamp_micros() - instant;
+    table
+        .vacuum()
+        .with_mode(VacuumMode::Full)
+        .with_retention_period(chrono::Duration::microseconds(since))
+        .with_enforce_retention_duration(false)
+        .await?;
     Ok(())
 }
 

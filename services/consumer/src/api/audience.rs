@@ -211,7 +211,7 @@ impl Service {
     }
 }
 
-fn trait_to_proto(index: Index) -> AudienceTrait {
+pub(super) fn trait_to_proto(index: Index) -> AudienceTrait {
     AudienceTrait {
         r#trait: index.of.name().to_owned(),
         value: index.value,

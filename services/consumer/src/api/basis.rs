@@ -96,8 +96,9 @@ impl Basis {
         let parameters = &self.definitions.parameters;
         let mut index = None;
         let mut facts = None;
-        if let Some(snapshot) = &self.snapshot {
-            let indexed = queries::indexed(&self.reader, &self.brand, snapshot).await?;
+        if let Some(snapshot) = &self.snapshot
+            && let Some(indexed) = queries::indexed(&self.reader, &self.brand, snapshot).await?
+        {
             (index, facts) = (Some(indexed.cells), Some(indexed.roles));
         }
         let facts = match facts {

@@ -2,11 +2,17 @@
 
 mod audience;
 mod basis;
+mod clusters;
+mod deletion;
+mod expansion;
 mod expression;
 mod index;
 mod journeys;
+mod moves;
+mod outlooks;
 mod saved;
 mod service;
+mod sources;
 mod value;
 mod winback;
 
@@ -21,6 +27,7 @@ use tonic::Status;
 
 use crate::{
     Parameters,
+    deletion::Deletions,
     flow::Matrix,
     grow::By,
     index::{PeopleIndex, Snapshot, judge::can_judge},
@@ -34,6 +41,7 @@ use crate::{
 pub struct Service {
     lake: Lake,
     people: PeopleIndex,
+    deletions: Deletions,
     catalogue: Catalogue<Parameters>,
     database: DatabaseConnection,
 }
@@ -67,9 +75,7 @@ impl Asked {
         let parameters = &self.definitions.parameters;
         let can = can_judge(&Model::new(&parameters.aipl, parameters, false));
         match &self.snapshot {
-            Some(snapshot) if can => Ok(Some(
-                queries::indexed(&self.reader, &self.question.brand, snapshot).await?,
-            )),
+            Some(snapshot) if can => queries::indexed(&self.reader, &self.question.brand, snapshot).await,
             _ => Ok(None),
         }
     }
@@ -95,12 +101,14 @@ impl Service {
     pub(crate) fn new(
         lake: Lake,
         people: PeopleIndex,
+        deletions: Deletions,
         catalogue: Catalogue<Parameters>,
         database: DatabaseConnection,
     ) -> Self {
         Self {
             lake,
             people,
+            deletions,
             catalogue,
             database,
         }
@@ -279,6 +287,18 @@ impl Service {
             _ => Err(explain::unknown(metric)),
         }
     }
+}
+
+/// Refuses a question about one category, where the answer is about the whole brand.
+fn of_whole_brand(question: &Question) -> Result<(), Status> {
+    let mut violations = Violations::new();
+    if question.category.is_some() {
+        violations.add(
+            "query.category",
+            "must be empty: the answer is about the whole brand",
+        );
+    }
+    violations.finish(Reason::InvalidQuestion)
 }
 
 /// The steps of a trend; none when none is asked for.

@@ -109,7 +109,11 @@ impl Service {
         if repeated.is_none() {
             self.has_room(tenant, 1).await?;
         }
-        let keys: Vec<String> = read_keys(&mut parts).await?.into_iter().collect();
+        let suppressed = self.lake.tenant(tenant).suppressed().await?;
+        let (deleted, keys): (Vec<String>, Vec<String>) = read_keys(&mut parts)
+            .await?
+            .into_iter()
+            .partition(|key| suppressed.has(key));
         let inputs = basis.inputs(&[]).await?;
         let profiles = basis.reader.profiles().await?;
         let names = basis.reader.names();
@@ -138,7 +142,7 @@ impl Service {
         let made = self.or_forget(tenant, Some(people), made).await?;
         Ok(proto::ImportAudienceResponse {
             audience: Some(self.saved_to_proto(tenant, &made).await?),
-            unknown: unknown as i64,
+            unknown: (unknown + deleted.len()) as i64,
         })
     }
 
@@ -357,7 +361,7 @@ impl Service {
     }
 
     /// Deletes a list that nothing refers to any more; one that cannot be deleted only takes room.
-    async fn forget(&self, tenant: &str, people: Option<People>) {
+    pub(super) async fn forget(&self, tenant: &str, people: Option<People>) {
         if let Some(people) = people
             && let Err(error) = self.lake.tenant(tenant).delete_keys(&people.keys).await
         {

@@ -4,18 +4,22 @@ use dualwheel_kit::{answer, explain, tenant_of};
 use dualwheel_proto::{
     consumer::{
         CompareAudiencesRequest, CompareAudiencesResponse, CreateAudienceRequest, CreateAudienceResponse,
-        DeleteAudienceRequest, DeleteAudienceResponse, EstimateAudienceRequest, EstimateAudienceResponse,
-        ExportAudienceRequest, FlowCell, GetAiplRequest, GetAiplResponse, GetAudienceRequest,
-        GetAudienceResponse, GetBrandSignalsRequest, GetBrandSignalsResponse, GetFastRequest,
+        DeleteAudienceRequest, DeleteAudienceResponse, DeleteConsumersRequest, DeleteConsumersResponse,
+        EstimateAudienceRequest, EstimateAudienceResponse, ExpandAudienceRequest, ExpandAudienceResponse,
+        ExportAudienceRequest, ExportConsumerRequest, FindClustersRequest, FindClustersResponse, FlowCell,
+        GetAiplRequest, GetAiplResponse, GetAudienceRequest, GetAudienceResponse, GetBrandSignalsRequest,
+        GetBrandSignalsResponse, GetConsumerDeletionRequest, GetConsumerDeletionResponse, GetFastRequest,
         GetFastResponse, GetFlowRequest, GetFlowResponse, GetGrowRequest, GetGrowResponse,
-        GetJourneysRequest, GetJourneysResponse, GetPeopleIndexRequest, GetPeopleIndexResponse,
-        GetRfmRequest, GetRfmResponse, GetValueRequest, GetValueResponse, GetWinbackRequest,
-        GetWinbackResponse, ImportAudienceRequest, ImportAudienceResponse, ListAudiencesRequest,
-        ListAudiencesResponse, ListValuesRequest, ProfileAudienceRequest, ProfileAudienceResponse,
-        RebuildPeopleIndexRequest, RebuildPeopleIndexResponse, RefreshAudienceRequest,
-        RefreshAudienceResponse, SaveWinbackPacksRequest, SaveWinbackPacksResponse, UpdateAudienceRequest,
-        UpdateAudienceResponse, VerifyPeopleIndexRequest, VerifyPeopleIndexResponse,
-        consumer_service_server::ConsumerService,
+        GetJourneysRequest, GetJourneysResponse, GetMoveCostsRequest, GetMoveCostsResponse,
+        GetPeopleIndexRequest, GetPeopleIndexResponse, GetRfmRequest, GetRfmResponse, GetSourcesRequest,
+        GetSourcesResponse, GetValueRequest, GetValueResponse, GetWinbackRequest, GetWinbackResponse,
+        ImportAudienceRequest, ImportAudienceResponse, ListAudiencesRequest, ListAudiencesResponse,
+        ListConsumerDeletionsRequest, ListConsumerDeletionsResponse, ListValuesRequest,
+        ListWinbackOutlooksRequest, ListWinbackOutlooksResponse, ProfileAudienceRequest,
+        ProfileAudienceResponse, RebuildPeopleIndexRequest, RebuildPeopleIndexResponse,
+        RefreshAudienceRequest, RefreshAudienceResponse, SaveClustersRequest, SaveClustersResponse,
+        SaveWinbackPacksRequest, SaveWinbackPacksResponse, UpdateAudienceRequest, UpdateAudienceResponse,
+        VerifyPeopleIndexRequest, VerifyPeopleIndexResponse, consumer_service_server::ConsumerService,
     },
     types,
 };
@@ -24,6 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     Service,
     audience::Keys,
+    deletion::Kept,
     value::{Values, models_to_proto},
 };
 use crate::flow::Matrix;
@@ -242,6 +247,101 @@ impl ConsumerService for Service {
         let tenant = tenant_of(&request)?.to_owned();
         Ok(Response::new(
             self.save_winback(&tenant, request.into_inner()).await?,
+        ))
+    }
+
+    async fn get_move_costs(
+        &self,
+        request: Request<GetMoveCostsRequest>,
+    ) -> Result<Response<GetMoveCostsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(
+            self.move_costs(&tenant, request.into_inner()).await?,
+        ))
+    }
+
+    async fn get_sources(
+        &self,
+        request: Request<GetSourcesRequest>,
+    ) -> Result<Response<GetSourcesResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(self.sources(&tenant, request.into_inner()).await?))
+    }
+
+    async fn expand_audience(
+        &self,
+        request: Request<ExpandAudienceRequest>,
+    ) -> Result<Response<ExpandAudienceResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let expanded = self.expand_audience(&tenant, request.into_inner()).await?;
+        Ok(Response::new(expanded))
+    }
+
+    async fn find_clusters(
+        &self,
+        request: Request<FindClustersRequest>,
+    ) -> Result<Response<FindClustersResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let found = self.find_clusters(&tenant, request.into_inner()).await?;
+        Ok(Response::new(found))
+    }
+
+    async fn save_clusters(
+        &self,
+        request: Request<SaveClustersRequest>,
+    ) -> Result<Response<SaveClustersResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let saved = self.save_clusters(&tenant, request.into_inner()).await?;
+        Ok(Response::new(saved))
+    }
+
+    async fn list_winback_outlooks(
+        &self,
+        request: Request<ListWinbackOutlooksRequest>,
+    ) -> Result<Response<ListWinbackOutlooksResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let told = self.winback_outlooks(&tenant, request.into_inner()).await?;
+        Ok(Response::new(told))
+    }
+
+    async fn delete_consumers(
+        &self,
+        request: Request<DeleteConsumersRequest>,
+    ) -> Result<Response<DeleteConsumersResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let deletion = Some(self.delete_consumers(&tenant, request.into_inner()).await?);
+        Ok(Response::new(DeleteConsumersResponse { deletion }))
+    }
+
+    async fn get_consumer_deletion(
+        &self,
+        request: Request<GetConsumerDeletionRequest>,
+    ) -> Result<Response<GetConsumerDeletionResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let deletion = Some(self.get_deletion(&tenant, &request.into_inner().name).await?);
+        Ok(Response::new(GetConsumerDeletionResponse { deletion }))
+    }
+
+    async fn list_consumer_deletions(
+        &self,
+        request: Request<ListConsumerDeletionsRequest>,
+    ) -> Result<Response<ListConsumerDeletionsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(
+            self.list_deletions(&tenant, &request.into_inner()).await?,
+        ))
+    }
+
+    type ExportConsumerStream = Kept;
+
+    async fn export_consumer(
+        &self,
+        request: Request<ExportConsumerRequest>,
+    ) -> Result<Response<Kept>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        Ok(Response::new(
+            self.export_consumer(&tenant, request.into_inner().consumer)
+                .await?,
         ))
     }
 

@@ -30,6 +30,17 @@ const HORIZON: i32 = 90;
 /// Longest start of audience ids.
 const LONGEST_PREFIX: usize = 40;
 
+/// Checks the start of the ids of audiences that are saved together.
+pub(super) fn check_prefix(field: &str, prefix: &str, violations: &mut Violations) {
+    let begins = prefix.starts_with(|first: char| first.is_ascii_lowercase());
+    if !is_id(prefix) || prefix.len() > LONGEST_PREFIX || !begins {
+        violations.add(
+            field,
+            format!("1 to {LONGEST_PREFIX} of a-z, 0-9 and hyphen, starting with a letter"),
+        );
+    }
+}
+
 impl Service {
     pub(super) async fn winback(
         &self,
@@ -67,15 +78,7 @@ impl Service {
             audience_prefix: prefix,
         } = request;
         let mut violations = Violations::new();
-        if !is_id(&prefix)
-            || prefix.len() > LONGEST_PREFIX
-            || !prefix.starts_with(|first: char| first.is_ascii_lowercase())
-        {
-            violations.add(
-                "audience_prefix",
-                format!("1 to {LONGEST_PREFIX} of a-z, 0-9 and hyphen, starting with a letter"),
-            );
-        }
+        check_prefix("audience_prefix", &prefix, &mut violations);
         violations.finish(Reason::InvalidResource)?;
         let (asked, _, found) = self.lapsed(tenant, query, horizon_days, &channel).await?;
         if let Err(refusal) = &found.model {
@@ -143,12 +146,7 @@ impl Service {
                 if horizon != 0 && !(7..=365).contains(&horizon) {
                     violations.add("horizon_days", "7 to 365 days, or 0 for 90");
                 }
-                if question.category.is_some() {
-                    violations.add(
-                        "query.category",
-                        "must be empty: rhythms are told apart by category already",
-                    );
-                }
+                refuse_category(question, &mut violations);
                 violations.finish(Reason::InvalidQuestion)?;
                 Ok(if horizon == 0 { HORIZON } else { horizon })
             })
@@ -172,6 +170,16 @@ impl Service {
         })
         .await?;
         Ok((asked, horizon, found))
+    }
+}
+
+/// Notes a category that a question is restricted to.
+pub(super) fn refuse_category(question: &dualwheel_kit::Question, violations: &mut Violations) {
+    if question.category.is_some() {
+        violations.add(
+            "query.category",
+            "must be empty: rhythms are told apart by category already",
+        );
     }
 }
 
@@ -200,7 +208,7 @@ fn pack_to_proto(pack: &Pack) -> WinbackPack {
     }
 }
 
-fn model_to_proto(trained: Trained) -> WinbackModel {
+pub(super) fn model_to_proto(trained: Trained) -> WinbackModel {
     let tested = trained.tested;
     let mut features: Vec<WinbackFeature> = FEATURES
         .iter()
@@ -220,7 +228,7 @@ fn model_to_proto(trained: Trained) -> WinbackModel {
         test_examples: tested.examples as i64,
         test_positives: tested.positives as i64,
         auc: tested.auc,
-        recency_auc: tested.recency_auc,
+        recency_auc: trained.recency_auc,
         brier: tested.brier,
         calibration: calibration
             .map(|(examples, predicted, observed)| WinbackCalibration {

@@ -258,21 +258,7 @@ impl World<'_> {
 
     /// Whether the brand has any fact of the consumer up to the as-of day.
     fn is_known(&self, consumer: u32) -> bool {
-        let behaviors = &self.facts.behaviors;
-        let days = behaviors.day.get(behaviors.groups.rows(consumer));
-        days.unwrap_or_default().iter().any(|day| *day <= self.as_of)
-            || self
-                .facts
-                .orders
-                .of(consumer)
-                .iter()
-                .any(|line| line.day <= self.as_of)
-            || self
-                .facts
-                .members
-                .of(consumer)
-                .iter()
-                .any(|row| row.joined <= self.as_of)
+        self.facts.has_by(consumer, self.as_of)
     }
 
     fn with_profile(&self, belongs: impl Fn(&Profile) -> bool) -> RoaringBitmap {

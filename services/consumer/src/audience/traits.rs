@@ -10,7 +10,7 @@ use dualwheel_lake::frames::{Profile, Profiles};
 use dualwheel_measure::wilson;
 use roaring::RoaringBitmap;
 
-use crate::{parameters::Parameters, strategic::audience_of};
+use crate::{facts::add_all, parameters::Parameters, strategic::audience_of};
 
 /// Most values of one trait that are told, the strongest.
 pub const MOST_VALUES: usize = 1_000;
@@ -146,6 +146,12 @@ impl Index {
         }
     }
 
+    /// Whether TGI is above 100, by whole numbers: a rounding error makes no trait.
+    fn is_above(&self) -> bool {
+        let product = |one: i64, other: i64| i128::from(one) * i128::from(other);
+        self.tgi.is_some() && product(self.people, self.base_known) > product(self.base_people, self.known)
+    }
+
     /// How far TGI is from 100, either way; a value that the base lacks is furthest.
     fn strength(&self) -> f64 {
         self.tgi.map_or(f64::INFINITY, |tgi| (tgi / 100.0).ln().abs())
@@ -161,12 +167,47 @@ pub struct Portrait {
     pub withheld: BTreeMap<Trait, usize>,
 }
 
+impl Portrait {
+    /// The values that the audience has more often than the base, those with the highest TGI first, `most` of them.
+    #[must_use]
+    pub fn highest(self, most: usize) -> Vec<Index> {
+        let mut above: Vec<Index> = self.indices.into_iter().filter(Index::is_above).collect();
+        let tgi = |index: &Index| index.tgi.unwrap_or(0.0);
+        // Stable: equal ones leave the order of the traits.
+        above.sort_by(|one, other| tgi(other).total_cmp(&tgi(one)));
+        above.truncate(most);
+        above
+    }
+}
+
+/// People of each audience, and of the base.
+struct Held {
+    own: Vec<i64>,
+    base: i64,
+}
+
+impl Held {
+    fn new(audiences: usize) -> Self {
+        Self {
+            own: vec![0; audiences],
+            base: 0,
+        }
+    }
+
+    fn add(&mut self, own: &[i64], base: i64) {
+        add_all(&mut self.own, own);
+        self.base += base;
+    }
+
+    fn of(&self, audience: usize) -> (i64, i64) {
+        (self.own.get(audience).copied().unwrap_or(0), self.base)
+    }
+}
+
 /// People by value, and those whose trait is known.
-#[derive(Default)]
 struct Counts {
-    values: BTreeMap<String, (i64, i64)>,
-    known: i64,
-    base_known: i64,
+    values: BTreeMap<String, Held>,
+    known: Held,
 }
 
 /// The traits of `audience` against `base`. Values that fewer than the definition's `min_cell` people of the audience
@@ -179,40 +220,70 @@ pub fn portrait(
     traits: &[Trait],
     parameters: &Parameters,
 ) -> Portrait {
-    let mut counts: Vec<Counts> = traits.iter().map(|_| Counts::default()).collect();
+    let mut portraits = portraits(profiles, &[audience], base, traits, parameters);
+    portraits.pop().unwrap_or_default()
+}
+
+/// The traits of each of `audiences` against one base, in one pass over the profiles.
+#[must_use]
+pub fn portraits(
+    profiles: &Profiles,
+    audiences: &[&RoaringBitmap],
+    base: &RoaringBitmap,
+    traits: &[Trait],
+    parameters: &Parameters,
+) -> Vec<Portrait> {
+    let counts = |_: &Trait| Counts {
+        values: BTreeMap::new(),
+        known: Held::new(audiences.len()),
+    };
+    let mut counts: Vec<Counts> = traits.iter().map(counts).collect();
+    let mut own = Vec::new();
     for profile in &profiles.rows {
-        let own = i64::from(audience.contains(profile.consumer));
-        let of_base = i64::from(base.contains(profile.consumer));
-        if own + of_base == 0 {
+        own.clear();
+        let belongs = |people: &RoaringBitmap| i64::from(people.contains(profile.consumer));
+        own.extend(audiences.iter().map(|people| belongs(people)));
+        let of_base = belongs(base);
+        if own.iter().sum::<i64>() + of_base == 0 {
             continue;
         }
         for (of, counts) in traits.iter().zip(&mut counts) {
             let values = of.values(profile, parameters);
             if !values.is_empty() {
-                counts.known += own;
-                counts.base_known += of_base;
+                counts.known.add(&own, of_base);
             }
             for value in values {
-                let cell = counts.values.entry(value).or_default();
-                cell.0 += own;
-                cell.1 += of_base;
+                let held = counts.values.entry(value);
+                held.or_insert_with(|| Held::new(audiences.len()))
+                    .add(&own, of_base);
             }
         }
     }
+    let least = i64::from(parameters.min_cell.get());
+    (0..audiences.len())
+        .map(|audience| tell(traits, &counts, audience, least))
+        .collect()
+}
+
+/// What was counted of one audience; values that fewer than `least` of its people have are withheld.
+fn tell(traits: &[Trait], counts: &[Counts], audience: usize, least: i64) -> Portrait {
     let mut portrait = Portrait::default();
     for (of, counts) in traits.iter().zip(counts) {
-        let Counts {
-            values,
-            known,
-            base_known,
-        } = counts;
-        let (told, few): (Vec<_>, Vec<_>) = values
-            .into_iter()
-            .partition(|(_, (people, _))| *people >= i64::from(parameters.min_cell.get()));
+        let (known, base_known) = counts.known.of(audience);
+        let held = counts
+            .values
+            .iter()
+            .map(|(value, held)| (value, held.of(audience)));
+        let (told, few): (Vec<_>, Vec<_>) = held
+            // Values that other audiences alone have are not this one's.
+            .filter(|(_, (people, base))| people + base > 0)
+            .partition(|(_, (people, _))| *people >= least);
         if !few.is_empty() {
             portrait.withheld.insert(*of, few.len());
         }
-        let index = |(value, (people, base))| Index::new(*of, value, (people, known), (base, base_known));
+        let index = |(value, (people, base)): (&String, (i64, i64))| {
+            Index::new(*of, value.clone(), (people, known), (base, base_known))
+        };
         let mut indices: Vec<Index> = told.into_iter().map(index).collect();
         // Stable: equal strength leaves the order of the values.
         indices.sort_by(|one, other| other.strength().total_cmp(&one.strength()));

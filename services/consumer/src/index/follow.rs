@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dualwheel_lake::{Lake, TenantLake, people::Stored};
+use ahash::AHashSet;
+use dualwheel_lake::{
+    Lake, TenantLake,
+    people::{Replace, Stored},
+};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -116,7 +120,7 @@ impl PeopleIndex {
     /// # Errors
     /// When they cannot be read, the index cannot be stored, or the tenant has too many consumers.
     pub async fn catch_up(&self, tenant: &str) -> Result<Snapshot, Error> {
-        self.followed(tenant, false).await
+        self.followed(tenant, Replace::Nothing).await
     }
 
     /// Derives every bitmap anew from the facts; consumers keep their ordinals.
@@ -124,12 +128,32 @@ impl PeopleIndex {
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
     pub async fn rebuild(&self, tenant: &str) -> Result<Snapshot, Error> {
-        self.followed(tenant, true).await
+        self.followed(tenant, Replace::All).await
     }
 
-    async fn followed(&self, tenant: &str, anew: bool) -> Result<Snapshot, Error> {
+    /// Sees to it that none of `keys` is in the index, whose facts are gone; answers how many were.
+    ///
+    /// # Errors
+    /// As [`catch_up`](Self::catch_up).
+    pub async fn forget(&self, tenant: &str, keys: &AHashSet<String>) -> Result<(Snapshot, u64), Error> {
+        let mut held = self.state(tenant).lock_owned().await;
+        let state = match held.take() {
+            Some(state) => state,
+            None => State::open(&self.inner.lake, tenant).await?,
+        };
+        let known = state.known_of(keys);
+        *held = Some(state);
+        let how = if known > 0 {
+            Replace::AllAndKeys
+        } else {
+            Replace::Nothing
+        };
+        Ok((self.follow(tenant, held, how).await?, known))
+    }
+
+    async fn followed(&self, tenant: &str, how: Replace) -> Result<Snapshot, Error> {
         let held = self.state(tenant).lock_owned().await;
-        self.follow(tenant, held, anew).await
+        self.follow(tenant, held, how).await
     }
 
     /// Catches up as far as `patience` admits; `None` when the index is still behind or cannot be read. What takes
@@ -147,7 +171,7 @@ impl PeopleIndex {
         }
         let (index, name) = (self.clone(), tenant.to_owned());
         let following = tokio::spawn(async move {
-            let followed = index.follow(&name, held, false).await;
+            let followed = index.follow(&name, held, Replace::Nothing).await;
             followed.inspect_err(|error| index.pause(&name, error))
         });
         tokio::time::timeout(patience, following).await.ok()?.ok()?.ok()
@@ -170,17 +194,18 @@ impl PeopleIndex {
         &self,
         tenant: &str,
         mut held: OwnedMutexGuard<Option<State>>,
-        anew: bool,
+        how: Replace,
     ) -> Result<Snapshot, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
             // What fails is opened again: the stored index is what counts.
             let mut state = match held.take() {
+                _ if how == Replace::AllAndKeys => State::anew(&self.inner.lake, tenant).await?,
                 Some(state) => state,
                 None => State::open(&self.inner.lake, tenant).await?,
             };
-            match state.follow(self, anew).await {
+            match state.follow(self, how).await {
                 Ok(()) => {
                     let snapshot = state.snapshot(self);
                     *held = Some(state);
@@ -222,6 +247,14 @@ impl Snapshot {
         }
     }
 
+    /// Removes the index's files that were out of use at an instant (microseconds since 1970 UTC).
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub async fn erase_files_before(&self, instant: i64) -> Result<(), Error> {
+        Ok(self.lake.vacuum_people_before(&self.stored, instant).await?)
+    }
+
     pub(super) fn key(&self, brand: &str) -> (String, String, i64) {
         let changed = self.changed.get(brand).copied().unwrap_or(self.opened);
         (self.lake.name().to_owned(), brand.to_owned(), changed)
@@ -234,6 +267,12 @@ impl Snapshot {
     pub async fn brand(&self, brand: &str) -> Result<Arc<Cells>, Error> {
         let load = load(&self.lake, &self.stored, brand);
         let loaded = self.index.cells().try_get_with(self.key(brand), load).await;
+        if loaded.is_err() {
+            // Its files may have been erased by another process; the next question opens what is stored now.
+            if let Ok(mut held) = self.index.state(self.lake.name()).try_lock() {
+                *held = None;
+            }
+        }
         loaded
             .map_err(|error| Arc::try_unwrap(error).unwrap_or_else(|error| Error::Shared(error.to_string())))
     }

@@ -113,26 +113,38 @@ impl Judge<'_> {
                     .left
                     .is_none_or(|left| left > window.first && left > row.joined)
         });
-        open.map(|row| row.consumer).collect()
+        let mut people = RoaringBitmap::new();
+        for row in open {
+            // Rows are in ascending order; who is there already stays.
+            let _ = people.try_push(row.consumer);
+        }
+        people
     }
 
     /// Whose deepest role on `day` is one of `roles`.
     #[must_use]
     pub fn in_roles(&self, roles: &[Role], day: Day) -> RoaringBitmap {
-        let mut people: Vec<u32> = Vec::new();
-        for row in self.members.rows.iter().filter(|row| row.is_open(day)) {
-            let deepest = self.members.role_on(row.consumer, day);
-            if people.last() != Some(&row.consumer) && deepest.is_some_and(|role| roles.contains(&role)) {
-                people.push(row.consumer);
+        let mut people = RoaringBitmap::new();
+        for rows in self
+            .members
+            .rows
+            .chunk_by(|one, next| one.consumer == next.consumer)
+        {
+            let open = rows.iter().filter(|row| row.is_open(day));
+            let deepest = open.map(|row| row.role).max();
+            if let (Some(role), Some(row)) = (deepest, rows.first())
+                && roles.contains(&role)
+            {
+                let _ = people.try_push(row.consumer);
             }
         }
-        people.into_iter().collect()
+        people
     }
 
     /// The flow matrix between two days.
     #[must_use]
     pub fn flow(&self, model: &Model, before: Day, after: Day) -> Matrix {
-        let (from, to) = (self.states(model, before), self.states(model, after));
+        let (from, to) = rayon::join(|| self.states(model, before), || self.states(model, after));
         let mut matrix = Matrix::new(model);
         let mut arrived: Vec<i64> = to.iter().map(count).collect();
         for (depth, start) in (1..).zip(&from) {

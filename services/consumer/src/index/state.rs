@@ -77,13 +77,31 @@ impl State {
             lake = root.renew(tenant);
             lake.seed_consumers(&stored).await?;
         }
-        Ok(Self {
+        Ok(Self::on(lake, stored))
+    }
+
+    /// The index with nobody in it, in new names: what is derived next numbers the consumers anew.
+    pub(super) async fn anew(root: &Lake, tenant: &str) -> Result<Self, Error> {
+        let lake = root.renew(tenant);
+        let stored = lake.people_index(&TABLES).await?;
+        Ok(Self::on(lake, stored))
+    }
+
+    fn on(lake: TenantLake, stored: Stored) -> Self {
+        Self {
             lake,
             opened: stored.version,
             stored,
             changed: HashMap::new(),
             orders: AHashMap::new(),
-        })
+        }
+    }
+
+    /// How many of `keys` have an ordinal.
+    pub(super) fn known_of(&self, keys: &AHashSet<String>) -> u64 {
+        let names = self.lake.names();
+        let view = names.consumers.view();
+        keys.iter().filter(|key| view.find(key).is_some()).count() as u64
     }
 
     /// The index as it stands, for questions.
@@ -107,8 +125,9 @@ impl State {
         Ok(self.lake.added(table, columns, after, to).await?)
     }
 
-    /// Follows the facts to their latest versions; `anew` derives everything from all of them.
-    pub(super) async fn follow(&mut self, index: &PeopleIndex, anew: bool) -> Result<(), Error> {
+    /// Follows the facts to their latest versions; `how` far what is stored counts.
+    pub(super) async fn follow(&mut self, index: &PeopleIndex, how: Replace) -> Result<(), Error> {
+        let anew = how != Replace::Nothing;
         let (mut behaviors, mut lines) = (
             self.added(BEHAVIORS, anew, None).await?,
             self.added(ORDER_LINES, anew, None).await?,
@@ -123,6 +142,11 @@ impl State {
         // Rows that went away, or a log that does not reach back: what is stored does not count any more.
         let broken = |table: &str, added: &Added| added.whole && self.stored.followed.contains_key(table);
         let anew = anew || broken(BEHAVIORS, &behaviors) || broken(ORDER_LINES, &lines);
+        let replace = if anew && how == Replace::Nothing {
+            Replace::All
+        } else {
+            how
+        };
         if anew && !(behaviors.whole && lines.whole) {
             (behaviors, lines) = (
                 self.added(BEHAVIORS, true, behaviors.version).await?,
@@ -139,7 +163,7 @@ impl State {
                 most: index.most_consumers(),
             });
         }
-        self.store(index, read, &followed, anew).await
+        self.store(index, read, &followed, replace).await
     }
 
     /// Reads the rows, counting the lines of a brand anew where one replaces another.
@@ -219,7 +243,7 @@ impl State {
         index: &PeopleIndex,
         read: Read,
         followed: &BTreeMap<&'static str, i64>,
-        anew: bool,
+        replace: Replace,
     ) -> Result<(), Error> {
         let Read { bitmaps, orders } = read;
         let generations: AHashMap<&str, i64> = orders
@@ -245,11 +269,11 @@ impl State {
                 stored.extend(pieces(brand, &nobody, counted.generation)?);
             }
         }
-        let replace = if anew { Replace::All } else { Replace::Nothing };
         let now = self
             .lake
             .commit_people(&self.stored, stored, followed, replace)
             .await?;
+        let anew = replace != Replace::Nothing;
         self.update(index, bitmaps, &orders, now, anew).await;
         for (brand, counted, _) in orders {
             self.orders.insert(brand, counted);

@@ -227,6 +227,44 @@ impl Audiences {
         rows.into_iter().map(read).collect()
     }
 
+    /// Every audience whose people are kept as a list, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn with_people(&self) -> Result<Vec<StoredAudience>, Error> {
+        let rows = self
+            .all()
+            .filter(Column::Keys.is_not_null())
+            .order_by_asc(Column::Id)
+            .all(&self.database)
+            .await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Gives an audience the list `new` of `size` keys in place of `old`; false when `old` is not its list any more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn replace_list(&self, id: &str, old: &str, new: &str, size: i64) -> Result<bool, Error> {
+        let row = ActiveModel {
+            keys: Set(Some(new.to_owned())),
+            size: Set(size),
+            etag: Set(Uuid::new_v4().to_string()),
+            changed_at: Set(now()),
+            ..Default::default()
+        };
+        let this = Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id))
+            .add(Column::Keys.eq(old));
+        let written = Entity::update_many()
+            .set(row)
+            .filter(this)
+            .exec(&self.database)
+            .await?;
+        Ok(written.rows_affected > 0)
+    }
+
     /// Changes an audience, if `etag` is its current one or not given. Two changes at the same time do not mix: the
     /// later one sees the other's etag.
     ///

@@ -8,7 +8,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(SavedAudiences)]
+        vec![Box::new(SavedAudiences), Box::new(ConsumerDeletions)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -68,5 +68,34 @@ impl MigrationTrait for SavedAudiences {
         manager
             .drop_table(Table::drop().table("audiences").to_owned())
             .await
+    }
+}
+
+struct ConsumerDeletions;
+
+impl MigrationName for ConsumerDeletions {
+    fn name(&self) -> &str {
+        "m0002_consumer_deletions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ConsumerDeletions {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let deletions = Table::create()
+            .table("consumer_deletions")
+            .col(string_len("tenant", 63))
+            .col(string_len("id", 63))
+            .col(big_integer("consumers"))
+            .col(big_integer("asked_at"))
+            .col(text_null("parts"))
+            .primary_key(Index::create().col("tenant").col("id"))
+            .to_owned();
+        manager.create_table(deletions).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let deletions = Table::drop().table("consumer_deletions").to_owned();
+        manager.drop_table(deletions).await
     }
 }

@@ -1,10 +1,13 @@
-//! Saved audiences. Every repository is made for a tenant; there is none without one.
+//! Saved audiences and deletions. Every repository is made for a tenant; there is none without one.
 
 mod audience;
 mod audiences;
+mod deletion;
+mod deletions;
 mod migration;
 
 pub use audiences::{Audiences, Change, Kind, NewAudience, People, StoredAudience};
+pub use deletions::{StoredDeletion, StoredDeletions};
 pub use dualwheel_kit::store::{Error, Page};
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;

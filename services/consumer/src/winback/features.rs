@@ -1,13 +1,15 @@
 //! What is known of a lapsed buyer on a day.
 
-use dualwheel_lake::frames::{Kind, Line, NONE, Profiles};
-use dualwheel_measure::{Day, MONEY_SCALE};
+use dualwheel_lake::frames::{Kind, Profiles};
+use dualwheel_measure::Day;
 
-use super::{
-    Question,
-    lapsed::{Rhythm, between, purchases},
+use super::lapsed::{Rhythm, between, purchases};
+use crate::{
+    boosted::Columns,
+    categories::Categories,
+    facts::Facts,
+    portrait::{Bought, acts, is_benefit, is_content, ratio, role},
 };
-use crate::{facts::Facts, winback::model::Columns};
 
 /// A feature: its name, and what to approach people with for whom it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +63,11 @@ impl Portrayer<'_> {
         facts: &Facts,
         people: &[u32],
         rhythm: &Rhythm,
-        ask: Question<'_>,
+        cuts: &Categories,
         day: Day,
     ) -> Columns {
-        let mut columns = Columns::new(people.len());
-        for consumer in people {
-            columns.push(self.portray(facts, *consumer, rhythm, ask, day));
-        }
-        columns
+        let portray = |consumer: &u32| self.portray(facts, *consumer, rhythm, cuts, day);
+        people.iter().map(portray).collect()
     }
 
     /// The features of one consumer as of `day`, as far as they are known.
@@ -78,24 +77,20 @@ impl Portrayer<'_> {
         facts: &Facts,
         consumer: u32,
         rhythm: &Rhythm,
-        ask: Question<'_>,
+        cuts: &Categories,
         day: Day,
     ) -> [Option<f64>; FEATURES.len()] {
         let lines = facts.orders.of(consumer);
-        let bought = Bought::new(lines, day);
-        let last = rhythm.last(lines, ask.cuts, day);
+        let bought = Bought::of(purchases(lines, day));
+        let last = rhythm.last(lines, cuts, day);
         let since = |then: Day| f64::from(day.0 - then.0);
         let contact = |kinds: fn(Kind) -> bool| latest(facts, consumer, day, kinds).map(since);
         let mut categories: Vec<Option<usize>> = purchases(lines, day)
-            .map(|line| ask.cuts.segment(line.category))
+            .map(|line| cuts.segment(line.category))
             .collect();
         categories.sort_unstable();
         categories.dedup();
         let profile = self.profiles.get(consumer);
-        let role = facts
-            .members
-            .role_on(consumer, day)
-            .map_or(0.0, |role| role as u8 as f64);
         [
             last.map(|(last, _)| since(last)),
             last.map(|(last, usual)| since(last) / f64::from(usual.max(1))),
@@ -104,9 +99,9 @@ impl Portrayer<'_> {
             mean(between(&bought.days).map(f64::from)),
             Some(bought.net),
             Some(bought.net / bought.days.len().max(1) as f64),
-            ratio(bought.paid, bought.units),
+            bought.unit_price(),
             Some(categories.len() as f64),
-            ratio(bought.listed - bought.paid_of_listed, bought.listed),
+            bought.discount_share(),
             ratio(bought.returned, bought.units),
             bought.channel_share(),
             contact(is_content),
@@ -116,60 +111,12 @@ impl Portrayer<'_> {
             profile
                 .and_then(|profile| profile.city_tier)
                 .map(|tier| tier as f64),
-            Some(role),
+            Some(role(facts, consumer, day)),
         ]
     }
 }
 
-/// What a consumer bought up to a day.
-struct Bought {
-    days: Vec<Day>,
-    net: f64,
-    paid: f64,
-    listed: f64,
-    paid_of_listed: f64,
-    units: f64,
-    returned: f64,
-    /// Channel of each purchase line that has one.
-    channels: Vec<u32>,
-}
-
 impl Bought {
-    fn new(lines: &[Line], until: Day) -> Self {
-        let money = |amount: i64| amount as f64 / MONEY_SCALE as f64;
-        let mut bought = Self {
-            days: Vec::new(),
-            net: 0.0,
-            paid: 0.0,
-            listed: 0.0,
-            paid_of_listed: 0.0,
-            units: 0.0,
-            returned: 0.0,
-            channels: Vec::new(),
-        };
-        // Whole amounts are added up before they are divided, so that the order of lines changes nothing.
-        let (mut net, mut paid, mut listed, mut paid_of_listed) = (0, 0, 0, 0);
-        for line in purchases(lines, until) {
-            bought.days.push(line.day);
-            bought.units += line.quantity as f64;
-            bought.returned += line.returned_quantity as f64;
-            bought
-                .channels
-                .extend(Some(line.channel).filter(|channel| *channel != NONE));
-            net += line.paid - line.refund;
-            paid += line.paid;
-            if let Some(price) = line.list_price {
-                listed += price.saturating_mul(line.quantity);
-                paid_of_listed += line.paid;
-            }
-        }
-        (bought.net, bought.paid) = (money(net), money(paid));
-        (bought.listed, bought.paid_of_listed) = (money(listed), money(paid_of_listed));
-        bought.days.sort_unstable();
-        bought.days.dedup();
-        bought
-    }
-
     /// Share of the lines in the channel with most.
     fn channel_share(&self) -> Option<f64> {
         let mut channels = self.channels.clone();
@@ -194,27 +141,6 @@ fn quarter(day: Day) -> u32 {
     day.date().map_or(0, |date| date.month0() / 3)
 }
 
-/// Contact with content: viewing, watching, and what is said or passed on about it.
-fn is_content(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::ContentView | Kind::LiveWatch | Kind::Like | Kind::Comment | Kind::Share
-    )
-}
-
-/// Use of a benefit: claiming one or a sample, redeeming points.
-fn is_benefit(kind: Kind) -> bool {
-    matches!(kind, Kind::BenefitClaim | Kind::SampleClaim | Kind::PointsRedeem)
-}
-
-fn acts(facts: &Facts, consumer: u32) -> impl Iterator<Item = (Kind, Day)> {
-    let frame = &facts.behaviors;
-    let rows = frame.groups.rows(consumer);
-    let kinds = frame.kind.get(rows.clone()).unwrap_or_default();
-    let days = frame.day.get(rows).unwrap_or_default();
-    kinds.iter().copied().zip(days.iter().copied())
-}
-
 fn latest(facts: &Facts, consumer: u32, until: Day, kinds: fn(Kind) -> bool) -> Option<Day> {
     let mine = acts(facts, consumer).filter(|(kind, day)| kinds(*kind) && *day <= until);
     mine.map(|(_, day)| day).max()
@@ -230,8 +156,4 @@ fn visits(facts: &Facts, consumer: u32, until: Day) -> usize {
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     ratio(sum, count)
-}
-
-fn ratio(part: f64, whole: f64) -> Option<f64> {
-    (whole > 0.0).then(|| part / whole)
 }

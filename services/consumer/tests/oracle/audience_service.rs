@@ -372,7 +372,7 @@ async fn the_same_request_makes_one_audience() {
     assert_eq!(lists, 1);
 }
 
-fn import(id: &str, keys: &[&str]) -> Vec<ImportAudienceRequest> {
+pub fn import(id: &str, keys: &[&str]) -> Vec<ImportAudienceRequest> {
     let part = |part| ImportAudienceRequest { part: Some(part) };
     let header = ImportAudienceHeader {
         audience_id: id.to_owned(),

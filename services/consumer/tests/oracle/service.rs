@@ -1,5 +1,7 @@
 //! The service over gRPC: every RPC, and every question that it must refuse.
 
+use std::time::Duration;
+
 use dualwheel_consumer::Options;
 use dualwheel_kit::{
     config::Config,
@@ -29,6 +31,9 @@ use crate::{
     world::BRAND,
 };
 
+/// For how long files of former versions stay after a deletion.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A service on an empty lake, together with that which takes facts.
 pub async fn house_of(folder: &tempfile::TempDir) -> Channel {
     house_on(folder).await.1
@@ -42,15 +47,15 @@ pub async fn house_on(folder: &tempfile::TempDir) -> (Lake, Channel) {
         frame_cache_bytes: 64 << 20,
     })
     .unwrap();
-    let facts = FactServiceServer::new(Facts::new(
-        lake.clone(),
-        &["consumer", "product", "content", "membership"],
-    ));
+    let owners = ["consumer", "product", "content", "membership"];
+    lake.keep_erasing(&owners, GRACE);
+    let facts = FactServiceServer::new(Facts::new(lake.clone(), &owners));
     let service = Options {
         lake: lake.clone(),
         database: db::connect("sqlite::memory:").await.unwrap(),
         definitions: None,
         index_cache_bytes: 64 << 20,
+        erasure_grace: GRACE,
     }
     .build()
     .await

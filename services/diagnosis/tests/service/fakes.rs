@@ -322,6 +322,53 @@ impl ConsumerService for Fake {
         people::DeleteAudienceRequest,
         people::DeleteAudienceResponse
     );
+    unasked!(
+        get_move_costs,
+        people::GetMoveCostsRequest,
+        people::GetMoveCostsResponse
+    );
+    unasked!(get_sources, people::GetSourcesRequest, people::GetSourcesResponse);
+    unasked!(
+        expand_audience,
+        people::ExpandAudienceRequest,
+        people::ExpandAudienceResponse
+    );
+    unasked!(
+        find_clusters,
+        people::FindClustersRequest,
+        people::FindClustersResponse
+    );
+    unasked!(
+        save_clusters,
+        people::SaveClustersRequest,
+        people::SaveClustersResponse
+    );
+    unasked!(
+        list_winback_outlooks,
+        people::ListWinbackOutlooksRequest,
+        people::ListWinbackOutlooksResponse
+    );
+    unasked!(
+        delete_consumers,
+        people::DeleteConsumersRequest,
+        people::DeleteConsumersResponse
+    );
+    unasked!(
+        get_consumer_deletion,
+        people::GetConsumerDeletionRequest,
+        people::GetConsumerDeletionResponse
+    );
+    unasked!(
+        list_consumer_deletions,
+        people::ListConsumerDeletionsRequest,
+        people::ListConsumerDeletionsResponse
+    );
+    type ExportConsumerStream = BoxStream<people::ExportConsumerResponse>;
+    unasked!(
+        export_consumer,
+        people::ExportConsumerRequest,
+        Self::ExportConsumerStream
+    );
     unasked!(get_winback, people::GetWinbackRequest, people::GetWinbackResponse);
     unasked!(
         save_winback_packs,

@@ -1,11 +1,5 @@
 //! Saved audiences: save, import, list, show, update, refresh, delete.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read, stdin},
-    path::Path,
-};
-
 use anyhow::Context;
 use dualwheel_kit::question::day_to_proto;
 use dualwheel_proto::{
@@ -23,7 +17,9 @@ use super::{Mesh, day, definition};
 use crate::{
     ask::taken,
     cli::audience::{ImportKeys, ListSaved, RefreshSaved, Save, Saved, UpdateSaved},
-    format, output, table,
+    format,
+    keys::{Keys, keys},
+    output, table,
 };
 
 /// Keys of one message.
@@ -50,7 +46,7 @@ impl Mesh<'_> {
     }
 
     pub(super) async fn import(mut self, args: &ImportKeys) -> anyhow::Result<()> {
-        let lines = open(&args.keys)?;
+        let keys = keys(&args.keys)?;
         let header = ImportAudienceHeader {
             request_id: String::new(),
             audience_id: args.id.clone().unwrap_or_default(),
@@ -61,7 +57,7 @@ impl Mesh<'_> {
         // The stream ends only behind the last line: a file that breaks off must not leave an audience of its beginning.
         let open = sender.clone();
         let reading = async move {
-            let sent = tokio::task::spawn_blocking(move || send(lines, header, &sender)).await;
+            let sent = tokio::task::spawn_blocking(move || send(keys, header, &sender)).await;
             sent.context("the file was not read to its end")??;
             drop(open);
             Ok(())
@@ -194,32 +190,14 @@ fn rows(audiences: &[Audience]) -> String {
     table::rows(&headings, audiences.iter().map(row).collect())
 }
 
-fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn Read + Send>>> {
-    let input: Box<dyn Read + Send> = if path == Path::new("-") {
-        Box::new(stdin())
-    } else {
-        Box::new(File::open(path).with_context(|| format!("{} cannot be read", path.display()))?)
-    };
-    Ok(BufReader::new(input))
-}
-
-/// Sends the header and the keys, line by line, until the mesh takes no more. Empty lines are left out.
-fn send(
-    lines: BufReader<Box<dyn Read + Send>>,
-    header: ImportAudienceHeader,
-    sender: &mpsc::Sender<Part>,
-) -> anyhow::Result<()> {
+/// Sends the header and the keys, until the mesh takes no more.
+fn send(keys: Keys, header: ImportAudienceHeader, sender: &mpsc::Sender<Part>) -> anyhow::Result<()> {
     if sender.blocking_send(Part::Header(header)).is_err() {
         return Ok(());
     }
     let mut consumers = Vec::with_capacity(KEYS_PER_MESSAGE);
-    for (number, line) in lines.lines().enumerate() {
-        let line = line.with_context(|| format!("line {} cannot be read as UTF-8", number + 1))?;
-        let key = line.trim_end_matches('\r');
-        if key.is_empty() {
-            continue;
-        }
-        consumers.push(key.to_owned());
+    for key in keys {
+        consumers.push(key?);
         if consumers.len() == KEYS_PER_MESSAGE {
             let full = ConsumerKeys {
                 consumers: std::mem::take(&mut consumers),

@@ -1,11 +1,14 @@
 //! The command line of `dualwheel audience`.
 
+mod clusters;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use dualwheel_measure::Day;
 
-use super::{Place, day};
+pub use self::clusters::Clusters;
+use super::{Place, day, expansion::Expand};
 
 /// `dualwheel audience`.
 #[derive(Debug, Subcommand)]
@@ -18,6 +21,10 @@ pub enum Audience {
     Compare(Compare),
     /// Tell by which traits the people of an expression stand out (TGI)
     Profile(ProfilePeople),
+    /// Find the people most like those of an expression and not among them, and save them on request
+    Expand(Expand),
+    /// Group people by how they behave and who they are
+    Clusters(Clusters),
     /// Save an expression as an audience, live or frozen
     Save(Save),
     /// Make an audience of a list of keys
@@ -42,6 +49,8 @@ impl Audience {
             Self::Estimate(args) | Self::Export(args) => &args.basis.place,
             Self::Compare(args) => &args.basis.place,
             Self::Profile(args) => &args.basis.place,
+            Self::Expand(args) => &args.basis.place,
+            Self::Clusters(args) => &args.basis.place,
             Self::Save(args) => &args.basis.place,
             Self::Import(args) => &args.place,
             Self::List(args) => &args.place,

@@ -1,5 +1,7 @@
 //! `dualwheel consumer winback`: lapsed buyers, and who of them will come back.
 
+mod outlooks;
+
 use dualwheel_kit::{client, config::Config, question::window_to_proto};
 use dualwheel_measure::Window;
 use dualwheel_proto::{
@@ -22,7 +24,7 @@ use crate::{
 /// Features that are listed.
 const LISTED: usize = 8;
 
-/// Prints the model and the packs, or saves these.
+/// Prints the model and the packs, saves these, or prints the outlooks.
 pub(super) async fn run(config: &Config, common: &Common, args: &Winback) -> anyhow::Result<()> {
     let channel = reach(args.place.endpoint.as_deref(), Role::Consumer, config).await?;
     let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
@@ -31,6 +33,9 @@ pub(super) async fn run(config: &Config, common: &Common, args: &Winback) -> any
         window: Some(window_to_proto(Window::ending(args.as_of, 1))),
         ..MetricQuery::default()
     });
+    if args.outlooks {
+        return outlooks::run(client, query, config, common).await;
+    }
     let (horizon_days, channel) = (args.horizon_days, args.channel.clone().unwrap_or_default());
     let Some(prefix) = &args.save else {
         let request = GetWinbackRequest {

@@ -36,6 +36,11 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
     )?;
     require(limits.batch_rows > 0, "limits.batch_rows", "expected at least 1")?;
     require(
+        (1..=604_800).contains(&limits.erasure_grace_s),
+        "limits.erasure_grace_s",
+        "expected 1 to 604 800 (seven days)",
+    )?;
+    require(
         (1..=86_400_000).contains(&deadlines.default_ms),
         "deadlines.default_ms",
         "expected 1 to 86 400 000 (a day)",

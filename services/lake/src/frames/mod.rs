@@ -5,6 +5,7 @@
 //! Ordinals depend on the order of loading; no metric may.
 
 mod behaviors;
+mod campaigns;
 mod contents;
 mod members;
 mod names;
@@ -15,6 +16,7 @@ mod stock;
 pub(crate) mod view;
 
 pub use behaviors::{Behaviors, Kind, Venue};
+pub use campaigns::{CampaignRow, Campaigns};
 pub use contents::{ContentRow, Contents};
 pub use members::{MemberRow, Members, Reach, Role};
 pub use names::{Keys, KeysView, Names};

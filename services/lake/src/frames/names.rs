@@ -112,6 +112,19 @@ impl KeysView<'_> {
 pub(crate) struct Interner<'a>(RwLockWriteGuard<'a, Table>);
 
 impl Interner<'_> {
+    /// Makes room for so many more keys of so many bytes together.
+    pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
+        let Table {
+            text,
+            ends,
+            ordinals,
+            hasher,
+        } = &mut *self.0;
+        text.reserve(bytes);
+        ends.reserve(keys);
+        ordinals.reserve(keys, |ordinal| hasher.hash_one(key(text, ends, *ordinal)));
+    }
+
     /// The ordinal of a key, a new one when it is not known yet.
     pub(crate) fn intern(&mut self, new: &str) -> u32 {
         let Table {

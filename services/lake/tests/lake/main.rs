@@ -3,8 +3,10 @@
 
 mod append;
 mod bad_input;
+mod campaigns;
 mod compact;
 mod days;
+mod erase;
 mod import;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::Context;
 use arrow::record_batch::RecordBatch;
-use dualwheel::generate::{self, Options, Summary};
+use dualwheel::{
+    generate::{self, Options, Summary},
+    import::{self, Plan},
+};
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::types::MetricQuery;
 use parquet::{
@@ -15,6 +18,8 @@ use parquet::{
     basic::Compression,
     file::properties::WriterProperties,
 };
+
+use crate::{Bench, mesh::Mesh};
 
 /// Brand that is asked about.
 pub(crate) const BRAND: &str = "brand-01";
@@ -44,6 +49,19 @@ fn generated(options: &Options) -> anyhow::Result<(Summary, Window)> {
     let summary = generate::run(options, &|_| {})?;
     eprintln!("generated {} facts", summary.total);
     Ok((summary, window))
+}
+
+/// Imports a market through gRPC.
+pub(crate) fn import_into(bench: &Bench, folder: &Path, lake: &Path) -> anyhow::Result<import::Summary> {
+    let mesh = Mesh::start(lake)?;
+    let summary = bench.client.block_on(async {
+        let channel = mesh.connect().await?;
+        let plan = Plan::of_facts(folder, ZONE, "CNY")?;
+        import::import(std::slice::from_ref(&channel), &plan, &mesh.config).await
+    })?;
+    mesh.stop()?;
+    eprintln!("imported {} rows in {:.1} s", summary.accepted(), summary.seconds);
+    Ok(summary)
 }
 
 /// The question about `window`.

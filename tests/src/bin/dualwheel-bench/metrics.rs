@@ -8,7 +8,6 @@ pub(crate) mod compare;
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::ensure;
-use dualwheel::import::{Plan, import};
 use dualwheel_measure::Window;
 use dualwheel_proto::types::Metric;
 use serde::Deserialize;
@@ -48,7 +47,7 @@ struct Peer {
 pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let (folder, lake) = (bench.folder.join("market"), bench.folder.join("lake"));
     let (_, window) = market::generate(&folder, bench.rows)?;
-    fill(bench, &folder, &lake)?;
+    market::import_into(bench, &folder, &lake)?;
     let mut ours = BTreeMap::new();
     for group in GROUPS {
         ours.insert(group, measure(bench, &lake, group, window)?);
@@ -82,19 +81,6 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(())
-}
-
-/// Imports the market through gRPC.
-fn fill(bench: &Bench, folder: &Path, lake: &Path) -> anyhow::Result<()> {
-    let mesh = Mesh::start(lake)?;
-    let summary = bench.client.block_on(async {
-        let channel = mesh.connect().await?;
-        let plan = Plan::of_facts(folder, market::ZONE, "CNY")?;
-        import(std::slice::from_ref(&channel), &plan, &mesh.config).await
-    })?;
-    mesh.stop()?;
-    eprintln!("imported {} rows in {:.1} s", summary.accepted(), summary.seconds);
     Ok(())
 }
 

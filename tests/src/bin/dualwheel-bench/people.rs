@@ -4,18 +4,19 @@
 //! The questions of one run move a day on each time, so that no answer is one that was given before.
 
 mod expressions;
+mod upkeep;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::ensure;
-use dualwheel::import::{Plan, import};
+use dualwheel::import::Summary;
 use dualwheel_consumer::PeopleIndex;
 use dualwheel_lake::Lake;
 use dualwheel_measure::Window;
 use dualwheel_proto::{
     consumer::{
-        EstimateAudienceRequest, RebuildPeopleIndexRequest, VerifyPeopleIndexRequest,
-        consumer_service_client::ConsumerServiceClient,
+        AudienceDefinition, EstimateAudienceRequest, RebuildPeopleIndexRequest, VerifyPeopleIndexRequest,
+        audience_definition::Form, consumer_service_client::ConsumerServiceClient,
     },
     facts::{
         AppendRequest, Behavior, FactKind, FactRows, append_request::Batch,
@@ -46,6 +47,8 @@ const WARM_RUNS: i32 = 5;
 const APPENDED: usize = 1_000;
 /// Such appends.
 const APPENDS: i64 = 7;
+/// Who checked in today: none but those appended here, since the market ends before.
+const CHECKED_IN: &str = "behavior(CHECK_IN, last 1 days)";
 
 /// What a peer answers.
 #[derive(Debug, Deserialize)]
@@ -60,7 +63,7 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let (folder, lake) = (bench.folder.join("market"), bench.folder.join("lake"));
     // About seven facts in ten are behaviours.
     let window = market::generate_for(&folder, bench.rows / 10 * 14, bench.rows / 10)?;
-    let rows = fill(bench, &folder, &lake)?;
+    let rows = followed(&market::import_into(bench, &folder, &lake)?);
     build(bench, figures, &lake, rows)?;
     memory(bench, figures, &lake)?;
     let (cold, warm, metrics) = questions(bench, &lake, window)?;
@@ -88,25 +91,18 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
             &[(&key, ratio(&warm, &theirs.warm_ms))],
         )?;
     }
+    upkeep::run(bench, figures, &lake, window)?;
     expressions::run(bench.rows, figures)
 }
 
-/// Imports the market through gRPC; the rows that the index follows.
-fn fill(bench: &Bench, folder: &Path, lake: &Path) -> anyhow::Result<f64> {
-    let mesh = Mesh::start(lake)?;
-    let summary = bench.client.block_on(async {
-        let channel = mesh.connect().await?;
-        let plan = Plan::of_facts(folder, market::ZONE, "CNY")?;
-        import(std::slice::from_ref(&channel), &plan, &mesh.config).await
-    })?;
-    mesh.stop()?;
-    eprintln!("imported {} rows in {:.1} s", summary.accepted(), summary.seconds);
+/// Rows that the index follows.
+fn followed(summary: &Summary) -> f64 {
     let followed = ["behavior", "order_line"];
     let rows = summary
         .facts
         .iter()
         .filter(|counts| followed.contains(&counts.fact.as_str()));
-    Ok(rows.map(|counts| counts.accepted as f64).sum())
+    rows.map(|counts| counts.accepted as f64).sum()
 }
 
 fn build(bench: &Bench, figures: &mut Figures, lake: &Path, rows: f64) -> anyhow::Result<()> {
@@ -231,11 +227,11 @@ fn appends(bench: &Bench, figures: &mut Figures, lake: &Path) -> anyhow::Result<
     let seconds = bench.client.block_on(async {
         let channel = mesh.connect().await?;
         let mut seconds = Vec::new();
-        let mut known = estimate(&channel).await?;
+        let mut known = estimate(&channel, CHECKED_IN).await?;
         for sequence in 1..=APPENDS {
             let started = Instant::now();
-            append(&channel, sequence).await?;
-            let now = estimate(&channel).await?;
+            append(&channel, "bench", sequence).await?;
+            let now = estimate(&channel, CHECKED_IN).await?;
             seconds.push(started.elapsed().as_secs_f64());
             ensure!(
                 now == known + APPENDED as i64,
@@ -249,15 +245,16 @@ fn appends(bench: &Bench, figures: &mut Figures, lake: &Path) -> anyhow::Result<
     figures.tell("people.visible", median(&seconds), "s", &[])
 }
 
-/// People who checked in today: none but those appended here, since the market ends before.
-async fn estimate(channel: &Channel) -> anyhow::Result<i64> {
-    use dualwheel_proto::consumer::{AudienceDefinition, audience_definition::Form};
-    let definition = AudienceDefinition {
-        form: Some(Form::Text("behavior(CHECK_IN, last 1 days)".to_owned())),
-    };
+fn by_text(text: &str) -> Option<AudienceDefinition> {
+    Some(AudienceDefinition {
+        form: Some(Form::Text(text.to_owned())),
+    })
+}
+
+async fn estimate(channel: &Channel, text: &str) -> anyhow::Result<i64> {
     let request = EstimateAudienceRequest {
         brand: market::BRAND.to_owned(),
-        definition: Some(definition),
+        definition: by_text(text),
         ..EstimateAudienceRequest::default()
     };
     let answer = ConsumerServiceClient::new(channel.clone())
@@ -266,11 +263,12 @@ async fn estimate(channel: &Channel) -> anyhow::Result<i64> {
     Ok(answer.into_inner().size)
 }
 
-async fn append(channel: &Channel, sequence: i64) -> anyhow::Result<()> {
+/// Appends behaviours of today by consumers who are new, and named after producer and sequence.
+async fn append(channel: &Channel, producer: &str, sequence: i64) -> anyhow::Result<()> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let behaviors = (0..APPENDED).map(|row| Behavior {
-        event_id: format!("{sequence}-{row}"),
-        consumer: format!("new-{sequence}-{row}"),
+        event_id: format!("{producer}-{sequence}-{row}"),
+        consumer: format!("{producer}-{sequence}-{row}"),
         brand: market::BRAND.to_owned(),
         kind: dualwheel_proto::facts::BehaviorKind::CheckIn.into(),
         occurred_at: Some(prost_types::Timestamp {
@@ -284,7 +282,7 @@ async fn append(channel: &Channel, sequence: i64) -> anyhow::Result<()> {
         ..FactRows::default()
     };
     let request = AppendRequest {
-        producer: "bench".to_owned(),
+        producer: producer.to_owned(),
         sequence,
         kind: FactKind::Behavior.into(),
         batch: Some(Batch::Rows(rows)),

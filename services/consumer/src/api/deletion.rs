@@ -1,0 +1,180 @@
+//! Deletion and export of consumers between contract and domain.
+
+use std::pin::Pin;
+
+use dualwheel_kit::{
+    Reason, Violations,
+    resource::{id_of, page_size, read_request_id, time_to_proto},
+};
+use dualwheel_lake::{TenantLake, erasure::Part, fact::LONGEST_KEY};
+use dualwheel_proto::{consumer as proto, consumer::DeletionState};
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::Service;
+use crate::{
+    deletion::{Deletion, Error, MOST_CONSUMERS},
+    store::{self, Audiences},
+};
+
+/// Rows of one message.
+const ROWS: usize = 500;
+/// Wrong keys that are listed.
+const LISTED: usize = 20;
+
+/// What is kept about a consumer, as a stream.
+pub(super) type Kept = Pin<Box<dyn Stream<Item = Result<proto::ExportConsumerResponse, Status>> + Send>>;
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Lake(error) => error.into(),
+            Error::Store(error) => error.into(),
+            Error::Index(error) => error.into(),
+        }
+    }
+}
+
+impl Service {
+    pub(super) async fn delete_consumers(
+        &self,
+        tenant: &str,
+        request: proto::DeleteConsumersRequest,
+    ) -> Result<proto::ConsumerDeletion, Status> {
+        let mut violations = Violations::new();
+        let count = request.consumers.len();
+        if !(1..=MOST_CONSUMERS).contains(&count) {
+            violations.add("consumers", format!("1 to {MOST_CONSUMERS} keys, not {count}"));
+        }
+        let wrong = request
+            .consumers
+            .iter()
+            .enumerate()
+            .filter(|(_, key)| !is_key(key));
+        for (position, _) in wrong.take(LISTED) {
+            violations.add(
+                format!("consumers[{position}]"),
+                format!("1 to {LONGEST_KEY} bytes"),
+            );
+        }
+        let request_id = read_request_id(&request.request_id, &mut violations);
+        violations.finish(Reason::InvalidResource)?;
+        let asked = self
+            .deletions
+            .ask(tenant, request_id.as_deref(), request.consumers)
+            .await?;
+        Ok(to_proto(&asked))
+    }
+
+    pub(super) async fn get_deletion(
+        &self,
+        tenant: &str,
+        name: &str,
+    ) -> Result<proto::ConsumerDeletion, Status> {
+        let id = id_of("consumerDeletions", name)
+            .ok_or_else(|| store::Error::Unknown(format!("consumerDeletions/ of the name {name:?}")))?;
+        Ok(to_proto(&self.deletions.get(tenant, &id).await?))
+    }
+
+    pub(super) async fn list_deletions(
+        &self,
+        tenant: &str,
+        request: &proto::ListConsumerDeletionsRequest,
+    ) -> Result<proto::ListConsumerDeletionsResponse, Status> {
+        let size = page_size(request.page_size)?;
+        let page = self.deletions.list(tenant, size, &request.page_token).await?;
+        Ok(proto::ListConsumerDeletionsResponse {
+            deletions: page.items.iter().map(to_proto).collect(),
+            next_page_token: page.next,
+        })
+    }
+
+    pub(super) async fn export_consumer(&self, tenant: &str, consumer: String) -> Result<Kept, Status> {
+        let mut violations = Violations::new();
+        if !is_key(&consumer) {
+            violations.add("consumer", format!("1 to {LONGEST_KEY} bytes"));
+        }
+        violations.finish(Reason::InvalidQuestion)?;
+        let (lake, audiences) = (self.lake.tenant(tenant), self.audiences(tenant));
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        tokio::spawn(async move {
+            if let Err(status) = kept(&lake, &audiences, &consumer, &sender).await {
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Box::pin(tokio_stream::wrappers::ReceiverStream::new(receiver)))
+    }
+}
+
+type Sender = tokio::sync::mpsc::Sender<Result<proto::ExportConsumerResponse, Status>>;
+
+/// Sends everything that is kept about a consumer, until nobody listens.
+async fn kept(
+    lake: &TenantLake,
+    audiences: &Audiences,
+    consumer: &str,
+    sender: &Sender,
+) -> Result<(), Status> {
+    for table in TenantLake::personal_tables() {
+        send(sender, table, lake.rows_about(table, consumer).await?).await;
+    }
+    send(sender, "refused_rows", lake.refused_about(consumer).await?).await;
+    let mut named = Vec::new();
+    for audience in audiences.with_people().await? {
+        if let Some(people) = &audience.people
+            && lake.keys(&people.keys).await?.iter().any(|key| key == consumer)
+        {
+            named.push(format!("audiences/{}", audience.id));
+        }
+    }
+    send(sender, "audiences", named).await;
+    Ok(())
+}
+
+async fn send(sender: &Sender, table: &str, rows: Vec<String>) {
+    for some in rows.chunks(ROWS) {
+        let answer = proto::ExportConsumerResponse {
+            table: table.to_owned(),
+            rows: some.to_vec(),
+        };
+        // Nobody to send to any more: the rest is dropped as well.
+        if sender.send(Ok(answer)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=LONGEST_KEY).contains(&key.len())
+}
+
+fn to_proto(deletion: &Deletion) -> proto::ConsumerDeletion {
+    let state = deletion.parts.iter().map(state_of).min();
+    proto::ConsumerDeletion {
+        name: format!("consumerDeletions/{}", deletion.id),
+        consumers: deletion.consumers,
+        state: state.unwrap_or(DeletionState::Removing) as i32,
+        parts: deletion.parts.iter().map(part_to_proto).collect(),
+        create_time: Some(time_to_proto(deletion.asked_at)),
+    }
+}
+
+fn state_of(part: &Part) -> DeletionState {
+    match (part.removed_at, part.erased_at) {
+        (_, Some(_)) => DeletionState::Erased,
+        (Some(_), None) => DeletionState::Removed,
+        (None, None) => DeletionState::Removing,
+    }
+}
+
+fn part_to_proto(part: &Part) -> proto::DeletionPart {
+    proto::DeletionPart {
+        service: part.service.clone(),
+        part: part.name.clone(),
+        state: state_of(part) as i32,
+        rows: i64::try_from(part.rows).unwrap_or(i64::MAX),
+        remove_time: part.removed_at.map(time_to_proto),
+        erase_time: part.erased_at.map(time_to_proto),
+        problem: part.problem.clone(),
+    }
+}
