@@ -77,7 +77,6 @@ impl Suppressed {
                 });
             }
         }
-        drop(consumers);
         refusals.sort_unstable_by_key(|refusal| refusal.row);
         let batch: RecordBatch = filter_record_batch(&batch, &BooleanArray::from(stay))?;
         Ok(Checked { batch, refusals })
