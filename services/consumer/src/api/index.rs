@@ -18,7 +18,7 @@ impl From<Error> for Status {
         match error {
             Error::Lake(error) => error.into(),
             Error::Exhausted { .. } => Failure::new(Reason::ConsumerLimit, error.to_string()).into(),
-            Error::Bitmap(_) | Error::Shared(_) => Failure::internal(&error).into(),
+            Error::Bitmap(_) | Error::RowsGone | Error::Shared(_) => Failure::internal(&error).into(),
         }
     }
 }

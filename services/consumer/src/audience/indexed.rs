@@ -14,7 +14,7 @@ use super::{
 use crate::{
     index::{
         Cells, Judge,
-        cells::{ALL, MOST_DAYS},
+        cells::{ALL, BOUGHT, MOST_DAYS},
         judge::can_judge,
     },
     parameters::{Parameters, Signal},
@@ -88,12 +88,14 @@ fn asked(term: &BehaviorTerm) -> Option<Asked> {
     match term.measure {
         BehaviorMeasure::Days => by_days(least, most),
         BehaviorMeasure::Recency => Some(by_recency(least, most)),
-        // At least one, or none: then how often a day does not matter.
-        BehaviorMeasure::Count if least.unwrap_or(0) <= 1 && most.is_none_or(|most| most <= 0) => {
-            by_days(least, most)
-        }
+        BehaviorMeasure::Count if is_any_or_none(least, most) => by_days(least, most),
         BehaviorMeasure::Count => None,
     }
+}
+
+/// Whether a range is that of at least one, or of none: then how many a day does not matter.
+fn is_any_or_none(least: Option<i64>, most: Option<i64>) -> bool {
+    least.unwrap_or(0) <= 1 && most.is_none_or(|most| most <= 0)
 }
 
 fn asked_of_purchases(term: &PurchaseTerm) -> Option<Asked> {
@@ -105,6 +107,9 @@ fn asked_of_purchases(term: &PurchaseTerm) -> Option<Asked> {
     match term.measure {
         PurchaseMeasure::Days => by_days(least, most),
         PurchaseMeasure::Recency => Some(by_recency(least, most)),
+        PurchaseMeasure::Orders | PurchaseMeasure::Units if is_any_or_none(least, most) => {
+            by_days(least, most)
+        }
         _ => None,
     }
 }
@@ -141,7 +146,11 @@ impl World<'_> {
                 Some(self.of_days(cells, signals, term.days.until(self.as_of), asked(term)?))
             }
             Term::Purchase(term) => {
-                let signals = cells.signals(1 << Kind::Purchase as u32);
+                // Orders and units are those of order lines alone.
+                let signals = match term.measure {
+                    PurchaseMeasure::Orders | PurchaseMeasure::Units => 1 << BOUGHT,
+                    _ => cells.signals(1 << Kind::Purchase as u32),
+                };
                 let window = term.days.until(self.as_of);
                 Some(self.of_days(cells, signals, window, asked_of_purchases(term)?))
             }

@@ -194,7 +194,7 @@ impl PeopleIndex {
         &self,
         tenant: &str,
         mut held: OwnedMutexGuard<Option<State>>,
-        how: Replace,
+        mut how: Replace,
     ) -> Result<Snapshot, Error> {
         let mut tries = 0;
         loop {
@@ -211,6 +211,8 @@ impl PeopleIndex {
                     *held = Some(state);
                     return Ok(snapshot);
                 }
+                // Whoever is gone with the rows is not to keep an ordinal.
+                Err(Error::RowsGone) => how = Replace::AllAndKeys,
                 Err(error) if tries >= TRIES || error.stays() => return Err(error),
                 Err(error) => tracing::info!(%error, "the people index is read again"),
             }

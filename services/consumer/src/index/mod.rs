@@ -36,6 +36,9 @@ pub enum Error {
         /// The most there can be.
         most: usize,
     },
+    /// Rows went away, or the log does not reach back: what is stored does not count any more.
+    #[error("rows of the facts are gone; everything is derived anew")]
+    RowsGone,
     /// Loading a brand's bitmaps failed for another question that waited for the same.
     #[error("the bitmaps of the brand could not be loaded: {0}")]
     Shared(String),

@@ -115,22 +115,22 @@ impl State {
         }
     }
 
-    /// Rows of a table up to version `to`, or its latest: those not followed yet, or all of them.
-    async fn added(&self, table: &'static str, anew: bool, to: Option<i64>) -> Result<Added, Error> {
+    /// Rows of a table up to its latest version: those not followed yet, or all of them.
+    async fn added(&self, table: &'static str, anew: bool) -> Result<Added, Error> {
         let after = self.stored.followed.get(table).copied().filter(|_| !anew);
         let columns: &'static [&'static str] = match table {
             BEHAVIORS => &BEHAVIOR_COLUMNS,
             _ => &LINE_COLUMNS,
         };
-        Ok(self.lake.added(table, columns, after, to).await?)
+        Ok(self.lake.added(table, columns, after, None).await?)
     }
 
-    /// Follows the facts to their latest versions; `how` far what is stored counts.
+    /// Follows the facts to their latest versions; `how` tells whether what is stored counts on.
     pub(super) async fn follow(&mut self, index: &PeopleIndex, how: Replace) -> Result<(), Error> {
         let anew = how != Replace::Nothing;
-        let (mut behaviors, mut lines) = (
-            self.added(BEHAVIORS, anew, None).await?,
-            self.added(ORDER_LINES, anew, None).await?,
+        let (behaviors, lines) = (
+            self.added(BEHAVIORS, anew).await?,
+            self.added(ORDER_LINES, anew).await?,
         );
         let mut followed = BTreeMap::new();
         for (table, added) in [(BEHAVIORS, &behaviors), (ORDER_LINES, &lines)] {
@@ -139,22 +139,11 @@ impl State {
         if !anew && followed == self.stored.followed {
             return Ok(());
         }
-        // Rows that went away, or a log that does not reach back: what is stored does not count any more.
-        let broken = |table: &str, added: &Added| added.whole && self.stored.followed.contains_key(table);
-        let anew = anew || broken(BEHAVIORS, &behaviors) || broken(ORDER_LINES, &lines);
-        let replace = if anew && how == Replace::Nothing {
-            Replace::All
-        } else {
-            how
-        };
-        if anew && !(behaviors.whole && lines.whole) {
-            (behaviors, lines) = (
-                self.added(BEHAVIORS, true, behaviors.version).await?,
-                self.added(ORDER_LINES, true, lines.version).await?,
-            );
-        }
+        let gone = |table: &str, added: &Added| added.whole && self.stored.followed.contains_key(table);
         if anew {
             self.orders.clear();
+        } else if gone(BEHAVIORS, &behaviors) || gone(ORDER_LINES, &lines) {
+            return Err(Error::RowsGone);
         }
         let read = self.read(behaviors, lines, &followed, anew).await?;
         let consumers = self.lake.names().consumers.view().len();
@@ -163,7 +152,7 @@ impl State {
                 most: index.most_consumers(),
             });
         }
-        self.store(index, read, &followed, replace).await
+        self.store(index, read, &followed, how).await
     }
 
     /// Reads the rows, counting the lines of a brand anew where one replaces another.
