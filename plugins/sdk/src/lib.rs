@@ -1,7 +1,47 @@
 //! What a partner's model depends on: the rows that it is given, what it answers, and a trait for each world.
 //!
 //! A model is written and tested as plain Rust on any machine. For the guest, `export_koc_model!` or
-//! `export_style_trend_model!` binds it to the contract (`plugins/wit`).
+//! `export_style_trend_model!` binds it to the contract (`plugins/wit`); both are there with the feature `guest`.
+//!
+//! ```
+//! use dualwheel_plugin_sdk::{Batch, Description, KocModel, KocScores, Parameters, ParameterAccess, Refusal, koc};
+//!
+//! /// Everyone is as good as their followers are many.
+//! #[derive(Default)]
+//! struct Fame;
+//!
+//! impl KocModel for Fame {
+//!     fn describe(&self) -> Description {
+//!         Description::new("fame", "1.0.0", "Every power is the rank by followers, times a factor.")
+//!             .requires(&koc::rank(koc::FOLLOWERS))
+//!             .parameter("factor", "What ranks are multiplied by, a ratio.", 1.0, 0.0..=1.0)
+//!     }
+//!
+//!     fn score(&self, batch: &Batch, parameters: &Parameters) -> Result<KocScores, Refusal> {
+//!         let factor = parameters.number("factor")?;
+//!         let ranks = batch.require_numbers(&koc::rank(koc::FOLLOWERS))?;
+//!         let powers: Vec<f64> = ranks.iter().map(|rank| if rank.is_nan() { 0.0 } else { rank * factor }).collect();
+//!         Ok(KocScores { content: powers.clone(), influence: powers.clone(), purchasing: powers })
+//!     }
+//! }
+//!
+//! let batch = Batch::new(2).with_numbers("followers_rank", vec![80.0, f64::NAN]);
+//! let parameters = Fame.describe().defaults();
+//! assert_eq!(Fame.score(&batch, &parameters).unwrap().influence, vec![80.0, 0.0]);
+//! ```
+
+mod answers;
+mod batch;
+mod description;
+#[cfg(feature = "guest")]
+#[doc(hidden)]
+pub mod guest;
+pub mod koc;
+mod parameters;
+pub mod style;
+
+pub use description::Fault;
+pub use parameters::ParameterAccess;
 
 /// Values of a column, one for each row.
 #[derive(Clone, Debug, PartialEq)]
