@@ -71,7 +71,7 @@ const fn series(name: &'static str) -> Known {
     }
 }
 
-const KOC_COLUMNS: [Known; 16] = [
+const KOC_COLUMNS: [Known; 18] = [
     numbers("interactions_30d"),
     numbers("spread_30d"),
     numbers("shares_30d"),
@@ -79,6 +79,7 @@ const KOC_COLUMNS: [Known; 16] = [
     numbers("own_gmv_365d"),
     numbers("followers"),
     numbers("match"),
+    numbers("reach"),
     numbers("follower_spending_power"),
     numbers("interactions_30d_rank"),
     numbers("spread_30d_rank"),
@@ -87,6 +88,7 @@ const KOC_COLUMNS: [Known; 16] = [
     numbers("own_gmv_365d_rank"),
     numbers("followers_rank"),
     numbers("match_rank"),
+    numbers("reach_rank"),
     numbers("follower_spending_power_rank"),
 ];
 

@@ -14,11 +14,13 @@ pub const OWN_GMV_365D: &str = "own_gmv_365d";
 pub const FOLLOWERS: &str = "followers";
 /// How well the followers fit the brand, 0 to 1.
 pub const MATCH: &str = "match";
+/// Followers × match, a count.
+pub const REACH: &str = "reach";
 /// Spending power of the followers, 0 to 1.
 pub const FOLLOWER_SPENDING_POWER: &str = "follower_spending_power";
 
 /// Every column but the ranks, in the contract's order.
-pub const COLUMNS: [&str; 8] = [
+pub const COLUMNS: [&str; 9] = [
     INTERACTIONS_30D,
     SPREAD_30D,
     SHARES_30D,
@@ -26,6 +28,7 @@ pub const COLUMNS: [&str; 8] = [
     OWN_GMV_365D,
     FOLLOWERS,
     MATCH,
+    REACH,
     FOLLOWER_SPENDING_POWER,
 ];
 
