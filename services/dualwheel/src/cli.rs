@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod expansion;
 pub mod moves;
+pub mod plugin;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -76,6 +77,9 @@ pub enum Command {
     /// Tell where the people index stands, derive it anew, or hold it against the facts
     #[command(subcommand)]
     Index(Index),
+    /// Pack, check and run a partner's model
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Print the configuration in force, secrets hidden
     Config,
 }

@@ -15,6 +15,7 @@ pub mod index;
 pub mod keys;
 pub mod mesh;
 pub mod output;
+pub mod plugin;
 pub mod program;
 pub mod report;
 pub mod serve;

@@ -11,7 +11,8 @@ use crate::{
     check::{Ground, check},
     fact::Fact,
     frames::{
-        Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock,
+        Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles,
+        SocialProfiles, Stock,
     },
     rows,
 };
@@ -35,6 +36,8 @@ pub struct Frames {
     pub campaigns: Arc<Campaigns>,
     /// Members.
     pub members: Arc<Members>,
+    /// How its people stand on social media.
+    pub social: Arc<SocialProfiles>,
     /// Profiles of the tenant.
     pub profiles: Arc<Profiles>,
     /// Market statistics of the tenant.
@@ -65,6 +68,7 @@ impl Frames {
             contents: Arc::new(Contents::build(names, &of(FactKind::Content)?)?),
             campaigns: Arc::new(Campaigns::build(names, &of(FactKind::Campaign)?)?),
             members: Arc::new(Members::build(names, &of(FactKind::Member)?)?),
+            social: Arc::new(SocialProfiles::build(names, &of(FactKind::SocialProfile)?)?),
             profiles: Arc::new(Profiles::build(names, &of(FactKind::ConsumerProfile)?)?),
             market_stats: Arc::new(MarketStats::build(&of(FactKind::MarketStat)?)?),
             products,

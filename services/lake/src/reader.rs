@@ -18,8 +18,8 @@ use crate::{
     Error, TenantLake,
     fact::{FACTS, Fact},
     frames::{
-        Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles, Stock,
-        view::View,
+        Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles,
+        SocialProfiles, Stock, view::View,
     },
     settings::Settings,
     table::{self, Part},
@@ -52,6 +52,7 @@ pub(crate) enum Cached {
     Campaigns(Arc<Campaigns>),
     Members(Arc<Members>),
     Profiles(Arc<Profiles>),
+    SocialProfiles(Arc<SocialProfiles>),
     MarketStats(Arc<MarketStats>),
     Brands(Arc<Vec<String>>),
 }
@@ -60,7 +61,7 @@ impl Cached {
     /// Bytes that the frame takes, about.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Products(frame) => frame.rows.len() * 160,
+            Self::Products(frame) => frame.rows.len() * 256,
             Self::Behaviors(frame) => frame.bytes(),
             Self::Orders(frame) => frame.bytes(),
             Self::Stock(frame) => frame.rows.len() * 56,
@@ -68,6 +69,7 @@ impl Cached {
             Self::Campaigns(frame) => frame.rows.len() * 160,
             Self::Members(frame) => frame.rows.len() * 32 + frame.groups.bytes(),
             Self::Profiles(frame) => frame.rows.len() * 200,
+            Self::SocialProfiles(frame) => frame.rows.len() * 168 + frame.groups.bytes(),
             Self::MarketStats(frame) => frame.rows.len() * 160,
             Self::Brands(brands) => brands.iter().map(|brand| brand.len() + 24).sum(),
         }
@@ -189,6 +191,11 @@ impl Reader {
     frame!(
         /// Members of a brand.
         members(brand), Members, "members", |names, batches| Members::build(&names, &batches)
+    );
+    frame!(
+        /// How the brand's people stand on social media.
+        social_profiles(brand), SocialProfiles, "social_profiles",
+        |names, batches| SocialProfiles::build(&names, &batches)
     );
     frame!(
         /// Profiles of the tenant's consumers.

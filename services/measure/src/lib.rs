@@ -1,5 +1,5 @@
 //! The mathematics of metrics, free of storage and transport: days and windows, metric values with their
-//! intervals, definition files, the GROW decomposition, robust scores and percentile ranks.
+//! intervals, definition files, the GROW decomposition, robust scores, trends and percentile ranks.
 
 pub mod bootstrap;
 pub mod definitions;
@@ -8,6 +8,7 @@ pub mod metric;
 pub mod rank;
 pub mod score;
 pub mod time;
+pub mod trend;
 pub mod wilson;
 
 pub use definitions::{Catalogue, Definitions, Entry};

@@ -120,7 +120,7 @@ impl Acts<'_> {
     }
 
     /// Rows of a consumer's behaviours in `window`.
-    fn rows(&self, consumer: u32, window: Window) -> std::ops::Range<usize> {
+    pub(crate) fn rows(&self, consumer: u32, window: Window) -> std::ops::Range<usize> {
         let rows = self.behaviors.groups.rows(consumer);
         let days = self.behaviors.day.get(rows.clone()).unwrap_or_default();
         let first = days.partition_point(|day| *day < window.first);

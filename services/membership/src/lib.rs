@@ -1,12 +1,15 @@
-//! The membership service: the brand's private domain (FAST+), and the member side of NEO.
+//! The membership service: the brand's private domain (FAST+), the member side of NEO, and KOC cultivation.
 //!
-//! - [`plus`](mod@plus) and [`closeness`](mod@closeness): the rules, as pure functions over the frames of the lake
+//! - [`plus`](mod@plus), [`closeness`](mod@closeness) and [`koc`](mod@koc): the rules, as pure functions over the frames
+//!   of the lake
+//! - [`KocFrames`]: the facts of KOC cultivation, read from the lake
 //! - [`Parameters`]: the thresholds, shipped in `definitions.yaml`
 //! - [`Options`]: how the gRPC service is made
 
 mod activity;
 mod api;
 pub mod closeness;
+pub mod koc;
 pub mod parameters;
 pub mod plus;
 mod queries;
@@ -19,6 +22,7 @@ use dualwheel_proto::membership::membership_service_server::MembershipServiceSer
 
 pub use api::Service;
 pub use parameters::Parameters;
+pub use queries::KocFrames;
 
 /// Name of the service in definition overrides: `{tenant}/membership.yaml`.
 pub const NAME: &str = "membership";

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use dualwheel_kit::Question;
 use dualwheel_lake::{
     Error, Reader,
-    frames::{Behaviors, Members, Orders, Profiles},
+    frames::{Behaviors, Members, Orders, Profiles, SocialProfiles},
 };
 use dualwheel_measure::{Definitions, Metric, Scope};
 
 use crate::{
     Parameters,
     closeness::{self, closeness},
+    koc,
     plus::{self, plus},
 };
 
@@ -87,6 +88,35 @@ impl ClosenessFrames {
             question.category.as_deref(),
             &scope,
         )
+    }
+}
+
+/// The frames of KOC cultivation.
+pub struct KocFrames {
+    brand: PlusFrames,
+    social: Arc<SocialProfiles>,
+}
+
+impl KocFrames {
+    /// Reads the frames of a brand.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn read(reader: &Reader, brand: &str) -> Result<Self, Error> {
+        let (brand, social) =
+            tokio::try_join!(PlusFrames::read(reader, brand), reader.social_profiles(brand))?;
+        Ok(Self { brand, social })
+    }
+
+    /// The facts that the rules read.
+    #[must_use]
+    pub fn facts(&self) -> koc::Facts<'_> {
+        koc::Facts {
+            behaviors: &self.brand.behaviors,
+            orders: &self.brand.orders,
+            members: &self.brand.members,
+            social: &self.social,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`lifecycle`]: the one stage that every product is in on a day
 //! - [`super_`]: SUPER, five numbers of how the assortment works
+//! - [`style_trend`]: which styles, functions, crafts, materials and colours the market moves towards
 //! - [`price_strength`]: the price side of NEO, which the diagnosis joins with the other services' answers
 //!
 //! The domain modules are pure functions from the lake's frames and [`Parameters`] to metrics; `queries` says which
@@ -17,6 +18,7 @@ mod parameters;
 pub mod price_band;
 pub mod price_strength;
 mod queries;
+pub mod style_trend;
 pub mod super_;
 pub mod visits;
 
@@ -28,6 +30,7 @@ use dualwheel_proto::product::product_service_server::ProductServiceServer;
 
 pub use api::Service;
 pub use parameters::{BandCount, Edges, Parameters, SHIPPED};
+pub use queries::StyleFrames;
 
 /// What the service is made of.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! The parameters of the service's definitions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU16};
 
 use dualwheel_measure::MONEY_SCALE;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,18 @@ pub struct Parameters {
     pub star_refund_quantile: f64,
     /// Days to the window's last in which the highest unit price is looked for.
     pub full_price_days: i32,
+    /// Days up to the as-of day whose periods make a trend.
+    pub style_history_days: i32,
+    /// Fewest periods with GMV above zero that make a trend.
+    pub style_fewest_periods: NonZeroU16,
+    /// Days up to the last period's end in which the brand is held against the market.
+    pub style_recent_days: NonZeroU16,
+    /// Days of a period where the tenant's brands stand for the market.
+    pub style_period_days: NonZeroU16,
+    /// Growth a period above which it is high; the rows' median where none is given.
+    pub style_growth_cut: Option<f64>,
+    /// Fit above which it is high; likewise.
+    pub style_fit_cut: Option<f64>,
 }
 
 /// Number of price bands, 2 to 9, so that their names sort as numbers do.

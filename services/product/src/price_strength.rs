@@ -281,14 +281,11 @@ mod tests {
     fn row(first: i32, last: i32, gmv: Money) -> MarketStatRow {
         MarketStatRow {
             category: "a".to_owned(),
-            price_band: String::new(),
-            attribute_kind: 0,
-            attribute_value: String::new(),
             first: Day(first),
             last: Day(last),
             gmv,
             units: Some(1),
-            buyers: None,
+            ..MarketStatRow::default()
         }
     }
 

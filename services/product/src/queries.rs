@@ -16,6 +16,7 @@ use crate::{
     market::{GoodsMarket, Needs},
     markets::{Key, Markets},
     price_strength::{self, PriceMarket},
+    style_trend::{self, Market, OwnMarket},
     super_::{self, Asked, Dimension},
 };
 
@@ -182,6 +183,86 @@ async fn price_market(
         .await?;
     }
     Ok(market)
+}
+
+/// What a question on style trends reads.
+pub struct StyleFrames {
+    /// The market.
+    pub market: Market,
+    /// The goods whose prices make the bands, where the tenant's brands stand for the market and the question is by band.
+    pub goods: Option<GoodsMarket>,
+    /// The brand's facts.
+    pub facts: BrandFacts,
+}
+
+impl StyleFrames {
+    /// Reads the market as of a day, and the brand. All brands of the tenant are read only where no statistics cover the
+    /// question.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn read(
+        reader: &Reader,
+        brand: &str,
+        asked: &style_trend::Asked,
+        as_of: Day,
+        definitions: &Arc<Definitions<Parameters>>,
+    ) -> Result<Self, Status> {
+        let facts = brand_facts(reader, brand, true).await?;
+        let stats = reader.market_stats().await?;
+        let (of_stats, parameters) = (asked.clone(), definitions.clone());
+        let supplied = move || style_trend::supplied(&stats, &of_stats, as_of, &parameters.parameters);
+        let (market, goods) = match blocking(supplied).await? {
+            Some(market) => (market, None),
+            None => own_styles(reader, asked, as_of, definitions).await?,
+        };
+        Ok(Self { market, goods, facts })
+    }
+
+    /// What the brand has of the market's values.
+    #[must_use]
+    pub fn rows(&self, asked: &style_trend::Asked, parameters: &Parameters) -> style_trend::Rows {
+        style_trend::rows(&self.market, &self.facts, self.goods.as_ref(), asked, parameters)
+    }
+}
+
+/// The tenant's brands in the market's place, read one after another.
+async fn own_styles(
+    reader: &Reader,
+    asked: &style_trend::Asked,
+    as_of: Day,
+    definitions: &Arc<Definitions<Parameters>>,
+) -> Result<(Market, Option<GoodsMarket>), Status> {
+    let mut own = OwnMarket::new(asked, as_of, &definitions.parameters);
+    let brands = reader.brands().await?;
+    reader.prepare(&[BrandFrame::Orders, BrandFrame::Stock]).await?;
+    let mut goods = None;
+    if asked.by_price_band {
+        let needs = Needs {
+            bands: true,
+            stars: false,
+        };
+        let mut all = GoodsMarket::new(own.recent(), as_of, needs, &definitions.parameters);
+        for brand in brands.iter() {
+            let facts = brand_facts(reader, brand, false).await?;
+            all = blocking(move || {
+                all.add(&facts);
+                all
+            })
+            .await?;
+        }
+        goods = Some(all);
+    }
+    for brand in brands.iter() {
+        let facts = brand_facts(reader, brand, false).await?;
+        let definitions = definitions.clone();
+        (own, goods) = blocking(move || {
+            own.add(&facts, goods.as_ref(), &definitions.parameters);
+            (own, goods)
+        })
+        .await?;
+    }
+    Ok((own.finish(), goods))
 }
 
 /// A product's stage with the rule that decided.

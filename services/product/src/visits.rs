@@ -123,6 +123,29 @@ pub fn by_good(facts: &BrandFacts, window: Window, roster: &Roster) -> Vec<Traff
     traffic
 }
 
+/// Traffic of sets of products that may overlap. `sets_of` adds the sets of a product and category to the list that it is
+/// given.
+#[must_use]
+pub fn by_set(
+    facts: &BrandFacts,
+    window: Window,
+    sets: usize,
+    sets_of: impl Fn(u32, u32, &mut Vec<usize>),
+) -> Vec<Traffic> {
+    let mut traffic = vec![Traffic::default(); sets];
+    let mut found = Vec::new();
+    walk(facts, window, |act| {
+        found.clear();
+        sets_of(act.product, act.category, &mut found);
+        for set in &found {
+            if let Some(set) = traffic.get_mut(*set) {
+                set.see(act);
+            }
+        }
+    });
+    traffic
+}
+
 /// Whether a purchase of the brand was ever supplied, as an order line or a behaviour.
 #[must_use]
 pub fn has_purchases(facts: &BrandFacts) -> bool {

@@ -12,6 +12,7 @@ mod names;
 mod orders;
 mod products;
 mod profiles;
+mod social;
 mod stock;
 pub(crate) mod view;
 
@@ -23,6 +24,7 @@ pub use names::{Keys, KeysView, Names};
 pub use orders::{Line, Orders};
 pub use products::{ProductRow, Products};
 pub use profiles::{Gender, Profile, Profiles};
+pub use social::{SocialProfiles, SocialRow};
 pub use stock::{MarketStatRow, MarketStats, Stock, StockRow};
 
 /// Ordinal that stands for "the fact did not say".

@@ -33,6 +33,14 @@ pub struct ProductRow {
     pub star: Option<bool>,
     /// Styles.
     pub styles: Vec<String>,
+    /// Function.
+    pub function: Option<String>,
+    /// Craft.
+    pub craft: Option<String>,
+    /// Material.
+    pub material: Option<String>,
+    /// Colour.
+    pub colour: Option<String>,
 }
 
 /// Products of a brand, sorted by key.
@@ -47,7 +55,7 @@ pub struct Products {
 
 impl Products {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 10] = [
+    pub const COLUMNS: [&'static str; 14] = [
         "product",
         "updated_at",
         "category",
@@ -58,6 +66,10 @@ impl Products {
         "season_ends_day",
         "star",
         "styles",
+        "function",
+        "craft",
+        "material",
+        "colour",
     ];
 
     /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one launched later.
@@ -80,6 +92,8 @@ impl Products {
             );
             let (launched, announced) = (view.day("launched_day")?, view.day("delisting_announced_day")?);
             let (delisted, season) = (view.day("delisted_day")?, view.day("season_ends_day")?);
+            let (function, craft) = (view.text("function")?, view.text("craft")?);
+            let (material, colour) = (view.text("material")?, view.text("colour")?);
             for row in 0..batch.num_rows() {
                 let Some(key) = product.get(row) else { continue };
                 let parsed = ProductRow {
@@ -94,6 +108,10 @@ impl Products {
                     season_ends: at(season, row).map(Day),
                     star: flag_at(star, row),
                     styles: list_texts(styles, row).unwrap_or_default(),
+                    function: function.get(row).map(str::to_owned),
+                    craft: craft.get(row).map(str::to_owned),
+                    material: material.get(row).map(str::to_owned),
+                    colour: colour.get(row).map(str::to_owned),
                 };
                 let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.launched);
                 match latest.get_mut(&parsed.product) {

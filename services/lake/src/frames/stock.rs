@@ -100,7 +100,7 @@ impl Stock {
 }
 
 /// The market of a category, or of an attribute in it, in a period.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MarketStatRow {
     /// Category path.
     pub category: String,
@@ -120,6 +120,10 @@ pub struct MarketStatRow {
     pub units: Option<i64>,
     /// Distinct buyers.
     pub buyers: Option<i64>,
+    /// Searches.
+    pub searches: Option<i64>,
+    /// Product listings.
+    pub listings: Option<i64>,
 }
 
 /// Market statistics of a tenant, sorted by category, cut and period.
@@ -131,7 +135,7 @@ pub struct MarketStats {
 
 impl MarketStats {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 9] = [
+    pub const COLUMNS: [&'static str; 11] = [
         "category",
         "price_band",
         "attribute_kind",
@@ -141,9 +145,12 @@ impl MarketStats {
         "gmv",
         "units",
         "buyers",
+        "searches",
+        "listings",
     ];
 
-    /// Builds the frame; of several rows for a cut and period, the one with the largest GMV counts.
+    /// Builds the frame; of several rows for a cut and period, the one with the largest GMV counts,
+    /// then with more of each further number.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
@@ -162,6 +169,7 @@ impl MarketStats {
                 view.day("last_day")?,
             );
             let (gmv, units, buyers) = (view.money("gmv")?, view.count("units")?, view.count("buyers")?);
+            let (searches, listings) = (view.count("searches")?, view.count("listings")?);
             for row in 0..batch.num_rows() {
                 let (Some(first), Some(last)) = (at(first, row), at(last, row)) else {
                     continue;
@@ -176,6 +184,8 @@ impl MarketStats {
                     gmv: at(gmv, row).unwrap_or(0),
                     units: at(units, row),
                     buyers: at(buyers, row),
+                    searches: at(searches, row),
+                    listings: at(listings, row),
                 });
             }
         }
@@ -189,7 +199,10 @@ impl MarketStats {
                 row.last,
             )
         }
-        rows.sort_by(|a, b| cut(a).cmp(&cut(b)).then(b.gmv.cmp(&a.gmv)));
+        fn size(row: &MarketStatRow) -> (Money, [Option<i64>; 4]) {
+            (row.gmv, [row.units, row.buyers, row.searches, row.listings])
+        }
+        rows.sort_by(|a, b| cut(a).cmp(&cut(b)).then_with(|| size(b).cmp(&size(a))));
         rows.dedup_by(|later, kept| cut(later) == cut(kept));
         Ok(Self { rows })
     }

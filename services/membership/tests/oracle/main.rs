@@ -4,5 +4,6 @@
 mod by_hand;
 mod closeness;
 mod facts;
+mod koc;
 mod naive;
 mod plus;

@@ -2,11 +2,17 @@
 
 use dualwheel_kit::{Config, Server, failure::reason_of, failure::violations_of};
 use dualwheel_lake::{Lake, service::Facts};
+use dualwheel_measure::{Day, Label};
+use dualwheel_product::{
+    StyleFrames,
+    style_trend::{Asked, Attribute, Rows},
+};
 use dualwheel_proto::{
     Date,
     facts::{
-        AppendRequest, Behavior, BehaviorKind, FactKind, FactRows, OrderLine, Product, append_request::Batch,
-        fact_service_client::FactServiceClient, fact_service_server::FactServiceServer,
+        AppendRequest, AttributeKind, Behavior, BehaviorKind, FactKind, FactRows, MarketStat, OrderLine,
+        Product, append_request::Batch, fact_service_client::FactServiceClient,
+        fact_service_server::FactServiceServer,
     },
     product::{
         GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest,
@@ -335,4 +341,102 @@ async fn a_kept_market_is_told_from_one_that_has_changed() {
     let after = ask(&channel).await;
     assert_ne!(after.1.metrics, before.1.metrics);
     assert_eq!(ask(&open(folder.path())).await, after);
+}
+
+/// The rows of a question on styles as of 29 March 2024, of trends with a single period; and whether `market_stats` and
+/// `order_lines` were read.
+async fn styles(folder: &std::path::Path, by_price_band: bool) -> (Rows, [bool; 2]) {
+    let location = folder.display().to_string();
+    let lake = Lake::open(&dualwheel_lake::Options {
+        location,
+        frame_cache_bytes: 1 << 24,
+    })
+    .unwrap();
+    let reader = lake.tenant("default").reader(&Default::default()).await.unwrap();
+    let asked = Asked {
+        attribute: Attribute::Style,
+        by_price_band,
+        category: Some("a".to_owned()),
+    };
+    let mut definitions = crate::check::definitions();
+    definitions.parameters.style_fewest_periods = 1.try_into().unwrap();
+    let definitions = std::sync::Arc::new(definitions);
+    let as_of = Day::from_ymd(2024, 3, 29).unwrap();
+    let frames = StyleFrames::read(&reader, "b1", &asked, as_of, &definitions)
+        .await
+        .unwrap();
+    let tables = reader.versions().tables;
+    let read = ["market_stats", "order_lines"].map(|table| tables.contains_key(table));
+    (frames.rows(&asked, &definitions.parameters), read)
+}
+
+/// Style trends read the statistics where they cover the question, else all brands of the tenant, in bands by the
+/// prices of their goods.
+#[tokio::test]
+async fn styles_are_read_from_statistics_or_from_all_brands() {
+    let folder = tempfile::tempdir().unwrap();
+    let channel = serve(folder.path()).await;
+    let styled = |brand: &str, product: &str| Product {
+        product: product.to_owned(),
+        brand: brand.to_owned(),
+        updated_at: at(1),
+        category: Some("a/x/1".to_owned()),
+        styles: vec!["retro".to_owned()],
+        ..Default::default()
+    };
+    let products = FactRows {
+        products: vec![styled("b1", "p"), styled("b2", "q")],
+        ..Default::default()
+    };
+    append(&channel, 2, vec![(FactKind::Product, products)]).await;
+
+    // The last 28 days begin on 2 March, the day of both lines: 10.00 of b1 and 30.00 of b2, all by c1; c2 visited.
+    let (rows, _) = styles(folder.path(), false).await;
+    assert_eq!(rows.labels, [Label::MarketFromTenantBrands]);
+    let told = |rows: &Rows| -> Vec<(String, String, Vec<f64>, Option<f64>)> {
+        let of = |row: &dualwheel_product::style_trend::Row| {
+            let style = row.style.clone();
+            (style.category, style.price_band, style.gmv, row.brand_share)
+        };
+        rows.rows.iter().map(of).collect()
+    };
+    let row = |category: &str, band: &str, gmv: f64, share| {
+        (category.to_owned(), band.to_owned(), vec![gmv], share)
+    };
+    assert_eq!(told(&rows), [row("a/x", "", 40.0, Some(0.25))]);
+    assert_eq!(
+        (rows.rows[0].brand_tgi, rows.rows[0].brand_conversion),
+        (Some(100.0), Some(0.5))
+    );
+    // The edges lie at 10, where the first fifth of 40 is reached, and at 30: p is in band 1, q in 2.
+    let (rows, _) = styles(folder.path(), true).await;
+    assert_eq!(
+        told(&rows),
+        [row("a/x", "1", 10.0, Some(1.0)), row("a/x", "2", 30.0, Some(0.0))]
+    );
+
+    let day = |day| {
+        Some(Date {
+            year: 2024,
+            month: 3,
+            day,
+        })
+    };
+    let stat = MarketStat {
+        category: "a/x".to_owned(),
+        attribute_kind: AttributeKind::Style.into(),
+        attribute_value: "retro".to_owned(),
+        first_day: day(1),
+        last_day: day(7),
+        gmv: "100".to_owned(),
+        ..Default::default()
+    };
+    let stats = FactRows {
+        market_stats: vec![stat],
+        ..Default::default()
+    };
+    append(&channel, 1, vec![(FactKind::MarketStat, stats)]).await;
+    let (rows, read) = styles(folder.path(), false).await;
+    assert_eq!((rows.labels.len(), read), (0, [true, true]));
+    assert_eq!(told(&rows), [row("a/x", "", 100.0, Some(0.1))]);
 }

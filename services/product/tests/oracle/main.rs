@@ -10,4 +10,5 @@ mod lifecycle;
 mod market;
 mod price_strength;
 mod raw;
+mod style_trend;
 mod super_;

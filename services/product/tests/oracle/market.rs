@@ -102,12 +102,17 @@ fn bought(brand: &Brand, product: &str, window: (i32, i32)) -> Option<(i128, i12
     (units > 0).then(|| ((paid as f64 / units as f64 + 0.5).floor() as i128, paid))
 }
 
+/// Mean unit price of the window's purchases, else the list price.
+pub fn price(brand: &Brand, product: &str, window: (i32, i32)) -> Option<i128> {
+    let bought = bought(brand, product, window).map(|(price, _)| price);
+    bought.or(brand.list_price(product))
+}
+
 /// Band of a product among the market's goods of its category.
 pub fn band(brand: &Brand, product: &str, brands: &[Brand], window: (i32, i32)) -> String {
-    let price = bought(brand, product, window)
-        .map(|(price, _)| price)
-        .or(brand.list_price(product));
-    let Some(price) = price else { return String::new() };
+    let Some(price) = price(brand, product, window) else {
+        return String::new();
+    };
     let category = cut(&brand.category(product).unwrap_or_default(), 2);
     let mut market: Vec<(i128, i128)> = Vec::new();
     for other in brands {

@@ -1,0 +1,221 @@
+//! One call of a guest: a fresh instance, bounded on all sides, and what came of it.
+
+use std::time::{Duration, Instant};
+
+use blake3::OutputReader;
+use wasmtime::{
+    PoolConcurrencyLimitError, Store, StoreContextMut, Trap, WasmBacktrace,
+    component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, WasmStr},
+};
+
+use crate::{
+    engine::Engine,
+    error::{Error, Guest},
+    log::Log,
+    meter::{Breach, Meter},
+    sealed::{Lines, Sealed},
+    text::tidy,
+    ticker,
+};
+
+/// Bytes of a message or of a function's name that are passed on.
+const MESSAGE: usize = 500;
+/// What wasmtime says when more is handed over than admitted; it has a type of its own for that, but keeps it private.
+const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What belongs to a run on the host's side.
+#[derive(Debug)]
+pub(crate) struct State {
+    meter: Meter,
+    pub(crate) log: Log,
+    /// What was written to a sealed WASI's streams.
+    pub(crate) written: Lines,
+    /// A sealed WASI's random numbers.
+    pub(crate) random: OutputReader,
+}
+
+/// A component that was checked and compiled.
+pub(crate) struct Compiled {
+    pub(crate) linked: InstancePre<State>,
+    pub(crate) describe: ComponentExportIndex,
+    pub(crate) answer: ComponentExportIndex,
+    /// Where random numbers start, should it ask for any.
+    pub(crate) random: OutputReader,
+}
+
+/// What a run used.
+#[derive(Debug)]
+pub(crate) struct Used {
+    pub(crate) duration: Duration,
+    pub(crate) fuel: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) lines: Vec<String>,
+    pub(crate) dropped_lines: u64,
+    last_line: Option<String>,
+}
+
+impl Used {
+    /// As it stands in an error.
+    pub(crate) fn into_guest(self) -> Box<Guest> {
+        let (lines, last_line, fuel) = (self.lines, self.last_line, self.fuel);
+        Box::new(Guest {
+            lines,
+            last_line,
+            frames: Vec::new(),
+            fuel,
+        })
+    }
+}
+
+/// Offers the guest what the contract has: `log`.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut host = linker.instance("dualwheel:plugin/host@1.0.0")?;
+    host.func_wrap(
+        "log",
+        |mut store: StoreContextMut<'_, State>, (line,): (WasmStr,)| {
+            let line = line.to_str(&store)?.into_owned();
+            charge(&mut store, line.len())?;
+            store.data_mut().log.write(&line);
+            Ok(())
+        },
+    )
+}
+
+/// Takes a unit of fuel for each byte that the host handles for the guest.
+pub(crate) fn charge(store: &mut StoreContextMut<'_, State>, bytes: usize) -> wasmtime::Result<()> {
+    let cost = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let left = store.get_fuel()?.saturating_sub(cost);
+    store.set_fuel(left)
+}
+
+fn store(engine: &Engine, random: OutputReader, granted: u64) -> wasmtime::Result<Store<State>> {
+    let limits = engine.limits();
+    let state = State {
+        meter: Meter::new(limits.memory_bytes, limits.table_elements),
+        log: Log::new(limits.log_lines, limits.log_bytes),
+        written: Lines::default(),
+        random,
+    };
+    let mut store = Store::new(engine.wasmtime(), state);
+    store.limiter(|state| &mut state.meter);
+    store.set_fuel(granted)?;
+    store.set_epoch_deadline(ticker::ticks(limits.deadline));
+    store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
+    Ok(store)
+}
+
+/// Calls a function of a fresh instance with the fuel of so many rows.
+pub(crate) fn call<P, R>(
+    engine: &Engine,
+    component: &Compiled,
+    function: &ComponentExportIndex,
+    rows: usize,
+    parameters: P,
+) -> Result<(R, Used), Error>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift + 'static,
+{
+    let limits = engine.limits();
+    let (runs, waited) = (limits.runs, limits.deadline);
+    let _place = engine.gate().enter(waited).ok_or(Error::Busy { runs, waited })?;
+    let granted = limits.fuel(rows);
+    let mut store = store(engine, component.random.clone(), granted).map_err(|error| Error::Engine {
+        reason: error.to_string(),
+    })?;
+    let started = Instant::now();
+    let answered = component.linked.instantiate(&mut store).and_then(|instance| {
+        let function = instance.get_typed_func::<P, R>(&mut store, function)?;
+        function.call(&mut store, parameters)
+    });
+    let duration = started.elapsed();
+    let used = used(&mut store, granted, duration);
+    match answered {
+        Ok(answer) => Ok((answer, used)),
+        Err(error) => Err(failure(engine, granted, &error, used)),
+    }
+}
+
+fn used(store: &mut Store<State>, granted: u64, duration: Duration) -> Used {
+    // It is only not there when fuel is not counted at all.
+    let left = store.get_fuel().unwrap_or(granted);
+    let state = store.data_mut();
+    for line in state.written.rest() {
+        state.log.write(&line);
+    }
+    let logged = state.log.take();
+    Used {
+        duration,
+        fuel: granted.saturating_sub(left),
+        memory_bytes: store.data().meter.memory(),
+        lines: logged.lines,
+        dropped_lines: logged.dropped,
+        last_line: logged.last,
+    }
+}
+
+/// What ended a call.
+fn failure(engine: &Engine, granted: u64, error: &wasmtime::Error, used: Used) -> Error {
+    let limits = engine.limits();
+    let mut guest = used.into_guest();
+    guest.frames = frames(error);
+    if let Some(breach) = error.downcast_ref::<Breach>() {
+        return match *breach {
+            Breach::Memory { asked, most } => Error::Memory { asked, most, guest },
+            Breach::Table { asked, most } => Error::Table { asked, most, guest },
+        };
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Error::Busy {
+            runs: limits.runs,
+            waited: Duration::ZERO,
+        };
+    }
+    if let Some(sealed) = error.downcast_ref::<Sealed>() {
+        return Error::Trapped {
+            trap: sealed.to_string(),
+            guest,
+        };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Error::Fuel { granted, guest },
+        Some(Trap::Interrupt) => Error::Deadline {
+            deadline: limits.deadline,
+            guest,
+        },
+        Some(Trap::StackOverflow) => Error::Stack {
+            most: limits.stack_bytes,
+            guest,
+        },
+        Some(trap) => Error::Trapped {
+            trap: trap.to_string(),
+            guest,
+        },
+        None if error.root_cause().to_string().contains(TOO_MUCH) => Error::OutputTooLarge {
+            most: limits.output_bytes,
+            guest,
+        },
+        // No trap: the guest handed over what the contract's binary form does not admit, such as a list that ends
+        // outside of its memory.
+        None => {
+            let reason = format!("it breaks the contract's binary form: {}", error.root_cause());
+            Error::BadOutput {
+                reason: tidy(&reason, MESSAGE),
+                guest,
+            }
+        }
+    }
+}
+
+/// Functions that the guest was in, innermost first.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let frames = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(WasmBacktrace::frames)
+        .unwrap_or_default();
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => tidy(name, MESSAGE),
+        None => format!("function {}", frame.func_index()),
+    };
+    frames.iter().map(name).collect()
+}

@@ -1,0 +1,289 @@
+//! Compiles and checks components, and holds what all plugins share.
+
+use std::{fmt, hash::Hash, num::NonZeroUsize, sync::Arc};
+
+use blake3::Hasher;
+use sha2::{Digest, Sha256};
+use wasmtime::{
+    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::{Component, ComponentExportIndex, InstancePre, Linker, types::ComponentItem},
+};
+
+use crate::{
+    cache::Cache,
+    call::{self, Compiled, State},
+    error::Error,
+    gate::Gate,
+    inspect::{Shape, malformed},
+    limits::Limits,
+    plugin::Plugin,
+    sealed,
+    text::tidy,
+    ticker::{Ticker, tick},
+    wire::{Given, GivenDescription, Question},
+    world::World,
+};
+
+/// Functions of a guest's backtrace.
+const FRAMES: usize = 20;
+/// Memories that a component has at most; a language's runtime may bring a second one.
+const MEMORIES: u32 = 4;
+/// Tables that a component has at most.
+const TABLES: u32 = 8;
+/// Bytes of a message that are passed on.
+const MESSAGE: usize = 500;
+
+/// What a component may import besides the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// Nothing.
+    Pure,
+    /// A WASI 0.2 with clocks that stand still, random numbers from a seed, an empty environment and file system, and
+    /// streams into the log: for languages whose runtime cannot live without one.
+    SealedWasi,
+}
+
+/// Compiles and checks components, and holds what all plugins share. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Dropped, and so ended, first.
+    _ticker: Ticker,
+    wasmtime: wasmtime::Engine,
+    linker: Linker<State>,
+    limits: Limits,
+    gate: Gate,
+    cache: Option<Cache>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("limits", &self.inner.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine whose plugins may use so much; what they are compiled to is kept in `cache`, or in memory only.
+    ///
+    /// # Errors
+    /// When a limit is out of bounds, or the system does not give what the pool of instances needs.
+    pub fn new(limits: Limits, cache: Option<Cache>) -> Result<Self, Error> {
+        limits.check()?;
+        let wasmtime = wasmtime::Engine::new(&config(&limits)).map_err(|error| unable(&error))?;
+        let mut linker = Linker::new(&wasmtime);
+        call::link(&mut linker).map_err(|error| unable(&error))?;
+        let ticker = Ticker::start(&wasmtime, tick(limits.deadline)).map_err(|error| Error::Engine {
+            reason: format!("no thread that looks at the time: {error}"),
+        })?;
+        let gate = Gate::new(limits.runs);
+        let inner = Inner {
+            _ticker: ticker,
+            wasmtime,
+            linker,
+            limits,
+            gate,
+            cache,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// What a plugin may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    /// Checks a component of `world` and compiles it, unless that was done before. Nothing of it runs yet.
+    ///
+    /// # Errors
+    /// When it is no component, is damaged or too large, was built for another version of the contract or another
+    /// world, or imports what `policy` does not offer.
+    pub fn load(&self, bytes: &[u8], world: World, policy: Policy) -> Result<Plugin, Error> {
+        let (given, most) = (bytes.len(), self.inner.limits.component_bytes);
+        if u64::try_from(given).unwrap_or(u64::MAX) > most {
+            let reason = format!("its file has {given} bytes; at most {most} are admitted");
+            return Err(Error::TooLarge { reason });
+        }
+        let shape = Shape::read(bytes)?;
+        shape.check(world, policy, &self.inner.limits)?;
+        let component = self.compiled(bytes)?;
+        let linked = self
+            .linked(&component, shape.needs())
+            .map_err(|error| lacking(&error))?;
+        let sha256 = Sha256::digest(bytes);
+        let compiled = Compiled {
+            describe: function::<(), (GivenDescription,)>(&linked, world, "describe")?,
+            answer: function::<Question<'_>, Given>(&linked, world, world.function())?,
+            linked,
+            random: sealed::random(&sha256),
+        };
+        let hex = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Plugin::new(self.clone(), world, shape.needs(), hex, compiled))
+    }
+
+    /// Gives a component what it imports.
+    fn linked(&self, component: &Component, needs: Policy) -> wasmtime::Result<InstancePre<State>> {
+        match needs {
+            Policy::Pure => self.inner.linker.instantiate_pre(component),
+            Policy::SealedWasi => {
+                let mut linker = self.inner.linker.clone();
+                sealed::link(&mut linker, component)?;
+                linker.instantiate_pre(component)
+            }
+        }
+    }
+
+    /// Machine code of a component, from the cache or the compiler.
+    fn compiled(&self, bytes: &[u8]) -> Result<Component, Error> {
+        let (engine, most) = (&self.inner.wasmtime, self.inner.limits.compiled_bytes);
+        let id = self.id(bytes);
+        let kept = self.inner.cache.as_ref().and_then(|cache| cache.read(&id, most));
+        if let Some(component) = kept.and_then(|code| run_as_found(engine, &code).ok()) {
+            return Ok(component);
+        }
+        let code = engine
+            .precompile_component(bytes)
+            .map_err(|error| malformed(format!("{error:#}")))?;
+        if u64::try_from(code.len()).unwrap_or(u64::MAX) > most {
+            let reason = format!("it compiles to {} bytes; at most {most} are admitted", code.len());
+            return Err(Error::TooLarge { reason });
+        }
+        // What was just compiled can only be refused for what it would take of the pool.
+        let component = run_as_found(engine, &code).map_err(|error| Error::TooLarge {
+            reason: tidy(&format!("{error:#}"), MESSAGE),
+        })?;
+        if let Some(cache) = &self.inner.cache {
+            cache.write(&id, &code);
+        }
+        Ok(component)
+    }
+
+    /// What machine code depends on: the component, the compiler and its settings.
+    fn id(&self, bytes: &[u8]) -> blake3::Hash {
+        let mut settings = Settings(Hasher::new_derive_key("dualwheel plugin machine code 1"));
+        self.inner
+            .wasmtime
+            .precompile_compatibility_hash()
+            .hash(&mut settings);
+        settings.0.update(blake3::hash(bytes).as_bytes());
+        settings.0.finalize()
+    }
+}
+
+/// Takes in the engine's settings, which can only be had as something to hash.
+struct Settings(Hasher);
+
+impl std::hash::Hasher for Settings {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Never asked for: [`Engine::id`] takes the whole hash.
+    fn finish(&self) -> u64 {
+        let hash = self.0.finalize();
+        hash.as_bytes()
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
+
+fn unable(error: &wasmtime::Error) -> Error {
+    Error::Engine {
+        reason: format!("{error:#}"),
+    }
+}
+
+/// An interface that is offered, but not with what the component expects of it.
+fn lacking(error: &wasmtime::Error) -> Error {
+    let reason = tidy(&format!("{error:#}"), MESSAGE);
+    // The linker quotes the name of the import first.
+    let import = reason.split('`').nth(1).unwrap_or_default().to_owned();
+    Error::ImportRefused { import, reason }
+}
+
+/// Loads machine code that the engine made.
+#[allow(
+    unsafe_code,
+    reason = "wasmtime cannot check machine code; see below why it need not"
+)]
+fn run_as_found(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` is what `precompile_component` returned: either a moment ago, or in a file whose tag only the
+    // holder of the cache's key can make, over just this code for just this component and these settings.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+/// A function of the contract's type that the component exports.
+fn function<P, R>(
+    linked: &InstancePre<State>,
+    wanted: World,
+    name: &'static str,
+) -> Result<ComponentExportIndex, Error>
+where
+    P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
+    R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
+{
+    let other = |found: String| Error::WrongWorld { wanted, found };
+    let (item, index) = linked
+        .component()
+        .get_export(None, name)
+        .ok_or_else(|| other(format!("without `{name}`")))?;
+    let ComponentItem::ComponentFunc(function) = item else {
+        return Err(other(format!("with a `{name}` that is no function")));
+    };
+    let differs = |error: wasmtime::Error| tidy(&format!("{error:#}"), MESSAGE);
+    function
+        .typecheck::<P, R>(&linked.instance_type())
+        .map_err(|error| other(format!("with a `{name}` of another type: {}", differs(error))))?;
+    Ok(index)
+}
+
+/// Settings under which the same rows give the same answer and use the same fuel, and nothing is unbounded.
+fn config(limits: &Limits) -> Config {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(size(limits.stack_bytes))
+        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
+        // Bits of what is not a number, and of relaxed instructions, would otherwise depend on the machine.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    config
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(limits.runs)
+        .total_core_instances(limits.runs.saturating_mul(limits.instances))
+        .total_memories(limits.runs.saturating_mul(MEMORIES))
+        .total_tables(limits.runs.saturating_mul(TABLES))
+        .max_core_instances_per_component(limits.instances)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_memories_per_module(1)
+        .max_tables_per_module(TABLES)
+        .max_memory_size(size(limits.memory_bytes))
+        .table_elements(size(limits.table_elements));
+    pool
+}

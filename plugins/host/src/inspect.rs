@@ -1,0 +1,300 @@
+//! Looks at a component before anything is compiled: what it is, what it asks for, what it offers.
+
+use std::cmp::Ordering;
+
+use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
+
+use crate::{
+    engine::Policy,
+    error::{Age, Error, Guest},
+    limits::Limits,
+    text::tidy,
+    world::World,
+};
+
+/// Start of the names of the contract's interfaces.
+const CONTRACT: &str = "dualwheel:plugin/";
+/// Version of the contract.
+const VERSION: &str = "1.0.0";
+/// Interfaces that the contract has.
+const INTERFACES: [&str; 2] = ["host", "types"];
+/// Packages of WASI that a sealed one has; what is not among them, such as sockets and HTTP, no policy offers.
+const SEALED: [&str; 5] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+];
+/// Version of WASI that a sealed one has.
+const SEALED_VERSION: &str = "@0.2.";
+/// Bytes of a message from outside that are passed on.
+const MESSAGE: usize = 500;
+
+/// What a component is made of, as far as it can be told without compiling it.
+#[derive(Debug, Default)]
+pub(crate) struct Shape {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    /// Bytes that its largest memory starts with.
+    memory_bytes: u64,
+    /// Elements that its largest table starts with.
+    table_elements: u64,
+}
+
+impl Shape {
+    /// Reads the outline of a component; bodies of functions are left to the compiler.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        if Parser::is_core_wasm(bytes) {
+            return Err(Error::NotAComponent {
+                found: "a core module",
+            });
+        }
+        if !Parser::is_component(bytes) {
+            return Err(Error::NotAComponent {
+                found: "no WebAssembly",
+            });
+        }
+        let mut shape = Self::default();
+        let mut nested = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(malformed)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => nested += 1,
+                Payload::End(_) => nested = nested.saturating_sub(1),
+                payload => shape.add(payload, nested).map_err(malformed)?,
+            }
+        }
+        Ok(shape)
+    }
+
+    fn add(&mut self, payload: Payload<'_>, nested: usize) -> Result<(), wasmparser::BinaryReaderError> {
+        match payload {
+            Payload::ComponentImportSection(imports) if nested == 0 => {
+                for import in imports {
+                    let import = import?;
+                    // Another name for a type that is known already asks nothing of the host.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        self.imports.push(import.name.name.to_owned());
+                    }
+                }
+            }
+            Payload::ComponentExportSection(exports) if nested == 0 => {
+                for export in exports {
+                    self.exports.push(export?.name.name.to_owned());
+                }
+            }
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    let memory = memory?;
+                    let page = 1_u64
+                        .checked_shl(memory.page_size_log2.unwrap_or(16))
+                        .unwrap_or(u64::MAX);
+                    self.memory_bytes = self.memory_bytes.max(memory.initial.saturating_mul(page));
+                }
+            }
+            Payload::TableSection(tables) => {
+                for table in tables {
+                    self.table_elements = self.table_elements.max(table?.ty.initial);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses what does not speak the contract, asks for more than the policy offers, starts larger than the limits
+    /// admit, or is of another world.
+    pub(crate) fn check(&self, world: World, policy: Policy, limits: &Limits) -> Result<(), Error> {
+        for import in &self.imports {
+            same_version(import)?;
+        }
+        for import in &self.imports {
+            offered(import, policy)?;
+        }
+        if !self.imports.iter().any(|import| import.starts_with(CONTRACT)) {
+            return Err(Error::ContractVersion {
+                found: "it names none".to_owned(),
+                age: Age::Unknown,
+            });
+        }
+        self.check_size(limits)?;
+        self.check_world(world)
+    }
+
+    /// The strictest policy that offers all that is asked for.
+    pub(crate) fn needs(&self) -> Policy {
+        match self.imports.iter().any(|import| is_sealed_wasi(import)) {
+            true => Policy::SealedWasi,
+            false => Policy::Pure,
+        }
+    }
+
+    fn check_size(&self, limits: &Limits) -> Result<(), Error> {
+        let guest = Box::<Guest>::default;
+        if self.memory_bytes > limits.memory_bytes {
+            let (asked, most) = (self.memory_bytes, limits.memory_bytes);
+            return Err(Error::Memory {
+                asked,
+                most,
+                guest: guest(),
+            });
+        }
+        if self.table_elements > limits.table_elements {
+            let (asked, most) = (self.table_elements, limits.table_elements);
+            return Err(Error::Table {
+                asked,
+                most,
+                guest: guest(),
+            });
+        }
+        Ok(())
+    }
+
+    fn is(&self, world: World) -> bool {
+        let has = |name: &str| self.exports.iter().any(|export| export == name);
+        has("describe") && has(world.function())
+    }
+
+    fn check_world(&self, wanted: World) -> Result<(), Error> {
+        if self.is(wanted) {
+            return Ok(());
+        }
+        let other = World::ALL.into_iter().find(|world| self.is(*world));
+        let found = other.map_or_else(|| self.without_world(wanted), |world| format!("a {world}"));
+        Err(Error::WrongWorld { wanted, found })
+    }
+
+    fn without_world(&self, wanted: World) -> String {
+        let wanted = ["describe", wanted.function()];
+        let lacking = wanted
+            .into_iter()
+            .find(|name| !self.exports.iter().any(|export| export == name));
+        format!("without `{}`", lacking.unwrap_or_default())
+    }
+}
+
+/// What the parser or the compiler says of a component that it cannot read.
+pub(crate) fn malformed(error: impl std::fmt::Display) -> Error {
+    Error::Malformed {
+        reason: tidy(&error.to_string(), MESSAGE),
+    }
+}
+
+/// Refuses an interface of the contract in another version.
+fn same_version(import: &str) -> Result<(), Error> {
+    let Some(interface) = import.strip_prefix(CONTRACT) else {
+        return Ok(());
+    };
+    let version = interface.split_once('@').map(|(_, version)| version);
+    if version == Some(VERSION) {
+        return Ok(());
+    }
+    let age = match version
+        .and_then(numbers)
+        .zip(numbers(VERSION))
+        .map(|(found, ours)| found.cmp(&ours))
+    {
+        Some(Ordering::Less) => Age::Older,
+        Some(Ordering::Greater) => Age::Newer,
+        // Such as `1.0.0-draft`.
+        Some(Ordering::Equal) | None => Age::Unknown,
+    };
+    Err(Error::ContractVersion {
+        found: tidy(import, MESSAGE),
+        age,
+    })
+}
+
+/// The three numbers of a version; what stands behind a hyphen or a plus is not looked at.
+fn numbers(version: &str) -> Option<[u64; 3]> {
+    let version = version.split(['-', '+']).next()?;
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    let numbers = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Refuses what the policy does not offer.
+fn offered(import: &str, policy: Policy) -> Result<(), Error> {
+    let name = tidy(import, MESSAGE);
+    let refused = |reason: &str| {
+        Err(Error::ImportRefused {
+            import: name.clone(),
+            reason: reason.to_owned(),
+        })
+    };
+    if let Some(interface) = import.strip_prefix(CONTRACT) {
+        let interface = interface.split('@').next().unwrap_or_default();
+        return match INTERFACES.contains(&interface) {
+            true => Ok(()),
+            false => refused("the contract has no such interface"),
+        };
+    }
+    if !is_sealed_wasi(import) {
+        return refused("the contract has `log` and nothing else; even a sealed WASI has no network");
+    }
+    match policy {
+        Policy::Pure => Err(Error::WasiRefused { import: name }),
+        Policy::SealedWasi => Ok(()),
+    }
+}
+
+fn is_sealed_wasi(import: &str) -> bool {
+    SEALED.iter().any(|package| import.starts_with(package)) && import.contains(SEALED_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{numbers, offered, same_version};
+    use crate::{engine::Policy, error::Age, error::Error};
+
+    fn age(import: &str) -> Option<Age> {
+        match same_version(import) {
+            Err(Error::ContractVersion { age, .. }) => Some(age),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn versions() {
+        for (import, expected) in [
+            ("dualwheel:plugin/host@1.0.0", None),
+            ("wasi:clocks/wall-clock@0.2.0", None),
+            ("dualwheel:plugin/host@0.9.9", Some(Age::Older)),
+            ("dualwheel:plugin/host@1.0.1", Some(Age::Newer)),
+            ("dualwheel:plugin/types@1.10.0", Some(Age::Newer)),
+            ("dualwheel:plugin/types@2.0.0-rc.1", Some(Age::Newer)),
+            ("dualwheel:plugin/types@1.0.0-draft", Some(Age::Unknown)),
+            ("dualwheel:plugin/types@1", Some(Age::Unknown)),
+            ("dualwheel:plugin/types", Some(Age::Unknown)),
+        ] {
+            assert_eq!(age(import), expected, "{import}");
+        }
+        assert_eq!(numbers("1.2.3+build"), Some([1, 2, 3]));
+        assert_eq!(numbers("1.2.3.4"), None);
+    }
+
+    #[test]
+    fn imports() {
+        let (refused, wasi) = (Some("PLUGIN_IMPORT_REFUSED"), Some("PLUGIN_WASI_REFUSED"));
+        for (import, pure, sealed) in [
+            ("dualwheel:plugin/host@1.0.0", None, None),
+            ("dualwheel:plugin/types@1.0.0", None, None),
+            ("dualwheel:plugin/secrets@1.0.0", refused, refused),
+            ("dualwheel:pluginx/host@1.0.0", refused, refused),
+            ("wasi:random/random@0.2.10", wasi, None),
+            ("wasi:filesystem/types@0.2.0", wasi, None),
+            ("wasi:random/random@0.3.0", refused, refused),
+            ("wasi:random/random", refused, refused),
+            ("wasi:sockets/tcp@0.2.0", refused, refused),
+            ("wasi:http/outgoing-handler@0.2.0", refused, refused),
+            ("host", refused, refused),
+        ] {
+            let reason = |policy| offered(import, policy).err().map(|error| error.reason());
+            assert_eq!(
+                (reason(Policy::Pure), reason(Policy::SealedWasi)),
+                (pure, sealed),
+                "{import}"
+            );
+        }
+    }
+}

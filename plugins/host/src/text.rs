@@ -1,0 +1,29 @@
+//! Texts that come from a guest, made fit for logs and messages.
+
+/// The first `most` bytes of `text`, at a character's border; control characters become spaces, for a line must not
+/// pass for several.
+pub(crate) fn tidy(text: &str, most: usize) -> String {
+    let mut kept = String::new();
+    for character in text.chars() {
+        let character = if character.is_control() { ' ' } else { character };
+        if kept.len() + character.len_utf8() > most {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tidy;
+
+    #[test]
+    fn cuts_between_characters_and_blanks_controls() {
+        assert_eq!(tidy("a\nb\u{1b}[31mc", 100), "a b [31mc");
+        // 种 has three bytes
+        assert_eq!(tidy("种草", 5), "种");
+        assert_eq!(tidy("种草", 6), "种草");
+        assert_eq!(tidy("abc", 0), "");
+    }
+}

@@ -1,0 +1,139 @@
+//! Classes and quadrants of candidates.
+
+use dualwheel_measure::rank::{median, percentile_ranks};
+use dualwheel_plugin_sdk::KocScores;
+
+use super::{Candidate, columns::ranks};
+use crate::Parameters;
+
+/// What a candidate can become (methodology §5.2.3, own cut-offs), in the order tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Standard KOC 标准KOC: strong in content and influence.
+    StandardKoc,
+    /// Sharer 分享型素人: strong in content, or shares more than most.
+    Sharer,
+    /// Quality buyer 优质素人: strong in purchasing.
+    QualityBuyer,
+    /// None of these.
+    Unclassed,
+}
+
+impl Class {
+    /// The three classes that make cells.
+    pub const CULTIVATED: [Self; 3] = [Self::StandardKoc, Self::Sharer, Self::QualityBuyer];
+
+    /// The name in definitions and segments.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StandardKoc => "standard_koc",
+            Self::Sharer => "sharer",
+            Self::QualityBuyer => "quality_buyer",
+            Self::Unclassed => "none",
+        }
+    }
+}
+
+/// Where a candidate stands on the two axes: high is above the cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quadrant {
+    /// High influence.
+    pub influence: bool,
+    /// High purchasing power.
+    pub purchasing: bool,
+}
+
+impl Quadrant {
+    /// All quadrants, best first.
+    pub const ALL: [Self; 4] = {
+        const fn quadrant(influence: bool, purchasing: bool) -> Quadrant {
+            Quadrant {
+                influence,
+                purchasing,
+            }
+        }
+        [
+            quadrant(true, true),
+            quadrant(true, false),
+            quadrant(false, true),
+            quadrant(false, false),
+        ]
+    };
+
+    /// The name in definitions and segments: what is high.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match (self.influence, self.purchasing) {
+            (true, true) => "both",
+            (true, false) => "influence",
+            (false, true) => "purchasing",
+            (false, false) => "neither",
+        }
+    }
+}
+
+/// A candidate's powers, ranked, and what follows from them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rating {
+    /// Percentile rank of content power among the candidates.
+    pub content: f64,
+    /// Percentile rank of influence.
+    pub influence: f64,
+    /// Percentile rank of purchasing power.
+    pub purchasing: f64,
+    /// Class.
+    pub class: Class,
+    /// Quadrant.
+    pub quadrant: Quadrant,
+}
+
+/// Rates the candidates by a model's scores of them, which are ranked among all candidates.
+#[must_use]
+pub fn rate(candidates: &[Candidate], scores: &KocScores, parameters: &Parameters) -> Vec<Rating> {
+    let content = percentile_ranks(&scores.content);
+    let influence = percentile_ranks(&scores.influence);
+    let purchasing = percentile_ranks(&scores.purchasing);
+    let axis = |given: Option<crate::parameters::Points>, ranks: &[f64]| {
+        given.map_or_else(|| median(ranks).unwrap_or_default(), |points| points.get())
+    };
+    let influence_axis = axis(parameters.koc_influence_axis, &influence);
+    let purchasing_axis = axis(parameters.koc_purchasing_axis, &purchasing);
+    let shares: Vec<Option<f64>> = candidates
+        .iter()
+        .map(|candidate| candidate.inputs.shares)
+        .collect();
+    let powers = content.iter().zip(&influence).zip(&purchasing);
+    powers
+        .zip(shares.iter().zip(ranks(&shares)))
+        .map(|(((content, influence), purchasing), (shares, rank))| {
+            let shares = shares.filter(|shares| *shares > 0.0).map(|_| rank);
+            Rating {
+                content: *content,
+                influence: *influence,
+                purchasing: *purchasing,
+                class: class([*content, *influence, *purchasing], shares, parameters),
+                quadrant: Quadrant {
+                    influence: *influence > influence_axis,
+                    purchasing: *purchasing > purchasing_axis,
+                },
+            }
+        })
+        .collect()
+}
+
+/// The first class that fits. `shares` is the rank of the candidate's shares, if there are any.
+fn class(powers: [f64; 3], shares: Option<f64>, parameters: &Parameters) -> Class {
+    let [content, influence, purchasing] = powers;
+    let has_content = content >= parameters.koc_content_cut.get();
+    let least_rank = 100.0 - 100.0 * parameters.koc_sharer_share.get();
+    if has_content && influence >= parameters.koc_influence_cut.get() {
+        Class::StandardKoc
+    } else if has_content || shares.is_some_and(|rank| rank >= least_rank) {
+        Class::Sharer
+    } else if purchasing >= parameters.koc_purchasing_cut.get() {
+        Class::QualityBuyer
+    } else {
+        Class::Unclassed
+    }
+}

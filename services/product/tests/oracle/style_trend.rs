@@ -1,0 +1,60 @@
+//! Style trends: random facts against a naive reference, facts worked out by hand, and planted trends.
+
+mod by_hand;
+mod facts;
+mod naive;
+mod planted;
+mod properties;
+
+use dualwheel_measure::Day;
+use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
+use dualwheel_product::{
+    Parameters,
+    goods::BrandFacts,
+    market::{GoodsMarket, Needs},
+    style_trend::{Asked, DefaultStyleTrend, Market, OwnMarket, Rows, Trend, rows, score, supplied, trends},
+};
+
+use crate::check::Engine;
+
+/// All that the engine answers for the first brand.
+pub struct Answer {
+    pub market: Market,
+    pub rows: Rows,
+    pub scores: StyleScores,
+    pub trends: Vec<Trend>,
+}
+
+/// The answer; `turned` adds the tenant's brands in the other order.
+pub fn engine(engine: &Engine, asked: &Asked, as_of: i32, parameters: &Parameters, turned: bool) -> Answer {
+    let stats = &engine.brands[0].market_stats;
+    let mut brands: Vec<BrandFacts> = engine.brands.iter().map(Engine::facts).collect();
+    if turned {
+        brands.reverse();
+    }
+    let mut goods = None;
+    let market = supplied(stats, asked, Day(as_of), parameters).unwrap_or_else(|| {
+        let mut own = OwnMarket::new(asked, Day(as_of), parameters);
+        if asked.by_price_band {
+            let needs = Needs {
+                bands: true,
+                stars: false,
+            };
+            let mut all = GoodsMarket::new(own.recent(), Day(as_of), needs, parameters);
+            brands.iter().for_each(|facts| all.add(facts));
+            goods = Some(all);
+        }
+        for facts in &brands {
+            own.add(facts, goods.as_ref(), parameters);
+        }
+        own.finish()
+    });
+    let found = rows(&market, &engine.first(), goods.as_ref(), asked, parameters);
+    let scores = score(&found.rows, &DefaultStyleTrend, &ModelParameters::new()).unwrap();
+    Answer {
+        trends: trends(found.rows.clone(), &scores, parameters),
+        market,
+        rows: found,
+        scores,
+    }
+}
