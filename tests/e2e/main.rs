@@ -16,6 +16,7 @@ mod full_disk;
 mod harness;
 mod mesh;
 mod people;
+mod plugin;
 mod rpcs;
 mod telemetry;
 mod value;

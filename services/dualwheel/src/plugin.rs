@@ -89,7 +89,7 @@ fn check(common: &Common, args: &Check) -> anyhow::Result<()> {
     }
     let failed = findings.iter().filter(|finding| !finding.holds).count();
     if failed > 0 {
-        bail!("{failed} checks do not hold");
+        bail!("of {} checks {failed} do not hold", findings.len());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! KOC cultivation (methodology §5.2): who among a brand's members can become a key opinion consumer.
 //!
 //! 1. [`candidates`]: members with a social profile or sharing behaviour, and what the facts say of them
-//! 2. [`features`]: the columns of the world `koc-model`, with every input's percentile rank among the candidates
+//! 2. [`features()`]: the columns of the world `koc-model`, with every input's percentile rank among the candidates
 //! 3. [`score`]: three powers of each candidate, by the built-in [`DefaultKoc`] or any other [`KocModel`]
 //! 4. [`board`]: the powers ranked once more, classes, quadrants, and the cells that they make
 //!

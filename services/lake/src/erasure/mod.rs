@@ -1,8 +1,8 @@
 //! Erasures: removing everything about some consumers, in every table, for good.
 //!
 //! An erasure is asked for once and stored beside the tables, where the process that owns a table finds it
-//! ([`keeper`]); so every service removes its own, whenever it runs. First new facts about the consumers are refused
-//! ([`suppressed`]), then their rows go out of the tables ([`tables`]) and no answer shows them any more. Files of
+//! (`keeper`); so every service removes its own, whenever it runs. First new facts about the consumers are refused
+//! (`suppressed`), then their rows go out of the tables (`tables`) and no answer shows them any more. Files of
 //! former versions hold them a while longer, for questions that are running. Then a last look must find nothing, and
 //! the files go too. What is left are salted hashes of the keys, to refuse what comes later.
 
