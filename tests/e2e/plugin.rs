@@ -53,8 +53,8 @@ fn a_model_runs_on_rows_of_a_file() {
         "rows.json",
         r#"{"followers_rank": [80, 20], "interactions_30d_rank": [10, 60]}"#,
     );
-    let ask = |data: &str, more: &[&str]| {
-        let args = ["plugin", "run", &component(), "--data", data].map(str::to_owned);
+    let ask = |rows: &str, more: &[&str]| {
+        let args = ["plugin", "run", &component(), "--rows", rows].map(str::to_owned);
         run(args.into_iter().chain(more.iter().map(|arg| (*arg).to_owned())))
     };
     let answer = ask(&rows, &["--json"]).json();

@@ -126,7 +126,7 @@ fn introduced(plugin: &Plugin, description: &Description) -> String {
 
 fn ask(common: &Common, args: &Run) -> anyhow::Result<()> {
     let plugin = load(&args.component, args.sealed_wasi)?;
-    let batch = batch_of(&args.data)?;
+    let batch = batch_of(&args.rows)?;
     let parameters: Parameters = args.parameters.iter().cloned().collect();
     let (answers, record) = answered(&plugin, &batch, &parameters).map_err(|error| told(&error))?;
     if common.json {

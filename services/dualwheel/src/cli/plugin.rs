@@ -45,7 +45,7 @@ pub struct Run {
     pub component: PathBuf,
     /// File with columns as JSON: `{"followers": [120, null], "style": ["plain", "bold"]}`; null is not known
     #[arg(long, value_name = "FILE")]
-    pub data: PathBuf,
+    pub rows: PathBuf,
     /// A parameter, as `half_life=6`; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub parameters: Vec<(String, f64)>,
