@@ -134,8 +134,8 @@ pub(crate) fn is_list(name: &str) -> bool {
 }
 
 impl TenantLake {
-    /// Asks for everything about consumers to be removed; from when this returns, facts about them are refused. The
-    /// same id again changes nothing.
+    /// Asks for everything about consumers to be removed; from when this returns, facts about them are refused. An id
+    /// that was asked for before and has not ended is asked for anew, now with these consumers.
     ///
     /// # Errors
     /// When it cannot be stored.
