@@ -63,10 +63,9 @@ proptest! {
         let orders = &facts(&frames).orders;
         let rhythm = Rhythm::new(orders, &cuts, world.as_of, 0.8);
         let mut days: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
-        for (who, at, ..) in world.raw().purchases() {
-            if at <= day {
-                days.entry(who.clone()).or_default().insert(at);
-            }
+        // Order lines alone: purchases that are supplied as behaviours tell nothing to win back by.
+        for line in world.raw().lines.iter().filter(|line| line.quantity > 0 && line.day <= day) {
+            days.entry(line.consumer.clone()).or_default().insert(line.day);
         }
         let mut pauses: Vec<i32> = Vec::new();
         for mine in days.values() {
