@@ -55,6 +55,18 @@ pub(crate) struct Used {
 }
 
 impl Used {
+    /// What a model of the host used: only its time is measured.
+    pub(crate) fn native(duration: Duration) -> Self {
+        Self {
+            duration,
+            fuel: 0,
+            memory_bytes: 0,
+            lines: Vec::new(),
+            dropped_lines: 0,
+            last_line: None,
+        }
+    }
+
     /// As it stands in an error.
     pub(crate) fn into_guest(self) -> Box<Guest> {
         let (lines, last_line, fuel) = (self.lines, self.last_line, self.fuel);

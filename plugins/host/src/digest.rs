@@ -70,8 +70,17 @@ pub(crate) fn of_input(rows: usize, columns: &[SentColumn<'_>], parameters: &[Se
     digest.hex()
 }
 
+/// Hash of a question of several batches, by those of its batches.
+pub(crate) fn of_inputs(batches: &[String]) -> String {
+    let mut digest = Digest::new("dualwheel plugin question 1");
+    digest.count(batches.len());
+    batches.iter().for_each(|hash| digest.text(hash));
+    digest.hex()
+}
+
 /// Hash of what a model answers, column by column in the world's order: BLAKE3, in hexadecimal.
-pub(crate) fn of_output(columns: &[Vec<f64>]) -> String {
+#[must_use]
+pub fn of_output(columns: &[Vec<f64>]) -> String {
     let mut digest = Digest::new("dualwheel plugin output 1");
     digest.count(columns.len());
     columns.iter().for_each(|numbers| digest.numbers(numbers));

@@ -20,7 +20,7 @@ use crate::{
     sealed,
     text::tidy,
     ticker::{Ticker, tick},
-    wire::{Given, GivenDescription, Question},
+    wire::{Given, GivenDescription, Sent},
     world::World,
 };
 
@@ -127,15 +127,31 @@ impl Engine {
         let linked = self
             .linked(&component, shape.needs())
             .map_err(|error| lacking(&error))?;
-        let sha256 = Sha256::digest(bytes);
+        let digest = Sha256::digest(bytes);
         let compiled = Compiled {
             describe: function::<(), (GivenDescription,)>(&linked, world, "describe")?,
-            answer: function::<Question<'_>, Given>(&linked, world, world.function())?,
+            answer: function::<Sent<'_>, Given>(&linked, world, world.function())?,
             linked,
-            random: sealed::random(&sha256),
+            random: sealed::random(&digest),
         };
-        let hex = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Plugin::new(self.clone(), world, shape.needs(), hex, compiled))
+        Ok(Plugin::guest(
+            self.clone(),
+            world,
+            shape.needs(),
+            sha256(bytes),
+            compiled,
+        ))
+    }
+
+    /// The same of whichever world the component implements.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_any(&self, bytes: &[u8], policy: Policy) -> Result<Plugin, Error> {
+        match self.load(bytes, World::KocModel, policy) {
+            Err(Error::WrongWorld { .. }) => self.load(bytes, World::StyleTrendModel, policy),
+            loaded => loaded,
+        }
     }
 
     /// Gives a component what it imports.
@@ -185,6 +201,15 @@ impl Engine {
         settings.0.update(blake3::hash(bytes).as_bytes());
         settings.0.finalize()
     }
+}
+
+/// SHA-256 in lower-case hexadecimal, by which a component is known.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Takes in the engine's settings, which can only be had as something to hash.

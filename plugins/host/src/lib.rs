@@ -14,16 +14,20 @@ mod answer;
 mod batch;
 mod cache;
 mod call;
+pub mod conformance;
 mod description;
 mod digest;
 mod engine;
 mod error;
+mod features;
 mod gate;
 mod inspect;
 mod limits;
 mod log;
 mod meter;
+mod native;
 mod plugin;
+mod question;
 mod sealed;
 mod text;
 mod ticker;
@@ -32,10 +36,13 @@ mod world;
 
 pub use self::{
     cache::Cache,
-    engine::{Engine, Policy},
+    digest::of_output as output_hash,
+    engine::{Engine, Policy, sha256},
     error::{Age, Error, Guest},
+    features::Features,
     limits::{Limits, MOST_ROWS},
     plugin::{Plugin, Record, Run},
+    question::Question,
     world::{Answer, Kind, Known, World},
 };
 

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use dualwheel_plugin_sdk::{Batch, Description, KocScores, Parameters, StyleScores};
+use dualwheel_plugin_sdk::{
+    Batch, Description, KocModel, KocScores, Parameters, StyleScores, StyleTrendModel,
+};
 
 use crate::{
     answer, batch,
@@ -14,8 +16,10 @@ use crate::{
     description, digest,
     engine::{Engine, Policy},
     error::Error,
+    limits::MOST_ROWS,
+    native::Native,
     text::tidy,
-    wire::{Given, GivenDescription, Question, SentBatch},
+    wire::{Given, GivenColumn, GivenDescription, Sent, SentBatch, SentColumn, SentParameter},
     world::{Answer, KOC_ANSWERS, STYLE_ANSWERS, World},
 };
 
@@ -29,12 +33,20 @@ pub struct Plugin {
 }
 
 struct Inner {
-    engine: Engine,
     world: World,
-    needs: Policy,
     sha256: String,
-    compiled: Compiled,
+    code: Code,
     description: OnceLock<Description>,
+}
+
+/// What runs.
+enum Code {
+    Guest {
+        engine: Engine,
+        needs: Policy,
+        compiled: Compiled,
+    },
+    Native(Native),
 }
 
 impl fmt::Debug for Plugin {
@@ -60,7 +72,7 @@ pub struct Run<S> {
 /// How an answer came about: enough to ask again and get the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// SHA-256 of the component, in lower-case hexadecimal.
+    /// SHA-256 of the component, in lower-case hexadecimal; empty for a model that the host brings.
     pub plugin_sha256: String,
     /// Name of the model.
     pub name: String,
@@ -87,21 +99,44 @@ pub struct Record {
 }
 
 impl Plugin {
-    pub(crate) fn new(
+    pub(crate) fn guest(
         engine: Engine,
         world: World,
         needs: Policy,
         sha256: String,
         compiled: Compiled,
     ) -> Self {
+        let code = Code::Guest {
+            engine,
+            needs,
+            compiled,
+        };
+        Self::of(world, sha256, code)
+    }
+
+    /// A model that the host brings, behind the interface of a plugin: asked, checked and recorded as one, but unbounded.
+    #[must_use]
+    pub fn native_koc(model: impl KocModel + Send + Sync + 'static) -> Self {
+        Self::native(Native::Koc(Box::new(model)))
+    }
+
+    /// As [`native_koc`](Self::native_koc), of the other world.
+    #[must_use]
+    pub fn native_style_trend(model: impl StyleTrendModel + Send + Sync + 'static) -> Self {
+        Self::native(Native::StyleTrend(Box::new(model)))
+    }
+
+    fn native(model: Native) -> Self {
+        Self::of(model.world(), String::new(), Code::Native(model))
+    }
+
+    fn of(world: World, sha256: String, code: Code) -> Self {
         let description = OnceLock::new();
         Self {
             inner: Arc::new(Inner {
-                engine,
                 world,
-                needs,
                 sha256,
-                compiled,
+                code,
                 description,
             }),
         }
@@ -116,10 +151,19 @@ impl Plugin {
     /// The strictest policy under which it runs.
     #[must_use]
     pub fn needs(&self) -> Policy {
-        self.inner.needs
+        match &self.inner.code {
+            Code::Guest { needs, .. } => *needs,
+            Code::Native(_) => Policy::Pure,
+        }
     }
 
-    /// SHA-256 of the component, in lower-case hexadecimal.
+    /// Whether the host brings it.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        matches!(self.inner.code, Code::Native(_))
+    }
+
+    /// SHA-256 of the component, in lower-case hexadecimal; empty when the host brings the model.
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.inner.sha256
@@ -133,14 +177,15 @@ impl Plugin {
         if let Some(description) = self.inner.description.get() {
             return Ok(description);
         }
-        let Inner {
-            engine,
-            world,
-            compiled,
-            ..
-        } = &*self.inner;
-        let ((given,), _) = call::<(), (GivenDescription,)>(engine, compiled, &compiled.describe, 0, ())?;
-        let description = description::check(*world, given)?;
+        let given = match &self.inner.code {
+            Code::Native(model) => model.describe(),
+            Code::Guest { engine, compiled, .. } => {
+                let ((given,), _) =
+                    call::<(), (GivenDescription,)>(engine, compiled, &compiled.describe, 0, ())?;
+                given
+            }
+        };
+        let description = description::check(self.inner.world, given)?;
         Ok(self.inner.description.get_or_init(|| description))
     }
 
@@ -187,6 +232,55 @@ impl Plugin {
         })
     }
 
+    /// Rows that it may be asked about at once.
+    #[must_use]
+    pub fn most_rows(&self) -> usize {
+        match &self.inner.code {
+            Code::Guest { engine, .. } => engine.limits().rows,
+            Code::Native(_) => MOST_ROWS,
+        }
+    }
+
+    /// Asks a model of either world about a batch: the columns that its world answers, in the order of
+    /// [`World::answers`]. Otherwise as [`score`](Self::score).
+    ///
+    /// # Errors
+    /// As [`score`](Self::score), but for the world.
+    pub fn answer(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<Vec<Vec<f64>>>, Error> {
+        match self.world() {
+            World::KocModel => {
+                let (columns, record) = self.run(&KOC_ANSWERS, batch, parameters)?;
+                let scores = columns.into();
+                Ok(Run { scores, record })
+            }
+            World::StyleTrendModel => {
+                let (columns, record) = self.run(&STYLE_ANSWERS, batch, parameters)?;
+                let scores = columns.into();
+                Ok(Run { scores, record })
+            }
+        }
+    }
+
+    /// Hash of a question about a batch, as its record will have it, without asking.
+    ///
+    /// # Errors
+    /// When a column or a parameter is wrong.
+    pub fn input_hash(&self, batch: &Batch, given: &Parameters) -> Result<String, Error> {
+        let description = self.describe()?;
+        let columns = batch::columns(self.inner.world, description, batch, self.most_rows())?;
+        let parameters = batch::parameters(description, given)?;
+        let sent = batch::in_order(description, &parameters);
+        Ok(digest::of_input(batch.rows, &columns, &sent))
+    }
+
+    /// Every parameter with its value: as given, else the model's own.
+    ///
+    /// # Errors
+    /// When one is given that the model does not have, or lies outside its bounds.
+    pub fn parameters(&self, given: &Parameters) -> Result<Parameters, Error> {
+        batch::parameters(self.describe()?, given)
+    }
+
     /// Asks the model about a batch; the same for every world.
     fn run<const N: usize>(
         &self,
@@ -194,28 +288,12 @@ impl Plugin {
         batch: &Batch,
         given: &Parameters,
     ) -> Result<([Vec<f64>; N], Record), Error> {
-        let Inner {
-            engine,
-            world,
-            compiled,
-            ..
-        } = &*self.inner;
         let description = self.describe()?;
-        let columns = batch::columns(*world, description, batch, engine.limits().rows)?;
+        let columns = batch::columns(self.inner.world, description, batch, self.most_rows())?;
         let parameters = batch::parameters(description, given)?;
         let sent = batch::in_order(description, &parameters);
         let input_hash = digest::of_input(batch.rows, &columns, &sent);
-        // At most 65 536, which was checked.
-        let rows = u32::try_from(batch.rows).unwrap_or(u32::MAX);
-        let question: Question<'_> = (
-            SentBatch {
-                rows,
-                columns: &columns,
-            },
-            &sent,
-        );
-        let ((answer,), used) =
-            call::<Question<'_>, Given>(engine, compiled, &compiled.answer, batch.rows, question)?;
+        let (answer, used) = self.ask(batch.rows, &columns, &parameters, &sent)?;
         let columns = match answer {
             Ok(columns) => columns,
             Err(message) => {
@@ -235,6 +313,29 @@ impl Plugin {
                 reason,
                 guest: used.into_guest(),
             }),
+        }
+    }
+
+    fn ask(
+        &self,
+        rows: usize,
+        columns: &[SentColumn<'_>],
+        parameters: &Parameters,
+        sent: &[SentParameter<'_>],
+    ) -> Result<(Result<Vec<GivenColumn>, String>, Used), Error> {
+        match &self.inner.code {
+            Code::Native(model) => Ok(model.call(rows, columns, parameters)),
+            Code::Guest { engine, compiled, .. } => {
+                // At most 65 536, which was checked.
+                let batch = SentBatch {
+                    rows: u32::try_from(rows).unwrap_or(u32::MAX),
+                    columns,
+                };
+                let function = &compiled.answer;
+                let ((answer,), used) =
+                    call::<Sent<'_>, Given>(engine, compiled, function, rows, (batch, sent))?;
+                Ok((answer, used))
+            }
         }
     }
 

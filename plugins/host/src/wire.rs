@@ -50,7 +50,7 @@ pub(crate) struct SentParameter<'a> {
 }
 
 /// What `score` and `rank` are given.
-pub(crate) type Question<'a> = (SentBatch<'a>, &'a [SentParameter<'a>]);
+pub(crate) type Sent<'a> = (SentBatch<'a>, &'a [SentParameter<'a>]);
 
 /// Values of a column from the guest.
 #[derive(Clone, Debug, ComponentType, Lift)]

@@ -1,11 +1,12 @@
 //! `dualwheel plugin`: what a partner does with a model before a brand sees it.
 
-mod conformance;
-
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, bail};
-use dualwheel_plugin_host::{Engine, Limits, Plugin, Policy, Record, World};
+use dualwheel_plugin_host::{
+    Engine, Limits, Plugin, Policy,
+    conformance::{self, Finding},
+};
 use dualwheel_plugin_sdk::{Batch, Column, Description, Parameters, Values};
 use serde_json::{Value, json};
 
@@ -16,7 +17,6 @@ use crate::{
     },
     format, output, table,
 };
-use conformance::Finding;
 
 /// Runs the command.
 ///
@@ -69,7 +69,7 @@ fn check(common: &Common, args: &Check) -> anyhow::Result<()> {
     let rows = usize::try_from(args.rows).unwrap_or(usize::MAX);
     let findings = conformance::examine(&plugin, rows);
     if common.json {
-        let findings: Vec<Value> = findings.iter().map(Finding::to_json).collect();
+        let findings: Vec<Value> = findings.iter().map(finding_to_json).collect();
         let text = json!({
             "world": plugin.world().name(),
             "sha256": plugin.sha256(),
@@ -80,7 +80,7 @@ fn check(common: &Common, args: &Check) -> anyhow::Result<()> {
         });
         output::text(&serde_json::to_string_pretty(&text)?)?;
     } else {
-        let rows = findings.iter().map(Finding::row).collect();
+        let rows = findings.iter().map(finding_row).collect();
         output::text(&format!(
             "{}\n\n{}",
             introduced(&plugin, &description),
@@ -128,7 +128,9 @@ fn ask(common: &Common, args: &Run) -> anyhow::Result<()> {
     let plugin = load(&args.component, args.sealed_wasi)?;
     let batch = batch_of(&args.rows)?;
     let parameters: Parameters = args.parameters.iter().cloned().collect();
-    let (answers, record) = answered(&plugin, &batch, &parameters).map_err(|error| told(&error))?;
+    let run = plugin.answer(&batch, &parameters).map_err(|error| told(&error))?;
+    let names = plugin.world().answers().iter().map(|answer| answer.name);
+    let (answers, record): (Vec<_>, _) = (names.zip(run.scores).collect(), run.record);
     if common.json {
         let columns: BTreeMap<&str, &Vec<f64>> =
             answers.iter().map(|(name, values)| (*name, values)).collect();
@@ -169,45 +171,19 @@ fn load(path: &Path, sealed_wasi: bool) -> anyhow::Result<Plugin> {
     } else {
         Policy::Pure
     };
-    let mut wrong = None;
-    for world in World::ALL {
-        match engine.load(&bytes, world, policy) {
-            Err(error @ dualwheel_plugin_host::Error::WrongWorld { .. }) => wrong = Some(error),
-            loaded => {
-                return loaded
-                    .map_err(|error| told(&error))
-                    .with_context(|| path.display().to_string());
-            }
-        }
-    }
-    let error = wrong.map_or_else(|| anyhow::anyhow!("there is no world"), |error| told(&error));
-    Err(error).with_context(|| path.display().to_string())
+    engine
+        .load_any(&bytes, policy)
+        .map_err(|error| told(&error))
+        .with_context(|| path.display().to_string())
 }
 
-type Answers = Vec<(&'static str, Vec<f64>)>;
+fn finding_row(finding: &Finding) -> Vec<String> {
+    let holds = if finding.holds { "yes" } else { "NO" };
+    vec![finding.check.to_owned(), holds.to_owned(), finding.found.clone()]
+}
 
-/// Asks a plugin of either world.
-fn answered(
-    plugin: &Plugin,
-    batch: &Batch,
-    parameters: &Parameters,
-) -> Result<(Answers, Record), dualwheel_plugin_host::Error> {
-    let names = plugin.world().answers().iter().map(|answer| answer.name);
-    let (columns, record) = match plugin.world() {
-        World::KocModel => {
-            let run = plugin.score(batch, parameters)?;
-            let scores = run.scores;
-            (
-                vec![scores.content, scores.influence, scores.purchasing],
-                run.record,
-            )
-        }
-        World::StyleTrendModel => {
-            let run = plugin.rank(batch, parameters)?;
-            (vec![run.scores.growth, run.scores.score], run.record)
-        }
-    };
-    Ok((names.zip(columns).collect(), record))
+fn finding_to_json(finding: &Finding) -> Value {
+    json!({ "check": finding.check, "holds": finding.holds, "found": finding.found })
 }
 
 /// A failure with its code.

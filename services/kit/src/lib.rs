@@ -5,7 +5,6 @@
 //! - [`failure`]: one table of reasons, and the [`tonic::Status`] made of them
 //! - [`question`] and [`answer`]: the mesh's common question and metric, between contract and domain
 //! - [`explain`]: how a metric came about
-//! - [`features`]: rows for the models that partners write, and what is asked of their answers
 //! - [`server`] and [`layers`]: one gRPC server out of several services, over TCP or in memory
 //! - [`client`]: channels to other services, deadlines passed on, retries where they are safe
 //! - [`tenant`]: for whom a call is made
@@ -17,7 +16,6 @@ pub mod config;
 pub mod db;
 pub mod explain;
 pub mod failure;
-pub mod features;
 pub mod layers;
 pub mod question;
 pub mod resource;

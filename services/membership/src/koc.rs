@@ -14,9 +14,9 @@ mod classes;
 mod columns;
 mod model;
 
-use dualwheel_kit::features::{self, Error, MOST_ROWS};
 use dualwheel_measure::Day;
-use dualwheel_plugin_sdk::{KocModel, KocScores, Parameters as ModelParameters};
+use dualwheel_plugin_host::{Error, Plugin, World};
+use dualwheel_plugin_sdk::{KocScores, Parameters as ModelParameters};
 
 pub use candidates::{Candidate, Facts, Inputs, candidates};
 pub use cells::{Association, Board, Cell, board};
@@ -32,48 +32,28 @@ use crate::Parameters;
 /// in batches of at most 65 536.
 ///
 /// # Errors
-/// When the model requires what no candidate has, does not have a parameter that is given, does not answer, or answers
-/// anything but a number from 0 to 100 for each candidate.
-pub fn score(
-    candidates: &[Candidate],
-    model: &dyn KocModel,
-    given: &ModelParameters,
-) -> Result<KocScores, Error> {
-    score_in(candidates, model, given, MOST_ROWS)
+/// When the model is of another world, requires what no candidate has, does not have a parameter that is given, does not
+/// answer, or answers anything but a number from 0 to 100 for each candidate.
+pub fn score(candidates: &[Candidate], model: &Plugin, given: &ModelParameters) -> Result<KocScores, Error> {
+    let question = model.question(&features(candidates)?, given)?;
+    scores(model.ask_all(&question)?.scores)
 }
 
-/// The same in batches of at most `most_rows`.
+/// The columns that a model of the world answers, by name.
 ///
 /// # Errors
-/// As [`score`].
-pub fn score_in(
-    candidates: &[Candidate],
-    model: &dyn KocModel,
-    given: &ModelParameters,
-    most_rows: usize,
-) -> Result<KocScores, Error> {
-    let description = model.describe();
-    let parameters = features::settle(&description, given)?;
-    let mut whole = KocScores::default();
-    for batch in features(candidates)?.batches(&description, most_rows)? {
-        let part = model
-            .score(&batch, &parameters)
-            .map_err(|refusal| Error::Refused {
-                model: description.name.clone(),
-                reason: refusal.0,
-            })?;
-        for (column, values) in [
-            ("content", &part.content),
-            ("influence", &part.influence),
-            ("purchasing", &part.purchasing),
-        ] {
-            features::check(&description.name, column, values, batch.rows, &(0.0..=100.0))?;
-        }
-        whole.content.extend(part.content);
-        whole.influence.extend(part.influence);
-        whole.purchasing.extend(part.purchasing);
-    }
-    Ok(whole)
+/// When it is of another world.
+pub fn scores(columns: Vec<Vec<f64>>) -> Result<KocScores, Error> {
+    let columns = <[Vec<f64>; 3]>::try_from(columns).map_err(|columns| Error::WrongWorld {
+        wanted: World::KocModel,
+        found: format!("one of {} columns", columns.len()),
+    })?;
+    let [content, influence, purchasing] = columns;
+    Ok(KocScores {
+        content,
+        influence,
+        purchasing,
+    })
 }
 
 /// The whole of it on `day`: candidates, their scores by `model`, and the board.
@@ -84,7 +64,7 @@ pub fn koc(
     facts: Facts<'_>,
     parameters: &Parameters,
     day: Day,
-    model: &dyn KocModel,
+    model: &Plugin,
     given: &ModelParameters,
 ) -> Result<Board, Error> {
     let candidates = candidates(facts, parameters, day);

@@ -15,9 +15,9 @@ mod own;
 mod periods;
 mod trends;
 
-use dualwheel_kit::features::{self, Error, FINITE, MOST_ROWS};
 use dualwheel_lake::frames::ProductRow;
-use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores, StyleTrendModel};
+use dualwheel_plugin_host::{Error, Plugin, World};
+use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
 
 pub use brand::{Row, Rows, rows};
 pub use columns::features;
@@ -128,46 +128,22 @@ fn is_below(path: &str, category: &str) -> bool {
 /// batches of at most 65 536.
 ///
 /// # Errors
-/// When the model requires what no row has, does not have a parameter that is given, does not answer, or answers
-/// anything but a finite growth and a score from 0 to 100 for each row.
-pub fn score(
-    rows: &[Row],
-    model: &dyn StyleTrendModel,
-    given: &ModelParameters,
-) -> Result<StyleScores, Error> {
-    score_in(rows, model, given, MOST_ROWS)
+/// When the model is of another world, requires what no row has, does not have a parameter that is given, does not
+/// answer, or answers anything but a finite growth and a score from 0 to 100 for each row.
+pub fn score(rows: &[Row], model: &Plugin, given: &ModelParameters) -> Result<StyleScores, Error> {
+    let question = model.question(&features(rows)?, given)?;
+    scores(model.ask_all(&question)?.scores)
 }
 
-/// The same in batches of at most `most_rows`.
+/// The columns that a model of the world answers, by name.
 ///
 /// # Errors
-/// As [`score`].
-pub fn score_in(
-    rows: &[Row],
-    model: &dyn StyleTrendModel,
-    given: &ModelParameters,
-    most_rows: usize,
-) -> Result<StyleScores, Error> {
-    let description = model.describe();
-    let parameters = features::settle(&description, given)?;
-    let mut whole = StyleScores::default();
-    for batch in columns::features(rows)?.batches(&description, most_rows)? {
-        let part = model
-            .rank(&batch, &parameters)
-            .map_err(|refusal| Error::Refused {
-                model: description.name.clone(),
-                reason: refusal.0,
-            })?;
-        features::check(&description.name, "growth", &part.growth, batch.rows, &FINITE)?;
-        features::check(
-            &description.name,
-            "score",
-            &part.score,
-            batch.rows,
-            &(0.0..=100.0),
-        )?;
-        whole.growth.extend(part.growth);
-        whole.score.extend(part.score);
-    }
-    Ok(whole)
+/// When it is of another world.
+pub fn scores(columns: Vec<Vec<f64>>) -> Result<StyleScores, Error> {
+    let columns = <[Vec<f64>; 2]>::try_from(columns).map_err(|columns| Error::WrongWorld {
+        wanted: World::StyleTrendModel,
+        found: format!("one of {} columns", columns.len()),
+    })?;
+    let [growth, score] = columns;
+    Ok(StyleScores { growth, score })
 }

@@ -1,7 +1,7 @@
 //! Candidates as the columns of the world `koc-model`.
 
-use dualwheel_kit::features::{Error, Features};
 use dualwheel_measure::rank::percentile_ranks;
+use dualwheel_plugin_host::{Error, Features};
 use dualwheel_plugin_sdk::Values;
 
 use super::{Candidate, Inputs};

@@ -13,6 +13,7 @@ use dualwheel_membership::{
     DEFINITIONS, Parameters,
     koc::{Board, DefaultKoc, Facts, koc},
 };
+use dualwheel_plugin_host::Plugin;
 use dualwheel_plugin_sdk::Parameters as ModelParameters;
 use dualwheel_proto::facts::{FactRows, SocialProfile};
 use prost_types::Timestamp;
@@ -41,7 +42,7 @@ pub fn engine(rows: &FactRows, parameters: &Parameters, zone: Tz, day: NaiveDate
         facts(&frames),
         parameters,
         day,
-        &DefaultKoc,
+        &Plugin::native_koc(DefaultKoc),
         &ModelParameters::new(),
     )
     .unwrap()

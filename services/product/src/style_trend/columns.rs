@@ -1,6 +1,6 @@
 //! Rows as the columns of the world `style-trend-model`.
 
-use dualwheel_kit::features::{Error, Features};
+use dualwheel_plugin_host::{Error, Features};
 use dualwheel_plugin_sdk::Values;
 
 use super::{Row, Style};

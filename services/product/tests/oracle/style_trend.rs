@@ -7,6 +7,7 @@ mod planted;
 mod properties;
 
 use dualwheel_measure::Day;
+use dualwheel_plugin_host::Plugin;
 use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
 use dualwheel_product::{
     Parameters,
@@ -50,7 +51,12 @@ pub fn engine(engine: &Engine, asked: &Asked, as_of: i32, parameters: &Parameter
         own.finish()
     });
     let found = rows(&market, &engine.first(), goods.as_ref(), asked, parameters);
-    let scores = score(&found.rows, &DefaultStyleTrend, &ModelParameters::new()).unwrap();
+    let scores = score(
+        &found.rows,
+        &Plugin::native_style_trend(DefaultStyleTrend),
+        &ModelParameters::new(),
+    )
+    .unwrap();
     Answer {
         trends: trends(found.rows.clone(), &scores, parameters),
         market,

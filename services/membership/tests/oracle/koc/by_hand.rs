@@ -2,10 +2,10 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use dualwheel_kit::features::Error;
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::Day;
 use dualwheel_membership::koc::{Board, Class, DefaultKoc, Inputs, Quadrant, candidates, features, score};
+use dualwheel_plugin_host::{Error, Plugin};
 use dualwheel_plugin_sdk::{
     Batch, Description, KocModel, KocScores, Parameters as ModelParameters, Refusal, Values, Wanted,
 };
@@ -146,7 +146,7 @@ fn powers_are_ranked_twice() {
     // again eve 0, dot 25, bob 50, cid 75, ann 100.
     let frames = Frames::from_rows(SHANGHAI, &small(), BRAND).unwrap();
     let people = candidates(facts(&frames), &parameters(), Day::from_date(day()));
-    let scores = score(&people, &DefaultKoc, &ModelParameters::new()).unwrap();
+    let scores = score(&people, &Plugin::native_koc(DefaultKoc), &ModelParameters::new()).unwrap();
     assert_eq!(scores.content, [100.0, 50.0, 0.0, 0.0, 0.0]);
     assert_eq!(scores.influence, [100.0, 50.0, 0.0, 0.0, 0.0]);
     assert_eq!(
@@ -293,33 +293,33 @@ fn models_that_break_the_contract_are_named() {
         influence: vec![0.0; 5],
         purchasing: vec![100.0; 5],
     };
-    let ask = |answer, wanted| score(&people, &Fixed(answer, wanted), &ModelParameters::new());
+    let ask = |answer, wanted| {
+        score(
+            &people,
+            &Plugin::native_koc(Fixed(answer, wanted)),
+            &ModelParameters::new(),
+        )
+    };
     assert_eq!(ask(Ok(of(vec![7.0; 5])), vec![]).unwrap().content, [7.0; 5]);
     let short = ask(Ok(of(vec![7.0; 4])), vec![]);
-    assert!(
-        matches!(
-            short,
-            Err(Error::OutputLength {
-                values: 4,
-                rows: 5,
-                ..
-            })
-        ),
-        "{short:?}"
-    );
+    let told = short.unwrap_err().to_string();
+    assert!(told.contains("has 4 values for 5 rows"), "{told}");
     for wrong in [f64::NAN, -1.0, 100.1] {
         let refused = ask(Ok(of(vec![0.0, 0.0, wrong, 0.0, 0.0])), vec![]);
         assert!(
-            matches!(refused, Err(Error::OutputValue { row: 2, .. })),
+            matches!(&refused, Err(Error::BadOutput { reason, .. }) if reason.contains("in row 2")),
             "{refused:?}"
         );
     }
     let refused = ask(Err(Refusal("No.".to_owned())), vec![]).unwrap_err();
-    assert_eq!(refused.to_string(), "model `fixed` does not answer: No.");
+    assert_eq!(refused.to_string(), "the model does not answer: No.");
     let wanted = Wanted {
         name: "weight".to_owned(),
         required: true,
     };
     let refused = ask(Ok(of(vec![7.0; 5])), vec![wanted]);
-    assert!(matches!(refused, Err(Error::ColumnAbsent { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::BadDescription { .. })),
+        "{refused:?}"
+    );
 }

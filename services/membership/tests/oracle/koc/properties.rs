@@ -7,9 +7,10 @@ use dualwheel_lake::memory::Frames;
 use dualwheel_measure::{Day, wilson};
 use dualwheel_membership::{
     Parameters,
-    koc::{Board, Class, DefaultKoc, candidates, score, score_in},
+    koc::{Board, Class, DefaultKoc, candidates, features, score, scores},
     parameters::{Points, Share},
 };
+use dualwheel_plugin_host::Plugin;
 use dualwheel_plugin_sdk::Parameters as ModelParameters;
 use dualwheel_proto::facts::{FactRows, SocialProfile};
 use proptest::prelude::*;
@@ -232,13 +233,16 @@ proptest! {
         let frames = Frames::from_rows(ask.zone, &rows, BRAND).unwrap();
         let people = candidates(facts(&frames), &parameters(), Day::from_date(ask.last));
         let none = ModelParameters::new();
-        let whole = score(&people, &DefaultKoc, &none).unwrap();
-        prop_assert_eq!(&score_in(&people, &DefaultKoc, &none, most_rows).unwrap(), &whole);
+        let model = Plugin::native_koc(DefaultKoc);
+        let whole = score(&people, &model, &none).unwrap();
+        let table = features(&people).unwrap();
+        let batches = table.batches(model.describe().unwrap(), most_rows).unwrap();
+        let question = model.question_of(batches, &none).unwrap();
+        prop_assert_eq!(&scores(model.ask_all(&question).unwrap().scores).unwrap(), &whole);
         // Nor does the order of the rows matter: one after another in reverse, each has what it had.
-        let table = dualwheel_membership::koc::features(&people).unwrap();
-        let description = dualwheel_plugin_sdk::KocModel::describe(&DefaultKoc);
+        let description = model.describe().unwrap();
         let mut content = Vec::new();
-        for batch in table.batches(&description, 1).unwrap().iter().rev() {
+        for batch in table.batches(description, 1).unwrap().iter().rev() {
             content.extend(dualwheel_plugin_sdk::KocModel::score(&DefaultKoc, batch, &none).unwrap().content);
         }
         content.reverse();

@@ -1,7 +1,7 @@
 //! A few numbers worked out in the comments.
 
-use dualwheel_kit::features::Error;
 use dualwheel_measure::Label;
+use dualwheel_plugin_host::{Error, Plugin};
 use dualwheel_plugin_sdk::{
     Batch, Column, Description, Parameters as ModelParameters, Refusal, StyleScores, StyleTrendModel, Values,
 };
@@ -119,7 +119,11 @@ fn models_that_break_the_contract_are_named() {
             growth: growth.into(),
             score: score.into(),
         }));
-        super::score(&answer.rows.rows, &fixed, &ModelParameters::new())
+        super::score(
+            &answer.rows.rows,
+            &Plugin::native_style_trend(fixed),
+            &ModelParameters::new(),
+        )
     };
     assert_eq!(
         ask([-1e300, 1e300], [0.0, 100.0]).unwrap().growth,
@@ -133,17 +137,26 @@ fn models_that_break_the_contract_are_named() {
     ] {
         let refused = ask([0.0, growth], [0.0, wrong]);
         assert!(
-            matches!(refused, Err(Error::OutputValue { row: 1, .. })),
+            matches!(&refused, Err(Error::BadOutput { reason, .. }) if reason.contains("in row 1")),
             "{refused:?}"
         );
     }
     let no = Fixed(Err(Refusal("No.".to_owned())));
-    let refused = super::score(&answer.rows.rows, &no, &ModelParameters::new()).unwrap_err();
-    assert_eq!(refused.to_string(), "model `fixed` does not answer: No.");
+    let refused = super::score(
+        &answer.rows.rows,
+        &Plugin::native_style_trend(no),
+        &ModelParameters::new(),
+    )
+    .unwrap_err();
+    assert_eq!(refused.to_string(), "the model does not answer: No.");
     let given = [("growth_weight".to_owned(), 0.0)].into_iter().collect();
-    let refused = score(&answer.rows.rows, &DefaultStyleTrend, &given);
+    let refused = score(
+        &answer.rows.rows,
+        &Plugin::native_style_trend(DefaultStyleTrend),
+        &given,
+    );
     assert!(
-        matches!(refused, Err(Error::ParameterOutOfBounds { .. })),
+        matches!(&refused, Err(Error::Input { name, .. }) if name == "growth_weight"),
         "{refused:?}"
     );
 }

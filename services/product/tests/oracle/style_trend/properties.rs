@@ -1,10 +1,11 @@
 //! Random facts.
 
 use dualwheel_measure::{Day, Label, Window};
+use dualwheel_plugin_host::Plugin;
 use dualwheel_plugin_sdk::Parameters as ModelParameters;
 use dualwheel_product::{
     Parameters,
-    style_trend::{Asked, Attribute, DefaultStyleTrend, Priority, Row, Trend, score_in},
+    style_trend::{Asked, Attribute, DefaultStyleTrend, Priority, Row, Trend, features, scores},
 };
 use dualwheel_proto::facts::FactRows;
 use proptest::prelude::*;
@@ -240,7 +241,11 @@ proptest! {
         let asked = Asked { attribute, by_price_band, category: category.map(str::to_owned) };
         let answer = hold(&rows, zone, as_of, &asked, numbers);
         // Batches may be cut anywhere.
-        let cut = score_in(&answer.rows.rows, &DefaultStyleTrend, &ModelParameters::new(), most_rows).unwrap();
+        let model = Plugin::native_style_trend(DefaultStyleTrend);
+        let table = features(&answer.rows.rows).unwrap();
+        let batches = table.batches(model.describe().unwrap(), most_rows).unwrap();
+        let question = model.question_of(batches, &ModelParameters::new()).unwrap();
+        let cut = scores(model.ask_all(&question).unwrap().scores).unwrap();
         prop_assert_eq!(&cut, &answer.scores);
         // Neither the order of the facts nor that of the brands changes anything. What is not a number is equal to
         // nothing, so what is told is compared.
