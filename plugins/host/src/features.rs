@@ -2,7 +2,7 @@
 
 use dualwheel_plugin_sdk::{Batch, Column, Description, Values};
 
-use crate::Error;
+use crate::{Error, digest, wire::SentColumn};
 
 /// A table of named columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +54,17 @@ impl Features {
             .iter()
             .find(|column| column.name == name)
             .map(|column| &column.values)
+    }
+
+    /// BLAKE3 of the whole table in hexadecimal, by which it is known again whatever model is asked.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let sent = self.columns.iter().map(|column| SentColumn {
+            name: &column.name,
+            values: (&column.values).into(),
+        });
+        let columns: Vec<SentColumn<'_>> = sent.collect();
+        digest::of_input(self.rows, &columns, &[])
     }
 
     /// The rows in order with the columns that a model asks for, in batches of at most `most_rows` (at least 1).

@@ -11,10 +11,13 @@ use dualwheel_kit::{
     server::{self, Builder, Server},
 };
 use dualwheel_lake::{Lake, service::Facts};
+use dualwheel_plugin_host::World;
+use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
     consumer::consumer_service_server::ConsumerServiceServer,
     content::content_service_server::ContentServiceServer, facts::fact_service_server::FactServiceServer,
     membership::membership_service_server::MembershipServiceServer,
+    plugin::plugin_service_server::PluginServiceServer,
     product::product_service_server::ProductServiceServer,
 };
 use tonic::transport::Channel;
@@ -135,6 +138,23 @@ async fn database(config: &Config) -> anyhow::Result<db::DatabaseConnection> {
     opened.context("the database cannot be opened")
 }
 
+/// Partners' models, where a service asks them.
+async fn plugins(config: &Config, lake: &Lake, owners: &BTreeSet<Role>) -> anyhow::Result<Option<Plugins>> {
+    let worlds: BTreeSet<World> = [
+        (Role::Membership, World::KocModel),
+        (Role::Product, World::StyleTrendModel),
+    ]
+    .into_iter()
+    .filter_map(|(role, world)| owners.contains(&role).then_some(world))
+    .collect();
+    if worlds.is_empty() {
+        return Ok(None);
+    }
+    let database = database(config).await?;
+    let options = dualwheel_plugins::Options::of(config, lake.clone(), database, worlds)?;
+    Ok(Some(options.build().await.context("plugins cannot be run")?))
+}
+
 /// The services of this process that read facts. Cheap to clone: a clone serves the same caches.
 #[derive(Clone)]
 struct FactServices {
@@ -142,6 +162,7 @@ struct FactServices {
     product: Option<ProductServiceServer<dualwheel_product::Service>>,
     content: Option<ContentServiceServer<dualwheel_content::Service>>,
     membership: Option<MembershipServiceServer<dualwheel_membership::Service>>,
+    plugins: Option<PluginServiceServer<dualwheel_plugins::api::Service>>,
     facts: Option<FactServiceServer<Facts>>,
 }
 
@@ -154,17 +175,19 @@ impl FactServices {
             FactServiceServer::new(Facts::new(lake.clone(), &names))
                 .max_decoding_message_size(server::message_bytes(config))
         };
+        let plugins = plugins(config, lake, owners).await?;
         let mut services = Self {
             consumer: None,
             product: None,
             content: None,
             membership: None,
+            plugins: plugins.as_ref().map(Plugins::service),
             facts: (!owners.is_empty()).then(facts),
         };
         for role in owners {
             let (lake, definitions) = (lake.clone(), definitions(config));
-            match role {
-                Role::Consumer => {
+            match (role, &plugins) {
+                (Role::Consumer, _) => {
                     let options = dualwheel_consumer::Options {
                         lake,
                         database: database(config).await?,
@@ -174,16 +197,26 @@ impl FactServices {
                     };
                     services.consumer = Some(options.build().await?);
                 }
-                Role::Product => {
-                    services.product = Some(dualwheel_product::Options { lake, definitions }.build()?);
+                (Role::Product, Some(plugins)) => {
+                    let options = dualwheel_product::Options {
+                        lake,
+                        definitions,
+                        plugins: plugins.clone(),
+                    };
+                    services.product = Some(options.build()?);
                 }
-                Role::Content => {
+                (Role::Content, _) => {
                     services.content = Some(dualwheel_content::Options { lake, definitions }.build()?);
                 }
-                Role::Membership => {
-                    services.membership = Some(dualwheel_membership::Options { lake, definitions }.build()?);
+                (Role::Membership, Some(plugins)) => {
+                    let options = dualwheel_membership::Options {
+                        lake,
+                        definitions,
+                        plugins: plugins.clone(),
+                    };
+                    services.membership = Some(options.build()?);
                 }
-                Role::All | Role::Diagnosis => {}
+                _ => {}
             }
         }
         Ok(services)
@@ -200,6 +233,9 @@ impl FactServices {
             builder = builder.add(service);
         }
         if let Some(service) = self.membership {
+            builder = builder.add(service);
+        }
+        if let Some(service) = self.plugins {
             builder = builder.add(service);
         }
         match self.facts {

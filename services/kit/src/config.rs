@@ -83,6 +83,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of time.
     pub deadlines: Deadlines,
+    /// What plugins may use.
+    pub plugins: Plugins,
 }
 
 impl Default for Config {
@@ -99,6 +101,7 @@ impl Default for Config {
             endpoints: Endpoints::default(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
+            plugins: Plugins::default(),
         }
     }
 }
@@ -210,6 +213,44 @@ impl Default for Deadlines {
             default_ms: 30_000,
             margin_ms: 50,
             drain_ms: 10_000,
+        }
+    }
+}
+
+/// What plugins may use, each call of each of them.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plugins {
+    /// Folder of compiled plugins; in the data folder when not set. It is no secret, but who can write to it can slow down
+    /// the start of plugins.
+    pub cache: Option<String>,
+    /// Fuel of a call, about one unit an instruction.
+    pub fuel_base: u64,
+    /// Fuel of each of its rows besides.
+    pub fuel_per_row: u64,
+    /// Wall-clock time of a call, in milliseconds.
+    pub deadline_ms: u64,
+    /// Memory of a call, in bytes.
+    pub memory_bytes: u64,
+    /// Calls under way at once; more wait.
+    pub runs: u32,
+    /// Largest component, in bytes.
+    pub component_bytes: u64,
+    /// Loaded plugins that are kept ready.
+    pub loaded: u64,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self {
+            cache: None,
+            fuel_base: 200_000_000,
+            fuel_per_row: 500_000,
+            deadline_ms: 20_000,
+            memory_bytes: 256 << 20,
+            runs: 4,
+            component_bytes: 64 << 20,
+            loaded: 64,
         }
     }
 }

@@ -31,6 +31,12 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $name,)+ }
             }
 
+            /// The reason of a name in the table.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.name() == name)
+            }
+
             /// The status code that goes with it.
             #[must_use]
             pub fn code(self) -> Code {
@@ -99,6 +105,79 @@ reasons! {
     ModelRefused "MODEL_REFUSED" FailedPrecondition:
         "A model that the question needs does not apply to the brand's facts, for the reason given. Leave the predicted \
          value out, or wait for more facts.";
+    PublisherUnknown "PUBLISHER_UNKNOWN" NotFound:
+        "The tenant trusts no publisher of this name. List the publishers, or trust its key first.";
+    PublisherExists "PUBLISHER_EXISTS" AlreadyExists:
+        "A publisher of this name is trusted with another key. Choose another name, or delete that one first.";
+    PluginUnknown "PLUGIN_UNKNOWN" NotFound:
+        "The tenant has no plugin of this name and version. List the plugins to see which there are.";
+    PluginVersionExists "PLUGIN_VERSION_EXISTS" AlreadyExists:
+        "Another file was published as this version of the plugin. Give the model another version, build and sign it again.";
+    PluginNameTaken "PLUGIN_NAME_TAKEN" FailedPrecondition:
+        "Plugins of this name belong to another publisher. Give the model another name, build and sign it again.";
+    PluginSignature "PLUGIN_SIGNATURE" InvalidArgument:
+        "The signature is missing, is none, or is not of this file by the publisher's key. Sign the file that is uploaded with \
+         the key that the tenant trusts.";
+    PluginUntrusted "PLUGIN_UNTRUSTED" FailedPrecondition:
+        "The tenant no longer trusts the publisher of this plugin. Trust its key again, or activate another plugin.";
+    PluginUpload "PLUGIN_UPLOAD" InvalidArgument:
+        "An upload does not start with a header, or its parts are empty, too large or in the wrong order. Nothing was stored; \
+         send it again as the contract has it.";
+    PluginWorldNotServed "PLUGIN_WORLD_NOT_SERVED" FailedPrecondition:
+        "This process does not serve the world of the plugin. Send the call to the service named in the metadata.";
+    PluginNoShadow "PLUGIN_NO_SHADOW" FailedPrecondition:
+        "The brand has no shadow that could become active. Set one first, or activate the plugin.";
+    PluginNothingBefore "PLUGIN_NOTHING_BEFORE" FailedPrecondition:
+        "Nothing was active before what is active now. Activate the plugin that is wanted, or deactivate this one.";
+    PluginRunUnknown "PLUGIN_RUN_UNKNOWN" NotFound:
+        "The tenant has no run of this name, or no longer. List the runs to see which there are.";
+    PluginRunNotKept "PLUGIN_RUN_NOT_KEPT" FailedPrecondition:
+        "The rows of this run are not kept. Activate the plugin with `keep_inputs`, and replay a later run.";
+    PluginRegistryLimit "PLUGIN_REGISTRY_LIMIT" ResourceExhausted:
+        "The tenant has as many publishers or versions of plugins as it may. Delete publishers, or ask the operator.";
+    PluginLimit "PLUGIN_LIMIT" Internal:
+        "A limit of the plugin host is out of bounds. The operator must correct the configuration.";
+    PluginEngine "PLUGIN_ENGINE" Unavailable:
+        "This machine cannot run plugins. Details are in the server's log; the built-in model works.";
+    PluginNotAComponent "PLUGIN_NOT_A_COMPONENT" InvalidArgument:
+        "The file is no WebAssembly component. Pack it with `dualwheel plugin pack`, sign and publish that.";
+    PluginMalformed "PLUGIN_MALFORMED" InvalidArgument:
+        "The component is damaged or uses what is not admitted. Build it anew, and copy it as a binary file.";
+    PluginTooLarge "PLUGIN_TOO_LARGE" InvalidArgument:
+        "The component is larger than admitted. Strip it, and leave data out of the code.";
+    PluginContractVersion "PLUGIN_CONTRACT_VERSION" InvalidArgument:
+        "The component was built for a version of the contract that this host does not speak. Build it with another SDK.";
+    PluginImportRefused "PLUGIN_IMPORT_REFUSED" InvalidArgument:
+        "The component imports what no model gets, as the message names it. Build it without that.";
+    PluginWasiRefused "PLUGIN_WASI_REFUSED" FailedPrecondition:
+        "The plugin needs a sealed WASI, which the brand does not allow. Allow it, or build the plugin without WASI.";
+    PluginWrongWorld "PLUGIN_WRONG_WORLD" InvalidArgument:
+        "The component implements another world than the one asked for. Use it for that one, or build the other.";
+    PluginBadDescription "PLUGIN_BAD_DESCRIPTION" InvalidArgument:
+        "What the model says of itself breaks the contract, as the message tells. Its author must mend it.";
+    PluginInput "PLUGIN_INPUT" FailedPrecondition:
+        "The plugin requires a column that the brand's facts do not fill, or a parameter is wrong. Supply the facts, or \
+         activate it with other parameters.";
+    PluginBusy "PLUGIN_BUSY" ResourceExhausted:
+        "As many runs of plugins are under way as may be. Ask again later.";
+    PluginFuelExhausted "PLUGIN_FUEL_EXHAUSTED" FailedPrecondition:
+        "The plugin used more instructions than its rows admit. Its author must mend it; roll back, or deactivate it.";
+    PluginDeadline "PLUGIN_DEADLINE" FailedPrecondition:
+        "The plugin took longer than admitted. Its author must mend it; roll back, or deactivate it.";
+    PluginMemory "PLUGIN_MEMORY" FailedPrecondition:
+        "The plugin asked for more memory than admitted. Its author must mend it; roll back, or deactivate it.";
+    PluginTable "PLUGIN_TABLE" FailedPrecondition:
+        "The plugin asked for larger tables than admitted. Its author must mend it; roll back, or deactivate it.";
+    PluginStack "PLUGIN_STACK" FailedPrecondition:
+        "The plugin's calls were nested too deeply. Its author must mend it; roll back, or deactivate it.";
+    PluginTrapped "PLUGIN_TRAPPED" FailedPrecondition:
+        "The plugin broke down, as the message and the run's log tell. Its author must mend it; roll back, or deactivate it.";
+    PluginBadOutput "PLUGIN_BAD_OUTPUT" FailedPrecondition:
+        "The plugin's answer breaks the contract. Its author must mend it; roll back, or deactivate it.";
+    PluginOutputTooLarge "PLUGIN_OUTPUT_TOO_LARGE" FailedPrecondition:
+        "The plugin handed over more than admitted. Its author must mend it; roll back, or deactivate it.";
+    PluginRefused "PLUGIN_REFUSED" FailedPrecondition:
+        "The model says that it cannot answer, for the reason given. Do what it says, or activate another.";
     PeerSetUnknown "PEER_SET_UNKNOWN" NotFound:
         "The tenant has no peer set of this name. List the peer sets to see which there are.";
     PeerSetExists "PEER_SET_EXISTS" AlreadyExists:

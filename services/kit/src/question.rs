@@ -51,25 +51,11 @@ impl Question {
         if !query.by.is_empty() && !allowed_by.contains(&query.by.as_str()) {
             violations.add("query.by", expected_by(allowed_by));
         }
-        if query.category.len() > CATEGORY_BYTES {
-            violations.add("query.category", format!("at most {CATEGORY_BYTES} bytes"));
-        }
+        let category = read_category("query.category", query.category, &mut violations);
         if !(0..=CATEGORY_LEVELS).contains(&query.category_level) {
             violations.add("query.category_level", format!("from 0 to {CATEGORY_LEVELS}"));
         }
-        let pin: BTreeMap<_, _> = query
-            .data_version
-            .unwrap_or_default()
-            .tables
-            .into_iter()
-            .collect();
-        for table in pin
-            .iter()
-            .filter(|(_, version)| **version < 0)
-            .map(|(table, _)| table)
-        {
-            violations.add(format!("query.data_version.tables[{table:?}]"), "not negative");
-        }
+        let pin = read_pin("query.data_version", query.data_version, &mut violations);
         violations.finish(Reason::InvalidQuestion)?;
         let (Some(window), Some(as_of)) = (window, as_of) else {
             return Err(Status::internal("a question without window passed its checks"));
@@ -79,7 +65,7 @@ impl Question {
             window,
             as_of,
             by: Some(query.by).filter(|by| !by.is_empty()),
-            category: Some(query.category).filter(|category| !category.is_empty()),
+            category,
             category_level: u32::try_from(query.category_level)
                 .ok()
                 .filter(|level| *level > 0),
@@ -150,6 +136,41 @@ pub fn read_day(field: &str, date: Option<&Date>, violations: &mut Violations) -
         violations.add(field, "not a day of the calendar between the years 1 and 9999");
     }
     day
+}
+
+/// Reads a category path at `field`; `None` when it is empty.
+pub fn read_category(field: &str, category: String, violations: &mut Violations) -> Option<String> {
+    if category.len() > CATEGORY_BYTES {
+        violations.add(field, format!("at most {CATEGORY_BYTES} bytes"));
+    }
+    Some(category).filter(|category| !category.is_empty())
+}
+
+/// Reads the tables' versions at `field`, by table.
+pub fn read_pin(
+    field: &str,
+    version: Option<types::DataVersion>,
+    violations: &mut Violations,
+) -> BTreeMap<String, i64> {
+    let pin = version.unwrap_or_default().tables;
+    for (table, _) in pin.iter().filter(|(_, version)| **version < 0) {
+        violations.add(format!("{field}.tables[{table:?}]"), "not negative");
+    }
+    pin
+}
+
+/// Reads the day as of which something is judged, at `field`: required, and not after `today`.
+pub fn read_past_day(
+    field: &str,
+    date: Option<&Date>,
+    today: Day,
+    violations: &mut Violations,
+) -> Option<Day> {
+    let day = read_day(field, date, violations)?;
+    if day > today {
+        violations.add(field, format!("lies in the future; today is {today}"));
+    }
+    Some(day)
 }
 
 fn read_as_of(

@@ -57,6 +57,62 @@ pub fn page_size(size: i32) -> Result<usize, Status> {
     Ok(usize::try_from(size).unwrap_or(1))
 }
 
+/// Where a page of a list begins that is made anew for each question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    first: usize,
+    size: usize,
+    question: u64,
+}
+
+impl Slice {
+    /// Reads size and token of a page. `question` tells all that the list depends on: a token of another list is refused.
+    /// `on_page` items come where the size is 0, at most 1 000 whatever is asked.
+    ///
+    /// # Errors
+    /// `INVALID_PAGE` when the size is negative or the token of another list.
+    pub fn read(size: i32, token: &str, question: &str, on_page: usize) -> Result<Self, Status> {
+        let mut violations = Violations::new();
+        let size = match usize::try_from(size) {
+            Ok(0) => on_page,
+            Ok(size) => size.min(MOST_ON_PAGE as usize),
+            Err(_) => {
+                violations.add("page_size", "not negative");
+                on_page
+            }
+        };
+        let question = xxhash_rust::xxh3::xxh3_64(question.as_bytes());
+        let first = if token.is_empty() {
+            Some(0)
+        } else {
+            let place = token.strip_prefix(&format!("{question:016x}."));
+            place.and_then(|place| usize::from_str_radix(place, 16).ok())
+        };
+        if first.is_none() {
+            violations.add("page_token", "not the next_page_token of a page of the same list");
+        }
+        violations.finish(Reason::InvalidPage)?;
+        Ok(Self {
+            first: first.unwrap_or_default(),
+            size,
+            question,
+        })
+    }
+
+    /// The items of the page, and the token of the next one: empty on the last.
+    #[must_use]
+    pub fn of<'a, T>(&self, items: &'a [T]) -> (&'a [T], String) {
+        let rest = items.get(self.first..).unwrap_or_default();
+        match rest.split_at_checked(self.size) {
+            Some((page, more)) if !more.is_empty() => (
+                page,
+                format!("{:016x}.{:x}", self.question, self.first + self.size),
+            ),
+            _ => (rest, String::new()),
+        }
+    }
+}
+
 /// Reads the id of a resource that is to be made at `field`; `None` when it is left to the service.
 pub fn read_new_id(field: &str, id: &str, violations: &mut Violations) -> Option<String> {
     if id.is_empty() {
@@ -88,5 +144,46 @@ pub fn time_to_proto(micros: i64) -> Timestamp {
     Timestamp {
         seconds: micros.div_euclid(1_000_000),
         nanos,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::violations_of;
+
+    #[test]
+    fn pages_join_to_the_whole() {
+        let items: Vec<i32> = (0..7).collect();
+        for size in 1..9 {
+            let (mut all, mut token, mut pages) = (Vec::new(), String::new(), 0);
+            loop {
+                let slice = Slice::read(size, &token, "list", 5).unwrap();
+                let (page, next) = slice.of(&items);
+                all.extend_from_slice(page);
+                pages += 1;
+                token = next;
+                if token.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!((all, pages), (items.clone(), 7usize.div_ceil(size as usize)));
+        }
+        let first = Slice::read(0, "", "list", 5).unwrap();
+        let (page, next) = first.of(&items);
+        assert_eq!(page.len(), 5);
+        for (size, token, question, field) in [
+            (-1, "", "list", "page_size"),
+            (0, next.as_str(), "another", "page_token"),
+            (0, "x", "list", "page_token"),
+        ] {
+            let refused = Slice::read(size, token, question, 5).unwrap_err();
+            assert_eq!(violations_of(&refused)[0].0, field);
+        }
+        // Facts that went away meanwhile leave an empty page, not an error.
+        assert_eq!(
+            Slice::read(5, &next, "list", 5).unwrap().of(&items[..3]),
+            (&[][..], String::new())
+        );
     }
 }

@@ -9,6 +9,7 @@
 //! brands they would cut files far below the 32 MB that scans want, and row-group statistics already skip days.
 
 mod append;
+mod blobs;
 pub mod changes;
 pub mod check;
 pub mod erasure;

@@ -12,6 +12,7 @@ mod candidates;
 mod cells;
 mod classes;
 mod columns;
+mod metrics;
 mod model;
 
 use dualwheel_measure::Day;
@@ -22,6 +23,7 @@ pub use candidates::{Candidate, Facts, Inputs, candidates};
 pub use cells::{Association, Board, Cell, board};
 pub use classes::{Class, Quadrant, Rating, rate};
 pub use columns::features;
+pub use metrics::{METRICS, metrics};
 pub use model::DefaultKoc;
 
 use crate::Parameters;

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, definitions};
+use dualwheel_plugins::Plugins;
 use dualwheel_proto::membership::membership_service_server::MembershipServiceServer;
 
 pub use api::Service;
@@ -37,6 +38,8 @@ pub struct Options {
     pub lake: Lake,
     /// Folder of definition overrides, when there is one.
     pub definitions: Option<PathBuf>,
+    /// Models of partners.
+    pub plugins: Plugins,
 }
 
 impl Options {
@@ -46,7 +49,7 @@ impl Options {
     /// When a definition file does not fit the schema.
     pub fn build(self) -> Result<MembershipServiceServer<Service>, definitions::Error> {
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue);
+        let service = Service::new(self.lake, catalogue, self.plugins);
         Ok(MembershipServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }
 }

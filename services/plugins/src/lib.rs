@@ -1,3 +1,122 @@
-//! Partners' models within the services: who may publish them, which of them a brand runs, and what came of it.
+//! Partners' models within the services that ask them: membership (world `koc-model`) and product (`style-trend-model`).
+//!
+//! - [`Plugins::score`]: asks the model that is active for a brand, or the built-in one, and tells which it was
+//! - [`api::Service`]: the registry over gRPC; who may publish, what is active, what came of it
+//! - [`signature`]: publishers' keys
+//! - [`store`]: publishers, versions, activations and runs of a tenant
+//!
+//! Components, and rows and answers of runs, are kept beside the facts; the state of the registry in the database. Every
+//! question reads what is active anew, so that a change holds at all replicas at once, while running calls keep the plugin that
+//! they began with.
 
+pub mod api;
+pub mod compare;
+mod error;
+mod kept;
+mod load;
+mod options;
+mod run;
+mod score;
 pub mod signature;
+pub mod store;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use dualwheel_lake::{Lake, TenantLake};
+use dualwheel_plugin_host::{Engine, Plugin, World};
+use dualwheel_proto::plugin::plugin_service_server::PluginServiceServer;
+use sea_orm::DatabaseConnection;
+use tokio::sync::Semaphore;
+
+pub use error::Error;
+pub use options::Options;
+pub use score::{Asked, Rows, Scored};
+
+/// Shadows that run at once; more are left out, for they must not slow down what is answered.
+const SHADOWS: usize = 1;
+
+/// Partners' models within this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugins {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    lake: Lake,
+    database: DatabaseConnection,
+    engine: Engine,
+    worlds: BTreeSet<World>,
+    loaded: moka::future::Cache<(String, World), Plugin>,
+    /// Held by who compiles.
+    loading: Semaphore,
+    shadows: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Plugins {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Plugins")
+            .field("worlds", &self.inner.worlds)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plugins {
+    async fn start(options: Options) -> Result<Self, Error> {
+        store::migrate(&options.database).await?;
+        let engine = Engine::new(options.limits, options.cache)?;
+        let inner = Inner {
+            lake: options.lake,
+            database: options.database,
+            engine,
+            worlds: options.worlds,
+            loaded: moka::future::Cache::new(options.loaded),
+            loading: Semaphore::new(1),
+            shadows: Arc::new(Semaphore::new(SHADOWS)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The registry over gRPC.
+    #[must_use]
+    pub fn service(&self) -> PluginServiceServer<api::Service> {
+        PluginServiceServer::new(api::Service::new(self.clone()))
+            .max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
+    }
+
+    fn tenant(&self, tenant: &str) -> TenantLake {
+        self.inner.lake.tenant(tenant)
+    }
+
+    fn publishers(&self, tenant: &str) -> store::Publishers {
+        store::Publishers::of(&self.inner.database, tenant)
+    }
+
+    fn versions(&self, tenant: &str) -> store::Plugins {
+        store::Plugins::of(&self.inner.database, tenant)
+    }
+
+    fn activations(&self, tenant: &str) -> store::Activations {
+        store::Activations::of(&self.inner.database, tenant)
+    }
+
+    fn runs(&self, tenant: &str) -> store::Runs {
+        store::Runs::of(&self.inner.database, tenant)
+    }
+
+    /// That a service of this process has the world.
+    fn require_served(&self, world: World) -> Result<(), Error> {
+        if self.inner.worlds.contains(&world) {
+            return Ok(());
+        }
+        Err(Error::NotServed {
+            world,
+            service: match world {
+                World::KocModel => "membership",
+                World::StyleTrendModel => "product",
+            },
+        })
+    }
+}

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, definitions};
+use dualwheel_plugins::Plugins;
 use dualwheel_proto::product::product_service_server::ProductServiceServer;
 
 pub use api::Service;
@@ -39,6 +40,8 @@ pub struct Options {
     pub lake: Lake,
     /// Folder with the tenants' overrides of definitions; none for the shipped ones alone.
     pub definitions: Option<PathBuf>,
+    /// Models of partners.
+    pub plugins: Plugins,
 }
 
 impl Options {
@@ -48,7 +51,7 @@ impl Options {
     /// When a definition file does not fit the schema.
     pub fn build(self) -> Result<ProductServiceServer<Service>, definitions::Error> {
         let catalogue = Catalogue::load("product", SHIPPED, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue);
+        let service = Service::new(self.lake, catalogue, self.plugins);
         Ok(ProductServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }
 }

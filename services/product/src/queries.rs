@@ -38,7 +38,9 @@ impl Answered {
 }
 
 /// Runs `work` where it may take its time.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
     spawn_blocking(work)
         .await
         .map_err(|error| Failure::internal(&error).into())

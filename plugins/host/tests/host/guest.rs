@@ -9,7 +9,9 @@ pub const CONTRACT: &str = include_str!("../../../wit/plugin.wit");
 
 /// A fixture's text.
 pub fn fixture(name: &str) -> String {
-    let path = format!("{}/tests/fixtures/{name}.wat", env!("CARGO_MANIFEST_DIR"));
+    // The tests of other crates build their guests here too.
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/host");
+    let path = format!("{root}/tests/fixtures/{name}.wat");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -17,6 +19,8 @@ pub fn fixture(name: &str) -> String {
 #[derive(Clone)]
 pub struct Guest {
     world: World,
+    name: String,
+    version: String,
     fields: String,
     contract: String,
     interface: String,
@@ -53,6 +57,8 @@ impl Guest {
     ) -> Self {
         Self {
             world,
+            name: "fixture".to_owned(),
+            version: "1.2.0".to_owned(),
             fields: fixture(name).replace("FACTOR", "1"),
             contract: CONTRACT.to_owned(),
             interface: "dualwheel:plugin/host@1.0.0".to_owned(),
@@ -61,6 +67,13 @@ impl Guest {
             columns,
             parameters: vec![parameter],
         }
+    }
+
+    /// Calling itself so.
+    #[allow(dead_code, reason = "the tests of the registry publish several")]
+    pub fn named(mut self, name: &str, version: &str) -> Self {
+        (self.name, self.version) = (name.to_owned(), version.to_owned());
+        self
     }
 
     /// With `from` replaced in the fixture.
@@ -185,8 +198,8 @@ impl Guest {
             [at.to_le_bytes(), u32::try_from(count).unwrap().to_le_bytes()].concat()
         };
         let description = [
-            data.text_at("fixture"),
-            data.text_at("1.2.0"),
+            data.text_at(&self.name),
+            data.text_at(&self.version),
             data.text_at("A model for tests."),
             list(data, &columns, self.columns.len()),
             list(data, &parameters, self.parameters.len()),

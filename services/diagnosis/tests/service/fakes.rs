@@ -21,10 +21,12 @@ use dualwheel_proto::{
         ListValuesResponse, TrendStep, consumer_service_server::ConsumerService,
     },
     content::{GetStartRequest, GetStartResponse, content_service_server::ContentService},
+    membership as members,
     membership::{
         GetClosenessRequest, GetClosenessResponse, GetPlusRequest, GetPlusResponse,
         membership_service_server::MembershipService,
     },
+    product as goods,
     product::{
         GetPriceStrengthRequest, GetPriceStrengthResponse, GetSuperRequest, GetSuperResponse,
         ListLifecycleRequest, ListLifecycleResponse, product_service_server::ProductService,
@@ -413,6 +415,11 @@ impl ConsumerService for Fake {
 
 #[tonic::async_trait]
 impl ProductService for Fake {
+    unasked!(
+        list_style_trends,
+        goods::ListStyleTrendsRequest,
+        goods::ListStyleTrendsResponse
+    );
     metrics!(get_super, GetSuperRequest, GetSuperResponse, SUPER);
     metrics!(
         get_price_strength,
@@ -440,6 +447,16 @@ impl ContentService for Fake {
 
 #[tonic::async_trait]
 impl MembershipService for Fake {
+    unasked!(
+        get_koc_board,
+        members::GetKocBoardRequest,
+        members::GetKocBoardResponse
+    );
+    unasked!(
+        list_koc_candidates,
+        members::ListKocCandidatesRequest,
+        members::ListKocCandidatesResponse
+    );
     metrics!(get_plus, GetPlusRequest, GetPlusResponse, PLUS);
     metrics!(
         get_closeness,

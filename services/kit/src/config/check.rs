@@ -3,7 +3,7 @@
 use tonic::transport::Endpoint;
 use tracing_subscriber::EnvFilter;
 
-use super::Config;
+use super::{Config, Plugins};
 
 /// The first wrong key and what is expected of it.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
@@ -40,6 +40,7 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "limits.erasure_grace_s",
         "expected 1 to 604 800 (seven days)",
     )?;
+    plugins(&config.plugins)?;
     require(
         (1..=86_400_000).contains(&deadlines.default_ms),
         "deadlines.default_ms",
@@ -55,6 +56,21 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "deadlines.drain_ms",
         "expected at most 3 600 000 (an hour)",
     )
+}
+
+fn plugins(plugins: &Plugins) -> Result<(), (String, String)> {
+    for (key, given, least, most) in [
+        ("plugins.fuel_base", plugins.fuel_base, 1, u64::MAX),
+        ("plugins.deadline_ms", plugins.deadline_ms, 1, 3_600_000),
+        ("plugins.memory_bytes", plugins.memory_bytes, 64 << 10, 4 << 30),
+        ("plugins.runs", plugins.runs.into(), 1, 1_000),
+        ("plugins.component_bytes", plugins.component_bytes, 8, 1 << 30),
+        ("plugins.loaded", plugins.loaded, 1, 10_000),
+    ] {
+        let expected = format!("expected {least} to {most}");
+        require((least..=most).contains(&given), key, &expected)?;
+    }
+    Ok(())
 }
 
 fn require(holds: bool, key: &str, expected: &str) -> Result<(), (String, String)> {

@@ -110,6 +110,7 @@ fn wrong_values_are_named_with_their_source() {
         ("log.filter", "a=b=c"),
         ("endpoints.product", "nonsense"),
         ("limits.concurrency", "0"),
+        ("plugins.runs", "0"),
         ("deadlines.margin_ms", "30000"),
         ("data", "s3://bucket/lake"),
     ];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dualwheel_kit::{
     Reason, Violations,
-    question::{check_brand, day_to_proto, read_day},
+    question::{check_brand, day_to_proto, read_past_day, read_pin},
 };
 use dualwheel_measure::Day;
 use dualwheel_proto::{
@@ -37,28 +37,12 @@ impl Listing {
     pub(super) fn read(request: &ListLifecycleRequest, today: Day) -> Result<Self, Status> {
         let mut violations = Violations::new();
         check_brand("brand", &request.brand, &mut violations);
-        let day = read_day("day", request.day.as_ref(), &mut violations);
-        if day.is_some_and(|day| day > today) {
-            violations.add("day", format!("lies in the future; today is {today}"));
-        }
+        let day = read_past_day("day", request.day.as_ref(), today, &mut violations);
         let stage = LifecycleStage::try_from(request.stage);
         if stage.is_err() {
             violations.add("stage", "not a stage of life");
         }
-        let pin: BTreeMap<String, i64> = request
-            .data_version
-            .clone()
-            .unwrap_or_default()
-            .tables
-            .into_iter()
-            .collect();
-        for table in pin
-            .iter()
-            .filter(|(_, version)| **version < 0)
-            .map(|(table, _)| table)
-        {
-            violations.add(format!("data_version.tables[{table:?}]"), "not negative");
-        }
+        let pin = read_pin("data_version", request.data_version.clone(), &mut violations);
         violations.finish(Reason::InvalidQuestion)?;
         let Some(day) = day else {
             return Err(Status::internal("a request without day passed its checks"));

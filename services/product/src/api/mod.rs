@@ -1,16 +1,20 @@
 //! The gRPC handlers: contract → domain → contract.
 
 mod lifecycle;
+mod style_trend;
 
 use std::collections::BTreeMap;
 
 use dualwheel_kit::{Question, answer, explain, tenant_of};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day};
+use dualwheel_plugin_host::Plugin;
+use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
     product::{
         GetPriceStrengthRequest, GetPriceStrengthResponse, GetSuperRequest, GetSuperResponse,
-        ListLifecycleRequest, ListLifecycleResponse, product_service_server::ProductService,
+        ListLifecycleRequest, ListLifecycleResponse, ListStyleTrendsRequest, ListStyleTrendsResponse,
+        product_service_server::ProductService,
     },
     types,
 };
@@ -21,6 +25,7 @@ use crate::{
     markets::Markets,
     price_strength,
     queries::{self, Answered},
+    style_trend::DefaultStyleTrend,
     super_::{self, Dimension},
 };
 
@@ -30,6 +35,8 @@ pub struct Service {
     lake: Lake,
     catalogue: Catalogue<Parameters>,
     markets: Markets,
+    plugins: Plugins,
+    built_in: Plugin,
 }
 
 /// A metric group: what it may be cut by.
@@ -59,11 +66,13 @@ impl Group {
 }
 
 impl Service {
-    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
+    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>, plugins: Plugins) -> Self {
         Self {
             lake,
             catalogue,
             markets: Markets::new(),
+            plugins,
+            built_in: Plugin::native_style_trend(DefaultStyleTrend),
         }
     }
 
@@ -137,6 +146,16 @@ impl ProductService for Service {
         let definitions = self.catalogue.of(&tenant, &listing.brand);
         let placed = queries::lifecycle(&reader, &listing.brand, listing.day, definitions).await?;
         Ok(Response::new(listing.page(&placed, reader.versions())))
+    }
+
+    async fn list_style_trends(
+        &self,
+        request: Request<ListStyleTrendsRequest>,
+    ) -> Result<Response<ListStyleTrendsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let today = self.reader(&tenant, &BTreeMap::new()).await?.today();
+        let listing = style_trend::Listing::read(request.into_inner(), today)?;
+        Ok(Response::new(self.style_trends(&tenant, listing).await?))
     }
 
     async fn list_definitions(

@@ -3,6 +3,7 @@
 use dualwheel_kit::{Config, Server, failure::reason_of, failure::violations_of};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Label};
+use dualwheel_plugin_host::World;
 use dualwheel_product::{
     StyleFrames,
     style_trend::{Asked, Attribute, Rows},
@@ -89,28 +90,42 @@ fn rows() -> Vec<(FactKind, FactRows)> {
 
 /// The service with the rows of [`rows`].
 async fn serve(folder: &std::path::Path) -> Channel {
-    let channel = open(folder);
+    let channel = open(folder).await;
     append(&channel, 1, rows()).await;
     channel
 }
 
 /// The service on what the folder holds.
-fn open(folder: &std::path::Path) -> Channel {
-    let location = folder.display().to_string();
+async fn open(folder: &std::path::Path) -> Channel {
+    let config = Config {
+        data: folder.display().to_string(),
+        ..Config::default()
+    };
+    let location = config.data.clone();
     let lake = Lake::open(&dualwheel_lake::Options {
         location,
         frame_cache_bytes: 1 << 24,
     })
     .unwrap();
     let facts = Facts::new(lake.clone(), &["consumer", "product", "content", "membership"]);
+    let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
+    let worlds = [World::StyleTrendModel].into();
+    let plugins = dualwheel_plugins::Options::of(&config, lake.clone(), database, worlds)
+        .unwrap()
+        .build()
+        .await
+        .unwrap();
+    let registry = plugins.service();
     let service = dualwheel_product::Options {
         lake,
         definitions: None,
+        plugins,
     }
     .build()
     .unwrap();
     let server = Server::builder(&Config::default())
         .add(FactServiceServer::new(facts))
+        .add(registry)
         .add(service);
     server.build().unwrap().in_process()
 }
@@ -321,7 +336,7 @@ async fn a_kept_market_is_told_from_one_that_has_changed() {
     };
     let before = ask(&channel).await;
     assert_eq!(ask(&channel).await, before);
-    assert_eq!(ask(&open(folder.path())).await, before);
+    assert_eq!(ask(&open(folder.path()).await).await, before);
     let more = OrderLine {
         order: "o3".to_owned(),
         line: "1".to_owned(),
@@ -340,7 +355,7 @@ async fn a_kept_market_is_told_from_one_that_has_changed() {
     append(&channel, 2, vec![(FactKind::OrderLine, rows)]).await;
     let after = ask(&channel).await;
     assert_ne!(after.1.metrics, before.1.metrics);
-    assert_eq!(ask(&open(folder.path())).await, after);
+    assert_eq!(ask(&open(folder.path()).await).await, after);
 }
 
 /// The rows of a question on styles as of 29 March 2024, of trends with a single period; and whether `market_stats` and

@@ -1,19 +1,27 @@
 //! The gRPC handlers: contract → domain → contract.
 
-use dualwheel_kit::{Failure, Question, answer, explain, tenant_of};
+mod koc;
+
+use dualwheel_kit::{Failure, Question, Violations, answer, explain, tenant_of};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day, Metric};
+use dualwheel_plugin_host::Plugin;
+use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
     membership::{
-        GetClosenessRequest, GetClosenessResponse, GetPlusRequest, GetPlusResponse,
+        GetClosenessRequest, GetClosenessResponse, GetKocBoardRequest, GetKocBoardResponse, GetPlusRequest,
+        GetPlusResponse, ListKocCandidatesRequest, ListKocCandidatesResponse,
         membership_service_server::MembershipService,
     },
     types,
 };
 use tonic::{Request, Response, Status};
 
+use self::koc::{Listing, OfDay};
 use crate::{
-    Parameters, closeness, plus,
+    Parameters, closeness,
+    koc::{DefaultKoc, METRICS as KOC_METRICS},
+    plus,
     queries::{ClosenessFrames, PlusFrames},
 };
 
@@ -22,6 +30,8 @@ use crate::{
 pub struct Service {
     lake: Lake,
     catalogue: Catalogue<Parameters>,
+    plugins: Plugins,
+    built_in: Plugin,
 }
 
 /// An answered question.
@@ -46,8 +56,13 @@ impl Answered {
 }
 
 impl Service {
-    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
-        Self { lake, catalogue }
+    pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>, plugins: Plugins) -> Self {
+        Self {
+            lake,
+            catalogue,
+            plugins,
+            built_in: Plugin::native_koc(DefaultKoc),
+        }
     }
 
     /// Reads and checks a question, and opens the tables for it.
@@ -82,8 +97,18 @@ impl Service {
     }
 }
 
+impl Service {
+    /// KOC in numbers, as of a question's day. Neither window nor category restricts them.
+    async fn koc(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+        let question = Question::read(query, &[], self.today(tenant).await?)?;
+        let of_day = OfDay::new(question);
+        let scoreboard = self.scoreboard(tenant, of_day).await?;
+        Ok(Answered::new(scoreboard.metrics(), scoreboard.reader()))
+    }
+}
+
 /// Runs a scan beside the threads that serve calls.
-async fn compute(scan: impl FnOnce() -> Vec<Metric> + Send + 'static) -> Result<Vec<Metric>, Status> {
+async fn compute<T: Send + 'static>(scan: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
     Ok(tokio::task::spawn_blocking(scan)
         .await
         .map_err(|error| Failure::internal(&error))?)
@@ -110,6 +135,37 @@ impl MembershipService for Service {
         }))
     }
 
+    async fn get_koc_board(
+        &self,
+        request: Request<GetKocBoardRequest>,
+    ) -> Result<Response<GetKocBoardResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let GetKocBoardRequest {
+            brand,
+            as_of,
+            data_version,
+        } = request.into_inner();
+        let today = self.today(&tenant).await?;
+        let question = OfDay::read(&brand, as_of.as_ref(), data_version, today, Violations::new())?;
+        let scoreboard = self.scoreboard(&tenant, question).await?;
+        Ok(Response::new(scoreboard.to_proto()))
+    }
+
+    async fn list_koc_candidates(
+        &self,
+        request: Request<ListKocCandidatesRequest>,
+    ) -> Result<Response<ListKocCandidatesResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        let mut violations = Violations::new();
+        let listing = Listing::read(&request, &mut violations)?;
+        let today = self.today(&tenant).await?;
+        let version = request.data_version;
+        let question = OfDay::read(&request.brand, request.as_of.as_ref(), version, today, violations)?;
+        let scoreboard = self.scoreboard(&tenant, question).await?;
+        Ok(Response::new(scoreboard.page(&listing)))
+    }
+
     async fn list_definitions(
         &self,
         request: Request<types::ListDefinitionsRequest>,
@@ -133,9 +189,10 @@ impl MembershipService for Service {
         let Some(entry) = definitions.entry(&id) else {
             return Err(explain::unknown(&id));
         };
-        let answered = match id == closeness::METRIC {
-            true => self.closeness(&tenant, query).await?,
-            false => self.plus(&tenant, query).await?,
+        let answered = match id.as_str() {
+            closeness::METRIC => self.closeness(&tenant, query).await?,
+            id if KOC_METRICS.contains(&id) => self.koc(&tenant, query).await?,
+            _ => self.plus(&tenant, query).await?,
         };
         Ok(Response::new(explain::explanation(
             &definitions,

@@ -1,0 +1,234 @@
+//! What a brand uses.
+
+use std::collections::BTreeMap;
+
+use dualwheel_kit::{Failure, Reason, Violations, question::check_brand, resource::etag};
+use dualwheel_plugin_host::{Plugin, Policy, World};
+use dualwheel_proto::plugin::{
+    ActivatePluginRequest, DeactivatePluginRequest, PluginActivation, PluginFallback, PluginSetting,
+    PromotePluginRequest, RollBackPluginRequest, ShadowPluginRequest,
+};
+use tonic::Status;
+
+use super::{Service, convert, names, worlds};
+use crate::{
+    Error,
+    store::{Activation, Change, Fallback, Next, Setting},
+};
+
+impl Service {
+    pub(super) async fn activate(
+        &self,
+        tenant: &str,
+        request: ActivatePluginRequest,
+    ) -> Result<PluginActivation, Status> {
+        let mut violations = Violations::new();
+        check_brand("brand", &request.brand, &mut violations);
+        if PluginFallback::try_from(request.fallback).is_err() {
+            violations.add("fallback", "one of PluginFallback");
+        }
+        violations.finish(Reason::InvalidResource)?;
+        self.require_brand(tenant, &request.brand).await?;
+        let policy = policy(request.allow_sealed_wasi);
+        let (setting, world) = self.setting(tenant, request.setting, policy).await?;
+        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+            let fallback = Fallback::read(request.fallback);
+            let same = current.active.as_ref() == Some(&setting)
+                && current.fallback == fallback
+                && current.allow_wasi == request.allow_sealed_wasi
+                && current.keep_inputs == request.keep_inputs;
+            if same {
+                return Ok(Next::Same);
+            }
+            // Other settings of the same plugin do not hide what was before it.
+            let before = match current.active == Some(setting.clone()) {
+                true => current.before,
+                false => Some(current.revision),
+            };
+            Ok(next(Activation {
+                active: Some(setting.clone()),
+                fallback,
+                allow_wasi: request.allow_sealed_wasi,
+                keep_inputs: request.keep_inputs,
+                before,
+                change: Change::Activated,
+                ..current.clone()
+            }))
+        });
+        changed.await
+    }
+
+    pub(super) async fn deactivate(
+        &self,
+        tenant: &str,
+        request: DeactivatePluginRequest,
+    ) -> Result<PluginActivation, Status> {
+        let world = names::brand_and_world(&request.brand, request.world)?;
+        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+            if current.active.is_none() {
+                return Ok(Next::Same);
+            }
+            Ok(next(Activation {
+                active: None,
+                before: Some(current.revision),
+                change: Change::Deactivated,
+                ..current.clone()
+            }))
+        });
+        changed.await
+    }
+
+    pub(super) async fn shadow(
+        &self,
+        tenant: &str,
+        request: ShadowPluginRequest,
+    ) -> Result<PluginActivation, Status> {
+        let world = names::brand_and_world(&request.brand, request.world)?;
+        self.require_brand(tenant, &request.brand).await?;
+        let shadow = match request.setting {
+            None => None,
+            given => {
+                let current = self.plugins.activations(tenant);
+                let current = current.current(&request.brand, request.world).await?;
+                let (setting, of) = self.setting(tenant, given, policy(current.allow_wasi)).await?;
+                if of != world {
+                    let mut violations = Violations::new();
+                    violations.add("setting.plugin", format!("a {world}; this is a {of}"));
+                    violations.finish(Reason::InvalidResource)?;
+                }
+                Some(setting)
+            }
+        };
+        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+            if current.shadow == shadow {
+                return Ok(Next::Same);
+            }
+            Ok(next(Activation {
+                shadow: shadow.clone(),
+                change: Change::Shadowed,
+                ..current.clone()
+            }))
+        });
+        changed.await
+    }
+
+    pub(super) async fn promote(
+        &self,
+        tenant: &str,
+        request: PromotePluginRequest,
+    ) -> Result<PluginActivation, Status> {
+        let world = names::brand_and_world(&request.brand, request.world)?;
+        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+            let Some(shadow) = current.shadow.clone() else {
+                return Err(Error::NoShadow(request.brand.clone()));
+            };
+            Ok(next(Activation {
+                active: Some(shadow),
+                shadow: None,
+                before: Some(current.revision),
+                change: Change::Promoted,
+                ..current.clone()
+            }))
+        });
+        changed.await
+    }
+
+    pub(super) async fn roll_back(
+        &self,
+        tenant: &str,
+        request: RollBackPluginRequest,
+    ) -> Result<PluginActivation, Status> {
+        let world = names::brand_and_world(&request.brand, request.world)?;
+        let activations = self.plugins.activations(tenant);
+        let current = activations.current(&request.brand, request.world).await?;
+        let Some(before) = current.before else {
+            return Err(Error::NothingBefore(request.brand).into());
+        };
+        let target = activations
+            .revision(&request.brand, request.world, before)
+            .await?;
+        // What `before` points to is of the revision read: another one must not have come in between.
+        let seen = match etag(&request.etag) {
+            Some(given) => given,
+            None => &current.etag,
+        };
+        let changed = self.change(tenant, &request.brand, world, seen, |current| {
+            Ok(next(Activation {
+                active: target.active.clone(),
+                before: target.before,
+                change: Change::RolledBack,
+                ..current.clone()
+            }))
+        });
+        changed.await
+    }
+
+    async fn change(
+        &self,
+        tenant: &str,
+        brand: &str,
+        world: World,
+        given: &str,
+        change: impl Fn(&Activation) -> Result<Next, Error>,
+    ) -> Result<PluginActivation, Status> {
+        let number = worlds::to_proto(world) as i32;
+        let activations = self.plugins.activations(tenant);
+        let changed = activations.change(brand, number, etag(given), change).await?;
+        Ok(convert::activation(changed))
+    }
+
+    /// Reads a setting: a plugin that is there, of a trusted publisher, admitted by the policy and of a world served here, with
+    /// parameters within their bounds.
+    async fn setting(
+        &self,
+        tenant: &str,
+        given: Option<PluginSetting>,
+        policy: Policy,
+    ) -> Result<(Setting, World), Status> {
+        let given = given.unwrap_or_default();
+        let (id, version) = names::plugin("setting.plugin", &given.plugin)?;
+        let plugin = self.plugins.load(tenant, &id, &version, policy).await?;
+        self.plugins.require_served(plugin.world())?;
+        let parameters = checked(&plugin, given.parameters)?;
+        let setting = Setting {
+            id,
+            version,
+            parameters,
+        };
+        Ok((setting, plugin.world()))
+    }
+
+    async fn require_brand(&self, tenant: &str, brand: &str) -> Result<(), Status> {
+        let reader = self.plugins.tenant(tenant).reader(&BTreeMap::new()).await?;
+        Ok(reader.require_brand(brand).await?)
+    }
+}
+
+fn policy(allow_wasi: bool) -> Policy {
+    if allow_wasi {
+        Policy::SealedWasi
+    } else {
+        Policy::Pure
+    }
+}
+
+fn next(activation: Activation) -> Next {
+    Next::Changed(Box::new(activation))
+}
+
+/// The parameters as given, if the model has them and they lie within their bounds.
+fn checked(plugin: &Plugin, given: BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>, Status> {
+    plugin.describe().map_err(Error::from)?;
+    match plugin.parameters(&given) {
+        Ok(_) => Ok(given),
+        Err(error) => {
+            let name = match &error {
+                dualwheel_plugin_host::Error::Input { name, .. } => name.clone(),
+                _ => return Err(Error::from(error).into()),
+            };
+            Err(Failure::new(Reason::InvalidResource, error.to_string())
+                .violation(format!("setting.parameters[{name:?}]"), error.to_string())
+                .into())
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The gRPC handlers: contract → registry → contract.
+
+mod activations;
+mod convert;
+mod names;
+mod publish;
+mod publishers;
+mod runs;
+pub(crate) mod worlds;
+
+use dualwheel_kit::{Reason, Violations, resource::page_size, tenant_of};
+use dualwheel_plugin_host::conformance;
+use dualwheel_proto::plugin::{plugin_service_server::PluginService, *};
+use tokio::task::spawn_blocking;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{Error, Plugins, load::WIDEST};
+
+/// Rows of a check's larger questions unless said otherwise.
+const CHECKED_ROWS: i32 = 1_000;
+
+/// The registry's handlers.
+#[derive(Clone, Debug)]
+pub struct Service {
+    plugins: Plugins,
+}
+
+impl Service {
+    pub(crate) fn new(plugins: Plugins) -> Self {
+        Self { plugins }
+    }
+}
+
+#[tonic::async_trait]
+impl PluginService for Service {
+    async fn create_publisher(
+        &self,
+        request: Request<CreatePublisherRequest>,
+    ) -> Result<Response<CreatePublisherResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let publisher = Some(self.trust(&tenant, request.into_inner()).await?);
+        Ok(Response::new(CreatePublisherResponse { publisher }))
+    }
+
+    async fn list_publishers(
+        &self,
+        request: Request<ListPublishersRequest>,
+    ) -> Result<Response<ListPublishersResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        let size = page_size(request.page_size)?;
+        let publishers = self.plugins.publishers(&tenant);
+        let page = publishers.list(size, &request.page_token).await?;
+        Ok(Response::new(ListPublishersResponse {
+            publishers: page.items.iter().map(convert::publisher).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn delete_publisher(
+        &self,
+        request: Request<DeletePublisherRequest>,
+    ) -> Result<Response<DeletePublisherResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let id = names::publisher("name", &request.into_inner().name)?;
+        self.plugins.publishers(&tenant).delete(&id).await?;
+        Ok(Response::new(DeletePublisherResponse {}))
+    }
+
+    async fn publish_plugin(
+        &self,
+        request: Request<Streaming<PublishPluginRequest>>,
+    ) -> Result<Response<PublishPluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let plugin = Some(self.publish(&tenant, request.into_inner()).await?);
+        Ok(Response::new(PublishPluginResponse { plugin }))
+    }
+
+    async fn get_plugin(
+        &self,
+        request: Request<GetPluginRequest>,
+    ) -> Result<Response<GetPluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let (id, version) = names::plugin("name", &request.into_inner().name)?;
+        let version = self.plugins.versions(&tenant).get(&id, &version).await?;
+        let plugin = Some(convert::plugin(&version)?);
+        Ok(Response::new(GetPluginResponse { plugin }))
+    }
+
+    async fn list_plugins(
+        &self,
+        request: Request<ListPluginsRequest>,
+    ) -> Result<Response<ListPluginsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        let size = page_size(request.page_size)?;
+        let world = match request.world {
+            0 => None,
+            world => {
+                let mut violations = Violations::new();
+                worlds::read("world", world, &mut violations);
+                violations.finish(Reason::InvalidResource)?;
+                Some(world)
+            }
+        };
+        let versions = self.plugins.versions(&tenant);
+        let page = versions.list(world, size, &request.page_token).await?;
+        Ok(Response::new(ListPluginsResponse {
+            plugins: page.items.iter().map(convert::plugin).collect::<Result<_, _>>()?,
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn check_plugin(
+        &self,
+        request: Request<CheckPluginRequest>,
+    ) -> Result<Response<CheckPluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        let (id, version) = names::plugin("name", &request.name)?;
+        let asked = if request.rows == 0 {
+            CHECKED_ROWS
+        } else {
+            request.rows
+        };
+        let rows = usize::try_from(asked).unwrap_or_default();
+        if !(2..=dualwheel_plugin_host::MOST_ROWS).contains(&rows) {
+            let mut violations = Violations::new();
+            violations.add("rows", "2 to 65 536, or 0 for 1 000");
+            violations.finish(Reason::InvalidResource)?;
+        }
+        let plugin = self.plugins.load(&tenant, &id, &version, WIDEST).await?;
+        plugin.describe().map_err(Error::from)?;
+        let findings = spawn_blocking(move || conformance::examine(&plugin, rows));
+        let findings = findings.await.map_err(Error::from)?;
+        Ok(Response::new(CheckPluginResponse {
+            conforms: findings.iter().all(|finding| finding.holds),
+            findings: findings.into_iter().map(convert::finding).collect(),
+        }))
+    }
+
+    async fn activate_plugin(
+        &self,
+        request: Request<ActivatePluginRequest>,
+    ) -> Result<Response<ActivatePluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let activation = Some(self.activate(&tenant, request.into_inner()).await?);
+        Ok(Response::new(ActivatePluginResponse { activation }))
+    }
+
+    async fn deactivate_plugin(
+        &self,
+        request: Request<DeactivatePluginRequest>,
+    ) -> Result<Response<DeactivatePluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let activation = Some(self.deactivate(&tenant, request.into_inner()).await?);
+        Ok(Response::new(DeactivatePluginResponse { activation }))
+    }
+
+    async fn shadow_plugin(
+        &self,
+        request: Request<ShadowPluginRequest>,
+    ) -> Result<Response<ShadowPluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let activation = Some(self.shadow(&tenant, request.into_inner()).await?);
+        Ok(Response::new(ShadowPluginResponse { activation }))
+    }
+
+    async fn promote_plugin(
+        &self,
+        request: Request<PromotePluginRequest>,
+    ) -> Result<Response<PromotePluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let activation = Some(self.promote(&tenant, request.into_inner()).await?);
+        Ok(Response::new(PromotePluginResponse { activation }))
+    }
+
+    async fn roll_back_plugin(
+        &self,
+        request: Request<RollBackPluginRequest>,
+    ) -> Result<Response<RollBackPluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let activation = Some(self.roll_back(&tenant, request.into_inner()).await?);
+        Ok(Response::new(RollBackPluginResponse { activation }))
+    }
+
+    async fn get_plugin_activation(
+        &self,
+        request: Request<GetPluginActivationRequest>,
+    ) -> Result<Response<GetPluginActivationResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let GetPluginActivationRequest { brand, world } = request.into_inner();
+        names::brand_and_world(&brand, world)?;
+        let current = self.plugins.activations(&tenant).current(&brand, world).await?;
+        let activation = Some(convert::activation(current));
+        Ok(Response::new(GetPluginActivationResponse { activation }))
+    }
+
+    async fn list_plugin_activations(
+        &self,
+        request: Request<ListPluginActivationsRequest>,
+    ) -> Result<Response<ListPluginActivationsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        names::brand_and_world(&request.brand, request.world)?;
+        let size = page_size(request.page_size)?;
+        let activations = self.plugins.activations(&tenant);
+        let page = activations
+            .list(&request.brand, request.world, size, &request.page_token)
+            .await?;
+        Ok(Response::new(ListPluginActivationsResponse {
+            activations: page.items.into_iter().map(convert::activation).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn list_plugin_runs(
+        &self,
+        request: Request<ListPluginRunsRequest>,
+    ) -> Result<Response<ListPluginRunsResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let request = request.into_inner();
+        names::brand_and_world(&request.brand, request.world)?;
+        let size = page_size(request.page_size)?;
+        let runs = self.plugins.runs(&tenant);
+        let page = runs
+            .list(&request.brand, request.world, size, &request.page_token)
+            .await?;
+        Ok(Response::new(ListPluginRunsResponse {
+            runs: page.items.into_iter().map(convert::run).collect(),
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn get_plugin_run(
+        &self,
+        request: Request<GetPluginRunRequest>,
+    ) -> Result<Response<GetPluginRunResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let id = names::run("name", &request.into_inner().name)?;
+        let run = Some(convert::run(self.plugins.runs(&tenant).get(&id).await?));
+        Ok(Response::new(GetPluginRunResponse { run }))
+    }
+
+    async fn replay_plugin_run(
+        &self,
+        request: Request<ReplayPluginRunRequest>,
+    ) -> Result<Response<ReplayPluginRunResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let id = names::run("name", &request.into_inner().name)?;
+        Ok(Response::new(self.replay(&tenant, &id).await?))
+    }
+}

@@ -1,0 +1,54 @@
+//! Replays.
+
+use dualwheel_plugin_host::output_hash;
+use dualwheel_proto::plugin::ReplayPluginRunResponse;
+use tokio::task::spawn_blocking;
+use tonic::Status;
+
+use super::{Service, convert};
+use crate::{Error, load::WIDEST};
+
+impl Service {
+    /// Asks the plugin of a run its rows again.
+    pub(super) async fn replay(&self, tenant: &str, id: &str) -> Result<ReplayPluginRunResponse, Status> {
+        let run = self.plugins.runs(tenant).get(id).await?;
+        let batches = self.plugins.inputs(tenant, &run).await?;
+        // That it ran shows that the policy of then admitted it.
+        let setting = &run.setting;
+        let plugin = self
+            .plugins
+            .load(tenant, &setting.id, &setting.version, WIDEST)
+            .await?;
+        let parameters = setting.parameters.clone();
+        let (hash, answered) = spawn_blocking(move || {
+            let question = plugin.question_of(batches, &parameters)?;
+            let answered = plugin.ask_all(&question);
+            Ok::<_, dualwheel_plugin_host::Error>((question.input_hash().to_owned(), answered))
+        })
+        .await
+        .map_err(Error::from)?
+        .map_err(Error::from)?;
+        let mut replayed = ReplayPluginRunResponse {
+            same_input: hash == run.input_hash,
+            ..Default::default()
+        };
+        match answered {
+            Ok(answer) => {
+                replayed.output_hash = output_hash(&answer.scores);
+                replayed.same_output = run.failure.is_none() && replayed.output_hash == run.output_hash;
+                replayed.fuel = i64::try_from(answer.record.fuel).unwrap_or(i64::MAX);
+                replayed.duration_ms = answer.record.duration.as_secs_f64() * 1_000.0;
+            }
+            Err(error) => {
+                let before = run.failure.as_ref().map(|(reason, _)| reason.as_str());
+                replayed.same_output = before == Some(error.reason());
+                replayed.reason = error.reason().to_owned();
+                replayed.fuel = error
+                    .guest()
+                    .map_or(0, |guest| i64::try_from(guest.fuel).unwrap_or(i64::MAX));
+            }
+        }
+        replayed.run = Some(convert::run(run));
+        Ok(replayed)
+    }
+}

@@ -1,0 +1,205 @@
+//! What can go wrong with plugins within the services.
+
+use dualwheel_kit::{Failure, Reason};
+use tonic::Status;
+
+use crate::{signature, store};
+
+/// What can go wrong with plugins within the services.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry's state.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The files beside the tables.
+    #[error(transparent)]
+    Lake(#[from] dualwheel_lake::Error),
+    /// The plugin itself.
+    #[error(transparent)]
+    Plugin(#[from] dualwheel_plugin_host::Error),
+    /// A signature that does not hold.
+    #[error("{0}")]
+    Signature(#[from] signature::Error),
+    /// Its publisher is trusted no longer.
+    #[error("the tenant no longer trusts {publisher}, who published {plugin}")]
+    Untrusted {
+        /// Resource name of the plugin.
+        plugin: String,
+        /// Resource name of the publisher.
+        publisher: String,
+    },
+    /// A name of somebody else.
+    #[error("plugins named `{name}` belong to publishers/{owner}")]
+    NameTaken {
+        /// Name of the model.
+        name: String,
+        /// Publisher to whom it belongs.
+        owner: String,
+    },
+    /// A world of another service.
+    #[error("a {world} is served by the {service} service, not here")]
+    NotServed {
+        /// World.
+        world: dualwheel_plugin_host::World,
+        /// Service.
+        service: &'static str,
+    },
+    /// Nothing to promote.
+    #[error("brand {0} has no shadow")]
+    NoShadow(String),
+    /// Nothing to roll back to.
+    #[error("nothing was active for brand {0} before what is active now")]
+    NothingBefore(String),
+    /// No rows to replay.
+    #[error("the rows of {0} are not kept")]
+    NotKept(String),
+    /// As many as may be.
+    #[error("the tenant has {most} {what} already; it may have no more")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many it may have.
+        most: u64,
+    },
+    /// An upload that breaks the protocol.
+    #[error("{0}")]
+    Upload(String),
+    /// A kept file that is gone or is another.
+    #[error("what is kept of {0} is damaged")]
+    Damaged(String),
+    /// The folder of machine code cannot be used.
+    #[error("the folder {folder} of compiled plugins cannot be used: {source}")]
+    Cache {
+        /// Folder.
+        folder: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Work that broke down.
+    #[error("work broke down: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+    /// Rows that cannot be kept.
+    #[error("rows cannot be kept: {0}")]
+    Rows(#[from] arrow::error::ArrowError),
+}
+
+impl Error {
+    /// Stable code, as answers name it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Plugin(error) => error.reason(),
+            Self::Untrusted { .. } => Reason::PluginUntrusted.name(),
+            Self::Store(store::Error::Unknown(_)) => Reason::PluginUnknown.name(),
+            Self::Store(store::Error::Database(_)) => Reason::StateUnavailable.name(),
+            Self::Lake(_) => Reason::LakeUnavailable.name(),
+            _ => Reason::Internal.name(),
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Lake(error) => error.into(),
+            Error::Plugin(error) => of_plugin(&error),
+            Error::Signature(_) => Failure::new(Reason::PluginSignature, text)
+                .violation(
+                    "header.signature",
+                    "made by `dualwheel plugin sign` over this file",
+                )
+                .into(),
+            Error::Untrusted { plugin, publisher } => Failure::new(Reason::PluginUntrusted, text)
+                .with("plugin", plugin)
+                .with("publisher", publisher)
+                .into(),
+            Error::NameTaken { owner, .. } => Failure::new(Reason::PluginNameTaken, text)
+                .with("owner", format!("publishers/{owner}"))
+                .into(),
+            Error::NotServed { service, .. } => Failure::new(Reason::PluginWorldNotServed, text)
+                .with("service", service)
+                .into(),
+            Error::NoShadow(_) => Failure::new(Reason::PluginNoShadow, text).into(),
+            Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
+            Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
+            Error::TooMany { .. } => Failure::new(Reason::PluginRegistryLimit, text).into(),
+            Error::Upload(_) => Failure::new(Reason::PluginUpload, text).into(),
+            Error::Damaged(_) | Error::Cache { .. } | Error::Broken(_) | Error::Rows(_) => {
+                Failure::internal(&error).into()
+            }
+        }
+    }
+}
+
+fn of_plugin(error: &dualwheel_plugin_host::Error) -> Status {
+    let reason = Reason::named(error.reason()).unwrap_or(Reason::Internal);
+    match reason {
+        // What the operator must mend is told in the log.
+        Reason::PluginEngine | Reason::PluginLimit | Reason::Internal => {
+            Failure::hidden(reason, "plugins cannot run here; see the server's log", error).into()
+        }
+        _ => Failure::new(reason, error.to_string()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dualwheel_kit::failure::reason_of;
+    use dualwheel_plugin_host::{Error as Host, Guest};
+
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_host_is_in_the_table() {
+        let guest = || Box::new(Guest::default());
+        let text = || "x".to_owned();
+        for error in [
+            Host::NotAComponent { found: "text" },
+            Host::Malformed { reason: text() },
+            Host::TooLarge { reason: text() },
+            Host::ImportRefused {
+                import: text(),
+                reason: text(),
+            },
+            Host::WasiRefused { import: text() },
+            Host::BadDescription { reason: text() },
+            Host::Input {
+                name: text(),
+                reason: text(),
+            },
+            Host::Fuel {
+                granted: 1,
+                guest: guest(),
+            },
+            Host::Trapped {
+                trap: text(),
+                guest: guest(),
+            },
+            Host::Refused {
+                message: text(),
+                guest: guest(),
+            },
+            Host::Engine { reason: text() },
+        ] {
+            let code = error.reason();
+            assert_eq!(reason_of(&Error::from(error).into()).as_deref(), Some(code));
+        }
+        // All codes of the host's documentation.
+        for code in [
+            "LIMIT",
+            "CONTRACT_VERSION",
+            "WRONG_WORLD",
+            "BUSY",
+            "DEADLINE",
+            "MEMORY",
+            "TABLE",
+            "STACK",
+            "BAD_OUTPUT",
+            "OUTPUT_TOO_LARGE",
+        ] {
+            assert!(Reason::named(&format!("PLUGIN_{code}")).is_some(), "{code}");
+        }
+    }
+}

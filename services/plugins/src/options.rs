@@ -1,0 +1,118 @@
+//! How plugins are run.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use dualwheel_kit::Config;
+use dualwheel_lake::Lake;
+use dualwheel_plugin_host::{Cache, Limits, MOST_ROWS, World};
+use sea_orm::DatabaseConnection;
+
+use crate::{Error, Plugins};
+
+/// How plugins are run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where components, rows and answers are kept.
+    pub lake: Lake,
+    /// Database of the registry.
+    pub database: DatabaseConnection,
+    /// What a call may use.
+    pub limits: Limits,
+    /// Where machine code is kept; in memory only when not set.
+    pub cache: Option<Cache>,
+    /// Loaded plugins that are kept ready.
+    pub loaded: u64,
+    /// Worlds of the services of this process.
+    pub worlds: BTreeSet<World>,
+}
+
+impl Options {
+    /// As a configuration has it.
+    ///
+    /// # Errors
+    /// When the folder of machine code cannot be made.
+    pub fn of(
+        config: &Config,
+        lake: Lake,
+        database: DatabaseConnection,
+        worlds: BTreeSet<World>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            lake,
+            database,
+            limits: limits(config),
+            cache: cache(config)?,
+            loaded: config.plugins.loaded,
+            worlds,
+        })
+    }
+
+    /// Brings the database up to date and starts the engine.
+    ///
+    /// # Errors
+    /// When the database refuses, a limit is out of bounds, or this machine cannot run plugins.
+    pub async fn build(self) -> Result<Plugins, Error> {
+        Plugins::start(self).await
+    }
+}
+
+/// What a plugin may use in a service.
+fn limits(config: &Config) -> Limits {
+    let given = &config.plugins;
+    Limits {
+        fuel_base: given.fuel_base,
+        fuel_per_row: given.fuel_per_row,
+        deadline: Duration::from_millis(given.deadline_ms),
+        memory_bytes: given.memory_bytes,
+        runs: given.runs,
+        component_bytes: given.component_bytes,
+        table_elements: 100_000,
+        instances: 64,
+        stack_bytes: 512 << 10,
+        output_bytes: 64 << 20,
+        rows: MOST_ROWS,
+        log_lines: 1_000,
+        log_bytes: 1 << 20,
+        compiled_bytes: 512 << 20,
+    }
+}
+
+/// Where machine code is kept: the folder that the configuration names, or one in the data folder. Its key is made at
+/// the first start, for the process's user alone.
+///
+/// # Errors
+/// When folder or key cannot be made or read.
+fn cache(config: &Config) -> Result<Option<Cache>, Error> {
+    let configured = config.plugins.cache.as_ref().map(PathBuf::from);
+    let folder = configured.or_else(|| Some(config.data_folder()?.join("compiled-plugins")));
+    let Some(folder) = folder else { return Ok(None) };
+    let key = cache_key(&folder).map_err(|source| Error::Cache {
+        folder: folder.display().to_string(),
+        source,
+    })?;
+    Ok(Some(Cache::new(folder, key)))
+}
+
+fn cache_key(folder: &Path) -> io::Result<[u8; 32]> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join("key");
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(io::Error::other)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&fresh)?;
+    // Temporary files are for their user alone. Of two processes that start together the first one's key stays.
+    if let Err(error) = file.persist_noclobber(&path)
+        && error.error.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(error.error);
+    }
+    let kept = fs::read(&path)?;
+    kept.try_into()
+        .map_err(|_| io::Error::other(format!("{} holds no key; delete it", path.display())))
+}

@@ -1,0 +1,220 @@
+//! One question to one plugin: run, or known from before, and recorded.
+
+use std::collections::BTreeMap;
+
+use dualwheel_measure::Day;
+use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record};
+use dualwheel_plugin_sdk::Batch;
+use dualwheel_proto::plugin::PluginRole;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    Error, Plugins, kept,
+    store::{Run, Setting, runs::new_id},
+};
+
+/// Folder of the rows of runs.
+const INPUTS: &str = "plugin-inputs";
+/// Folder of the answers of runs.
+const RESULTS: &str = "plugin-results";
+/// Most bytes of either.
+const MOST_BYTES: u64 = 1 << 30;
+/// Lines of a log that a record keeps.
+const LINES: usize = 100;
+/// Bytes of an error's words that a record keeps.
+const MESSAGE: usize = 2_000;
+
+/// What a run is made for.
+#[derive(Clone, Debug)]
+pub(crate) struct Purpose {
+    pub tenant: String,
+    pub brand: String,
+    pub world: i32,
+    pub role: PluginRole,
+    pub setting: Setting,
+    pub subject: String,
+    pub day: Day,
+    pub versions: BTreeMap<String, i64>,
+    pub table_hash: String,
+    pub keep_inputs: bool,
+}
+
+/// What came of a run.
+pub(crate) struct Ran {
+    /// Its record.
+    pub run: Run,
+    /// The columns answered, or why there are none.
+    pub answered: Result<Vec<Vec<f64>>, Failed>,
+}
+
+/// Why a run gave no answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub reason: String,
+    pub message: String,
+}
+
+/// Failures that the same question need not meet again.
+fn may_pass(reason: &str) -> bool {
+    ["PLUGIN_DEADLINE", "PLUGIN_BUSY", "PLUGIN_ENGINE"].contains(&reason)
+}
+
+impl Plugins {
+    /// Asks a plugin, unless the brand asked the same component the same before, and records what came of it.
+    pub(crate) async fn run(
+        &self,
+        purpose: Purpose,
+        plugin: &Plugin,
+        question: Question,
+    ) -> Result<Ran, Error> {
+        if let Some(ran) = self.known(&purpose, plugin, &question).await? {
+            return Ok(ran);
+        }
+        let (plugin, question) = (plugin.clone(), question);
+        let sha256 = plugin.sha256().to_owned();
+        let (question, answered) = spawn_blocking(move || {
+            let answered = plugin.ask_all(&question);
+            (question, answered)
+        })
+        .await?;
+        let mut run = recorded(&purpose, sha256, &question);
+        let tenant = self.tenant(&purpose.tenant);
+        if purpose.keep_inputs {
+            let inputs = kept::encode(question.batches())?;
+            tenant.put_blob(INPUTS, &run.id, inputs).await?;
+            run.has_inputs = true;
+        }
+        let answered = match answered {
+            Ok(answer) => {
+                used(&mut run, &answer.record);
+                let result = kept::encode(&[kept::of_columns(&answer.scores)])?;
+                tenant.put_blob(RESULTS, &run.id, result).await?;
+                run.has_result = true;
+                Ok(answer.scores)
+            }
+            Err(error) => Err(failed(&mut run, &error)),
+        };
+        self.record(&purpose.tenant, &run).await?;
+        Ok(Ran { run, answered })
+    }
+
+    /// What came of the same question before.
+    async fn known(
+        &self,
+        purpose: &Purpose,
+        plugin: &Plugin,
+        question: &Question,
+    ) -> Result<Option<Ran>, Error> {
+        let found = self
+            .runs(&purpose.tenant)
+            .of_question(
+                &purpose.brand,
+                purpose.role as i32,
+                plugin.sha256(),
+                question.input_hash(),
+            )
+            .await?;
+        // One that was made before the brand wanted rows kept is made once more.
+        let Some(run) = found.filter(|run| run.has_inputs || !purpose.keep_inputs) else {
+            return Ok(None);
+        };
+        let answered = match &run.failure {
+            Some((reason, _)) if may_pass(reason) => return Ok(None),
+            Some((reason, message)) => Err(Failed {
+                reason: reason.clone(),
+                message: message.clone(),
+            }),
+            None => match self.result(&purpose.tenant, &run).await? {
+                Some(columns) => Ok(columns),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Ran { run, answered }))
+    }
+
+    /// The answer of a run, if it is kept and still what it was.
+    pub(crate) async fn result(&self, tenant: &str, run: &Run) -> Result<Option<Vec<Vec<f64>>>, Error> {
+        if !run.has_result {
+            return Ok(None);
+        }
+        let Some(bytes) = self.tenant(tenant).blob(RESULTS, &run.id, MOST_BYTES).await? else {
+            return Ok(None);
+        };
+        let columns = kept::decode(&bytes).ok().and_then(kept::columns_of);
+        Ok(columns.filter(|columns| dualwheel_plugin_host::output_hash(columns) == run.output_hash))
+    }
+
+    /// The rows of a run.
+    pub(crate) async fn inputs(&self, tenant: &str, run: &Run) -> Result<Vec<Batch>, Error> {
+        let not_kept = || Error::NotKept(run.name());
+        if !run.has_inputs {
+            return Err(not_kept());
+        }
+        let bytes = self.tenant(tenant).blob(INPUTS, &run.id, MOST_BYTES).await?;
+        Ok(kept::decode(&bytes.ok_or_else(not_kept)?)?)
+    }
+
+    async fn record(&self, tenant: &str, run: &Run) -> Result<(), Error> {
+        let beyond = self.runs(tenant).add(run).await?;
+        let lake = self.tenant(tenant);
+        for old in beyond {
+            // The record last: while it is there, its files are found again.
+            lake.delete_blob(INPUTS, &old.id).await?;
+            lake.delete_blob(RESULTS, &old.id).await?;
+            self.runs(tenant).delete(&old.id).await?;
+        }
+        Ok(())
+    }
+}
+
+fn recorded(purpose: &Purpose, sha256: String, question: &Question) -> Run {
+    Run {
+        id: new_id(),
+        brand: purpose.brand.clone(),
+        world: purpose.world,
+        role: purpose.role as i32,
+        setting: Setting {
+            parameters: question.parameters().clone(),
+            ..purpose.setting.clone()
+        },
+        sha256,
+        subject: purpose.subject.clone(),
+        day: purpose.day.0,
+        versions: purpose.versions.clone(),
+        table_hash: purpose.table_hash.clone(),
+        rows: i64::try_from(question.rows()).unwrap_or(i64::MAX),
+        input_hash: question.input_hash().to_owned(),
+        output_hash: String::new(),
+        failure: None,
+        micros: 0,
+        fuel: 0,
+        memory_bytes: 0,
+        log: Vec::new(),
+        has_inputs: false,
+        has_result: false,
+        comparisons: Vec::new(),
+        made_at: 0,
+    }
+}
+
+fn used(run: &mut Run, record: &Record) {
+    run.output_hash.clone_from(&record.output_hash);
+    run.micros = i64::try_from(record.duration.as_micros()).unwrap_or(i64::MAX);
+    run.fuel = i64::try_from(record.fuel).unwrap_or(i64::MAX);
+    run.memory_bytes = i64::try_from(record.memory_bytes).unwrap_or(i64::MAX);
+    run.log = record.lines.iter().take(LINES).cloned().collect();
+}
+
+fn failed(run: &mut Run, error: &Host) -> Failed {
+    let mut message = error.to_string();
+    message.truncate(message.floor_char_boundary(MESSAGE));
+    if let Some(guest) = error.guest() {
+        run.fuel = i64::try_from(guest.fuel).unwrap_or(i64::MAX);
+        run.log = guest.lines.iter().take(LINES).cloned().collect();
+    }
+    run.failure = Some((error.reason().to_owned(), message.clone()));
+    Failed {
+        reason: error.reason().to_owned(),
+        message,
+    }
+}

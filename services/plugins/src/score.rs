@@ -1,0 +1,335 @@
+//! Questions of the services: asked of the model that is active for the brand, or of the built-in one.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dualwheel_kit::{Failure, Reason};
+use dualwheel_measure::Day;
+use dualwheel_plugin_host::{Features, Plugin, Policy};
+use dualwheel_plugin_sdk::Parameters;
+use dualwheel_proto::plugin::{ModelFailure, ModelSource, ModelUse, PluginRole};
+use tokio::task::spawn_blocking;
+use tonic::Status;
+
+use crate::{
+    Error, Plugins,
+    api::worlds,
+    compare::compare,
+    run::{Failed, Purpose, Ran},
+    store::{Activation, Fallback, Run, Setting},
+};
+
+/// A question of a service.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Tenant.
+    pub tenant: String,
+    /// Brand.
+    pub brand: String,
+    /// Day as of which the question is.
+    pub day: Day,
+    /// The tables' versions that the rows were made of.
+    pub versions: BTreeMap<String, i64>,
+    /// What is asked besides brand, day and facts; the same words for the same question.
+    pub subject: String,
+    /// The service's own model.
+    pub built_in: Plugin,
+}
+
+/// Scores, and the model that they are of.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// The columns that the world answers, with a value for every row.
+    pub columns: Vec<Vec<f64>>,
+    /// The model.
+    pub by: ModelUse,
+}
+
+/// Facts that a service read as rows for a model.
+pub trait Rows {
+    /// Every column that the service has of them.
+    fn table(&self) -> Arc<Features>;
+}
+
+/// An earlier answer to the same question.
+struct Earlier {
+    scored: Scored,
+    day: Day,
+    versions: BTreeMap<String, i64>,
+    table_hash: String,
+}
+
+/// What came of a question.
+enum Outcome {
+    /// Scores of the rows asked about.
+    Now(Scored),
+    /// The active plugin failed; there may be scores of then.
+    Failed(ModelFailure, Option<Box<Earlier>>),
+}
+
+impl Plugins {
+    /// Asks the model that is active for the brand about `rows`. Where a plugin fails, the brand's fallback answers; where that
+    /// is an earlier result, the rows are those of then, which `read` reads for the day and the tables' versions of then. The
+    /// shadow is asked beside, after the answer.
+    ///
+    /// # Errors
+    /// When the plugin fails and nothing may stand in, or the registry cannot be read.
+    pub async fn score<R, F>(
+        &self,
+        asked: Asked,
+        rows: R,
+        read: impl FnOnce(Day, BTreeMap<String, i64>) -> F,
+    ) -> Result<(R, Scored), Status>
+    where
+        R: Rows,
+        F: Future<Output = Result<R, Status>>,
+    {
+        let table = rows.table();
+        let (failure, earlier) = match self.outcome(&asked, &table).await? {
+            Outcome::Now(scored) => return Ok((rows, scored)),
+            Outcome::Failed(failure, earlier) => (failure, earlier),
+        };
+        if let Some(earlier) = earlier {
+            match read(earlier.day, earlier.versions).await {
+                Ok(then) if then.table().hash() == earlier.table_hash => return Ok((then, earlier.scored)),
+                Ok(_) => tracing::info!("The rows of an earlier result are others by now"),
+                Err(error) => {
+                    tracing::info!(code = ?error.code(), "The facts of an earlier result cannot be read")
+                }
+            }
+        }
+        let source = ModelSource::BuiltInFallback;
+        let scored = ask_built_in(&asked, &table, source, Some(failure)).await?;
+        Ok((rows, scored))
+    }
+
+    async fn outcome(&self, asked: &Asked, table: &Arc<Features>) -> Result<Outcome, Status> {
+        let world = worlds::to_proto(asked.built_in.world()) as i32;
+        let activations = self.activations(&asked.tenant);
+        let activation = activations
+            .current(&asked.brand, world)
+            .await
+            .map_err(Error::from)?;
+        let scored = match &activation.active {
+            None => ask_built_in(asked, table, ModelSource::BuiltIn, None).await?,
+            Some(setting) => {
+                let ran = self
+                    .ask(asked, table, &activation, setting, PluginRole::Active)
+                    .await;
+                let (failure, error) = match ran {
+                    Ok(Ran {
+                        run,
+                        answered: Ok(columns),
+                    }) => {
+                        let by = used(&run, ModelSource::Plugin, None);
+                        let scored = Scored { columns, by };
+                        self.shadow(asked, table, activation, &scored);
+                        return Ok(Outcome::Now(scored));
+                    }
+                    Ok(Ran {
+                        run,
+                        answered: Err(failed),
+                    }) => (failure(setting, failed, run.name()), None),
+                    Err(error) => {
+                        let failed = Failed {
+                            reason: error.reason().to_owned(),
+                            message: error.to_string(),
+                        };
+                        (failure(setting, failed, String::new()), Some(error))
+                    }
+                };
+                return self.fallen(asked, &activation, failure, error).await;
+            }
+        };
+        self.shadow(asked, table, activation, &scored);
+        Ok(Outcome::Now(scored))
+    }
+
+    async fn fallen(
+        &self,
+        asked: &Asked,
+        activation: &Activation,
+        failure: ModelFailure,
+        error: Option<Error>,
+    ) -> Result<Outcome, Status> {
+        let ModelFailure {
+            plugin, reason, run, ..
+        } = &failure;
+        tracing::warn!(plugin, reason, run, "A plugin failed");
+        match activation.fallback {
+            Fallback::None => Err(error.map_or_else(|| refused(&failure), Status::from)),
+            Fallback::BuiltIn => Ok(Outcome::Failed(failure, None)),
+            Fallback::LastGood => {
+                let earlier = self.last_good(asked, activation, &failure).await?;
+                Ok(Outcome::Failed(failure, earlier.map(Box::new)))
+            }
+        }
+    }
+
+    /// The newest result for the same question.
+    async fn last_good(
+        &self,
+        asked: &Asked,
+        activation: &Activation,
+        failure: &ModelFailure,
+    ) -> Result<Option<Earlier>, Error> {
+        let role = PluginRole::Active as i32;
+        let runs = self.runs(&asked.tenant);
+        let found = runs
+            .last_good(&asked.brand, activation.world, role, &asked.subject)
+            .await?;
+        let Some(run) = found else { return Ok(None) };
+        let Some(columns) = self.result(&asked.tenant, &run).await? else {
+            return Ok(None);
+        };
+        let by = used(&run, ModelSource::LastGood, Some(failure.clone()));
+        Ok(Some(Earlier {
+            scored: Scored { columns, by },
+            day: Day(run.day),
+            versions: run.versions,
+            table_hash: run.table_hash,
+        }))
+    }
+
+    /// Asks a plugin in a role.
+    async fn ask(
+        &self,
+        asked: &Asked,
+        table: &Arc<Features>,
+        activation: &Activation,
+        setting: &Setting,
+        role: PluginRole,
+    ) -> Result<Ran, Error> {
+        let policy = if activation.allow_wasi {
+            Policy::SealedWasi
+        } else {
+            Policy::Pure
+        };
+        let plugin = self
+            .load(&asked.tenant, &setting.id, &setting.version, policy)
+            .await?;
+        let (table, parameters, model) = (table.clone(), setting.parameters.clone(), plugin.clone());
+        let (question, table_hash) = spawn_blocking(move || {
+            let question = model.question(&table, &parameters);
+            (question, table.hash())
+        })
+        .await?;
+        let purpose = Purpose {
+            tenant: asked.tenant.clone(),
+            brand: asked.brand.clone(),
+            world: activation.world,
+            role,
+            setting: setting.clone(),
+            subject: asked.subject.clone(),
+            day: asked.day,
+            versions: asked.versions.clone(),
+            table_hash,
+            keep_inputs: activation.keep_inputs,
+        };
+        self.run(purpose, &plugin, question?).await
+    }
+
+    /// Asks the shadow the same, beside what is answered, and compares. Left out where as many as may be are under way.
+    fn shadow(&self, asked: &Asked, table: &Arc<Features>, activation: Activation, given: &Scored) {
+        let Some(setting) = activation.shadow.clone() else {
+            return;
+        };
+        let Ok(place) = self.inner.shadows.clone().try_acquire_owned() else {
+            return;
+        };
+        let (plugins, asked, table, given) =
+            (self.clone(), asked.clone(), table.clone(), given.columns.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let ran = plugins
+                .ask_shadow(&asked, &table, &activation, &setting, &given)
+                .await;
+            if let Err(error) = ran {
+                tracing::warn!(%error, "A shadow could not be asked");
+            }
+        });
+    }
+
+    async fn ask_shadow(
+        &self,
+        asked: &Asked,
+        table: &Arc<Features>,
+        activation: &Activation,
+        setting: &Setting,
+        given: &[Vec<f64>],
+    ) -> Result<(), Error> {
+        let ran = self
+            .ask(asked, table, activation, setting, PluginRole::Shadow)
+            .await?;
+        let Ok(columns) = ran.answered else { return Ok(()) };
+        let names = asked.built_in.world().answers().iter();
+        let pairs = names.zip(given.iter().zip(&columns));
+        let comparisons: Vec<_> = pairs
+            .map(|(answer, (given, shadow))| compare(answer.name, given, shadow))
+            .collect();
+        if comparisons != ran.run.comparisons {
+            self.runs(&asked.tenant)
+                .compare(&ran.run.id, &comparisons)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The model of a run.
+fn used(run: &Run, source: ModelSource, failure: Option<ModelFailure>) -> ModelUse {
+    ModelUse {
+        source: source.into(),
+        model: run.setting.id.clone(),
+        version: run.setting.version.clone(),
+        plugin: run.setting.plugin(),
+        sha256: run.sha256.clone(),
+        parameters: run.setting.parameters.clone(),
+        run: run.name(),
+        input_hash: run.input_hash.clone(),
+        failure,
+    }
+}
+
+async fn ask_built_in(
+    asked: &Asked,
+    table: &Arc<Features>,
+    source: ModelSource,
+    failure: Option<ModelFailure>,
+) -> Result<Scored, Status> {
+    let (model, table) = (asked.built_in.clone(), table.clone());
+    let answered = spawn_blocking(move || {
+        let question = model.question(&table, &Parameters::new())?;
+        model.ask_all(&question)
+    });
+    let run = answered.await.map_err(Error::from)?.map_err(Error::from)?;
+    Ok(Scored {
+        columns: run.scores,
+        by: ModelUse {
+            source: source.into(),
+            model: run.record.name,
+            version: run.record.version,
+            parameters: run.record.parameters,
+            input_hash: run.record.input_hash,
+            failure,
+            ..ModelUse::default()
+        },
+    })
+}
+
+fn failure(setting: &Setting, failed: Failed, run: String) -> ModelFailure {
+    ModelFailure {
+        plugin: setting.plugin(),
+        reason: failed.reason,
+        message: failed.message,
+        run,
+    }
+}
+
+/// A run that failed, as the call's own failure.
+fn refused(failure: &ModelFailure) -> Status {
+    let reason = Reason::named(&failure.reason).unwrap_or(Reason::Internal);
+    Failure::new(reason, &failure.message)
+        .with("plugin", &failure.plugin)
+        .with("run", &failure.run)
+        .into()
+}

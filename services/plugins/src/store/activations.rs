@@ -1,0 +1,267 @@
+//! What brands use: every change a new revision, of which the newest is in force.
+
+use dualwheel_kit::store::{Cursor, is_taken, now};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::{
+    Error, Page, Setting,
+    activation::{ActiveModel, Column, Entity, Model},
+    setting_of, setting_to_json,
+};
+
+/// Changes at the same time that wait for one another.
+const TRIES: usize = 16;
+
+/// What is answered where the active plugin fails, with the numbers of the contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// What the built-in model answers.
+    #[default]
+    BuiltIn = 1,
+    /// The newest result for the same question.
+    LastGood = 2,
+    /// Nothing.
+    None = 3,
+}
+
+impl Fallback {
+    /// The fallback of a number; the default where there is none.
+    #[must_use]
+    pub fn read(number: i32) -> Self {
+        match number {
+            2 => Self::LastGood,
+            3 => Self::None,
+            _ => Self::BuiltIn,
+        }
+    }
+}
+
+/// How a revision came about, with the numbers of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing was ever set.
+    Nothing = 0,
+    /// A plugin was activated.
+    Activated = 1,
+    /// The built-in model was put in its place again.
+    Deactivated = 2,
+    /// A shadow was set or ended.
+    Shadowed = 3,
+    /// The shadow became active.
+    Promoted = 4,
+    /// What was active before became active again.
+    RolledBack = 5,
+}
+
+impl Change {
+    fn read(number: i32) -> Self {
+        let all = [
+            Self::Activated,
+            Self::Deactivated,
+            Self::Shadowed,
+            Self::Promoted,
+            Self::RolledBack,
+        ];
+        let found = all.into_iter().find(|change| *change as i32 == number);
+        found.unwrap_or(Self::Nothing)
+    }
+}
+
+/// A revision of what a brand uses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activation {
+    /// Brand.
+    pub brand: String,
+    /// Number of the contract's world.
+    pub world: i32,
+    /// From 1; 0 while nothing was ever set.
+    pub revision: i64,
+    /// The active plugin; `None` while the built-in model is.
+    pub active: Option<Setting>,
+    /// A plugin that is only compared.
+    pub shadow: Option<Setting>,
+    /// What is answered where the active one fails.
+    pub fallback: Fallback,
+    /// Whether a sealed WASI is allowed.
+    pub allow_wasi: bool,
+    /// Whether the rows of runs are kept.
+    pub keep_inputs: bool,
+    /// Revision with what was active before.
+    pub before: Option<i64>,
+    /// How it came about.
+    pub change: Change,
+    /// Changes with every revision; empty while nothing was ever set.
+    pub etag: String,
+    /// Microseconds since 1970 UTC.
+    pub made_at: i64,
+}
+
+impl Activation {
+    fn nothing(brand: &str, world: i32) -> Self {
+        Self {
+            brand: brand.to_owned(),
+            world,
+            revision: 0,
+            active: None,
+            shadow: None,
+            fallback: Fallback::default(),
+            allow_wasi: false,
+            keep_inputs: false,
+            before: None,
+            change: Change::Nothing,
+            etag: String::new(),
+            made_at: 0,
+        }
+    }
+}
+
+/// What a change comes to.
+pub enum Next {
+    /// The revision stays as it is.
+    Same,
+    /// A new revision; its number, etag and time are set when it is stored.
+    Changed(Box<Activation>),
+}
+
+/// What the brands of one tenant use.
+#[derive(Clone, Debug)]
+pub struct Activations {
+    database: DatabaseConnection,
+    tenant: String,
+}
+
+impl Activations {
+    /// What the brands of `tenant` use.
+    #[must_use]
+    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+        Self {
+            database: database.clone(),
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// The newest revision.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn current(&self, brand: &str, world: i32) -> Result<Activation, Error> {
+        let newest = self.revisions(brand, world).limit(1).one(&self.database).await?;
+        newest.map_or_else(|| Ok(Activation::nothing(brand, world)), read)
+    }
+
+    /// One revision; that before all others where there is none of the number.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revision(&self, brand: &str, world: i32, revision: i64) -> Result<Activation, Error> {
+        let key = (self.tenant.clone(), brand.to_owned(), world, revision);
+        let row = Entity::find_by_id(key).one(&self.database).await?;
+        row.map_or_else(|| Ok(Activation::nothing(brand, world)), read)
+    }
+
+    /// A page of revisions, newest first.
+    ///
+    /// # Errors
+    /// `PageToken`; the database's.
+    pub async fn list(
+        &self,
+        brand: &str,
+        world: i32,
+        size: usize,
+        token: &str,
+    ) -> Result<Page<Activation>, Error> {
+        let mut query = self.revisions(brand, world).limit(size as u64 + 1);
+        if let Some(after) = Cursor::read(token)? {
+            query = query.filter(Column::Revision.lt(after.made_at));
+        }
+        let rows = query.all(&self.database).await?;
+        let revisions = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(revisions, size, |revision| Cursor {
+            made_at: revision.revision,
+            id: String::new(),
+        }))
+    }
+
+    /// Makes the next revision out of the newest, if `etag` is its own or not given. Of two changes at the same time the later
+    /// one sees what the other made.
+    ///
+    /// # Errors
+    /// `Etag`; what `change` finds; the database's.
+    pub async fn change<E: From<Error>>(
+        &self,
+        brand: &str,
+        world: i32,
+        etag: Option<&str>,
+        change: impl Fn(&Activation) -> Result<Next, E>,
+    ) -> Result<Activation, E> {
+        let stale = || Error::Etag(format!("the activation of brand {brand}"));
+        for _ in 0..TRIES {
+            let current = self.current(brand, world).await?;
+            if etag.is_some_and(|etag| etag != current.etag) {
+                return Err(stale().into());
+            }
+            let Next::Changed(next) = change(&current)? else {
+                return Ok(current);
+            };
+            let next = Activation {
+                revision: current.revision + 1,
+                etag: Uuid::new_v4().to_string(),
+                made_at: now(),
+                ..*next
+            };
+            let row = ActiveModel::from(self.row(&next)?);
+            match Entity::insert(row).exec_without_returning(&self.database).await {
+                Ok(_) => return Ok(next),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(Error::from(error).into()),
+            }
+        }
+        Err(stale().into())
+    }
+
+    fn revisions(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
+        Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Brand.eq(brand))
+            .filter(Column::World.eq(world))
+            .order_by_desc(Column::Revision)
+    }
+
+    fn row(&self, activation: &Activation) -> Result<Model, Error> {
+        let json = |setting: &Option<Setting>| setting.as_ref().map(setting_to_json).transpose();
+        Ok(Model {
+            tenant: self.tenant.clone(),
+            brand: activation.brand.clone(),
+            world: activation.world,
+            revision: activation.revision,
+            active: json(&activation.active)?,
+            shadow: json(&activation.shadow)?,
+            fallback: activation.fallback as i32,
+            allow_wasi: activation.allow_wasi,
+            keep_inputs: activation.keep_inputs,
+            before: activation.before,
+            change: activation.change as i32,
+            etag: activation.etag.clone(),
+            made_at: activation.made_at,
+        })
+    }
+}
+
+fn read(row: Model) -> Result<Activation, Error> {
+    let setting = |json: Option<String>| json.as_deref().map(setting_of).transpose();
+    Ok(Activation {
+        brand: row.brand,
+        world: row.world,
+        revision: row.revision,
+        active: setting(row.active)?,
+        shadow: setting(row.shadow)?,
+        fallback: Fallback::read(row.fallback),
+        allow_wasi: row.allow_wasi,
+        keep_inputs: row.keep_inputs,
+        before: row.before,
+        change: Change::read(row.change),
+        etag: row.etag,
+        made_at: row.made_at,
+    })
+}

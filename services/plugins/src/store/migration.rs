@@ -1,0 +1,160 @@
+//! The tables, in portable SQL.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Registry)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "plugin_migrations".into_iden()
+    }
+}
+
+struct Registry;
+
+impl MigrationName for Registry {
+    fn name(&self) -> &str {
+        "m0001_registry"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Registry {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [publishers(), names(), plugins(), activations(), runs()] {
+            manager.create_table(table).await?;
+        }
+        for (name, columns) in [
+            (
+                "plugin_runs_of",
+                ["tenant", "brand", "world", "made_at"].as_slice(),
+            ),
+            ("plugin_runs_asked", ["tenant", "sha256", "input_hash"].as_slice()),
+        ] {
+            let mut index = Index::create();
+            index.name(name).table("plugin_runs");
+            for column in columns {
+                index.col(*column);
+            }
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [
+            "plugin_runs",
+            "plugin_activations",
+            "plugins",
+            "plugin_names",
+            "plugin_publishers",
+        ] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn publishers() -> TableCreateStatement {
+    Table::create()
+        .table("plugin_publishers")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 63))
+        .col(text("display_name"))
+        .col(text("public_key"))
+        .col(big_integer("made_at"))
+        .primary_key(Index::create().col("tenant").col("id"))
+        .to_owned()
+}
+
+fn names() -> TableCreateStatement {
+    Table::create()
+        .table("plugin_names")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 63))
+        .col(string_len("publisher", 63))
+        .primary_key(Index::create().col("tenant").col("id"))
+        .to_owned()
+}
+
+fn plugins() -> TableCreateStatement {
+    Table::create()
+        .table("plugins")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 63))
+        .col(string_len("version", 63))
+        .col(integer("world"))
+        .col(string_len("sha256", 64))
+        .col(string_len("publisher", 63))
+        .col(text("signature"))
+        .col(text("description"))
+        .col(boolean("needs_wasi"))
+        .col(big_integer("bytes"))
+        .col(big_integer("made_at"))
+        .primary_key(Index::create().col("tenant").col("id").col("version"))
+        .to_owned()
+}
+
+fn activations() -> TableCreateStatement {
+    Table::create()
+        .table("plugin_activations")
+        .col(string_len("tenant", 63))
+        .col(string_len("brand", 128))
+        .col(integer("world"))
+        .col(big_integer("revision"))
+        .col(text_null("active"))
+        .col(text_null("shadow"))
+        .col(integer("fallback"))
+        .col(boolean("allow_wasi"))
+        .col(boolean("keep_inputs"))
+        .col(big_integer_null("before"))
+        .col(integer("change"))
+        .col(string_len("etag", 36))
+        .col(big_integer("made_at"))
+        .primary_key(
+            Index::create()
+                .col("tenant")
+                .col("brand")
+                .col("world")
+                .col("revision"),
+        )
+        .to_owned()
+}
+
+fn runs() -> TableCreateStatement {
+    Table::create()
+        .table("plugin_runs")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 63))
+        .col(string_len("brand", 128))
+        .col(integer("world"))
+        .col(integer("role"))
+        .col(text("setting"))
+        .col(string_len("sha256", 64))
+        .col(text("subject"))
+        .col(integer("day"))
+        .col(text("versions"))
+        .col(string_len("table_hash", 64))
+        .col(big_integer("rows"))
+        .col(string_len("input_hash", 64))
+        .col(string_len("output_hash", 64))
+        .col(boolean("succeeded"))
+        .col(string_len("reason", 63))
+        .col(text("message"))
+        .col(big_integer("micros"))
+        .col(big_integer("fuel"))
+        .col(big_integer("memory_bytes"))
+        .col(text("log"))
+        .col(boolean("has_inputs"))
+        .col(boolean("has_result"))
+        .col(text("comparisons"))
+        .col(big_integer("made_at"))
+        .primary_key(Index::create().col("tenant").col("id"))
+        .to_owned()
+}

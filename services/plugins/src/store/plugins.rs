@@ -1,0 +1,219 @@
+//! Published versions of a tenant.
+
+use dualwheel_kit::store::{Cursor, is_taken, now};
+use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Error, Page, name, of_json,
+    plugin::{ActiveModel, Column, Entity, Model},
+    plugin_name, to_json,
+};
+
+/// A published version.
+pub use super::plugin::Model as Version;
+
+/// What a model says of itself, as it is stored.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    summary: String,
+    columns: Vec<(String, bool)>,
+    /// Name, meaning, default, least and greatest; numbers as texts, which are read back to the last bit.
+    parameters: Vec<(String, String, [String; 3])>,
+}
+
+impl Version {
+    /// What is stored of a component; `made_at` is set when it is.
+    ///
+    /// # Errors
+    /// None that a description could cause.
+    pub fn new(description: &Description) -> Result<Self, Error> {
+        let columns = description.columns.iter();
+        let parameters = description.parameters.iter().map(|spec| {
+            let numbers = [spec.default, spec.least, spec.greatest].map(|number| number.to_string());
+            (spec.name.clone(), spec.meaning.clone(), numbers)
+        });
+        let kept = Kept {
+            summary: description.summary.clone(),
+            columns: columns
+                .map(|wanted| (wanted.name.clone(), wanted.required))
+                .collect(),
+            parameters: parameters.collect(),
+        };
+        Ok(Self {
+            tenant: String::new(),
+            id: description.name.clone(),
+            version: description.version.clone(),
+            world: 0,
+            sha256: String::new(),
+            publisher: String::new(),
+            signature: String::new(),
+            description: to_json(&kept)?,
+            needs_wasi: false,
+            bytes: 0,
+            made_at: 0,
+        })
+    }
+
+    /// Resource name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        plugin_name(&self.id, &self.version)
+    }
+}
+
+/// What the model of a version says of itself.
+///
+/// # Errors
+/// `Damaged`.
+pub fn described(version: &Version) -> Result<Description, Error> {
+    let kept: Kept = of_json(&version.description)?;
+    let number = |text: &str| text.parse::<f64>().map_err(|error| super::damaged(&error));
+    let parameters = kept.parameters.into_iter().map(|(name, meaning, numbers)| {
+        let [default, least, greatest] = &numbers;
+        Ok(ParameterSpec {
+            name,
+            meaning,
+            default: number(default)?,
+            least: number(least)?,
+            greatest: number(greatest)?,
+        })
+    });
+    let columns = kept.columns.into_iter();
+    Ok(Description {
+        name: version.id.clone(),
+        version: version.version.clone(),
+        summary: kept.summary,
+        columns: columns
+            .map(|(name, required)| Wanted { name, required })
+            .collect(),
+        parameters: parameters.collect::<Result<_, Error>>()?,
+    })
+}
+
+/// The published versions of one tenant.
+#[derive(Clone, Debug)]
+pub struct Plugins {
+    database: DatabaseConnection,
+    tenant: String,
+}
+
+impl Plugins {
+    /// The versions of `tenant`.
+    #[must_use]
+    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+        Self {
+            database: database.clone(),
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// The publisher to whom a model's name belongs from now on: the first who asked for it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn claim(&self, id: &str, publisher: &str) -> Result<String, Error> {
+        let row = name::Model {
+            tenant: self.tenant.clone(),
+            id: id.to_owned(),
+            publisher: publisher.to_owned(),
+        };
+        let inserted = name::Entity::insert(name::ActiveModel::from(row))
+            .exec_without_returning(&self.database)
+            .await;
+        match inserted {
+            Ok(_) => Ok(publisher.to_owned()),
+            Err(error) if is_taken(&error) => {
+                let there = name::Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+                    .one(&self.database)
+                    .await?;
+                Ok(there.map_or_else(|| publisher.to_owned(), |row| row.publisher))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores a version. The same file again answers the first.
+    ///
+    /// # Errors
+    /// `Exists` when the version is there with another file; the database's.
+    pub async fn create(&self, version: Version) -> Result<Version, Error> {
+        let row = Model {
+            tenant: self.tenant.clone(),
+            made_at: now(),
+            ..version
+        };
+        let inserted = Entity::insert(ActiveModel::from(row.clone()))
+            .exec_without_returning(&self.database)
+            .await;
+        match inserted {
+            Ok(_) => Ok(row),
+            Err(error) if is_taken(&error) => {
+                let there = self.get(&row.id, &row.version).await?;
+                if there.sha256 == row.sha256 {
+                    Ok(there)
+                } else {
+                    Err(Error::Exists(row.name()))
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count(&self) -> Result<u64, Error> {
+        let all = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        Ok(all.count(&self.database).await?)
+    }
+
+    /// One.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn get(&self, id: &str, version: &str) -> Result<Version, Error> {
+        let key = (self.tenant.clone(), id.to_owned(), version.to_owned());
+        let row = Entity::find_by_id(key).one(&self.database).await?;
+        row.ok_or_else(|| Error::Unknown(plugin_name(id, version)))
+    }
+
+    /// A page, oldest first, of one world or all.
+    ///
+    /// # Errors
+    /// `PageToken`; the database's.
+    pub async fn list(&self, world: Option<i32>, size: usize, token: &str) -> Result<Page<Version>, Error> {
+        let mut query = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .order_by_asc(Column::MadeAt)
+            .order_by_asc(Column::Id)
+            .order_by_asc(Column::Version)
+            .limit(size as u64 + 1);
+        if let Some(world) = world {
+            query = query.filter(Column::World.eq(world));
+        }
+        if let Some(after) = Cursor::read(token)? {
+            let (id, version) = after.id.split_once('@').ok_or(Error::PageToken)?;
+            let same = |made_at| Condition::all().add(Column::MadeAt.eq(made_at));
+            let later = Condition::any()
+                .add(Column::MadeAt.gt(after.made_at))
+                .add(same(after.made_at).add(Column::Id.gt(id)))
+                .add(
+                    same(after.made_at)
+                        .add(Column::Id.eq(id))
+                        .add(Column::Version.gt(version)),
+                );
+            query = query.filter(later);
+        }
+        let rows = query.all(&self.database).await?;
+        Ok(Page::cut(rows, size, |row| Cursor {
+            made_at: row.made_at,
+            id: format!("{}@{}", row.id, row.version),
+        }))
+    }
+}

@@ -1,0 +1,323 @@
+//! Runs of plugins of a tenant.
+
+use std::collections::BTreeMap;
+
+use dualwheel_kit::store::{Cursor, now};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Error, Page, Setting, of_json,
+    run::{ActiveModel, Column, Entity, Model},
+    setting_of, setting_to_json, to_json,
+};
+use crate::compare::Comparison;
+
+/// Runs of a brand and world that are kept.
+pub const KEPT: u64 = 200;
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Id, unique in the tenant; made up when it is stored.
+    pub id: String,
+    /// Brand.
+    pub brand: String,
+    /// Number of the contract's world.
+    pub world: i32,
+    /// Number of the contract's role.
+    pub role: i32,
+    /// Plugin, with every parameter.
+    pub setting: Setting,
+    /// SHA-256 of the component.
+    pub sha256: String,
+    /// What was asked besides brand, day and facts.
+    pub subject: String,
+    /// Days since 1970.
+    pub day: i32,
+    /// The tables' versions.
+    pub versions: BTreeMap<String, i64>,
+    /// Hash of all columns that the service had.
+    pub table_hash: String,
+    /// Rows.
+    pub rows: i64,
+    /// Hash of what was asked.
+    pub input_hash: String,
+    /// Hash of what was answered; empty where it failed.
+    pub output_hash: String,
+    /// Code and words of the error; empty where it succeeded.
+    pub failure: Option<(String, String)>,
+    /// Microseconds that it took.
+    pub micros: i64,
+    /// Fuel.
+    pub fuel: i64,
+    /// The most bytes of memory.
+    pub memory_bytes: i64,
+    /// What the model logged.
+    pub log: Vec<String>,
+    /// Whether its rows are kept.
+    pub has_inputs: bool,
+    /// Whether its answer is kept.
+    pub has_result: bool,
+    /// How it compares with what was given.
+    pub comparisons: Vec<Comparison>,
+    /// Microseconds since 1970 UTC; set when it is stored.
+    pub made_at: i64,
+}
+
+impl Run {
+    /// Resource name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name(&self.id)
+    }
+}
+
+/// The id of a run to be stored.
+#[must_use]
+pub fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+#[derive(Deserialize, Serialize)]
+struct KeptComparison(String, Option<String>, Option<String>, String);
+
+/// The runs of one tenant.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    database: DatabaseConnection,
+    tenant: String,
+}
+
+impl Runs {
+    /// The runs of `tenant`.
+    #[must_use]
+    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+        Self {
+            database: database.clone(),
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// Stores a run, and answers those that are no longer to be kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add(&self, run: &Run) -> Result<Vec<Run>, Error> {
+        let row = self.row(run)?;
+        Entity::insert(ActiveModel::from(row))
+            .exec_without_returning(&self.database)
+            .await?;
+        let beyond = self.newest(&run.brand, run.world).offset(KEPT).limit(1_000);
+        let rows = beyond.all(&self.database).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Notes how a run compares with what was given.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn compare(&self, id: &str, comparisons: &[Comparison]) -> Result<(), Error> {
+        let row = ActiveModel {
+            tenant: Set(self.tenant.clone()),
+            id: Set(id.to_owned()),
+            comparisons: Set(comparisons_to_json(comparisons)?),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(row)
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Id.eq(id))
+            .exec(&self.database)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets a run.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn delete(&self, id: &str) -> Result<(), Error> {
+        Entity::delete_by_id((self.tenant.clone(), id.to_owned()))
+            .exec(&self.database)
+            .await?;
+        Ok(())
+    }
+
+    /// One.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn get(&self, id: &str) -> Result<Run, Error> {
+        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+            .one(&self.database)
+            .await?;
+        row.map_or_else(|| Err(Error::Unknown(name(id))), read)
+    }
+
+    /// The newest run of a brand with this role that asked the same component the same.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of_question(
+        &self,
+        brand: &str,
+        role: i32,
+        sha256: &str,
+        input_hash: &str,
+    ) -> Result<Option<Run>, Error> {
+        let row = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Sha256.eq(sha256))
+            .filter(Column::InputHash.eq(input_hash))
+            .filter(Column::Brand.eq(brand))
+            .filter(Column::Role.eq(role))
+            .order_by_desc(Column::MadeAt)
+            .limit(1)
+            .one(&self.database)
+            .await?;
+        row.map(read).transpose()
+    }
+
+    /// The newest run of a subject with this role whose answer is kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn last_good(
+        &self,
+        brand: &str,
+        world: i32,
+        role: i32,
+        subject: &str,
+    ) -> Result<Option<Run>, Error> {
+        let row = self
+            .newest(brand, world)
+            .filter(Column::Role.eq(role))
+            .filter(Column::Subject.eq(subject))
+            .filter(Column::HasResult.eq(true))
+            .limit(1)
+            .one(&self.database)
+            .await?;
+        row.map(read).transpose()
+    }
+
+    /// A page, newest first.
+    ///
+    /// # Errors
+    /// `PageToken`; the database's.
+    pub async fn list(&self, brand: &str, world: i32, size: usize, token: &str) -> Result<Page<Run>, Error> {
+        let mut query = self.newest(brand, world).limit(size as u64 + 1);
+        if let Some(after) = Cursor::read(token)? {
+            let tie = Condition::all()
+                .add(Column::MadeAt.eq(after.made_at))
+                .add(Column::Id.lt(after.id));
+            query = query.filter(Condition::any().add(Column::MadeAt.lt(after.made_at)).add(tie));
+        }
+        let rows = query.all(&self.database).await?;
+        let runs = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(runs, size, |run| Cursor {
+            made_at: run.made_at,
+            id: run.id.clone(),
+        }))
+    }
+
+    fn newest(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
+        Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Brand.eq(brand))
+            .filter(Column::World.eq(world))
+            .order_by_desc(Column::MadeAt)
+            .order_by_desc(Column::Id)
+    }
+
+    fn row(&self, run: &Run) -> Result<Model, Error> {
+        let (reason, message) = run.failure.clone().unwrap_or_default();
+        Ok(Model {
+            tenant: self.tenant.clone(),
+            id: run.id.clone(),
+            brand: run.brand.clone(),
+            world: run.world,
+            role: run.role,
+            setting: setting_to_json(&run.setting)?,
+            sha256: run.sha256.clone(),
+            subject: run.subject.clone(),
+            day: run.day,
+            versions: to_json(&run.versions)?,
+            table_hash: run.table_hash.clone(),
+            rows: run.rows,
+            input_hash: run.input_hash.clone(),
+            output_hash: run.output_hash.clone(),
+            succeeded: run.failure.is_none(),
+            reason,
+            message,
+            micros: run.micros,
+            fuel: run.fuel,
+            memory_bytes: run.memory_bytes,
+            log: to_json(&run.log)?,
+            has_inputs: run.has_inputs,
+            has_result: run.has_result,
+            comparisons: comparisons_to_json(&run.comparisons)?,
+            made_at: now(),
+        })
+    }
+}
+
+fn comparisons_to_json(comparisons: &[Comparison]) -> Result<String, Error> {
+    let text = |number: f64| number.to_string();
+    let kept = comparisons.iter().map(|one| {
+        let (correlation, overlap) = (one.rank_correlation.map(text), one.top_overlap.map(text));
+        KeptComparison(
+            one.column.clone(),
+            correlation,
+            overlap,
+            text(one.largest_difference),
+        )
+    });
+    to_json(&kept.collect::<Vec<_>>())
+}
+
+fn name(id: &str) -> String {
+    format!("pluginRuns/{id}")
+}
+
+fn read(row: Model) -> Result<Run, Error> {
+    let number = |text: String| text.parse::<f64>().map_err(|error| super::damaged(&error));
+    let comparisons: Vec<KeptComparison> = of_json(&row.comparisons)?;
+    let comparisons = comparisons.into_iter().map(|kept| {
+        let KeptComparison(column, correlation, overlap, largest) = kept;
+        Ok(Comparison {
+            column,
+            rank_correlation: correlation.map(number).transpose()?,
+            top_overlap: overlap.map(number).transpose()?,
+            largest_difference: number(largest)?,
+        })
+    });
+    Ok(Run {
+        comparisons: comparisons.collect::<Result<_, Error>>()?,
+        id: row.id,
+        brand: row.brand,
+        world: row.world,
+        role: row.role,
+        setting: setting_of(&row.setting)?,
+        sha256: row.sha256,
+        subject: row.subject,
+        day: row.day,
+        versions: of_json(&row.versions)?,
+        table_hash: row.table_hash,
+        rows: row.rows,
+        input_hash: row.input_hash,
+        output_hash: row.output_hash,
+        failure: (!row.succeeded).then_some((row.reason, row.message)),
+        micros: row.micros,
+        fuel: row.fuel,
+        memory_bytes: row.memory_bytes,
+        log: of_json(&row.log)?,
+        has_inputs: row.has_inputs,
+        has_result: row.has_result,
+        made_at: row.made_at,
+    })
+}
