@@ -100,6 +100,15 @@ impl Ran {
     }
 }
 
+/// The component of an example, which `plugins/build` made.
+pub fn component(example: &str) -> PathBuf {
+    let folder = std::env::var_os("PLUGIN_COMPONENTS")
+        .expect("PLUGIN_COMPONENTS names no folder: run tests/run test, or plugins/build with OUT=FOLDER");
+    let component = PathBuf::from(folder).join(format!("{example}.component.wasm"));
+    assert!(component.is_file(), "{} is missing", component.display());
+    component
+}
+
 /// Runs a command to its end.
 pub fn run<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
     finish(&mut command(args))

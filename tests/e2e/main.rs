@@ -17,6 +17,7 @@ mod harness;
 mod mesh;
 mod people;
 mod plugin;
+mod registry;
 mod rpcs;
 mod telemetry;
 mod value;

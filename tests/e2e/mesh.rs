@@ -20,13 +20,14 @@ use crate::{
     harness::{Server, market},
 };
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "dualwheel.consumer.v1.ConsumerService",
     "dualwheel.content.v1.ContentService",
     "dualwheel.diagnosis.v1.DiagnosisService",
     "dualwheel.facts.v1.FactService",
     "dualwheel.membership.v1.MembershipService",
     "dualwheel.product.v1.ProductService",
+    "dualwheel.plugin.v1.PluginService",
 ];
 
 async fn reflect(channel: Channel, question: MessageRequest) -> MessageResponse {

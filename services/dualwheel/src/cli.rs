@@ -2,8 +2,10 @@
 
 pub mod audience;
 pub mod expansion;
+pub mod models;
 pub mod moves;
 pub mod plugin;
+pub mod registry;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -77,7 +79,11 @@ pub enum Command {
     /// Tell where the people index stands, derive it anew, or hold it against the facts
     #[command(subcommand)]
     Index(Index),
-    /// Pack, check and run a partner's model
+    /// Tell which members can become key opinion consumers
+    Koc(models::Koc),
+    /// Tell which styles, functions, crafts, materials or colours the market moves towards
+    Trends(models::Trends),
+    /// Make, check, sign, publish and activate partners' models
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// Print the configuration in force, secrets hidden

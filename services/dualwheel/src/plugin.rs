@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, bail};
+use dualwheel_kit::Config;
 use dualwheel_plugin_host::{
     Engine, Limits, Plugin, Policy,
     conformance::{self, Finding},
@@ -15,18 +16,19 @@ use crate::{
         Common,
         plugin::{Check, Pack, Plugin as Command, Run},
     },
-    format, output, table,
+    format, output, registry, table,
 };
 
 /// Runs the command.
 ///
 /// # Errors
-/// When a file cannot be read or written, or the component fails.
-pub fn run(common: &Common, command: &Command) -> anyhow::Result<()> {
+/// When a file cannot be read or written, the component fails, or the mesh refuses.
+pub async fn run(config: &Config, common: &Common, command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Pack(args) => pack(args),
         Command::Check(args) => check(common, args),
         Command::Run(args) => ask(common, args),
+        Command::Registry(command) => registry::run(config, common, command).await,
     }
 }
 

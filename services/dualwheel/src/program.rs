@@ -9,7 +9,7 @@ use dualwheel_kit::{config::Config, telemetry};
 use crate::{
     ask, audience,
     cli::{Cli, Command, Generate},
-    consumer, demo, diagnose, generate, import, index, output, plugin, serve,
+    consumer, demo, diagnose, generate, import, index, models, output, plugin, serve,
 };
 
 /// Exit code for a wrong configuration (EX_USAGE).
@@ -62,7 +62,9 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
             Command::Audience(command) => audience::run(&config, &cli.common, command).await,
             Command::Index(command) => index::run(&config, &cli.common, command).await,
-            Command::Plugin(command) => plugin::run(&cli.common, command),
+            Command::Koc(args) => models::koc(&config, &cli.common, args).await,
+            Command::Trends(args) => models::trends(&config, &cli.common, args).await,
+            Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,
             Command::Config => output::text(&config.render()),
         }
     });

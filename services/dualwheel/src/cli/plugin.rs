@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::registry::Registry;
+
 /// `dualwheel plugin`.
 #[derive(Debug, Subcommand)]
 pub enum Plugin {
@@ -13,6 +15,9 @@ pub enum Plugin {
     Check(Check),
     /// Run a component on rows of a file
     Run(Run),
+    /// The registry of a mesh
+    #[command(flatten)]
+    Registry(Registry),
 }
 
 /// `dualwheel plugin pack`.
@@ -54,7 +59,7 @@ pub struct Run {
     pub sealed_wasi: bool,
 }
 
-fn parameter(text: &str) -> Result<(String, f64), String> {
+pub(super) fn parameter(text: &str) -> Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     let value = value.parse().map_err(|_| format!("`{value}` is no number"))?;
     Ok((name.to_owned(), value))

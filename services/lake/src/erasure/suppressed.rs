@@ -14,7 +14,7 @@ use arrow::{
     compute::filter_record_batch,
 };
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 
 use crate::{
     Error, TenantLake,
@@ -45,7 +45,8 @@ pub struct Suppressed {
 #[derive(Debug)]
 pub(crate) struct Known {
     read: Instant,
-    files: Vec<Path>,
+    /// The files that were read, with what tells another file of the same name.
+    files: Vec<ObjectMeta>,
     suppressed: Arc<Suppressed>,
 }
 
@@ -146,8 +147,8 @@ impl TenantLake {
         }
         let path = self.hash_folder().join(format!("{id}.hashes"));
         self.store().put(&path, encode(hashes.iter()).into()).await?;
-        for file in joined.iter().filter(|file| **file != path) {
-            match self.store().delete(file).await {
+        for file in joined.iter().filter(|file| file.location != path) {
+            match self.store().delete(&file.location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -160,23 +161,23 @@ impl TenantLake {
         Path::from_iter(["suppressed", self.name()])
     }
 
-    async fn hash_files(&self) -> Result<Vec<Path>, Error> {
+    async fn hash_files(&self) -> Result<Vec<ObjectMeta>, Error> {
         let folder = self.hash_folder();
         let listed = self.store().list(Some(&folder));
-        let mut files: Vec<Path> = listed.map_ok(|object| object.location).try_collect().await?;
-        files.retain(|file| file.extension() == Some("hashes"));
-        files.sort_unstable();
+        let mut files: Vec<ObjectMeta> = listed.try_collect().await?;
+        files.retain(|file| file.location.extension() == Some("hashes"));
+        files.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         Ok(files)
     }
 
-    async fn read_hashes(&self, files: &[Path]) -> Result<Suppressed, Error> {
+    async fn read_hashes(&self, files: &[ObjectMeta]) -> Result<Suppressed, Error> {
         let mut suppressed = Suppressed::default();
         if files.is_empty() {
             return Ok(suppressed);
         }
         suppressed.salt = self.salt().await?;
         for file in files {
-            let bytes = self.store().get(file).await?.bytes().await?;
+            let bytes = self.store().get(&file.location).await?.bytes().await?;
             suppressed.hashes.extend(decode(&bytes));
         }
         Ok(suppressed)

@@ -276,6 +276,19 @@ async fn many_deletions_are_all_remembered() {
     assert!(!neighbour.has("gone1"));
 }
 
+/// The same id with other consumers, as after a deletion that broke off: other processes see those too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_is_asked_for_anew_is_noticed_elsewhere() {
+    let house = House::new();
+    let (tenant, (other, _)) = (house.lake.tenant("default"), house.again());
+    let elsewhere = other.tenant("default");
+    tenant.erase("e", vec!["first".to_owned()]).await.unwrap();
+    assert!(elsewhere.suppressed().await.unwrap().has("first"));
+    tenant.erase("e", vec!["second".to_owned()]).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert!(elsewhere.suppressed().await.unwrap().has("second"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn appends_and_compactions_meanwhile_lose_nothing() {
     let mut house = House::new();

@@ -146,13 +146,7 @@ async fn only_components_of_the_contract_are_taken() {
     let mut cut = Guest::koc("plain").build();
     cut.truncate(cut.len() / 2);
     let older = Guest::koc("plain").version("0.9.0").build();
-    let import = Guest::koc("plain")
-        .contract(
-            "world koc-model {",
-            "world koc-model {\n    import wasi:sockets/network@0.2.0;",
-        )
-        .packages("package wasi:sockets@0.2.0 {\n    interface network { resource network; }\n}\n")
-        .build();
+    let import = wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap();
     for (component, expected) in [
         (module, "PLUGIN_NOT_A_COMPONENT"),
         (b"GIF89a".to_vec(), "PLUGIN_NOT_A_COMPONENT"),

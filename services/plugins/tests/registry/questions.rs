@@ -194,7 +194,6 @@ async fn every_way_to_fail_is_named_and_harms_nobody() {
         ("panic", "PLUGIN_TRAPPED"),
         ("refuse", "PLUGIN_REFUSED"),
         ("short", "PLUGIN_BAD_OUTPUT"),
-        ("huge_output", "PLUGIN_OUTPUT_TOO_LARGE"),
     ]
     .into_iter()
     .enumerate()

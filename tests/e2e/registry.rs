@@ -1,0 +1,327 @@
+//! Partners' models in a brand's hands: published, activated, compared, rolled back and replayed by commands against a running
+//! mesh; and what they find of what was planted in a generated market.
+
+use std::{collections::BTreeSet, path::Path};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Ran, Server, command, component, finish, market, run};
+
+/// Longest time that a call may take: an interpreter of a language is compiled once.
+const PATIENT: &str = "deadlines.default_ms=300000";
+
+/// A mesh, and a publisher's keys.
+struct Mesh {
+    server: Server,
+    keys: TempDir,
+    _data: TempDir,
+}
+
+impl Mesh {
+    fn over(data: TempDir) -> Self {
+        let server = Server::start(data.path(), &["all"], &[PATIENT.to_owned()]);
+        let keys = tempfile::tempdir().unwrap();
+        let key = keys.path().join("acme");
+        run(["plugin", "keygen", "--out", key.to_str().unwrap()]).ok();
+        let mesh = Self {
+            server,
+            keys,
+            _data: data,
+        };
+        let public = mesh.path("acme.pub");
+        mesh.plugin(&["trust", "acme", "--key", &public]).ok();
+        mesh
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.keys.path().join(name).display().to_string()
+    }
+
+    /// `dualwheel plugin …` against the mesh.
+    fn plugin(&self, args: &[&str]) -> Ran {
+        self.ask(&[&["plugin"], args].concat())
+    }
+
+    fn ask(&self, args: &[&str]) -> Ran {
+        let mut command = command(args);
+        finish(command.args(["--set", PATIENT, "--endpoint", &self.server.url()]))
+    }
+
+    /// Signs and publishes one of the built examples.
+    fn publish(&self, example: &str) -> String {
+        let signature = self.path(&format!("{example}.sig"));
+        let component = component(example).display().to_string();
+        let key = self.path("acme");
+        run(["plugin", "sign", &component, "--key", &key, "--out", &signature]).ok();
+        let args = [
+            "publish",
+            &component,
+            "--publisher",
+            "acme",
+            "--signature",
+            &signature,
+            "--json",
+        ];
+        let published = self.plugin(&args).json();
+        let name = published["name"].as_str().unwrap().trim_start_matches("plugins/");
+        name.replace("/versions/", "@")
+    }
+}
+
+const KOC: [&str; 4] = ["--brand", "brand-01", "--world", "koc-model"];
+const AS_OF: [&str; 4] = ["--brand", "brand-01", "--as-of", "2026-06-30"];
+
+fn scored_by(answer: &Value) -> (&str, &str) {
+    let by = &answer["scored_by"];
+    (by["source"].as_str().unwrap(), by["model"].as_str().unwrap())
+}
+
+#[test]
+fn a_partners_model_comes_into_a_brands_hands() {
+    let mesh = Mesh::over(market().copy());
+    let koc = |args: &[&str]| mesh.ask(&[&["koc", "--json"], &AS_OF[..], args].concat()).json();
+    let before = koc(&[]);
+    assert_eq!(scored_by(&before), ("MODEL_SOURCE_BUILT_IN", "koc-default"));
+    assert_eq!(before["cells"].as_array().unwrap().len(), 12);
+
+    let affinity = mesh.publish("koc-affinity");
+    let listed = mesh.plugin(&["list"]).ok();
+    assert!(listed.contains(&affinity) && listed.contains("acme"), "{listed}");
+    let wrong = [
+        "activate",
+        &affinity,
+        "--brand",
+        "brand-01",
+        "--parameter",
+        "missing_decay=7",
+    ];
+    mesh.plugin(&wrong).fails(1, &["missing_decay"]);
+    mesh.plugin(&["activate", "nobody@1.0.0", "--brand", "brand-01"])
+        .fails(1, &["PLUGIN_UNKNOWN"]);
+    let right = [
+        "activate",
+        &affinity,
+        "--brand",
+        "brand-01",
+        "--parameter",
+        "missing_decay=1",
+        "--keep-inputs",
+    ];
+    mesh.plugin(&right).ok();
+    let after = koc(&[]);
+    assert_eq!(scored_by(&after), ("MODEL_SOURCE_PLUGIN", "koc-affinity"));
+    assert_eq!(after["scored_by"]["parameters"]["missing_decay"], 1.0);
+    // Who is a candidate is the service's to say, and each of them is in one cell or in none.
+    assert_eq!(after["metrics"][0]["value"], before["metrics"][0]["value"]);
+    let people = |board: &Value| {
+        let of = |list: &Value| -> i64 {
+            let counts = list.as_array().unwrap().iter();
+            counts
+                .filter_map(|part| part["people"].as_str())
+                .map(|people| people.parse::<i64>().unwrap())
+                .sum()
+        };
+        of(&board["cells"]) + of(&board["unclassed"])
+    };
+    assert_eq!(people(&after), people(&before));
+    let listed = koc(&["--list", "5"]);
+    assert_eq!(listed["candidates"].as_array().unwrap().len(), 5);
+    assert_eq!(listed["scored_by"]["run"], after["scored_by"]["run"]);
+
+    // The run of it, and the same once more.
+    let runs = mesh.plugin(&[&["runs"], &KOC[..]].concat()).ok();
+    let id = after["scored_by"]["run"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("pluginRuns/");
+    assert!(runs.contains(id), "{runs}");
+    let replayed = mesh.plugin(&["replay", id]).ok();
+    assert!(
+        replayed.starts_with("rows: the same; answer: the same"),
+        "{replayed}"
+    );
+
+    // A second model beside it, which becomes the active one, and back again.
+    let python = mesh.publish("koc-python");
+    mesh.plugin(&[&["shadow", &python], &KOC[..]].concat()).ok();
+    koc(&[]);
+    wait_for(|| {
+        mesh.plugin(&[&["runs"], &KOC[..]].concat())
+            .ok()
+            .contains("rank correlation")
+    });
+    mesh.plugin(&[&["promote"], &KOC[..]].concat()).ok();
+    assert_eq!(scored_by(&koc(&[])), ("MODEL_SOURCE_PLUGIN", "koc-python"));
+    mesh.plugin(&[&["rollback"], &KOC[..]].concat()).ok();
+    assert_eq!(koc(&[])["scored_by"], after["scored_by"]);
+    let history = mesh.plugin(&[&["history"], &KOC[..]].concat()).ok();
+    for told in ["activated", "shadow set", "promoted", "rolled back"] {
+        assert!(history.contains(told), "{told}: {history}");
+    }
+
+    // Trusted no longer: the built-in model says so.
+    mesh.plugin(&["distrust", "acme"]).ok();
+    let text = mesh.ask(&[&["koc"], &AS_OF[..]].concat()).ok();
+    assert!(
+        text.contains("built in, because") && text.contains("PLUGIN_UNTRUSTED"),
+        "{text}"
+    );
+    mesh.plugin(&[&["deactivate"], &KOC[..]].concat()).ok();
+    assert_eq!(koc(&[])["cells"], before["cells"]);
+}
+
+fn wait_for(holds: impl Fn() -> bool) {
+    for _ in 0..300 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    panic!("it did not come");
+}
+
+/// A market of two brands with planted KOCs, and what was planted.
+fn planted() -> (TempDir, Value) {
+    let (facts, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sizes = [
+        "--brands",
+        "2",
+        "--consumers",
+        "30000",
+        "--facts",
+        "300000",
+        "--seed",
+        "11",
+    ];
+    finish(command(["generate", "--out"]).arg(facts.path()).args(sizes)).ok();
+    finish(
+        command(["import", "--facts"])
+            .arg(facts.path())
+            .arg("--data")
+            .arg(data.path()),
+    )
+    .ok();
+    let truth = std::fs::read(facts.path().join("truth.json")).unwrap();
+    (data, serde_json::from_slice(&truth).unwrap())
+}
+
+#[test]
+fn active_models_find_what_was_planted() {
+    let (data, truth) = planted();
+    let mesh = Mesh::over(data);
+    let check = |koc: &str, style: &str| {
+        for brand in ["brand-01", "brand-02"] {
+            assert_koc(&mesh, &truth, brand, koc);
+        }
+        assert_style(&mesh, &truth, style);
+    };
+    check("koc-default", "style-trend-default");
+    for (koc, style) in [("koc-affinity", "style-momentum"), ("koc-python", "style-js")] {
+        for plugin in [mesh.publish(koc), mesh.publish(style)] {
+            for brand in ["brand-01", "brand-02"] {
+                mesh.plugin(&["activate", &plugin, "--brand", brand, "--fallback", "none"])
+                    .ok();
+            }
+        }
+        check(koc, style);
+    }
+}
+
+/// Of the best k candidates of a brand, k being the number of planted KOCs, at least nine tenths are planted.
+fn assert_koc(mesh: &Mesh, truth: &Value, brand: &str, model: &str) {
+    let planted: BTreeSet<&str> = truth["kocs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|koc| koc["brand"] == brand)
+        .map(|koc| koc["consumer"].as_str().unwrap())
+        .collect();
+    assert!(planted.len() >= 5, "{brand} has {} KOCs", planted.len());
+    let count = planted.len().to_string();
+    let args = [
+        "koc",
+        "--json",
+        "--brand",
+        brand,
+        "--as-of",
+        "2026-06-30",
+        "--list",
+        &count,
+    ];
+    let listed = mesh.ask(&args).json();
+    assert_eq!(scored_by(&listed).1, model);
+    let candidates = listed["candidates"].as_array().unwrap();
+    let found = candidates
+        .iter()
+        .filter(|candidate| planted.contains(candidate["consumer"].as_str().unwrap()))
+        .count();
+    let precision = found as f64 / planted.len() as f64;
+    assert!(
+        precision >= 0.9,
+        "{model} found {found} of {} for {brand}",
+        planted.len()
+    );
+}
+
+/// The planted style is the best of its category.
+fn assert_style(mesh: &Mesh, truth: &Value, model: &str) {
+    let rising = &truth["rising_style"];
+    let category = rising["category"].as_str().unwrap();
+    let args = [
+        "trends",
+        "--json",
+        "--brand",
+        "brand-01",
+        "--as-of",
+        "2026-06-30",
+        "--category",
+        category,
+    ];
+    let listed = mesh.ask(&args).json();
+    assert_eq!(scored_by(&listed).1, model);
+    let best = &listed["trends"][0];
+    assert_eq!(
+        (&best["value"], best["rank"].as_str()),
+        (&rising["style"], Some("1")),
+        "{model}: {listed}"
+    );
+}
+
+#[test]
+fn bad_input_is_told_with_its_cure() {
+    let mesh = Mesh::over(market().copy());
+    let component = component("koc-affinity").display().to_string();
+    let unsigned = mesh.path("none.sig");
+    let publish = |publisher: &str, signature: &str| {
+        mesh.plugin(&[
+            "publish",
+            &component,
+            "--publisher",
+            publisher,
+            "--signature",
+            signature,
+        ])
+    };
+    publish("acme", &unsigned).fails(1, &["plugin sign"]);
+    let other = mesh.path("other");
+    run(["plugin", "keygen", "--out", &other]).ok();
+    run(["plugin", "sign", &component, "--key", &other, "--out", &unsigned]).ok();
+    publish("acme", &unsigned).fails(1, &["PLUGIN_SIGNATURE"]);
+    publish("nobody", &unsigned).fails(1, &["PUBLISHER_UNKNOWN"]);
+    let not_there = Path::new("/nowhere/x.wasm");
+    mesh.plugin(&["publish", not_there.to_str().unwrap(), "--publisher", "acme"])
+        .fails(1, &["/nowhere/x.wasm"]);
+    mesh.plugin(&["activate", "koc-affinity", "--brand", "brand-01"])
+        .fails(2, &["NAME@VERSION"]);
+    mesh.plugin(&["replay", "nothing"])
+        .fails(1, &["PLUGIN_RUN_UNKNOWN"]);
+    mesh.plugin(&[&["rollback"], &KOC[..]].concat())
+        .fails(1, &["PLUGIN_NOTHING_BEFORE"]);
+    mesh.ask(&["koc", "--brand", "brand-99", "--as-of", "2026-06-30"])
+        .fails(1, &["BRAND_UNKNOWN"]);
+    mesh.ask(&["koc", "--brand", "brand-01", "--as-of", "2999-01-01"])
+        .fails(1, &["as_of", "future"]);
+    mesh.ask(&["trends", "--brand", "brand-01", "--as-of", "2999-01-01"])
+        .fails(1, &["as_of", "future"]);
+}
