@@ -340,7 +340,7 @@ async fn koc_candidates(mut client: MembershipServiceClient<Channel>, board: &Ge
         assert_eq!(listed.len() as i64, expected);
         let powers: Vec<f64> = listed
             .iter()
-            .map(|candidate| candidate.content + candidate.influence + candidate.purchasing)
+            .map(|candidate| candidate.content + candidate.influence)
             .collect();
         assert!(powers.is_sorted_by(|one, next| one >= next));
     }

@@ -201,9 +201,12 @@ impl Scoreboard {
     pub(super) fn page(&self, listing: &Listing) -> ListKocCandidatesResponse {
         let rated = self.board.candidates.iter().zip(&self.board.ratings);
         let mut rated: Vec<_> = rated.filter(|(_, rating)| listing.wants(rating)).collect();
-        let power = |rating: &Rating| rating.content + rating.influence + rating.purchasing;
+        let opinion = |rating: &Rating| rating.content + rating.influence;
         // Stable: equal ones stay in the order of their keys.
-        rated.sort_by(|(_, a), (_, b)| power(b).total_cmp(&power(a)));
+        rated.sort_by(|(_, a), (_, b)| {
+            let opinions = opinion(b).total_cmp(&opinion(a));
+            opinions.then(b.purchasing.total_cmp(&a.purchasing))
+        });
         let (page, next_page_token) = listing.slice.of(&rated);
         ListKocCandidatesResponse {
             candidates: page

@@ -38,7 +38,7 @@ impl MigrationTrait for Registry {
             ("plugin_runs_asked", ["tenant", "sha256", "input_hash"].as_slice()),
         ] {
             let mut index = Index::create();
-            index.name(name).table("plugin_runs");
+            index.if_not_exists().name(name).table("plugin_runs");
             for column in columns {
                 index.col(*column);
             }
@@ -63,6 +63,7 @@ impl MigrationTrait for Registry {
 
 fn publishers() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table("plugin_publishers")
         .col(string_len("tenant", 63))
         .col(string_len("id", 63))
@@ -75,6 +76,7 @@ fn publishers() -> TableCreateStatement {
 
 fn names() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table("plugin_names")
         .col(string_len("tenant", 63))
         .col(string_len("id", 63))
@@ -85,6 +87,7 @@ fn names() -> TableCreateStatement {
 
 fn plugins() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table("plugins")
         .col(string_len("tenant", 63))
         .col(string_len("id", 63))
@@ -103,6 +106,7 @@ fn plugins() -> TableCreateStatement {
 
 fn activations() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table("plugin_activations")
         .col(string_len("tenant", 63))
         .col(string_len("brand", 128))
@@ -129,6 +133,7 @@ fn activations() -> TableCreateStatement {
 
 fn runs() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table("plugin_runs")
         .col(string_len("tenant", 63))
         .col(string_len("id", 63))

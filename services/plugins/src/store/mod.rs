@@ -1,6 +1,6 @@
 //! The registry's state. Every repository is made for a tenant; there is none without one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 pub use dualwheel_kit::store::{Error, Page};
 use dualwheel_plugin_sdk::Parameters;
@@ -24,12 +24,22 @@ pub use plugins::{Plugins, Version, described};
 pub use publishers::{Publisher, Publishers};
 pub use runs::{Run, Runs};
 
-/// Brings the tables up to date.
+/// Times that a migration is tried, and the pause between.
+const TRIES: (u32, Duration) = (50, Duration::from_millis(100));
+
+/// Brings the tables up to date. Of processes that start together one does it; the others find it done.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn migrate(database: &DatabaseConnection) -> Result<(), Error> {
-    Ok(migration::Migrator::up(database, None).await?)
+    let (mut left, pause) = TRIES;
+    loop {
+        left -= 1;
+        match migration::Migrator::up(database, None).await {
+            Err(_) if left > 0 => tokio::time::sleep(pause).await,
+            done => return Ok(done?),
+        }
+    }
 }
 
 /// A plugin with parameters.

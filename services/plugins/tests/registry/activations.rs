@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dualwheel_plugin_host::World;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, DeactivatePluginRequest, GetPluginActivationRequest, ListPluginActivationsRequest,
     PluginActivation, PluginChange, PluginFallback, PluginSetting, PluginWorld, PromotePluginRequest,
@@ -11,7 +12,7 @@ use tonic::Status;
 
 use crate::{
     guest::Guest,
-    house::{BRAND, House, KOC, field, reason, setting},
+    house::{BRAND, House, KOC, field, reason, setting, start},
 };
 
 /// Two versions of a model and one of styles.
@@ -314,4 +315,20 @@ async fn racing_activations_without_etags_follow_one_another() {
         revisions.insert(made.revision);
     }
     assert_eq!(revisions, (1..=8).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_start_together_share_a_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = dualwheel_kit::Config {
+        data: folder.path().display().to_string(),
+        ..Default::default()
+    };
+    let starting = (0..8).map(|_| {
+        let config = config.clone();
+        tokio::spawn(async move { start(&config, &World::ALL).await.map(drop) })
+    });
+    for process in starting.collect::<Vec<_>>() {
+        process.await.unwrap().unwrap();
+    }
 }

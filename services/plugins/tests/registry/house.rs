@@ -69,19 +69,8 @@ impl House {
     }
 
     async fn open(config: Config, folder: Arc<tempfile::TempDir>, worlds: &[World]) -> Self {
-        let lake = Lake::open(&dualwheel_lake::Options {
-            location: config.data.clone(),
-            frame_cache_bytes: 1 << 20,
-        })
-        .unwrap();
-        let facts = Facts::new(lake.clone(), &["product"]);
-        let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
-        let worlds = worlds.iter().copied().collect();
-        let options = Options::of(&config, lake, database, worlds).unwrap();
-        let plugins = options.build().await.unwrap();
-        let server = Server::builder(&config)
-            .add(plugins.service())
-            .add(FactServiceServer::new(facts));
+        let plugins = start(&config, worlds).await.unwrap();
+        let server = Server::builder(&config).add(plugins.service());
         let channel = server.build().unwrap().in_process();
         Self {
             plugins,
@@ -124,12 +113,7 @@ impl House {
     }
 
     fn channel(&self) -> Channel {
-        let lake = Lake::open(&dualwheel_lake::Options {
-            location: self.config.data.clone(),
-            frame_cache_bytes: 1 << 20,
-        })
-        .unwrap();
-        let facts = FactServiceServer::new(Facts::new(lake, &["product"]));
+        let facts = FactServiceServer::new(Facts::new(lake(&self.config), &["product"]));
         let server = Server::builder(&self.config).add(facts);
         server.build().unwrap().in_process()
     }
@@ -215,6 +199,21 @@ impl House {
         };
         self.plugins.score(asked, People(people.to_vec()), then).await
     }
+}
+
+fn lake(config: &Config) -> Lake {
+    Lake::open(&dualwheel_lake::Options {
+        location: config.data.clone(),
+        frame_cache_bytes: 1 << 20,
+    })
+    .unwrap()
+}
+
+/// Plugins of some worlds within a process.
+pub async fn start(config: &Config, worlds: &[World]) -> Result<Plugins, dualwheel_plugins::Error> {
+    let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
+    let worlds = worlds.iter().copied().collect();
+    Options::of(config, lake(config), database, worlds)?.build().await
 }
 
 /// The parts of an upload.
