@@ -100,13 +100,20 @@ impl Ran {
     }
 }
 
-/// The component of an example, which `plugins/build` made.
+/// The folder of the components that `plugins/build` made.
+pub fn components() -> PathBuf {
+    let folder = std::env::var_os("PLUGIN_COMPONENTS");
+    PathBuf::from(folder.expect(
+        "PLUGIN_COMPONENTS is not set: run tests/run test, or plugins/build, and set it to the folder of the components \
+         that plugins/build names",
+    ))
+}
+
+/// The component of an example.
 pub fn component(example: &str) -> PathBuf {
-    let folder = std::env::var_os("PLUGIN_COMPONENTS")
-        .expect("PLUGIN_COMPONENTS names no folder: run tests/run test, or plugins/build with OUT=FOLDER");
-    let component = PathBuf::from(folder).join(format!("{example}.component.wasm"));
-    assert!(component.is_file(), "{} is missing", component.display());
-    component
+    let path = components().join(format!("{example}.component.wasm"));
+    assert!(path.is_file(), "{} is missing: run plugins/build", path.display());
+    path
 }
 
 /// Runs a command to its end.

@@ -1,5 +1,13 @@
 //! A partner's model on the command line.
 
+mod examples;
+mod guide;
+mod keys;
+mod layout;
+mod new;
+
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::harness::{run, tests_folder};
@@ -9,6 +17,11 @@ use crate::harness::{run, tests_folder};
 fn component() -> String {
     let generations = tests_folder().join("../plugins/host/tests/generations/1.0.0");
     generations.join("koc-model.wasm").display().to_string()
+}
+
+/// A path as an argument.
+fn arg(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[test]
@@ -31,7 +44,7 @@ fn a_model_that_passes_on_what_is_not_known_is_told_so() {
         failed[0]["found"].as_str().unwrap().contains("PLUGIN_BAD_OUTPUT"),
         "{told}"
     );
-    assert_eq!(findings.len(), 8);
+    assert_eq!(findings.len(), 9);
     checked.fails(1, &["do not hold"]);
     let shown = run(["plugin", "check", &component()]);
     assert!(
@@ -54,7 +67,7 @@ fn a_model_runs_on_rows_of_a_file() {
         r#"{"followers_rank": [80, 20], "interactions_30d_rank": [10, 60]}"#,
     );
     let ask = |rows: &str, more: &[&str]| {
-        let args = ["plugin", "run", &component(), "--rows", rows].map(str::to_owned);
+        let args = ["plugin", "run", &component(), "--input", rows].map(str::to_owned);
         run(args.into_iter().chain(more.iter().map(|arg| (*arg).to_owned())))
     };
     let answer = ask(&rows, &["--json"]).json();

@@ -9,7 +9,7 @@ mod strip;
 use wasmparser::{Encoding, Parser, Payload};
 use wit_component::ComponentEncoder;
 
-pub use imports::imports;
+pub use imports::{exports, imports};
 pub use strip::strip;
 
 /// What can go wrong while packing.

@@ -19,7 +19,8 @@ use crate::{
     ask::taken,
     cli::{
         Common,
-        registry::{Activate, Fallback, OfBrand, Publish, Registry, Replay, Shadow, Trust, World},
+        plugin::World,
+        registry::{Activate, Fallback, OfBrand, Publish, Registry, Replay, Shadow, Trust},
     },
     format,
     mesh::{self, Role},

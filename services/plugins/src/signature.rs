@@ -109,15 +109,27 @@ impl PublicKey {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Mismatch`].
     pub fn verify(&self, sha256: &str, signature: &str) -> Result<(), Error> {
-        let bytes = BASE64_STANDARD
-            .decode(signature.trim())
-            .map_err(|_| Error::Malformed)?;
-        let signature = Signature::from_slice(&bytes).map_err(|_| Error::Malformed)?;
+        let signature = read(signature)?;
         // Strict: weak keys and signatures that more than one message would fit are refused.
         self.0
             .verify_strict(statement(sha256).as_bytes(), &signature)
             .map_err(|_| Error::Mismatch)
     }
+}
+
+/// Whether a text can be a signature at all, whoever made it and over whatever.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn check_form(signature: &str) -> Result<(), Error> {
+    read(signature).map(|_| ())
+}
+
+fn read(signature: &str) -> Result<Signature, Error> {
+    let bytes = BASE64_STANDARD
+        .decode(signature.trim())
+        .map_err(|_| Error::Malformed)?;
+    Signature::from_slice(&bytes).map_err(|_| Error::Malformed)
 }
 
 #[cfg(test)]
@@ -176,7 +188,9 @@ mod tests {
                 Err(Error::Malformed),
                 "{wrong}"
             );
+            assert_eq!(check_form(wrong), Err(Error::Malformed), "{wrong}");
         }
+        assert_eq!(check_form(&signature), Ok(()));
     }
 
     #[test]

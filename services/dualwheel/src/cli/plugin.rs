@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use dualwheel_plugin_host::World as HostWorld;
 
 use super::registry::Registry;
 
@@ -15,6 +16,20 @@ pub enum Plugin {
     Check(Check),
     /// Run a component on rows of a file
     Run(Run),
+    /// Write a crate with a model that works, to begin with
+    New(New),
+    /// Compile a crate and make a component of it
+    Build(Build),
+    /// Make a key pair to sign components with
+    Keygen(Keygen),
+    /// Sign a component
+    Sign(Sign),
+    /// Hold a signature against a component
+    Verify(Verify),
+    /// Write a component as an OCI image layout, which registries take
+    Oci(Oci),
+    /// Read a component from an OCI image layout
+    Unpack(Unpack),
     /// The registry of a mesh
     #[command(flatten)]
     Registry(Registry),
@@ -50,13 +65,115 @@ pub struct Run {
     pub component: PathBuf,
     /// File with columns as JSON: `{"followers": [120, null], "style": ["plain", "bold"]}`; null is not known
     #[arg(long, value_name = "FILE")]
-    pub rows: PathBuf,
+    pub input: PathBuf,
     /// A parameter, as `half_life=6`; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub parameters: Vec<(String, f64)>,
     /// Admit a sealed WASI, for runtimes that cannot live without one
     #[arg(long)]
     pub sealed_wasi: bool,
+}
+
+/// What a plugin implements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum World {
+    /// Scores key opinion consumers
+    #[default]
+    KocModel,
+    /// Ranks style trends
+    StyleTrendModel,
+}
+
+impl From<World> for HostWorld {
+    fn from(world: World) -> Self {
+        match world {
+            World::KocModel => Self::KocModel,
+            World::StyleTrendModel => Self::StyleTrendModel,
+        }
+    }
+}
+
+/// `dualwheel plugin new`.
+#[derive(Args, Debug)]
+pub struct New {
+    /// Name of the model and its crate: a-z, 0-9 and hyphen, starting with a letter
+    pub name: String,
+    /// What it implements
+    #[arg(long, value_enum, default_value_t)]
+    pub world: World,
+    /// Where the crate goes [default: a folder of its name]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Folder of dualwheel-plugin-sdk [default: plugins/sdk of the checkout in which the current folder or this program
+    /// lies]
+    #[arg(long, value_name = "PATH")]
+    pub sdk: Option<PathBuf>,
+}
+
+/// `dualwheel plugin build`.
+#[derive(Args, Debug)]
+#[command(after_help = "The environment variable CARGO names another cargo than the one on the path.")]
+pub struct Build {
+    /// Folder of the crate
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// `dualwheel plugin keygen`.
+#[derive(Args, Debug)]
+pub struct Keygen {
+    /// Where the private key goes; the public one goes beside it, as FILE.pub
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `dualwheel plugin sign`.
+#[derive(Args, Debug)]
+pub struct Sign {
+    /// Component
+    pub component: PathBuf,
+    /// Private key in PEM form
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where the signature goes [default: the component's name with .sig]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `dualwheel plugin verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Component
+    pub component: PathBuf,
+    /// Public key in PEM form
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Signature [default: the component's name with .sig]
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+}
+
+/// `dualwheel plugin oci`.
+#[derive(Args, Debug)]
+pub struct Oci {
+    /// Component
+    pub component: PathBuf,
+    /// Where the layout goes: a folder that is not there yet, or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Signature, which goes along as an annotation
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+}
+
+/// `dualwheel plugin unpack`.
+#[derive(Args, Debug)]
+pub struct Unpack {
+    /// Folder of the layout
+    pub layout: PathBuf,
+    /// Where the component goes; its signature, if one came along, goes beside it, as FILE.sig
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 pub(super) fn parameter(text: &str) -> Result<(String, f64), String> {

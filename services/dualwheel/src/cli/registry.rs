@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Place;
+use super::{Place, plugin::World};
 
 /// What is done with the registry of a mesh.
 #[derive(Debug, Subcommand)]
@@ -53,15 +53,6 @@ impl Registry {
             Self::Replay(args) => &args.place,
         }
     }
-}
-
-/// World of a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum World {
-    /// Scores key opinion consumers
-    KocModel,
-    /// Ranks style trends
-    StyleTrendModel,
 }
 
 /// What is answered where the active plugin fails.

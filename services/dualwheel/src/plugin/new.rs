@@ -1,0 +1,239 @@
+//! A crate to begin with.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use dualwheel_plugin_host::World;
+use dualwheel_plugin_sdk::Description;
+use minijinja::{Environment, context};
+
+use super::{is_free, write};
+use crate::{cli::plugin::New, output};
+
+/// Files of a crate whatever it implements. Manifests here would be taken for crates of this workspace, hence `.in`.
+const COMMON: [(&str, &str); 3] = [
+    ("Cargo.toml", include_str!("templates/Cargo.toml.in")),
+    ("README.md", include_str!("templates/README.md.in")),
+    (".gitignore", include_str!("templates/gitignore.in")),
+];
+const KOC: [(&str, &str); 2] = [
+    ("src/lib.rs", include_str!("templates/koc-model.rs.in")),
+    ("rows.json", include_str!("templates/koc-model.json.in")),
+];
+const STYLE_TREND: [(&str, &str); 2] = [
+    ("src/lib.rs", include_str!("templates/style-trend-model.rs.in")),
+    ("rows.json", include_str!("templates/style-trend-model.json.in")),
+];
+
+/// What Rust takes for something else than the name of a crate.
+const TAKEN: [&str; 58] = [
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+    "wit-bindgen",
+    SDK,
+];
+/// Name of the crate that guests depend on.
+const SDK: &str = "dualwheel-plugin-sdk";
+
+/// Writes a crate, all of it or nothing.
+pub(super) fn new(args: &New) -> anyhow::Result<()> {
+    check_name(&args.name)?;
+    let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&args.name));
+    ensure!(
+        is_free(&folder)?,
+        "{} is there and not empty; choose another folder with --dir",
+        folder.display()
+    );
+    let sdk = sdk(args.sdk.as_deref())?;
+    let files = rendered(&args.name, args.world.into(), &sdk)?;
+    for (name, text) in &files {
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(&folder);
+        std::fs::create_dir_all(parent).with_context(|| format!("{} cannot be made", parent.display()))?;
+        write(&path, text.as_bytes())?;
+    }
+    output::text(&format!(
+        "{}: a {} with a test; cargo test, then dualwheel plugin build",
+        folder.display(),
+        World::from(args.world)
+    ))
+}
+
+/// Names are those of the contract, and crates' names at once.
+fn check_name(name: &str) -> anyhow::Result<()> {
+    Description::new(name, "1.0.0", "A model.").check(|_| true)?;
+    ensure!(
+        !TAKEN.contains(&name),
+        "`{name}` names something else in Rust; choose another name"
+    );
+    Ok(())
+}
+
+/// The folder of the SDK, as an absolute path.
+fn sdk(given: Option<&Path>) -> anyhow::Result<String> {
+    let folder = match given {
+        Some(folder) if is_sdk(folder) => folder.to_owned(),
+        Some(folder) => bail!("{} is not the folder of {SDK}", folder.display()),
+        None => {
+            let places = [std::env::current_dir(), std::env::current_exe()];
+            let places: Vec<PathBuf> = places.into_iter().flatten().collect();
+            found(&places).with_context(|| {
+                format!(
+                    "neither the current folder nor this program lies in a checkout of Dualwheel: tell where {SDK} is \
+                     with --sdk"
+                )
+            })?
+        }
+    };
+    let folder = folder
+        .canonicalize()
+        .with_context(|| format!("{} cannot be read", folder.display()))?;
+    let text = folder
+        .to_str()
+        .with_context(|| format!("{} is not UTF-8", folder.display()))?;
+    Ok(text.to_owned())
+}
+
+/// The SDK of the first checkout that one of these places lies in.
+fn found(places: &[PathBuf]) -> Option<PathBuf> {
+    let folders = places.iter().flat_map(|place| place.ancestors());
+    folders
+        .map(|folder| folder.join("plugins/sdk"))
+        .find(|folder| is_sdk(folder))
+}
+
+fn is_sdk(folder: &Path) -> bool {
+    std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|manifest| {
+        manifest
+            .lines()
+            .any(|line| line.trim() == format!("name = \"{SDK}\""))
+    })
+}
+
+/// Every file of a crate.
+fn rendered(name: &str, world: World, sdk: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let mut templates = Environment::new();
+    templates.set_keep_trailing_newline(true);
+    let values = context! {
+        name,
+        world => world.name(),
+        // A string of JSON is one of TOML as well.
+        sdk => serde_json::to_string(sdk)?,
+    };
+    let of_world = match world {
+        World::KocModel => KOC,
+        World::StyleTrendModel => STYLE_TREND,
+    };
+    let files = COMMON.into_iter().chain(of_world);
+    files
+        .map(|(name, source)| {
+            let text = templates.render_str(source, &values);
+            Ok((name, text.with_context(|| format!("template of {name}"))?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_models_and_of_crates() {
+        for name in ["fame", "koc-2", "a"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            "Fame",
+            "2fame",
+            "fa_me",
+            "../fame",
+            "fn",
+            "std",
+            SDK,
+            &"a".repeat(64),
+        ] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_sdk_is_looked_for_in_the_folders_above() {
+        let root = tempfile::tempdir().unwrap();
+        let sdk = root.path().join("checkout/plugins/sdk");
+        let within = root.path().join("checkout/a/b");
+        std::fs::create_dir_all(&sdk).unwrap();
+        std::fs::create_dir_all(&within).unwrap();
+        std::fs::write(sdk.join("Cargo.toml"), "[package]\nname = \"another\"\n").unwrap();
+        assert_eq!(found(std::slice::from_ref(&within)), None);
+        std::fs::write(sdk.join("Cargo.toml"), format!("[package]\nname = \"{SDK}\"\n")).unwrap();
+        assert_eq!(found(&[root.path().to_owned(), within]), Some(sdk));
+    }
+
+    #[test]
+    fn nothing_of_a_template_is_left_over() {
+        for world in [World::KocModel, World::StyleTrendModel] {
+            for (name, text) in rendered("fame", world, "/a \"quoted\" folder").unwrap() {
+                assert!(!text.contains("{{") && !text.contains("{%"), "{name}: {text}");
+                assert!(text.ends_with('\n'), "{name}");
+                if name == "Cargo.toml" {
+                    assert!(text.contains(r#"path = "/a \"quoted\" folder""#), "{text}");
+                }
+            }
+        }
+    }
+}

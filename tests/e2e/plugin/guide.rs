@@ -1,0 +1,148 @@
+//! The steps of `plugins/README.md`, one after another.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::arg;
+use crate::harness::{command, components, finish, run, tests_folder};
+
+/// A crate in a folder of its own.
+struct Guest {
+    name: &'static str,
+    folder: tempfile::TempDir,
+}
+
+impl Guest {
+    /// A new crate. Its dependencies are at the versions that the examples were built with, so that all of them are here.
+    fn new(name: &'static str, world: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let guest = Self { name, folder };
+        let plugins = tests_folder().join("../plugins");
+        let (dir, sdk) = (arg(&guest.path("")), arg(&plugins.join("sdk")));
+        run([
+            "plugin", "new", name, "--world", world, "--dir", &dir, "--sdk", &sdk,
+        ])
+        .ok();
+        std::fs::copy(plugins.join("examples/Cargo.lock"), guest.path("Cargo.lock")).unwrap();
+        guest
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its own tests, on this machine.
+    fn test(&self) {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        // The target folder of `plugins/build test`, where most of it is compiled already.
+        let tests = std::env::current_exe().unwrap();
+        let target = tests.ancestors().nth(3).unwrap().join("examples");
+        let done = Command::new(cargo)
+            .args(["test", "--offline"])
+            .current_dir(self.folder.path())
+            .env("CARGO_TARGET_DIR", target)
+            .output()
+            .unwrap();
+        let (out, err) = (
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr),
+        );
+        assert!(done.status.success(), "{out}\n{err}");
+        assert!(out.contains("test result: ok. 2 passed"), "{out}");
+    }
+
+    /// Its component, built by the cargo that `plugins/build` found for the examples.
+    fn build(&self) -> String {
+        let components = components();
+        let cargo = components.join("cargo");
+        assert!(
+            cargo.is_file(),
+            "{} is missing: run plugins/build cargo",
+            cargo.display()
+        );
+        let mut build = command(["plugin", "build", &arg(self.folder.path()), "--json"]);
+        let told = finish(
+            build
+                .env("CARGO", cargo)
+                .env("CARGO_NET_OFFLINE", "true")
+                // Where the standard library is compiled already, if it has to be.
+                .env("CARGO_TARGET_DIR", components.with_file_name("target-web")),
+        )
+        .json();
+        let path = told["path"].as_str().unwrap();
+        let size = std::fs::metadata(path).unwrap().len();
+        assert!(
+            path.ends_with(&format!("/{}.component.wasm", self.name)),
+            "{told}"
+        );
+        assert_eq!(told["size"], size);
+        assert_eq!(told["sha256"], super::keys::sha256sum(Path::new(path)));
+        // The guide promises about this much.
+        assert!(size < 150_000, "{told}");
+        path.to_owned()
+    }
+
+    fn check(component: &str) {
+        let checked = run(["plugin", "check", component]).ok();
+        assert!(!checked.contains("NO"), "{checked}");
+    }
+
+    fn answers(&self, component: &str) -> serde_json::Value {
+        let rows = arg(&self.path("rows.json"));
+        run(["plugin", "run", component, "--input", &rows, "--json"]).json()["columns"].clone()
+    }
+}
+
+#[test]
+fn from_zero_to_a_published_component() {
+    let guest = Guest::new("fame", "koc-model");
+    guest.test();
+    let built = guest.build();
+    // What packing by hand gives is the same.
+    let packed = arg(&guest.path("packed.wasm"));
+    let release = Path::new(&built).with_file_name("wasm32-unknown-unknown/release/fame.wasm");
+    run(["plugin", "pack", &arg(&release), "--out", &packed]).ok();
+    assert_eq!(std::fs::read(&packed).unwrap(), std::fs::read(&built).unwrap());
+    Guest::check(&built);
+    let answers = guest.answers(&built);
+    assert_eq!(answers["content"], serde_json::json!([10.0, 0.0, 30.0]));
+    assert_eq!(answers["influence"], serde_json::json!([20.0, 20.0, 0.0]));
+    assert_eq!(answers["purchasing"], serde_json::json!([5.0, 50.0, 95.0]));
+
+    let (key, public) = (arg(&guest.path("fame.key")), arg(&guest.path("fame.key.pub")));
+    let signature = format!("{packed}.sig");
+    run(["plugin", "keygen", "--out", &key]).ok();
+    run(["plugin", "sign", &packed, "--key", &key]).ok();
+    run(["plugin", "verify", &packed, "--key", &public]).ok();
+    let (layout, out) = (arg(&guest.path("fame-oci")), arg(&guest.path("unpacked.wasm")));
+    run([
+        "plugin",
+        "oci",
+        &packed,
+        "--signature",
+        &signature,
+        "--out",
+        &layout,
+    ])
+    .ok();
+    run(["plugin", "unpack", &layout, "--out", &out]).ok();
+    run(["plugin", "verify", &out, "--key", &public]).ok();
+    assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(&built).unwrap());
+}
+
+#[test]
+fn from_zero_to_a_component_of_the_other_world() {
+    let guest = Guest::new("heat", "style-trend-model");
+    guest.test();
+    let built = guest.build();
+    Guest::check(&built);
+    let answers = guest.answers(&built);
+    assert!(
+        (answers["growth"][0].as_f64().unwrap() - 0.2).abs() < 1e-9,
+        "{answers}"
+    );
+    assert_eq!(answers["score"][1], 50.0);
+}
