@@ -84,6 +84,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether its words are for callers; the others tell of what is inside.
+    pub(crate) fn is_for_callers(&self) -> bool {
+        match self {
+            Self::Plugin(error) => !matches!(
+                error,
+                dualwheel_plugin_host::Error::Engine { .. } | dualwheel_plugin_host::Error::Limit { .. }
+            ),
+            Self::Store(error) => matches!(error, store::Error::Unknown(_)),
+            Self::Untrusted { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Stable code, as answers name it.
     #[must_use]
     pub fn reason(&self) -> &'static str {

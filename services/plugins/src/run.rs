@@ -54,6 +54,22 @@ pub(crate) struct Failed {
     pub message: String,
 }
 
+impl Failed {
+    /// What kept a plugin from being asked, as callers may read it; what is internal is logged instead.
+    pub(crate) fn told(error: &Error) -> Self {
+        let message = if error.is_for_callers() {
+            error.to_string()
+        } else {
+            tracing::error!(%error, "A plugin could not be asked");
+            "something went wrong inside; see the server's log".to_owned()
+        };
+        Self {
+            reason: error.reason().to_owned(),
+            message,
+        }
+    }
+}
+
 /// Failures that the same question need not meet again.
 fn may_pass(reason: &str) -> bool {
     ["PLUGIN_DEADLINE", "PLUGIN_BUSY", "PLUGIN_ENGINE"].contains(&reason)
@@ -78,6 +94,7 @@ impl Plugins {
         })
         .await?;
         let mut run = recorded(&purpose, sha256, &question);
+        run.limits = self.limits();
         let tenant = self.tenant(&purpose.tenant);
         if purpose.keep_inputs {
             let inputs = kept::encode(question.batches())?;
@@ -119,7 +136,7 @@ impl Plugins {
             return Ok(None);
         };
         let answered = match &run.failure {
-            Some((reason, _)) if may_pass(reason) => return Ok(None),
+            Some((reason, _)) if may_pass(reason) || run.limits != self.limits() => return Ok(None),
             Some((reason, message)) => Err(Failed {
                 reason: reason.clone(),
                 message: message.clone(),
@@ -154,6 +171,12 @@ impl Plugins {
         Ok(kept::decode(&bytes.ok_or_else(not_kept)?)?)
     }
 
+    /// Stands for what plugins may use: with more of it, one that failed may not fail again.
+    fn limits(&self) -> String {
+        let limits = format!("{:?}", self.inner.engine.limits());
+        blake3::hash(limits.as_bytes()).to_hex().to_string()
+    }
+
     async fn record(&self, tenant: &str, run: &Run) -> Result<(), Error> {
         let beyond = self.runs(tenant).add(run).await?;
         let lake = self.tenant(tenant);
@@ -186,6 +209,7 @@ fn recorded(purpose: &Purpose, sha256: String, question: &Question) -> Run {
         input_hash: question.input_hash().to_owned(),
         output_hash: String::new(),
         failure: None,
+        limits: String::new(),
         micros: 0,
         fuel: 0,
         memory_bytes: 0,

@@ -130,10 +130,7 @@ impl Plugins {
                         answered: Err(failed),
                     }) => (failure(setting, failed, run.name()), None),
                     Err(error) => {
-                        let failed = Failed {
-                            reason: error.reason().to_owned(),
-                            message: error.to_string(),
-                        };
+                        let failed = Failed::told(&error);
                         (failure(setting, failed, String::new()), Some(error))
                     }
                 };

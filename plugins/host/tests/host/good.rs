@@ -93,6 +93,24 @@ fn nothing_is_kept_from_one_call_to_the_next() {
 }
 
 #[test]
+fn where_things_lie_in_memory_is_the_same_in_every_call() {
+    let component = Guest::koc("address").build();
+    let asked = |engine: &Engine| {
+        let plugin = engine.load(&component, World::KocModel, Policy::Pure).unwrap();
+        let run = plugin.score(&candidates(50), &Parameters::new()).unwrap();
+        assert!(run.scores.content.iter().any(|one| *one != run.scores.content[0]));
+        run.record.output_hash
+    };
+    let first = asked(&ENGINE);
+    for _ in 0..20 {
+        // Other calls come and go meanwhile.
+        GOOD.score(&candidates(7), &Parameters::new()).unwrap();
+        assert_eq!(asked(&ENGINE), first);
+    }
+    assert_eq!(asked(&Engine::new(limits(), None).unwrap()), first);
+}
+
+#[test]
 fn texts_and_series_reach_a_style_model() {
     let component = Guest::style("trend").build();
     let plugin = ENGINE

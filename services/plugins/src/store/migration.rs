@@ -152,6 +152,7 @@ fn runs() -> TableCreateStatement {
         .col(boolean("succeeded"))
         .col(string_len("reason", 63))
         .col(text("message"))
+        .col(string_len("limits", 64))
         .col(big_integer("micros"))
         .col(big_integer("fuel"))
         .col(big_integer("memory_bytes"))

@@ -33,6 +33,7 @@ pub struct Model {
     pub reason: String,
     #[sea_orm(column_type = "Text")]
     pub message: String,
+    pub limits: String,
     pub micros: i64,
     pub fuel: i64,
     pub memory_bytes: i64,

@@ -51,6 +51,8 @@ pub struct Run {
     pub output_hash: String,
     /// Code and words of the error; empty where it succeeded.
     pub failure: Option<(String, String)>,
+    /// Stands for what the plugin might use.
+    pub limits: String,
     /// Microseconds that it took.
     pub micros: i64,
     /// Fuel.
@@ -254,6 +256,7 @@ impl Runs {
             succeeded: run.failure.is_none(),
             reason,
             message,
+            limits: run.limits.clone(),
             micros: run.micros,
             fuel: run.fuel,
             memory_bytes: run.memory_bytes,
@@ -312,6 +315,7 @@ fn read(row: Model) -> Result<Run, Error> {
         input_hash: row.input_hash,
         output_hash: row.output_hash,
         failure: (!row.succeeded).then_some((row.reason, row.message)),
+        limits: row.limits,
         micros: row.micros,
         fuel: row.fuel,
         memory_bytes: row.memory_bytes,

@@ -212,6 +212,34 @@ async fn every_way_to_fail_is_named_and_harms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_more_fuel_a_failure_is_not_the_last_word() {
+    let house = House::with(|config| {
+        config.plugins.fuel_base = 1_000;
+        config.plugins.fuel_per_row = 1;
+    })
+    .await;
+    // What it is must be asked with enough.
+    let rich = house
+        .beside(&World::ALL, |config| config.plugins = Default::default())
+        .await;
+    let component = Guest::koc("plain").build();
+    let signature = house.key.sign(&dualwheel_plugin_host::sha256(&component));
+    let name = rich
+        .upload(crate::house::parts("acme", &signature, &component))
+        .await
+        .unwrap()
+        .name;
+    activate(&rich, &name, PluginFallback::BuiltIn).await;
+    let many: Vec<(f64, f64)> = (0..100).map(|at| (f64::from(at), 1.0)).collect();
+    let by = house.ask(100, &many).await.unwrap().1.by;
+    assert_eq!(by.failure.unwrap().reason, "PLUGIN_FUEL_EXHAUSTED");
+    assert_eq!(
+        rich.ask(100, &many).await.unwrap().1.by.source(),
+        ModelSource::Plugin
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_trusted_no_longer_runs_no_longer() {
     let house = House::new().await;
     let name = house.published(Guest::koc("plain")).await;
@@ -370,8 +398,14 @@ async fn a_component_that_was_changed_on_disk_does_not_run() {
     );
     let replica = house.beside(&World::ALL, |_| {}).await;
     let by = replica.ask(100, &PEOPLE[..1]).await.unwrap().1.by;
+    let failure = by.failure.clone().unwrap();
     assert_eq!(
-        (by.source(), by.failure.unwrap().reason.as_str()),
+        (by.source(), failure.reason.as_str()),
         (ModelSource::BuiltInFallback, "INTERNAL")
+    );
+    assert!(
+        failure.message.contains("see the server's log"),
+        "{}",
+        failure.message
     );
 }
