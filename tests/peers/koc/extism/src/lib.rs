@@ -1,7 +1,8 @@
 //! The model `koc-affinity` as a guest of Extism, which hands over bytes.
 //!
 //! Given are little-endian f64: the parameters in the order of the model's description, then its columns one after the
-//! other, without unknown columns. Answered are the three powers in the same way.
+//! other. Answered are the three powers in the same way.
+#![allow(missing_docs, reason = "`plugin_fn` makes a function without any")]
 
 use dualwheel_plugin_sdk::{Batch, Description, KocModel, KocScores, Parameters};
 use extism_pdk::{Error, FnResult, plugin_fn};
