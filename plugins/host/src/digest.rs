@@ -1,31 +1,68 @@
 //! Hashes of what goes in and comes out, by which a run is known again.
 
+use std::sync::LazyLock;
+
+use blake3::Hasher;
+
 use crate::wire::{SentColumn, SentParameter, SentValues};
 
-/// Hashes values with their lengths, so that no two different sequences look alike.
+/// Bytes of a number.
+const NUMBER: usize = size_of::<f64>();
+/// Numbers that are hashed at once.
+const AT_ONCE: usize = 8_192;
+
+// What a hash is of is part of it. Taking that in costs as much as a small question, so it is done once.
+static INPUT: LazyLock<Hasher> = LazyLock::new(|| Hasher::new_derive_key("dualwheel plugin input 1"));
+static QUESTION: LazyLock<Hasher> = LazyLock::new(|| Hasher::new_derive_key("dualwheel plugin question 1"));
+static OUTPUT: LazyLock<Hasher> = LazyLock::new(|| Hasher::new_derive_key("dualwheel plugin output 1"));
+
+/// Hashes values with their lengths, so that no two different sequences look alike. BLAKE3 gets them in large pieces, for
+/// that is how it is fast.
 #[derive(Debug)]
-struct Digest(blake3::Hasher);
+struct Digest {
+    hasher: Hasher,
+    waiting: Vec<u8>,
+}
 
 impl Digest {
-    fn new(of: &str) -> Self {
-        Self(blake3::Hasher::new_derive_key(of))
+    fn new(of: &Hasher) -> Self {
+        Self {
+            hasher: of.clone(),
+            waiting: Vec::new(),
+        }
     }
 
     fn count(&mut self, count: usize) {
-        self.0
-            .update(&u64::try_from(count).unwrap_or(u64::MAX).to_le_bytes());
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.waiting.extend_from_slice(&count.to_le_bytes());
     }
 
     fn text(&mut self, text: &str) {
         self.count(text.len());
-        self.0.update(text.as_bytes());
+        self.waiting.extend_from_slice(text.as_bytes());
+        self.pass_on();
     }
 
     /// Bit by bit: values that are equal but not the same are told apart.
     fn numbers(&mut self, numbers: &[f64]) {
         self.count(numbers.len());
-        for number in numbers {
-            self.0.update(&number.to_bits().to_le_bytes());
+        for numbers in numbers.chunks(AT_ONCE) {
+            let before = self.waiting.len();
+            self.waiting.resize(before + numbers.len() * NUMBER, 0);
+            let (_, new) = self.waiting.split_at_mut(before);
+            let (slots, _) = new.as_chunks_mut();
+            for (slot, number) in slots.iter_mut().zip(numbers) {
+                *slot = number.to_le_bytes();
+            }
+            self.pass_on();
+        }
+    }
+
+    /// Hashes what waits, once it is much.
+    fn pass_on(&mut self) {
+        if self.waiting.len() >= AT_ONCE * NUMBER {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
         }
     }
 
@@ -48,14 +85,15 @@ impl Digest {
         }
     }
 
-    fn hex(&self) -> String {
-        self.0.finalize().to_hex().to_string()
+    fn hex(mut self) -> String {
+        self.hasher.update(&self.waiting);
+        self.hasher.finalize().to_hex().to_string()
     }
 }
 
 /// Hash of what a model is given: BLAKE3, in hexadecimal.
 pub(crate) fn of_input(rows: usize, columns: &[SentColumn<'_>], parameters: &[SentParameter<'_>]) -> String {
-    let mut digest = Digest::new("dualwheel plugin input 1");
+    let mut digest = Digest::new(&INPUT);
     digest.count(rows);
     digest.count(columns.len());
     for column in columns {
@@ -72,7 +110,7 @@ pub(crate) fn of_input(rows: usize, columns: &[SentColumn<'_>], parameters: &[Se
 
 /// Hash of a question of several batches, by those of its batches.
 pub(crate) fn of_inputs(batches: &[String]) -> String {
-    let mut digest = Digest::new("dualwheel plugin question 1");
+    let mut digest = Digest::new(&QUESTION);
     digest.count(batches.len());
     batches.iter().for_each(|hash| digest.text(hash));
     digest.hex()
@@ -81,7 +119,7 @@ pub(crate) fn of_inputs(batches: &[String]) -> String {
 /// Hash of what a model answers, column by column in the world's order: BLAKE3, in hexadecimal.
 #[must_use]
 pub fn of_output(columns: &[Vec<f64>]) -> String {
-    let mut digest = Digest::new("dualwheel plugin output 1");
+    let mut digest = Digest::new(&OUTPUT);
     digest.count(columns.len());
     columns.iter().for_each(|numbers| digest.numbers(numbers));
     digest.hex()
@@ -119,5 +157,18 @@ mod tests {
         assert!(seen.insert(of_output(&[vec![1.0], vec![2.0]])));
         assert!(seen.insert(of_output(&[vec![1.0, 2.0]])));
         assert_eq!(of_output(&[vec![1.0]]), of_output(&[vec![1.0]]));
+    }
+
+    #[test]
+    fn many_values_hash_as_their_bytes() {
+        let numbers: Vec<f64> = (0..10_000).map(f64::from).collect();
+        let mut plain = blake3::Hasher::new_derive_key("dualwheel plugin output 1");
+        plain
+            .update(&1_u64.to_le_bytes())
+            .update(&10_000_u64.to_le_bytes());
+        for number in &numbers {
+            plain.update(&number.to_le_bytes());
+        }
+        assert_eq!(of_output(&[numbers]), plain.finalize().to_hex().to_string());
     }
 }

@@ -1,13 +1,10 @@
 //! Compiles and checks components, and holds what all plugins share.
 
-use std::{fmt, hash::Hash, num::NonZeroUsize, sync::Arc};
+use std::{fmt, hash::Hash, sync::Arc};
 
 use blake3::Hasher;
 use sha2::{Digest, Sha256};
-use wasmtime::{
-    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
-    component::{Component, ComponentExportIndex, InstancePre, Linker, types::ComponentItem},
-};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, types::ComponentItem};
 
 use crate::{
     cache::Cache,
@@ -17,19 +14,13 @@ use crate::{
     inspect::{Shape, malformed},
     limits::Limits,
     plugin::Plugin,
-    sealed,
+    sealed, settings,
     text::tidy,
     ticker::{Ticker, tick},
     wire::{Given, GivenDescription, Sent},
     world::World,
 };
 
-/// Functions of a guest's backtrace.
-const FRAMES: usize = 20;
-/// Memories that a component has at most; a language's runtime may bring a second one.
-const MEMORIES: u32 = 4;
-/// Tables that a component has at most.
-const TABLES: u32 = 8;
 /// Bytes of a message that are passed on.
 const MESSAGE: usize = 500;
 
@@ -76,7 +67,7 @@ impl Engine {
     /// When a limit is out of bounds, or the system does not give what the pool of instances needs.
     pub fn new(limits: Limits, cache: Option<Cache>) -> Result<Self, Error> {
         limits.check()?;
-        let wasmtime = wasmtime::Engine::new(&config(&limits)).map_err(|error| unable(&error))?;
+        let wasmtime = wasmtime::Engine::new(&settings::of(&limits)).map_err(|error| unable(&error))?;
         let mut linker = Linker::new(&wasmtime);
         call::link(&mut linker).map_err(|error| unable(&error))?;
         let ticker = Ticker::start(&wasmtime, tick(limits.deadline)).map_err(|error| Error::Engine {
@@ -138,7 +129,7 @@ impl Engine {
             self.clone(),
             world,
             shape.needs(),
-            sha256(bytes),
+            hexadecimal(&digest),
             compiled,
         ))
     }
@@ -206,10 +197,11 @@ impl Engine {
 /// SHA-256 in lower-case hexadecimal, by which a component is known.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Takes in the engine's settings, which can only be had as something to hash.
@@ -277,38 +269,4 @@ where
         .typecheck::<P, R>(&linked.instance_type())
         .map_err(|error| other(format!("with a `{name}` of another type: {}", differs(error))))?;
     Ok(index)
-}
-
-/// Settings under which the same rows give the same answer and use the same fuel, and nothing is unbounded.
-fn config(limits: &Limits) -> Config {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let mut config = Config::new();
-    config
-        .consume_fuel(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(size(limits.stack_bytes))
-        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
-        // Bits of what is not a number, and of relaxed instructions, would otherwise depend on the machine.
-        .cranelift_nan_canonicalization(true)
-        .wasm_relaxed_simd(false)
-        .wasm_memory64(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-    config
-}
-
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(limits.runs)
-        .total_core_instances(limits.runs.saturating_mul(limits.instances))
-        .total_memories(limits.runs.saturating_mul(MEMORIES))
-        .total_tables(limits.runs.saturating_mul(TABLES))
-        .max_core_instances_per_component(limits.instances)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
-        .max_memories_per_module(1)
-        .max_tables_per_module(TABLES)
-        .max_memory_size(size(limits.memory_bytes))
-        .table_elements(size(limits.table_elements));
-    pool
 }

@@ -29,6 +29,7 @@ mod native;
 mod plugin;
 mod question;
 mod sealed;
+mod settings;
 mod text;
 mod ticker;
 mod wire;

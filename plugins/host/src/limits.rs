@@ -31,7 +31,8 @@ pub struct Limits {
     pub table_elements: u64,
     /// Core instances that a component is made of.
     pub instances: u32,
-    /// Runs that are under way at once; more wait, as long as a call may take.
+    /// Runs that are under way at once; more wait, as long as a call may take. Of each memory that they used, the engine
+    /// keeps up to 16 MiB for the next ones.
     pub runs: u32,
     /// Bytes of stack that nested calls may take. The thread that calls needs as much besides its own use.
     pub stack_bytes: u64,

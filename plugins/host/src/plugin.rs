@@ -247,16 +247,26 @@ impl Plugin {
     /// # Errors
     /// As [`score`](Self::score), but for the world.
     pub fn answer(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<Vec<Vec<f64>>>, Error> {
+        let parameters = self.parameters(parameters)?;
+        let (scores, used) = self.part(batch, &parameters)?;
+        let record = self.record(parameters, batch, &scores, used)?;
+        Ok(Run { scores, record })
+    }
+
+    /// The same without a record, for one is made of all batches of a question.
+    pub(crate) fn part(
+        &self,
+        batch: &Batch,
+        parameters: &Parameters,
+    ) -> Result<(Vec<Vec<f64>>, Used), Error> {
         match self.world() {
             World::KocModel => {
-                let (columns, record) = self.run(&KOC_ANSWERS, batch, parameters)?;
-                let scores = columns.into();
-                Ok(Run { scores, record })
+                let (columns, used) = self.checked(&KOC_ANSWERS, batch, parameters)?;
+                Ok((columns.into(), used))
             }
             World::StyleTrendModel => {
-                let (columns, record) = self.run(&STYLE_ANSWERS, batch, parameters)?;
-                let scores = columns.into();
-                Ok(Run { scores, record })
+                let (columns, used) = self.checked(&STYLE_ANSWERS, batch, parameters)?;
+                Ok((columns.into(), used))
             }
         }
     }
@@ -288,12 +298,23 @@ impl Plugin {
         batch: &Batch,
         given: &Parameters,
     ) -> Result<([Vec<f64>; N], Record), Error> {
+        let parameters = self.parameters(given)?;
+        let (columns, used) = self.checked(answers, batch, &parameters)?;
+        let record = self.record(parameters, batch, &columns, used)?;
+        Ok((columns, record))
+    }
+
+    /// Asks the model, with every parameter's value, and checks what it answers.
+    fn checked<const N: usize>(
+        &self,
+        answers: &[Answer; N],
+        batch: &Batch,
+        parameters: &Parameters,
+    ) -> Result<([Vec<f64>; N], Used), Error> {
         let description = self.describe()?;
         let columns = batch::columns(self.inner.world, description, batch, self.most_rows())?;
-        let parameters = batch::parameters(description, given)?;
-        let sent = batch::in_order(description, &parameters);
-        let input_hash = digest::of_input(batch.rows, &columns, &sent);
-        let (answer, used) = self.ask(batch.rows, &columns, &parameters, &sent)?;
+        let sent = batch::in_order(description, parameters);
+        let (answer, used) = self.ask(batch.rows, &columns, parameters, &sent)?;
         let columns = match answer {
             Ok(columns) => columns,
             Err(message) => {
@@ -305,10 +326,7 @@ impl Plugin {
             }
         };
         match answer::check(answers, batch.rows, columns) {
-            Ok(columns) => {
-                let record = self.record(description, parameters, batch.rows, input_hash, &columns, used);
-                Ok((columns, record))
-            }
+            Ok(columns) => Ok((columns, used)),
             Err(reason) => Err(Error::BadOutput {
                 reason,
                 guest: used.into_guest(),
@@ -341,26 +359,25 @@ impl Plugin {
 
     fn record(
         &self,
-        description: &Description,
         parameters: Parameters,
-        rows: usize,
-        input_hash: String,
+        batch: &Batch,
         columns: &[Vec<f64>],
         used: Used,
-    ) -> Record {
-        Record {
+    ) -> Result<Record, Error> {
+        let description = self.describe()?;
+        Ok(Record {
             plugin_sha256: self.inner.sha256.clone(),
             name: description.name.clone(),
             version: description.version.clone(),
-            parameters,
-            rows,
-            input_hash,
+            rows: batch.rows,
+            input_hash: self.input_hash(batch, &parameters)?,
             output_hash: digest::of_output(columns),
+            parameters,
             duration: used.duration,
             fuel: used.fuel,
             memory_bytes: used.memory_bytes,
             lines: used.lines,
             dropped_lines: used.dropped_lines,
-        }
+        })
     }
 }

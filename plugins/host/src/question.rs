@@ -5,6 +5,7 @@ use std::time::Duration;
 use dualwheel_plugin_sdk::{Batch, Parameters};
 
 use crate::{
+    call::Used,
     digest,
     error::Error,
     features::Features,
@@ -82,13 +83,17 @@ impl Plugin {
     /// # Errors
     /// As [`answer`](Self::answer).
     pub fn ask_all(&self, question: &Question) -> Result<Run<Vec<Vec<f64>>>, Error> {
-        let mut columns: Vec<Vec<f64>> = self.world().answers().iter().map(|_| Vec::new()).collect();
+        let rows = question.rows();
+        let answers = self.world().answers().iter();
+        let mut columns: Vec<Vec<f64>> = answers.map(|_| Vec::with_capacity(rows)).collect();
         let description = self.describe()?;
+        // Once more, for the question may be one to another model.
+        let parameters = self.parameters(&question.parameters)?;
         let mut record = Record {
             plugin_sha256: self.sha256().to_owned(),
             name: description.name.clone(),
             version: description.version.clone(),
-            parameters: question.parameters.clone(),
+            parameters: parameters.clone(),
             rows: 0,
             input_hash: question.input_hash.clone(),
             output_hash: String::new(),
@@ -99,11 +104,11 @@ impl Plugin {
             dropped_lines: 0,
         };
         for batch in &question.batches {
-            let run = self.answer(batch, &question.parameters)?;
-            for (whole, part) in columns.iter_mut().zip(run.scores) {
+            let (parts, used) = self.part(batch, &parameters)?;
+            for (whole, part) in columns.iter_mut().zip(parts) {
                 whole.extend(part);
             }
-            record.add(run.record);
+            record.add(batch.rows, used);
         }
         record.output_hash = digest::of_output(&columns);
         Ok(Run {
@@ -115,8 +120,8 @@ impl Plugin {
 
 impl Record {
     /// Adds what another batch of the same question used.
-    fn add(&mut self, other: Self) {
-        self.rows += other.rows;
+    fn add(&mut self, rows: usize, other: Used) {
+        self.rows += rows;
         self.duration += other.duration;
         self.fuel = self.fuel.saturating_add(other.fuel);
         self.memory_bytes = self.memory_bytes.max(other.memory_bytes);

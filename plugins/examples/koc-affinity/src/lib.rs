@@ -22,6 +22,7 @@ use dualwheel_plugin_sdk::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KocAffinity;
 
+#[cfg(feature = "guest")]
 dualwheel_plugin_sdk::export_koc_model!(KocAffinity);
 
 /// What an input weighs, and its values; none where the host does not have it.

@@ -111,6 +111,22 @@ fn where_things_lie_in_memory_is_the_same_in_every_call() {
 }
 
 #[test]
+fn a_next_call_finds_nothing_in_any_page() {
+    // Memory that is all written, in one piece or in hundreds, and that which a larger neighbour left.
+    for step in ["64", "8192", "65536"] {
+        let [small, large] =
+            [32, 100].map(|pages| (pages, Guest::koc("stale").with("STEP", step).pages(pages)));
+        for (pages, guest) in [&small, &large, &small, &large] {
+            let plugin = koc(guest);
+            for _ in 0..5 {
+                let run = plugin.score(&candidates(2), &Parameters::new()).unwrap();
+                assert_eq!(run.scores.content, [0.0, f64::from(*pages)], "{step}");
+            }
+        }
+    }
+}
+
+#[test]
 fn texts_and_series_reach_a_style_model() {
     let component = Guest::style("trend").build();
     let plugin = ENGINE

@@ -11,6 +11,7 @@ mod mesh;
 mod metrics;
 mod peers;
 mod people;
+mod plugins;
 mod value;
 
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ enum Group {
     Metrics,
     /// The people index: building, asking, following.
     People,
+    /// Models as components: calling, loading, scoring.
+    Plugins,
     /// Fitting the models of customer value.
     Value,
 }
@@ -69,6 +72,9 @@ struct Args {
     /// Python with the packages of the peers.
     #[arg(long)]
     peers_python: PathBuf,
+    /// Folder of the components and programs that the group `plugins` measures.
+    #[arg(long)]
+    plugins: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -78,6 +84,7 @@ fn main() -> anyhow::Result<()> {
     let bench = Bench {
         rows: args.scale.rows(args.group),
         python: args.peers_python,
+        plugins: args.plugins,
         folder: scratch.path().to_owned(),
         client: runtime,
     };
@@ -86,6 +93,7 @@ fn main() -> anyhow::Result<()> {
         Group::Append => append::run(&bench, &mut figures),
         Group::Metrics => metrics::run(&bench, &mut figures),
         Group::People => people::run(&bench, &mut figures),
+        Group::Plugins => plugins::run(&bench, &mut figures),
         Group::Value => value::run(&bench, &mut figures),
     }
 }
@@ -96,6 +104,8 @@ struct Bench {
     rows: u64,
     /// Python of the peers.
     python: PathBuf,
+    /// Components and programs of the group `plugins`.
+    plugins: Option<PathBuf>,
     /// Folder that is removed at the end.
     folder: PathBuf,
     /// Runtime of the client; each server has its own.
