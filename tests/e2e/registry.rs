@@ -79,7 +79,7 @@ fn scored_by(answer: &Value) -> (&str, &str) {
 
 #[test]
 fn a_partners_model_comes_into_a_brands_hands() {
-    let mesh = Mesh::over(market().copy());
+    let mesh = Mesh::over(planted().0);
     let koc = |args: &[&str]| mesh.ask(&[&["koc", "--json"], &AS_OF[..], args].concat()).json();
     let before = koc(&[]);
     assert_eq!(scored_by(&before), ("MODEL_SOURCE_BUILT_IN", "koc-default"));
@@ -114,16 +114,19 @@ fn a_partners_model_comes_into_a_brands_hands() {
     assert_eq!(after["scored_by"]["parameters"]["missing_decay"], 1.0);
     // Who is a candidate is the service's to say, and each of them is in one cell or in none.
     assert_eq!(after["metrics"][0]["value"], before["metrics"][0]["value"]);
-    let people = |board: &Value| {
-        let of = |list: &Value| -> i64 {
-            let counts = list.as_array().unwrap().iter();
-            counts
-                .filter_map(|part| part["people"].as_str())
-                .map(|people| people.parse::<i64>().unwrap())
-                .sum()
-        };
-        of(&board["cells"]) + of(&board["unclassed"])
+    let people = |board: &Value| -> i64 {
+        let parts = [&board["cells"], &board["unclassed"]].map(|part| part.as_array().unwrap().iter());
+        // A part without people is left out.
+        parts
+            .into_iter()
+            .flatten()
+            .filter_map(|part| part["people"].as_i64())
+            .sum()
     };
+    assert_eq!(
+        people(&after) as f64,
+        after["metrics"][0]["value"].as_f64().unwrap()
+    );
     assert_eq!(people(&after), people(&before));
     let listed = koc(&["--list", "5"]);
     assert_eq!(listed["candidates"].as_array().unwrap().len(), 5);
@@ -285,8 +288,8 @@ fn assert_style(mesh: &Mesh, truth: &Value, model: &str) {
     assert_eq!(scored_by(&listed).1, model);
     let best = &listed["trends"][0];
     assert_eq!(
-        (&best["value"], best["rank"].as_str()),
-        (&rising["style"], Some("1")),
+        (&best["value"], best["rank"].as_i64()),
+        (&rising["style"], Some(1)),
         "{model}: {listed}"
     );
 }
