@@ -7,7 +7,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use ed25519_dalek::{
     Signature, Signer, SigningKey, VerifyingKey,
     pkcs8::{
-        DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding,
+        DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+        spki::der::pem::LineEnding,
     },
 };
 
@@ -62,7 +63,12 @@ impl SecretKey {
     /// # Errors
     /// [`Error::Key`]; none that a key could cause.
     pub fn to_pem(&self) -> Result<String, Error> {
-        let pem = self.0.to_pkcs8_pem(LineEnding::LF);
+        // Without the public key, which the other one gives: OpenSSL 3.0 does not read the form that has both.
+        let bytes = KeypairBytes {
+            secret_key: self.0.to_bytes(),
+            public_key: None,
+        };
+        let pem = bytes.to_pkcs8_pem(LineEnding::LF);
         pem.map(|pem| pem.to_string())
             .map_err(|_| Error::Key("private key"))
     }
@@ -168,6 +174,7 @@ mod tests {
             RFC_PUBLIC,
         );
         let key = SecretKey::from_pem(&private).unwrap();
+        assert_eq!(key.to_pem().unwrap(), private);
         assert_eq!(key.public(), PublicKey::from_pem(&public).unwrap());
         assert_eq!(key.public().to_pem().unwrap(), public);
     }

@@ -68,7 +68,7 @@ fn a_layout_is_as_the_cncf_has_it() {
         panic!("{index}");
     };
     assert_eq!(named["mediaType"], "application/vnd.oci.image.manifest.v1+json");
-    assert_eq!(named["annotations"]["org.opencontainers.image.ref.name"], "1.0.0");
+    assert_eq!(named["annotations"]["org.opencontainers.image.ref.name"], "1.2.0");
     assert_eq!(named["digest"], told["digest"]);
 
     let manifest: Value = serde_json::from_slice(&blob(&layout, named)).unwrap();
@@ -102,7 +102,7 @@ fn a_layout_is_as_the_cncf_has_it() {
             "layerDigests": [layer["digest"]],
             "component": {
                 "exports": ["describe", "score"],
-                "imports": ["dualwheel:plugin/types@1.0.0", "dualwheel:plugin/host@1.0.0"],
+                "imports": ["dualwheel:plugin/host@1.0.0", "dualwheel:plugin/types@1.0.0"],
                 "target": "dualwheel:plugin/koc-model@1.0.0",
             },
         })
