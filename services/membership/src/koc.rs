@@ -2,7 +2,7 @@
 //!
 //! 1. [`candidates`]: members with a social profile or sharing behaviour, and what the facts say of them
 //! 2. [`features()`]: the columns of the world `koc-model`, with every input's percentile rank among the candidates
-//! 3. [`score`]: three powers of each candidate, by the built-in [`DefaultKoc`] or any other [`KocModel`]
+//! 3. [`score`]: three powers of each candidate, by the built-in [`DefaultKoc`] or any other model
 //! 4. [`board`]: the powers ranked once more, classes, quadrants, and the cells that they make
 //!
 //! A *percentile rank* of a value among n known ones is 100·(below + ½·(ties − 1)) ÷ (n − 1), ties counting itself, and 50

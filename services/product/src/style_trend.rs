@@ -4,7 +4,7 @@
 //! 1. [`supplied`]: the market's values by period, from statistics; where none cover the question, [`OwnMarket`] sums the
 //!    tenant's brands instead, and the answer is labelled `MARKET_FROM_TENANT_BRANDS`
 //! 2. [`rows`]: what the brand has of each, and the values with too few periods left out and counted
-//! 3. [`score`]: growth and score by the built-in [`DefaultStyleTrend`] or any other [`StyleTrendModel`]
+//! 3. [`score`]: growth and score by the built-in [`DefaultStyleTrend`] or any other model
 //! 4. [`trends`]: ranks, fit and priority
 
 mod brand;
