@@ -10,9 +10,9 @@ fn example(name: &str) -> String {
 }
 
 /// What a check of a component finds, all of which must hold.
-fn checked(name: &str, world: &str) {
-    let told = run(["plugin", "check", &example(name), "--json"]).json();
-    assert_eq!((&told["name"], &told["world"]), (&name.into(), &world.into()));
+fn checked(example_name: &str, model: &str, world: &str) {
+    let told = run(["plugin", "check", &example(example_name), "--json"]).json();
+    assert_eq!((&told["name"], &told["world"]), (&model.into(), &world.into()));
     assert_eq!(told["needs_wasi"], false);
     let findings = told["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 9, "{told:#}");
@@ -49,7 +49,7 @@ fn close(answer: &Value, column: &str, expected: &[f64]) {
 
 #[test]
 fn koc_affinity() {
-    checked("koc-affinity", "koc-model");
+    checked("koc-affinity", "koc-affinity", "koc-model");
     // Of the second nothing but interactions is known: 80 · √(2 ÷ 3).
     let rows = json!({
         "interactions_30d_rank": [80, 80],
@@ -69,7 +69,7 @@ fn koc_affinity() {
 
 #[test]
 fn koc_python() {
-    checked("koc-python", "koc-model");
+    checked("koc-python", "koc-engagement", "koc-model");
     let rows = json!({
         "interactions_30d": [150, null],
         "followers": [100, 100],
@@ -86,7 +86,7 @@ fn koc_python() {
 
 #[test]
 fn style_momentum() {
-    checked("style-momentum", "style-trend-model");
+    checked("style-momentum", "style-momentum", "style-trend-model");
     let rows = json!({
         "gmv": [[100, 100, 100, 200], [100, 200, 200, 200], [50, 50, 50, 50]],
         "period_days": [30, 30, 30],
@@ -99,7 +99,7 @@ fn style_momentum() {
 
 #[test]
 fn style_js() {
-    checked("style-js", "style-trend-model");
+    checked("style-js", "style-heat", "style-trend-model");
     let rows = json!({ "gmv": [[100, 100, 140, 148], [0, 0, 0, 0]] });
     let answer = answered("style-js", &rows, &["steepness=1"]);
     close(&answer, "growth", &[0.2, 0.0]);
