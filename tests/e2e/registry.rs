@@ -155,7 +155,8 @@ fn a_partners_model_comes_into_a_brands_hands() {
             .contains("rank correlation")
     });
     mesh.plugin(&[&["promote"], &KOC[..]].concat()).ok();
-    assert_eq!(scored_by(&koc(&[])), ("MODEL_SOURCE_PLUGIN", "koc-python"));
+    let model = python.split('@').next().unwrap();
+    assert_eq!(scored_by(&koc(&[])), ("MODEL_SOURCE_PLUGIN", model));
     mesh.plugin(&[&["rollback"], &KOC[..]].concat()).ok();
     assert_eq!(koc(&[])["scored_by"], after["scored_by"]);
     let history = mesh.plugin(&[&["history"], &KOC[..]].concat()).ok();
@@ -221,12 +222,15 @@ fn active_models_find_what_was_planted() {
     };
     check("koc-default", "style-trend-default");
     for (koc, style) in [("koc-affinity", "style-momentum"), ("koc-python", "style-js")] {
-        for plugin in [mesh.publish(koc), mesh.publish(style)] {
-            for brand in ["brand-01", "brand-02"] {
-                mesh.plugin(&["activate", &plugin, "--brand", brand, "--fallback", "none"])
-                    .ok();
-            }
+        let plugins = [mesh.publish(koc), mesh.publish(style)];
+        for (plugin, brand) in plugins
+            .iter()
+            .flat_map(|plugin| ["brand-01", "brand-02"].map(|brand| (plugin, brand)))
+        {
+            mesh.plugin(&["activate", plugin, "--brand", brand, "--fallback", "none"])
+                .ok();
         }
+        let [koc, style] = plugins.each_ref().map(|plugin| plugin.split('@').next().unwrap());
         check(koc, style);
     }
 }

@@ -248,7 +248,7 @@ async fn style_trends(mut client: ProductServiceClient<Channel>) {
         assert_eq!(all.trends.len() as i64, all.total_size);
         assert!(all.trends.is_sorted_by_key(|trend| trend.rank));
         assert_eq!(all.scored_by.clone().unwrap().source(), ModelSource::BuiltIn);
-        assert!(all.data_version.unwrap().tables.contains_key("orders"));
+        assert!(all.data_version.unwrap().tables.contains_key("order_lines"));
         let size = i32::try_from(all.total_size - 1).unwrap();
         let first = client.list_style_trends(page(attribute, size, String::new()));
         let first = first.await.unwrap().into_inner();

@@ -301,17 +301,12 @@ impl Mesh<'_> {
         });
         // No more of them are kept.
         let runs = taken(self.client.list_plugin_runs(request).await)?.runs;
-        let headings = [
-            ("Run", false),
-            ("Plugin", false),
-            ("Role", false),
-            ("As of", false),
-            ("Rows", true),
-            ("ms", true),
-            ("Fuel", true),
-            ("Result", false),
-        ];
-        self.listed("PluginRun", &runs, &headings, run_row)
+        if self.json {
+            let name = "dualwheel.plugin.v1.PluginRun";
+            return runs.iter().try_for_each(|run| output::line(name, run));
+        }
+        // A line each, so that the id is never broken.
+        runs.iter().try_for_each(|run| output::text(&run_line(run)))
     }
 
     async fn replay(mut self, args: &Replay) -> anyhow::Result<()> {
@@ -375,25 +370,25 @@ impl Mesh<'_> {
     }
 }
 
-fn run_row(run: &PluginRun) -> Vec<String> {
+fn run_line(run: &PluginRun) -> String {
+    let plugin = run.setting.as_ref().map(|setting| short(&setting.plugin));
     let role = match run.role() {
-        PluginRole::Shadow => "shadow",
-        _ => "active",
+        PluginRole::Shadow => " as shadow",
+        _ => "",
     };
     let result = match run.state() {
         PluginRunState::Succeeded => compared(run),
         _ => run.reason.clone(),
     };
-    vec![
-        run.name.trim_start_matches("pluginRuns/").to_owned(),
-        set(run.setting.as_ref()),
-        role.to_owned(),
+    format!(
+        "{} {}{role}, as of {}: {} rows, {} ms, {} units of fuel; {result}",
+        run.name.trim_start_matches("pluginRuns/"),
+        plugin.unwrap_or_default(),
         format::day(format::calendar(run.as_of.as_ref())),
         format::whole(run.rows),
         format::decimal(run.duration_ms, 1),
         format::whole(run.fuel),
-        result,
-    ]
+    )
 }
 
 /// How a shadow compares; that a run went well otherwise.

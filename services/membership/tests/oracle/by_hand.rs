@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use dualwheel_measure::{Absence, Definitions, IntervalMethod, Label};
-use dualwheel_membership::{DEFINITIONS, Parameters, closeness, plus};
+use dualwheel_membership::{DEFINITIONS, Parameters, closeness, koc, plus};
 use dualwheel_proto::facts::{BehaviorKind, FactRows, Member, OrderLine, Reachability, Role, Venue};
 
 use crate::{
@@ -312,7 +312,11 @@ fn every_metric_has_a_definition() {
         .iter()
         .map(|entry| entry.id.as_str())
         .collect();
-    let emitted: Vec<&str> = plus::METRICS.into_iter().chain([closeness::METRIC]).collect();
+    let emitted: Vec<&str> = plus::METRICS
+        .into_iter()
+        .chain([closeness::METRIC])
+        .chain(koc::METRICS)
+        .collect();
     assert_eq!(ids, emitted);
     for entry in &definitions.metrics {
         let json = definitions.parameters_json(entry);
