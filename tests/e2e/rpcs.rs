@@ -1,8 +1,9 @@
 //! Every RPC of the five services over a generated market, and what each answer must carry.
 
+mod models;
+
 use std::collections::BTreeSet;
 
-use dualwheel_kit::failure::violations_of;
 use dualwheel_proto::{
     consumer::{
         GetAiplRequest, GetBrandSignalsRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, TrendStep,
@@ -15,13 +16,12 @@ use dualwheel_proto::{
         RunState, UpdatePeerSetRequest,
     },
     membership::{
-        GetClosenessRequest, GetKocBoardRequest, GetKocBoardResponse, GetPlusRequest, KocClass,
-        ListKocCandidatesRequest, membership_service_client::MembershipServiceClient,
+        GetClosenessRequest, GetKocBoardRequest, GetPlusRequest,
+        membership_service_client::MembershipServiceClient,
     },
-    plugin::ModelSource,
     product::{
-        GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest, ListStyleTrendsRequest,
-        StyleAttribute, product_service_client::ProductServiceClient,
+        GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest,
+        product_service_client::ProductServiceClient,
     },
     types::{Absence, ExplainMetricRequest, ListDefinitionsRequest, Metric},
 };
@@ -224,44 +224,7 @@ async fn product_answers(channel: Channel) {
     assert!(second.next_page_token.is_empty());
     assert_eq!([first.products, second.products].concat(), all.products);
     check_service!(client.clone(), &metrics);
-    style_trends(client).await;
-}
-
-/// Two pages of trends hold what one does, and every attribute has some.
-async fn style_trends(mut client: ProductServiceClient<Channel>) {
-    let page = |attribute: StyleAttribute, size: i32, token: String| ListStyleTrendsRequest {
-        brand: BRAND.to_owned(),
-        attribute: attribute.into(),
-        as_of: Some(date("2026-06-30")),
-        page_size: size,
-        page_token: token,
-        ..ListStyleTrendsRequest::default()
-    };
-    for attribute in [
-        StyleAttribute::Style,
-        StyleAttribute::Material,
-        StyleAttribute::Colour,
-    ] {
-        let request = page(attribute, 1_000, String::new());
-        let all = client.list_style_trends(request).await.unwrap().into_inner();
-        assert!(all.total_size > 1, "{attribute:?}");
-        assert_eq!(all.trends.len() as i64, all.total_size);
-        assert!(all.trends.is_sorted_by_key(|trend| trend.rank));
-        assert_eq!(all.scored_by.clone().unwrap().source(), ModelSource::BuiltIn);
-        assert!(all.data_version.unwrap().tables.contains_key("order_lines"));
-        let size = i32::try_from(all.total_size - 1).unwrap();
-        let first = client.list_style_trends(page(attribute, size, String::new()));
-        let first = first.await.unwrap().into_inner();
-        let second = client.list_style_trends(page(attribute, size, first.next_page_token));
-        let second = second.await.unwrap().into_inner();
-        assert_eq!([first.trends, second.trends].concat(), all.trends);
-    }
-    let request = ListStyleTrendsRequest {
-        attribute: 0,
-        ..page(StyleAttribute::Style, 1, String::new())
-    };
-    let refused = client.list_style_trends(request).await.unwrap_err();
-    assert_eq!(violations_of(&refused)[0].0, "attribute");
+    models::style_trends(client).await;
 }
 
 async fn content_and_membership_answer(channel: Channel) {
@@ -301,49 +264,7 @@ async fn content_and_membership_answer(channel: Channel) {
     };
     let explained = client.explain_metric(explain).await.unwrap().into_inner();
     assert_eq!(explained.metrics[0].value, board.metrics[2].value);
-    koc_candidates(client, &board).await;
-}
-
-/// The pages of candidates hold those of the board: everybody, and each class as often as its cells say.
-async fn koc_candidates(mut client: MembershipServiceClient<Channel>, board: &GetKocBoardResponse) {
-    let everybody = board.metrics[0].value.unwrap() as i64;
-    assert!(everybody > 0);
-    for class in [
-        KocClass::Unspecified,
-        KocClass::StandardKoc,
-        KocClass::Sharer,
-        KocClass::QualityBuyer,
-    ] {
-        let cells = board.cells.iter().filter(|cell| cell.koc_class() == class);
-        let expected = match class {
-            KocClass::Unspecified => everybody,
-            _ => cells.map(|cell| cell.people).sum(),
-        };
-        let (mut listed, mut page_token) = (Vec::new(), String::new());
-        loop {
-            let request = ListKocCandidatesRequest {
-                brand: BRAND.to_owned(),
-                as_of: Some(date("2026-06-30")),
-                koc_class: class.into(),
-                page_size: 7,
-                page_token,
-                ..ListKocCandidatesRequest::default()
-            };
-            let page = client.list_koc_candidates(request).await.unwrap().into_inner();
-            assert_eq!(page.total_size, expected, "{class:?}");
-            listed.extend(page.candidates);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
-        assert_eq!(listed.len() as i64, expected);
-        let powers: Vec<f64> = listed
-            .iter()
-            .map(|candidate| candidate.content + candidate.influence)
-            .collect();
-        assert!(powers.is_sorted_by(|one, next| one >= next));
-    }
+    models::koc_candidates(client, &board).await;
 }
 
 #[tokio::test]
