@@ -5,6 +5,7 @@ use std::time::Duration;
 use dualwheel_plugin_sdk::{Batch, Parameters};
 
 use crate::{
+    batch,
     call::Used,
     digest,
     error::Error,
@@ -70,10 +71,17 @@ impl Plugin {
             .iter()
             .map(|batch| self.input_hash(batch, &parameters))
             .collect::<Result<Vec<_>, _>>()?;
+        let input_hash = if hashes.is_empty() {
+            // Of no rows the parameters alone tell one question from another.
+            let sent = batch::in_order(self.describe()?, &parameters);
+            digest::of_input(0, &[], &sent)
+        } else {
+            joined(hashes)
+        };
         Ok(Question {
             batches,
             parameters,
-            input_hash: joined(hashes),
+            input_hash,
         })
     }
 

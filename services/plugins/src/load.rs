@@ -48,13 +48,18 @@ impl Plugins {
         Ok(plugin)
     }
 
-    /// Compiles a component of a world, or of whichever it implements, unless that was done before; one at a time.
+    /// Compiles a component of a world, or of whichever it implements, unless that was done before, and has it describe itself;
+    /// one at a time, and not on a thread that serves calls.
     pub(crate) async fn compile(&self, bytes: Bytes, world: Option<World>) -> Result<Plugin, Error> {
         let _turn = self.inner.loading.acquire().await;
         let engine = self.inner.engine.clone();
-        let loaded = spawn_blocking(move || match world {
-            Some(world) => engine.load(&bytes, world, WIDEST),
-            None => engine.load_any(&bytes, WIDEST),
+        let loaded = spawn_blocking(move || {
+            let plugin = match world {
+                Some(world) => engine.load(&bytes, world, WIDEST)?,
+                None => engine.load_any(&bytes, WIDEST)?,
+            };
+            plugin.describe()?;
+            Ok::<_, Host>(plugin)
         });
         Ok(loaded.await??)
     }

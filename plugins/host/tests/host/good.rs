@@ -1,6 +1,6 @@
 //! What good guests answer, and what is recorded of it.
 
-use dualwheel_plugin_host::{Engine, Error, Policy, World};
+use dualwheel_plugin_host::{Engine, Error, Features, Policy, World};
 use dualwheel_plugin_sdk::{Batch, Parameters, Values};
 use proptest::prelude::*;
 
@@ -90,6 +90,19 @@ fn nothing_is_kept_from_one_call_to_the_next() {
         // Neither a global nor memory remembers an earlier call.
         assert_eq!(run.scores.content, [1.0, 1.0]);
     }
+}
+
+#[test]
+fn questions_without_rows_differ_by_their_parameters() {
+    let nobody = Features::new(0);
+    let hash = |weight: f64| {
+        let given = Parameters::from([("weight".to_owned(), weight)]);
+        let question = GOOD.question(&nobody, &given).unwrap();
+        assert_eq!((question.rows(), question.batches().len()), (0, 0));
+        question.input_hash().to_owned()
+    };
+    assert_eq!(hash(0.5), hash(0.5));
+    assert_ne!(hash(0.5), hash(0.25));
 }
 
 #[test]

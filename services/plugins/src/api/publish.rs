@@ -12,7 +12,7 @@ use super::{Service, convert, names, worlds};
 use crate::{
     Error,
     signature::{self, PublicKey},
-    store::Version,
+    store::{self, Version},
 };
 
 /// Largest part of a file.
@@ -39,7 +39,8 @@ impl Service {
         let plugin = self.plugins.compile(bytes.clone(), None).await?;
         self.plugins.require_served(plugin.world())?;
         let description = plugin.describe().map_err(Error::from)?;
-        if versions.count().await? >= MOST {
+        let there = versions.get(&description.name, &description.version).await;
+        if matches!(there, Err(store::Error::Unknown(_))) && versions.count().await? >= MOST {
             let what = "versions of plugins";
             return Err(Error::TooMany { what, most: MOST }.into());
         }

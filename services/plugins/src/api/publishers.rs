@@ -8,7 +8,7 @@ use dualwheel_proto::plugin::{CreatePublisherRequest, Publisher};
 use tonic::Status;
 
 use super::{Service, convert};
-use crate::{Error, signature::PublicKey};
+use crate::{Error, signature::PublicKey, store};
 
 /// Publishers of a tenant.
 const MOST: u64 = 100;
@@ -43,14 +43,14 @@ impl Service {
             );
         }
         violations.finish(Reason::InvalidResource)?;
+        let (id, key) = (id.unwrap_or_default(), key.unwrap_or_default());
         let publishers = self.plugins.publishers(tenant);
-        if publishers.count().await? >= MOST {
+        let there = publishers.get(&id).await;
+        if matches!(there, Err(store::Error::Unknown(_))) && publishers.count().await? >= MOST {
             let what = "publishers";
             return Err(Error::TooMany { what, most: MOST }.into());
         }
-        let stored = publishers
-            .create(&id.unwrap_or_default(), name, key.unwrap_or_default())
-            .await?;
+        let stored = publishers.create(&id, name, key).await?;
         Ok(convert::publisher(&stored))
     }
 }

@@ -293,6 +293,18 @@ async fn publishers_are_one_key_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn publishers_are_bounded_and_those_there_can_be_repeated() {
+    let house = House::new().await;
+    let other = SecretKey::generate().unwrap();
+    for number in 1..100 {
+        house.trust(&format!("p{number}"), &other).await.unwrap();
+    }
+    assert_eq!(reason(house.trust("p100", &other).await), "PLUGIN_REGISTRY_LIMIT");
+    house.trust("acme", &house.key).await.unwrap();
+    assert_eq!(reason(house.trust("acme", &other).await), "PUBLISHER_EXISTS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_has_its_own_registry() {
     let house = House::new().await;
     let component = Guest::koc("plain").build();
