@@ -1,1 +1,5 @@
-//! x
+//! What the test programs have in common: real servers beside the mesh, keys and certificates, and a network that can be cut.
+
+pub mod keys;
+pub mod proxy;
+pub mod servers;

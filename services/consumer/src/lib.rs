@@ -47,10 +47,10 @@ pub mod winback;
 
 use std::{path::PathBuf, time::Duration};
 
+use dualwheel_kit::db::{self, Database};
 use dualwheel_lake::Lake;
 use dualwheel_measure::Catalogue;
 use dualwheel_proto::consumer::consumer_service_server::ConsumerServiceServer;
-use sea_orm::DatabaseConnection;
 
 pub use api::Service;
 pub use deletion::Deletions;
@@ -72,7 +72,7 @@ pub struct Options {
     /// The lake that it reads.
     pub lake: Lake,
     /// Database of saved audiences and deletions.
-    pub database: DatabaseConnection,
+    pub database: Database,
     /// Folder of definition overrides, when there is one.
     pub definitions: Option<PathBuf>,
     /// Bytes that decoded bitmaps of the people index may take together.
@@ -89,7 +89,7 @@ pub enum Error {
     Definitions(#[from] dualwheel_measure::definitions::Error),
     /// The database cannot be brought up to date.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] db::Error),
 }
 
 impl Options {
@@ -98,18 +98,19 @@ impl Options {
     /// # Errors
     /// When the database refuses, or a definition file does not fit the schema.
     pub async fn build(self) -> Result<ConsumerServiceServer<Service>, Error> {
-        store::migrate(&self.database).await?;
+        db::prepare::<store::Migrator>(&self.database).await?;
+        let database = self.database.connection().clone();
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
         let people = PeopleIndex::new(self.lake.clone(), self.index_cache_bytes, MOST_CONSUMERS);
         people.keep_up();
         let deletions = Deletions::new(
             self.lake.clone(),
             people.clone(),
-            self.database.clone(),
+            database.clone(),
             self.erasure_grace,
         );
         deletions.keep_up();
-        let service = Service::new(self.lake, people, deletions, catalogue, self.database);
+        let service = Service::new(self.lake, people, deletions, catalogue, database);
         Ok(ConsumerServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
     }
 }

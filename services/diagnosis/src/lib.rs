@@ -12,10 +12,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use dualwheel_kit::MESSAGE_BYTES;
+use dualwheel_kit::{
+    MESSAGE_BYTES,
+    db::{self, Database},
+};
 use dualwheel_measure::Catalogue;
 use dualwheel_proto::diagnosis::diagnosis_service_server::DiagnosisServiceServer;
-use sea_orm::DatabaseConnection;
 use tonic::transport::Channel;
 
 mod api;
@@ -59,8 +61,8 @@ pub struct Channels {
 pub struct Options {
     /// Ways to the other four services.
     pub channels: Channels,
-    /// Database of peer sets and runs; owned by one process.
-    pub database: DatabaseConnection,
+    /// Database of peer sets and runs.
+    pub database: Database,
     /// Folder of definitions that override the shipped ones, per tenant and brand.
     pub definitions: Option<PathBuf>,
     /// How long one call of another service may take; a service that takes longer is left out of the diagnosis.
@@ -78,12 +80,16 @@ pub enum Error {
     Scenes(#[from] scenes::Error),
     /// The database cannot be brought up to date.
     #[error(transparent)]
+    Database(#[from] db::Error),
+    /// Runs cannot be watched over.
+    #[error(transparent)]
     Store(#[from] store::Error),
 }
 
 impl Options {
-    /// Brings the database up to date, marks runs that a crash left unfinished as failed, loads definitions and the
-    /// scenario map, and offers the service.
+    /// Brings the database up to date, loads definitions and the scenario map, and offers the service. Runs that a crash
+    /// left unfinished are marked as failed as soon as it is known that nobody works on them: at once on SQLite, which one
+    /// process uses, after half a minute without a beat on PostgreSQL.
     ///
     /// # Errors
     /// When the database refuses, or a definition file or the map is wrong.
@@ -99,16 +105,8 @@ impl Options {
                 .iter()
                 .map(|track| (track.id.as_str(), track.metrics.as_slice())),
         )?;
-        store::migrate(&self.database).await?;
-        let ended = store::fail_unfinished(
-            &self.database,
-            "the service was stopped while this run was working; start the diagnosis again",
-        )
-        .await?;
-        if ended > 0 {
-            tracing::warn!(runs = ended, "runs that were left unfinished are now failed");
-        }
-        let service = Service::new(self, catalogue, map);
+        db::prepare::<store::Migrator>(&self.database).await?;
+        let service = Service::start(self, catalogue, map).await?;
         Ok(DiagnosisServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

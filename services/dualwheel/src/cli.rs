@@ -62,6 +62,9 @@ pub enum Command {
     Demo(Demo),
     /// Serve one, several or all of the five services
     Serve(Serve),
+    /// Bring the tables of operational state up to date, or tell where they stand
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Bring facts in through a mapping, or files that already hold facts
     Import(Import),
     /// Write a generated market as Parquet facts and truth.json
@@ -143,6 +146,23 @@ pub struct Serve {
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7650]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
+}
+
+/// `dualwheel migrate`.
+#[derive(Debug, Subcommand)]
+pub enum Migrate {
+    /// Tell which migrations were run; fails when some were not
+    Status,
+    /// Run those that were not
+    Up,
+    /// Take the last ones of a service's tables back, and with them what they kept
+    Down {
+        /// Whose tables: consumer, diagnosis or plugins
+        owner: String,
+        /// How many
+        #[arg(long, default_value_t = 1)]
+        steps: u32,
+    },
 }
 
 /// `dualwheel import`.

@@ -2,6 +2,7 @@
 //!
 //! [`program`] parses the command line and calls one function per command; each lives in the module of its name.
 
+pub mod answers;
 pub mod ask;
 pub mod audience;
 pub mod cli;
@@ -14,6 +15,7 @@ pub mod import;
 pub mod index;
 pub mod keys;
 pub mod mesh;
+pub mod migrate;
 pub mod models;
 pub mod output;
 pub mod plugin;

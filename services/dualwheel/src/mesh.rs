@@ -1,13 +1,13 @@
 //! The five services, built for one process.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use dualwheel_kit::{
     client,
     config::Config,
-    db,
+    db::{self, Database},
     server::{self, Builder, Server},
 };
 use dualwheel_lake::{Lake, service::Facts};
@@ -21,6 +21,8 @@ use dualwheel_proto::{
     product::product_service_server::ProductServiceServer,
 };
 use tonic::transport::Channel;
+
+use crate::answers;
 
 /// A service that a process may serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -84,12 +86,15 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         frame_cache_bytes: config.limits.frame_cache_bytes,
     })
     .context("the lake cannot be opened")?;
-    let services = FactServices::build(config, &lake, &owners).await?;
-    let builder = services.clone().serve(Server::builder(config));
+    let database = db::open(config).await.context("the database cannot be opened")?;
+    let services = FactServices::build(config, &lake, &database, &owners).await?;
+    let versions = answers::Versions::of(config, lake.clone()).context("definitions cannot be read")?;
+    let empty = Server::builder(config)?.keep_answers(Arc::new(versions));
+    let builder = services.clone().serve(empty.clone());
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
     }
-    let beside = services.serve(Server::builder(config)).build()?.in_process();
+    let beside = services.serve(empty).build()?.in_process();
     let reach = |role: Role, endpoint: &Option<String>| -> anyhow::Result<Channel> {
         match endpoint {
             Some(endpoint) => Ok(client::connect(endpoint, config)?),
@@ -108,7 +113,7 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
             content: reach(Role::Content, &endpoints.content)?,
             membership: reach(Role::Membership, &endpoints.membership)?,
         },
-        database: database(config).await?,
+        database,
         definitions: definitions(config),
         call_limit: patience(config),
     };
@@ -133,13 +138,13 @@ fn definitions(config: &Config) -> Option<PathBuf> {
     config.definitions.as_ref().map(PathBuf::from)
 }
 
-async fn database(config: &Config) -> anyhow::Result<db::DatabaseConnection> {
-    let opened = db::connect(&config.database_url()).await;
-    opened.context("the database cannot be opened")
-}
-
 /// Partners' models, where a service asks them.
-async fn plugins(config: &Config, lake: &Lake, owners: &BTreeSet<Role>) -> anyhow::Result<Option<Plugins>> {
+async fn plugins(
+    config: &Config,
+    lake: &Lake,
+    database: &Database,
+    owners: &BTreeSet<Role>,
+) -> anyhow::Result<Option<Plugins>> {
     let worlds: BTreeSet<World> = [
         (Role::Membership, World::KocModel),
         (Role::Product, World::StyleTrendModel),
@@ -150,8 +155,7 @@ async fn plugins(config: &Config, lake: &Lake, owners: &BTreeSet<Role>) -> anyho
     if worlds.is_empty() {
         return Ok(None);
     }
-    let database = database(config).await?;
-    let options = dualwheel_plugins::Options::of(config, lake.clone(), database, worlds)?;
+    let options = dualwheel_plugins::Options::of(config, lake.clone(), database.clone(), worlds)?;
     Ok(Some(options.build().await.context("plugins cannot be run")?))
 }
 
@@ -167,7 +171,12 @@ struct FactServices {
 }
 
 impl FactServices {
-    async fn build(config: &Config, lake: &Lake, owners: &BTreeSet<Role>) -> anyhow::Result<Self> {
+    async fn build(
+        config: &Config,
+        lake: &Lake,
+        database: &Database,
+        owners: &BTreeSet<Role>,
+    ) -> anyhow::Result<Self> {
         let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
         let grace = Duration::from_secs(config.limits.erasure_grace_s);
         lake.keep_erasing(&names, grace);
@@ -175,7 +184,7 @@ impl FactServices {
             FactServiceServer::new(Facts::new(lake.clone(), &names))
                 .max_decoding_message_size(server::message_bytes(config))
         };
-        let plugins = plugins(config, lake, owners).await?;
+        let plugins = plugins(config, lake, database, owners).await?;
         let mut services = Self {
             consumer: None,
             product: None,
@@ -190,7 +199,7 @@ impl FactServices {
                 (Role::Consumer, _) => {
                     let options = dualwheel_consumer::Options {
                         lake,
-                        database: database(config).await?,
+                        database: database.clone(),
                         definitions,
                         index_cache_bytes: config.limits.index_cache_bytes,
                         erasure_grace: grace,

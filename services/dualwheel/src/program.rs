@@ -4,12 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use dualwheel_kit::{config::Config, telemetry};
+use dualwheel_kit::{
+    caller::{Caller, on_behalf},
+    client,
+    config::Config,
+    telemetry,
+};
 
 use crate::{
     ask, audience,
     cli::{Cli, Command, Generate},
-    consumer, demo, diagnose, generate, import, index, models, output, plugin, serve,
+    consumer, demo, diagnose, generate, import, index, migrate, models, output, plugin, serve,
 };
 
 /// Exit code for a wrong configuration (EX_USAGE).
@@ -51,10 +56,15 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
     let runtime = std::mem::ManuallyDrop::new(runtime);
     let _entered = runtime.enter();
     let telemetry = telemetry::init(&config)?;
-    let done = runtime.block_on(async {
+    let caller = match client::token(&config)? {
+        Some(token) => Caller::bearer(token),
+        None => Caller::anonymous(),
+    };
+    let done = runtime.block_on(on_behalf(caller.into(), async {
         match &cli.command {
             Command::Demo(args) => demo::run(config, &cli.common, args).await,
             Command::Serve(args) => serve::run(config, args).await,
+            Command::Migrate(command) => migrate::run(&config, &cli.common, command).await,
             Command::Import(args) => import::run(&config, &cli.common, args).await,
             Command::Generate(args) => write_market(args),
             Command::Diagnose(args) => diagnose::run(&config, &cli.common, args).await,
@@ -67,7 +77,7 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,
             Command::Config => output::text(&config.render()),
         }
-    });
+    }));
     telemetry.shutdown();
     done
 }

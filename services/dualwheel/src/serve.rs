@@ -24,7 +24,11 @@ pub async fn run(mut config: Config, args: &Serve) -> anyhow::Result<()> {
 pub async fn until_signal(config: &Config, server: server::Server) -> anyhow::Result<()> {
     let bound = server::bind(config).await?;
     let address = bound.address();
-    tracing::info!(%address, "ready; no caller is authenticated, so only this machine is served");
+    if config.auth.jwks.is_some() || config.tls.client_ca.is_some() {
+        tracing::info!(%address, "ready");
+    } else {
+        tracing::info!(%address, "ready; no caller is authenticated");
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {

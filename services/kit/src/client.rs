@@ -3,21 +3,24 @@
 use std::{
     error::Error as StdError,
     hash::{BuildHasher, Hasher, RandomState},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
+use http::HeaderValue;
 use opentelemetry::{global, propagation::Injector};
 use tokio::time::{Instant, sleep_until};
 use tonic::{
     Code, IntoRequest, Request, Status, TimeoutExpired,
-    metadata::{MetadataKey, MetadataMap, MetadataValue},
+    metadata::{AsciiMetadataValue, MetadataKey, MetadataMap, MetadataValue},
     transport::{Channel, Endpoint},
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    Config, Failure, Reason,
+    Config, Failure, Reason, caller,
     layers::{REQUEST_ID, RequestId},
+    reload, tls,
 };
 
 /// Header that carries a call's time to live.
@@ -42,33 +45,46 @@ pub struct Deadline(
     pub Instant,
 );
 
-/// An endpoint that is no URL of a host.
+/// An endpoint that cannot be connected to.
 #[derive(Debug, thiserror::Error)]
-#[error("{endpoint}: expected a URL such as http://127.0.0.1:7650 ({source})")]
-pub struct Error {
-    /// What was given.
-    pub endpoint: String,
-    /// Cause.
-    pub source: tonic::transport::Error,
+pub enum Error {
+    /// It is no URL of a host.
+    #[error("{endpoint}: expected a URL such as http://127.0.0.1:7650 ({source})")]
+    Url {
+        /// What was given.
+        endpoint: String,
+        /// Cause.
+        source: tonic::transport::Error,
+    },
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    File(#[from] reload::Error),
 }
 
-/// A channel to `endpoint` (`http://HOST:PORT` or `HOST:PORT`). It connects with the first call, and again
-/// after every break; a call to nobody fails as `UNAVAILABLE`.
+/// A channel to `endpoint` (`http://HOST:PORT`, `https://HOST:PORT` or `HOST:PORT`, which is the first). It connects with
+/// the first call, and again after every break, each time to the addresses that the host then has; a call to nobody fails as
+/// `UNAVAILABLE`.
 ///
 /// # Errors
-/// When `endpoint` is no URL.
+/// When `endpoint` is no URL, or a certificate or key of the configuration cannot be used.
 pub fn connect(endpoint: &str, config: &Config) -> Result<Channel, Error> {
     let url = if endpoint.contains("://") {
         endpoint.to_owned()
     } else {
         format!("http://{endpoint}")
     };
-    let built = Endpoint::from_shared(url).map_err(|source| Error {
+    let longest = Duration::from_millis(config.deadlines.default_ms);
+    let secure = url.starts_with("https://");
+    let built = Endpoint::from_shared(url).map_err(|source| Error::Url {
         endpoint: endpoint.to_owned(),
         source,
     })?;
-    let longest = Duration::from_millis(config.deadlines.default_ms);
-    Ok(tuned(built).connect_timeout(CONNECT.min(longest)).connect_lazy())
+    let built = tuned(built).connect_timeout(CONNECT.min(longest));
+    if secure {
+        let connector = tls::Connector::open(&config.client)?.connector();
+        return Ok(built.connect_with_connector_lazy(connector));
+    }
+    Ok(built.connect_lazy())
 }
 
 /// An endpoint with the mesh's windows, which notices a dead peer.
@@ -80,7 +96,27 @@ pub(crate) fn tuned(endpoint: Endpoint) -> Endpoint {
         .tcp_nodelay(true)
 }
 
-/// A request that must be answered within `timeout`; it names the current span as its parent.
+/// The header of the token in the configured file, for calls of the command line.
+///
+/// # Errors
+/// When the file cannot be read, or holds no token.
+pub fn token(config: &Config) -> Result<Option<HeaderValue>, reload::Error> {
+    let Some(file) = &config.client.token_file else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| reload::Error {
+        file: file.clone(),
+        reason,
+    };
+    let token = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+        .map_err(|_| wrong("holds no token".to_owned()))?;
+    header.set_sensitive(true);
+    Ok(Some(header))
+}
+
+/// A request that must be answered within `timeout`; it names the current span as its parent, and is made on behalf of who
+/// is served now.
 pub fn with_deadline<T>(request: impl IntoRequest<T>, timeout: Duration) -> Request<T> {
     let mut request = request.into_request();
     request.set_timeout(timeout);
@@ -88,6 +124,12 @@ pub fn with_deadline<T>(request: impl IntoRequest<T>, timeout: Duration) -> Requ
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut Metadata(request.metadata_mut()));
     });
+    let caller = caller::current();
+    if let Some(header) = caller.as_ref().and_then(|caller| caller.authorization.as_ref())
+        && let Ok(header) = AsciiMetadataValue::try_from(header.as_bytes())
+    {
+        request.metadata_mut().insert("authorization", header);
+    }
     request
 }
 
@@ -127,8 +169,10 @@ where
 {
     let mut longest = FIRST_WAIT;
     for _ in 1..TRIES {
-        match call().await {
-            Err(status) if status.code() == Code::Unavailable => {
+        let answer = call().await;
+        BUDGET.count(&answer);
+        match answer {
+            Err(status) if status.code() == Code::Unavailable && BUDGET.allows() => {
                 let next = Instant::now() + longest.mul_f64(random_share());
                 if next >= deadline {
                     return Err(status);
@@ -141,6 +185,34 @@ where
         }
     }
     call().await.map_err(timed_out)
+}
+
+/// What a process may spend on trying again: every try that finds a service unavailable takes a token, every tenth of
+/// the others gives one back, and while half of them are gone nothing is tried again. So a service that is down is not
+/// asked three times as often as one that is up. (As gRPC's retry throttling.)
+struct Budget(AtomicU32);
+
+/// Tenths of a token at most.
+const BUDGET_TENTHS: u32 = 1_000;
+static BUDGET: Budget = Budget(AtomicU32::new(BUDGET_TENTHS));
+
+impl Budget {
+    fn count<T>(&self, answer: &Result<T, Status>) {
+        let unavailable = matches!(answer, Err(status) if status.code() == Code::Unavailable);
+        let change = |tenths: u32| {
+            Some(if unavailable {
+                tenths.saturating_sub(10)
+            } else {
+                (tenths + 1).min(BUDGET_TENTHS)
+            })
+        };
+        // A change that always is one.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    fn allows(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > BUDGET_TENTHS / 2
+    }
 }
 
 /// tonic's client answers `CANCELLED` when its own clock runs out.
@@ -156,7 +228,7 @@ fn timed_out(status: Status) -> Status {
 }
 
 /// A random number from 0 to 1. The standard library seeds every hasher at random; jitter needs no better.
-fn random_share() -> f64 {
+pub(crate) fn random_share() -> f64 {
     f64::from((RandomState::new().build_hasher().finish() >> 32) as u32) / f64::from(u32::MAX)
 }
 
@@ -234,6 +306,22 @@ mod tests {
                 .await
         });
         assert_eq!(status.await.unwrap_err().code(), Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_budget_that_is_spent_ends_trying_again() {
+        let budget = Budget(AtomicU32::new(BUDGET_TENTHS));
+        let down: Result<(), _> = Err(Status::unavailable("x"));
+        for _ in 0..49 {
+            budget.count(&down);
+        }
+        assert!(budget.allows());
+        budget.count(&down);
+        assert!(!budget.allows());
+        for _ in 0..10 {
+            budget.count(&Ok(()));
+        }
+        assert!(budget.allows());
     }
 
     #[tokio::test]

@@ -77,6 +77,16 @@ pub struct Config {
     pub log: Log,
     /// Traces and metrics.
     pub telemetry: Telemetry,
+    /// Bounds of the database.
+    pub state: State,
+    /// What replicas share.
+    pub redis: Redis,
+    /// What the server proves itself with.
+    pub tls: Tls,
+    /// How callers prove who they are.
+    pub auth: Auth,
+    /// What calls to other services carry.
+    pub client: Client,
     /// Where the other services are, for a diagnosis process.
     pub endpoints: Endpoints,
     /// Bounds of what is taken in.
@@ -98,6 +108,11 @@ impl Default for Config {
             definitions: None,
             log: Log::default(),
             telemetry: Telemetry::default(),
+            state: State::default(),
+            redis: Redis::default(),
+            tls: Tls::default(),
+            auth: Auth::default(),
+            client: Client::default(),
             endpoints: Endpoints::default(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
@@ -115,6 +130,8 @@ const FILTER: &str = "info,buoyant_kernel=warn,deltalake_core::writer::stats=err
 pub struct Log {
     /// `text` for people, `json` for machines.
     pub format: LogFormat,
+    /// File of the audit log, to which every write and export adds a JSON line; standard error, as other logs, when not set.
+    pub audit: Option<String>,
     /// What is logged, as `tracing` filters say it: `info`, `warn,dualwheel_lake=debug`. By default information, but of
     /// the Delta kernel, which tells the whole state of a table at each opening, only warnings, and of the Delta writer no
     /// word of columns whose bounds it does not know.
@@ -125,6 +142,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Text,
+            audit: None,
             filter: FILTER.to_owned(),
         }
     }
@@ -147,6 +165,105 @@ pub enum LogFormat {
 pub struct Telemetry {
     /// OTLP collector over gRPC, for example `http://127.0.0.1:4317`; off when not set.
     pub otlp_endpoint: Option<String>,
+    /// Host and port on which `GET /metrics` answers in Prometheus' text format; off when not set.
+    pub prometheus_listen: Option<String>,
+}
+
+/// Bounds of the database of operational state.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Connections of the process to a PostgreSQL database; each of its services takes from the same pool.
+    pub max_connections: u32,
+    /// Longest time of a statement on PostgreSQL, in milliseconds.
+    pub statement_timeout_ms: u64,
+    /// Brings the tables up to date at start. Off: the process only checks them, and refuses to serve when
+    /// `dualwheel migrate` has not been run.
+    pub migrate: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            statement_timeout_ms: 10_000,
+            migrate: true,
+        }
+    }
+}
+
+/// What replicas share: answers, request ids, rate limits and notices.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Redis {
+    /// `redis://` or `rediss://` URL of a server, or of several nodes of a Redis Cluster, separated by commas; everything
+    /// stays in the process when not set.
+    pub url: Option<String>,
+    /// Bytes of answers kept in the process.
+    pub answer_bytes: u64,
+    /// Seconds for which answers and the answers to request ids are kept.
+    pub kept_s: u64,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: None,
+            answer_bytes: 64 << 20,
+            kept_s: 86_400,
+        }
+    }
+}
+
+/// What the server proves itself with. The files are read again when they change.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// PEM file of the certificate chain, the server's own first; plain text is served when not set.
+    pub certificate: Option<String>,
+    /// PEM file of its private key.
+    pub key: Option<String>,
+    /// PEM file of the authorities whose clients are let in; clients need no certificate when not set.
+    pub client_ca: Option<String>,
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// JWKS file with the keys of tokens, read again when it changes; calls need no token when not set.
+    pub jwks: Option<String>,
+    /// The `iss` that tokens must carry; any when not set.
+    pub issuer: Option<String>,
+    /// The `aud` that tokens must carry; none is looked at when not set.
+    pub audience: Option<String>,
+    /// Seconds by which clocks may differ.
+    pub leeway_s: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            jwks: None,
+            issuer: None,
+            audience: None,
+            leeway_s: 30,
+        }
+    }
+}
+
+/// What calls to other services carry, from the diagnosis process and the command line.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Client {
+    /// PEM file of the authorities whose servers are trusted, for `https://` endpoints; the machine's own when not set.
+    pub ca: Option<String>,
+    /// PEM file of the client's certificate chain, where servers ask for one.
+    pub certificate: Option<String>,
+    /// PEM file of its private key.
+    pub key: Option<String>,
+    /// File with the token of the command line's calls, read at each of them.
+    pub token_file: Option<String>,
 }
 
 /// Where the other services are: `http://HOST:PORT` each.
@@ -171,6 +288,16 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Calls in hand at once; more are refused.
     pub concurrency: usize,
+    /// Bytes of the metadata of a call.
+    pub metadata_bytes: u32,
+    /// Connections open at once; more wait to be taken in.
+    pub connections: u32,
+    /// Calls in hand at once on one connection; more wait.
+    pub streams_per_connection: u32,
+    /// Calls a second of one tenant, at all replicas together; 0 for no limit.
+    pub tenant_calls_per_second: u32,
+    /// Calls of one tenant that may come at once before that limit counts; 0 for as many as a second allows.
+    pub tenant_burst: u32,
     /// Rows of a batch.
     pub batch_rows: usize,
     /// Bytes of decoded facts kept for the next question.
@@ -187,6 +314,11 @@ impl Default for Limits {
         Self {
             message_bytes: 16 << 20,
             concurrency: 256,
+            metadata_bytes: 16 << 10,
+            connections: 10_000,
+            streams_per_connection: 128,
+            tenant_calls_per_second: 0,
+            tenant_burst: 0,
             batch_rows: 131_072,
             frame_cache_bytes: 768 << 20,
             index_cache_bytes: 256 << 20,
@@ -205,6 +337,13 @@ pub struct Deadlines {
     pub margin_ms: u64,
     /// Longest time that running calls are given when the process stops.
     pub drain_ms: u64,
+    /// Time between `NOT_SERVING` and the closing of the address, for balancers to notice.
+    pub unready_ms: u64,
+    /// Longest time in which a new connection must have begun to speak, its TLS handshake included.
+    pub handshake_ms: u64,
+    /// Age at which a connection is closed, up to a tenth more, when its calls have ended, so that clients look up the
+    /// service's addresses anew; 0 for no age.
+    pub connection_age_ms: u64,
 }
 
 impl Default for Deadlines {
@@ -213,6 +352,9 @@ impl Default for Deadlines {
             default_ms: 30_000,
             margin_ms: 50,
             drain_ms: 10_000,
+            unready_ms: 0,
+            handshake_ms: 10_000,
+            connection_age_ms: 0,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! metadata) and, for bad input, a `google.rpc.BadRequest` with every wrong field. What went on inside is
 //! logged, never returned. [`Reason`] is the table: its variants tell what happened and what to do.
 
-use std::{collections::HashMap, error::Error, fmt::Write};
+use std::{collections::HashMap, error::Error, fmt::Write, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -190,6 +190,21 @@ reasons! {
         "The database of stored resources does not answer. Nothing was changed; try again later.";
     ServiceUnavailable "SERVICE_UNAVAILABLE" Unavailable:
         "A service that is needed for the answer cannot be reached, or this one is stopping. Try again later.";
+    Unauthenticated "UNAUTHENTICATED" Unauthenticated:
+        "The call carries no token that this mesh accepts, for the reason given. Send `authorization: Bearer TOKEN` with a \
+         token of the issuer that has not expired.";
+    PermissionDenied "PERMISSION_DENIED" PermissionDenied:
+        "The token does not allow this method, or not for the brands of the request. Ask the issuer for one with the scope \
+         or brand named in the metadata.";
+    RateLimited "RATE_LIMITED" ResourceExhausted:
+        "The tenant has made more calls than its limit allows. Wait as long as the status says, and spread calls out.";
+    RequestIdReused "REQUEST_ID_REUSED" AlreadyExists:
+        "The request id was used before for another request. Nothing was done; use a fresh id for every new request.";
+    RequestPending "REQUEST_PENDING" Aborted:
+        "A request with this id is still being worked on. Wait, and send the same request again for its answer.";
+    SchemaOutdated "SCHEMA_OUTDATED" FailedPrecondition:
+        "The tables of operational state are not those of this version. Run `dualwheel migrate up` with it, then start it \
+         again.";
     Overloaded "OVERLOADED" ResourceExhausted:
         "The server has as many calls in hand as it may. The call was not begun; try again later, with fewer at once.";
     Deadline "DEADLINE" DeadlineExceeded:
@@ -205,6 +220,7 @@ pub struct Failure {
     message: String,
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
+    retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -216,6 +232,7 @@ impl Failure {
             message: message.into(),
             metadata: HashMap::new(),
             violations: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -250,6 +267,13 @@ impl Failure {
         self
     }
 
+    /// Says when to try again, as a `google.rpc.RetryInfo`.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
     /// The reason.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -263,6 +287,9 @@ impl Failure {
         details.set_error_info(self.reason.name(), DOMAIN, self.metadata);
         if !self.violations.is_empty() {
             details.set_bad_request(self.violations);
+        }
+        if self.retry_after.is_some() {
+            details.set_retry_info(self.retry_after);
         }
         Status::with_error_details(self.reason.code(), self.message, details)
     }
@@ -336,6 +363,12 @@ pub fn value_of(status: &Status, key: &str) -> Option<String> {
     status
         .get_details_error_info()
         .and_then(|mut info| info.metadata.remove(key))
+}
+
+/// When a status says to try again.
+#[must_use]
+pub fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
 }
 
 /// The wrong fields that a status names: path and what is expected of it.

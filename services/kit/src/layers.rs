@@ -3,11 +3,17 @@
 //! A layer is a function of a call and of what comes [`Next`]. gRPC-Web lies outside of them all, so that
 //! each speaks plain gRPC.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
+use opentelemetry::{KeyValue, global, metrics::Counter};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -19,9 +25,17 @@ use uuid::Uuid;
 use crate::{
     Config, Failure, Reason, Tenant,
     client::{Deadline, TIMEOUT_HEADER},
+    identity::Verifier,
+    shared::Shared,
 };
 
+mod access;
+mod answers;
+mod body;
+mod replay;
 mod trace;
+
+pub use answers::Versions;
 
 /// Header that names a call in logs, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -32,6 +46,9 @@ pub struct RequestId(
     /// 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `_`.
     pub String,
 );
+
+/// When to try again at a server that has too many calls in hand.
+const OVERLOADED_WAIT: Duration = Duration::from_millis(250);
 
 type Answering = BoxFuture<'static, Response<Body>>;
 
@@ -77,10 +94,26 @@ impl Layer {
     }
 }
 
+/// What the layers of a process work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// Who callers are; `None` where nobody is asked.
+    pub verifier: Option<Arc<Verifier>>,
+    /// What replicas share.
+    pub shared: Shared,
+    /// What tells whether a kept answer is still the answer; `None` where none is kept.
+    pub versions: Option<Arc<dyn Versions>>,
+}
+
 /// The layers of every server, the outermost first.
 #[must_use]
-pub fn list(config: &Config) -> Vec<Layer> {
-    vec![
+pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
+    let Parts {
+        verifier,
+        shared,
+        versions,
+    } = parts;
+    let mut layers = vec![
         Layer::new("request-id", request_id),
         trace::layer(),
         Layer::new("panic", panic),
@@ -89,8 +122,21 @@ pub fn list(config: &Config) -> Vec<Layer> {
             Duration::from_millis(config.deadlines.default_ms),
             Duration::from_millis(config.deadlines.margin_ms),
         ),
-        tenant(Tenant(config.tenant.clone())),
-    ]
+        match verifier {
+            Some(verifier) => access::authentication(verifier.clone()),
+            None => access::anonymous(Tenant(config.tenant.clone())),
+        },
+        access::authorization(body::largest(config)),
+        access::audit(),
+    ];
+    if config.limits.tenant_calls_per_second > 0 {
+        layers.push(rate_limit(shared.clone()));
+    }
+    layers.push(replay::layer(config, shared.clone()));
+    if let Some(versions) = versions {
+        layers.push(answers::layer(config, shared.clone(), versions.clone()));
+    }
+    layers
 }
 
 /// `next` within `layers`, of which the first is the outermost.
@@ -153,12 +199,12 @@ fn load_shed(limit: usize) -> Layer {
     Layer::new("load-shed", move |request: Request<Body>, next: Next| {
         let place = Arc::clone(&places).try_acquire_owned();
         async move {
-            if request.uri().path().starts_with("/grpc.health.") {
+            if is_health(&request) {
                 return next.run(request).await;
             }
             let Ok(place) = place else {
                 let failure = Failure::new(Reason::Overloaded, "too many calls are in hand; try again later");
-                return failure.with("limit", limit).status().into_http();
+                return refused(failure.with("limit", limit).retry_after(OVERLOADED_WAIT));
             };
             let hold = move |body: Body| {
                 Body::new(body.map_frame(move |frame| {
@@ -169,6 +215,11 @@ fn load_shed(limit: usize) -> Layer {
             next.run(request).await.map(hold)
         }
     })
+}
+
+/// Whether a call is of the health service.
+fn is_health(request: &Request<Body>) -> bool {
+    request.uri().path().starts_with("/grpc.health.")
 }
 
 /// Answers `DEADLINE_EXCEEDED` when the answer, or the begin of an answering stream, is not there in time:
@@ -215,12 +266,35 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// Says for whom the call is made. Embedded, a process has one tenant and knows no callers.
-fn tenant(tenant: Tenant) -> Layer {
-    Layer::new("tenant", move |mut request: Request<Body>, next: Next| {
-        request.extensions_mut().insert(tenant.clone());
-        async move { next.run(request).await }
+/// Refuses calls of a tenant beyond its limit, and says when to come again.
+fn rate_limit(shared: Shared) -> Layer {
+    Layer::new("rate-limit", move |request: Request<Body>, next: Next| {
+        let shared = shared.clone();
+        async move {
+            let Some(Tenant(tenant)) = request.extensions().get::<Tenant>() else {
+                return next.run(request).await;
+            };
+            match shared.admit(tenant).await {
+                Ok(()) => next.run(request).await,
+                Err(wait) => {
+                    let failure = Failure::new(Reason::RateLimited, "the tenant's limit of calls is reached");
+                    refused(failure.retry_after(wait))
+                }
+            }
+        }
     })
+}
+
+/// The answer of a layer that does not let a call through; counted by reason.
+fn refused(failure: Failure) -> Response<Body> {
+    static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+        global::meter("dualwheel")
+            .u64_counter("dualwheel.calls.refused")
+            .with_description("Calls that were not let through to a service")
+            .build()
+    });
+    REFUSED.add(1, &[KeyValue::new("reason", failure.reason().name())]);
+    failure.status().into_http()
 }
 
 #[cfg(test)]

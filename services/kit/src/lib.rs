@@ -7,22 +7,30 @@
 //! - [`explain`]: how a metric came about
 //! - [`server`] and [`layers`]: one gRPC server out of several services, over TCP or in memory
 //! - [`client`]: channels to other services, deadlines passed on, retries where they are safe
+//! - [`access`], [`identity`] and [`caller`]: who calls, and what they may
 //! - [`tenant`]: for whom a call is made
 //! - [`db`]: the operational state's database
+//! - [`shared`]: what replicas share through Redis
 
+pub mod access;
 pub mod answer;
+pub mod caller;
 pub mod client;
 pub mod config;
 pub mod db;
 pub mod explain;
 pub mod failure;
+pub mod identity;
 pub mod layers;
 pub mod question;
+pub mod reload;
 pub mod resource;
 pub mod server;
+pub mod shared;
 pub mod store;
 pub mod telemetry;
 pub mod tenant;
+mod tls;
 
 pub use config::Config;
 pub use failure::{Failure, Reason, Violations};

@@ -3,24 +3,26 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
-    net::{TcpListener, lookup_host},
-    sync::{mpsc, oneshot},
+    net::{TcpListener, TcpStream, lookup_host},
+    sync::{Semaphore, mpsc, oneshot},
+    time::{sleep, timeout},
 };
-use tokio_stream::{Stream, StreamExt, wrappers::UnboundedReceiverStream};
+use tokio_stream::{
+    Stream, StreamExt,
+    wrappers::{ReceiverStream, UnboundedReceiverStream},
+};
 use tonic::{
     body::Body,
     server::NamedService,
     service::Routes,
-    transport::{
-        Channel, Endpoint,
-        server::{Connected, TcpIncoming},
-    },
+    transport::{Channel, Endpoint, server::Connected},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_web::GrpcWebLayer;
@@ -28,8 +30,12 @@ use tower::service_fn;
 
 use crate::{
     Config,
-    client::{CONNECTION_WINDOW, STREAM_WINDOW, tuned},
-    layers::{self, Next},
+    client::{CONNECTION_WINDOW, STREAM_WINDOW, random_share, tuned},
+    identity::Verifier,
+    layers::{self, Next, Parts, Versions},
+    reload,
+    shared::{self, Shared},
+    tls::{Acceptor, Link},
 };
 
 /// What a message may be larger than the largest batch: its key, names and framing.
@@ -41,6 +47,12 @@ pub const MESSAGE_BYTES: usize = (16 << 20) + MESSAGE_SLACK;
 const DUPLEX_BYTES: usize = 1 << 20;
 /// Largest HTTP/2 frame: batches travel in few pieces.
 const FRAME_BYTES: u32 = 256 << 10;
+/// Bytes with which HTTP/2 begins, of which HTTP/1 and TLS have more too.
+const FIRST_BYTES: usize = 24;
+/// How long is waited for more of the first bytes.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// Connections that have shaken hands and wait to be served.
+const SHAKEN: usize = 64;
 
 /// What can go wrong with a server.
 #[derive(Debug, thiserror::Error)]
@@ -58,13 +70,19 @@ pub enum Error {
     },
     /// The address can be reached from other machines.
     #[error(
-        "listen = {listen} can be reached from other machines, and nobody is authenticated: use a loopback address, \
-         or set allow_remote_without_auth = true"
+        "listen = {listen} can be reached from other machines, and nobody is authenticated: set auth.jwks or \
+         tls.client_ca, use a loopback address, or set allow_remote_without_auth = true"
     )]
     Remote {
         /// Configured address.
         listen: String,
     },
+    /// A file of keys or certificates cannot be used.
+    #[error(transparent)]
+    File(#[from] reload::Error),
+    /// What replicas are to share cannot be reached as configured.
+    #[error(transparent)]
+    Shared(#[from] shared::Error),
     /// Serving failed.
     #[error("serving failed: {0}")]
     Serve(#[from] tonic::transport::Error),
@@ -76,9 +94,11 @@ pub fn message_bytes(config: &Config) -> usize {
     config.limits.message_bytes.saturating_add(MESSAGE_SLACK)
 }
 
-/// Collects services for a [`Server`].
+/// Collects services for a [`Server`]. Clones share what their layers work with.
+#[derive(Clone)]
 pub struct Builder {
     config: Config,
+    parts: Parts,
     routes: Routes,
     names: Vec<&'static str>,
 }
@@ -102,6 +122,19 @@ impl Builder {
         self
     }
 
+    /// Keeps answers for as long as `versions` stay as they are.
+    #[must_use]
+    pub fn keep_answers(mut self, versions: Arc<dyn Versions>) -> Self {
+        self.parts.versions = Some(versions);
+        self
+    }
+
+    /// What the replicas of this server share.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.parts.shared
+    }
+
     /// Adds health and reflection, and puts all layers around.
     ///
     /// # Errors
@@ -121,19 +154,25 @@ impl Builder {
             .add_service(health_service)
             .add_service(reflection.build_v1()?);
         Ok(Server {
-            calls: layers::wrap(layers::list(&self.config), Next::services(routes)),
+            calls: layers::wrap(layers::list(&self.config, &self.parts), Next::services(routes)),
             health,
             names: self.names,
-            drain: Duration::from_millis(self.config.deadlines.drain_ms),
+            config: Arc::new(self.config),
         })
     }
 }
 
 /// An address that is listened on.
-#[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    acceptor: Acceptor,
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Bound").field(&self.address).finish()
+    }
 }
 
 impl Bound {
@@ -141,6 +180,60 @@ impl Bound {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The connections that have begun to speak in time, as they come.
+    fn connections(self, config: &Config) -> ReceiverStream<std::io::Result<Link>> {
+        let (shaken, connections) = mpsc::channel(SHAKEN);
+        let places = Arc::new(Semaphore::new(config.limits.connections as usize));
+        let longest = Duration::from_millis(config.deadlines.handshake_ms);
+        tokio::spawn(async move {
+            loop {
+                let Ok(place) = places.clone().acquire_owned().await else {
+                    return;
+                };
+                let accepted = tokio::select! {
+                    accepted = self.listener.accept() => accepted,
+                    () = shaken.closed() => return,
+                };
+                let stream = match accepted {
+                    Ok((stream, _)) => stream,
+                    // Such as too many open files: it passes, or goes on to be said.
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be taken in");
+                        sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                };
+                let (acceptor, shaken) = (self.acceptor.clone(), shaken.clone());
+                tokio::spawn(async move {
+                    let begun = async {
+                        stream.set_nodelay(true)?;
+                        first_bytes(&stream).await?;
+                        acceptor.accept(stream, place).await
+                    };
+                    match timeout(longest, begun).await {
+                        // Fails when the server has stopped.
+                        Ok(Ok(link)) => drop(shaken.send(Ok(link)).await),
+                        Ok(Err(error)) => tracing::debug!(%error, "a connection broke before its first call"),
+                        Err(_) => tracing::debug!("a connection did not begin to speak in time"),
+                    }
+                });
+            }
+        });
+        ReceiverStream::new(connections)
+    }
+}
+
+/// Waits until a client has begun to speak, so that silent ones cost no more than their socket.
+async fn first_bytes(stream: &TcpStream) -> std::io::Result<()> {
+    let mut bytes = [0; FIRST_BYTES];
+    loop {
+        match stream.peek(&mut bytes).await? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            FIRST_BYTES => return Ok(()),
+            _ => sleep(FIRST_WAIT).await,
+        }
     }
 }
 
@@ -159,14 +252,25 @@ pub async fn bind(config: &Config) -> Result<Bound, Error> {
         IpAddr::V6(ip) => ip.to_canonical().is_loopback(),
         ip => ip.is_loopback(),
     };
-    if !config.allow_remote_without_auth && !addresses.iter().all(loopback) {
+    let asked = config.auth.jwks.is_some() || config.tls.client_ca.is_some();
+    if !asked && !config.allow_remote_without_auth && !addresses.iter().all(loopback) {
         return Err(Error::Remote {
             listen: listen.clone(),
         });
     }
     let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok(Bound { listener, address })
+    let acceptor = Acceptor::open(&config.tls)?;
+    if config.auth.jwks.is_some() && !acceptor.is_encrypted() && !addresses.iter().all(loopback) {
+        tracing::warn!(
+            "tokens travel unencrypted: set tls.certificate, or let something in front of this do it"
+        );
+    }
+    Ok(Bound {
+        listener,
+        address,
+        acceptor,
+    })
 }
 
 /// Services, health, reflection and layers, ready to serve. Cheap to clone.
@@ -175,18 +279,26 @@ pub struct Server {
     calls: Next,
     health: HealthReporter,
     names: Vec<&'static str>,
-    drain: Duration,
+    config: Arc<Config>,
 }
 
 impl Server {
     /// Begins a server.
-    #[must_use]
-    pub fn builder(config: &Config) -> Builder {
-        Builder {
+    ///
+    /// # Errors
+    /// When the keys of tokens cannot be read, or what replicas share cannot be reached as configured.
+    pub fn builder(config: &Config) -> Result<Builder, Error> {
+        let parts = Parts {
+            verifier: Verifier::open(&config.auth)?.map(Arc::new),
+            shared: Shared::open(config)?,
+            versions: None,
+        };
+        Ok(Builder {
             config: config.clone(),
+            parts,
             routes: Routes::default(),
             names: Vec::new(),
-        }
+        })
     }
 
     /// Serves until `shutdown` resolves; then health says `NOT_SERVING`, no connection is taken any more, and
@@ -195,24 +307,27 @@ impl Server {
     /// # Errors
     /// When the listener breaks.
     pub async fn serve(self, bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let drain = self.drain;
+        let deadlines = &self.config.deadlines;
+        let drain = Duration::from_millis(deadlines.drain_ms);
+        let unready = Duration::from_millis(deadlines.unready_ms);
         let (draining, drained) = oneshot::channel();
         let stop = {
             let server = self.clone();
             async move {
                 shutdown.await;
                 server.announce(ServingStatus::NotServing).await;
+                sleep(unready).await;
                 // Nobody listens when serving has ended already.
                 let _ = draining.send(());
             }
         };
         let late = async {
             match drained.await {
-                Ok(()) => tokio::time::sleep(drain).await,
+                Ok(()) => sleep(drain).await,
                 Err(_) => std::future::pending().await,
             }
         };
-        let incoming = TcpIncoming::from(bound.listener).with_nodelay(Some(true));
+        let incoming = bound.connections(&self.config);
         tokio::select! {
             served = self.run(incoming, stop) => served,
             () = late => {
@@ -259,12 +374,20 @@ impl Server {
             let answer = calls.run(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        tonic::transport::Server::builder()
+        let mut server = tonic::transport::Server::builder()
             .accept_http1(true)
+            .max_concurrent_streams(self.config.limits.streams_per_connection)
+            .http2_max_header_list_size(self.config.limits.metadata_bytes)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_BYTES)
-            .http2_keepalive_interval(Some(Duration::from_secs(60)))
+            .http2_keepalive_interval(Some(Duration::from_secs(60)));
+        let age = Duration::from_millis(self.config.deadlines.connection_age_ms);
+        if !age.is_zero() {
+            // Processes that start together do not close their connections together.
+            server = server.max_connection_age(age.mul_f64(1.0 + random_share() / 10.0));
+        }
+        server
             .layer(GrpcWebLayer::new())
             .serve_with_incoming_shutdown(service, incoming, stop)
             .await?;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use sea_orm::DbErr;
+use sea_orm::{ActiveModelTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use tonic::Status;
 
-use crate::{Failure, Reason};
+use crate::{Failure, Reason, db};
 
 /// What can go wrong with stored resources. Resources are named as in the contract, `{collection}/{id}`.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum Error {
     /// The database does not do what it is asked.
     #[error("the database failed: {0}")]
     Database(#[from] DbErr),
+    /// The tables cannot be brought up to date.
+    #[error(transparent)]
+    Tables(#[from] crate::db::Error),
     /// A stored resource cannot be read.
     #[error("{resource} is damaged: {message}")]
     Damaged {
@@ -30,6 +33,9 @@ pub enum Error {
     /// Somebody changed the resource since it was read.
     #[error("the etag of {0} is another")]
     Etag(String),
+    /// The request id was used for another request.
+    #[error("the request id was used to make {0} by another request")]
+    RequestReused(String),
     /// The page token was not made here.
     #[error("the page token was not made by this method")]
     PageToken,
@@ -41,8 +47,9 @@ impl From<Error> for Status {
             Error::Unknown(name) => reasons(name).0,
             Error::Exists(name) => reasons(name).1,
             Error::Etag(_) => Reason::EtagMismatch,
+            Error::RequestReused(_) => Reason::RequestIdReused,
             Error::PageToken => Reason::InvalidPage,
-            Error::Damaged { .. } => return Failure::internal(&error).status(),
+            Error::Damaged { .. } | Error::Tables(_) => return Failure::internal(&error).status(),
             Error::Database(_) => {
                 let text = "the database of stored resources does not answer";
                 return Failure::hidden(Reason::StateUnavailable, text, &error).status();
@@ -53,6 +60,7 @@ impl From<Error> for Status {
             Error::PageToken => failure
                 .violation("page_token", "as answered by the page before")
                 .status(),
+            Error::RequestReused(_) => failure.violation("request_id", "a fresh one").status(),
             _ => failure.status(),
         }
     }
@@ -128,6 +136,46 @@ impl<T> Page<T> {
     }
 }
 
+/// Inserts a row; again where the database gave the write up for another one's sake.
+///
+/// # Errors
+/// The database's; see [`is_taken`].
+pub async fn insert<A>(database: &DatabaseConnection, row: A) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait + Clone,
+{
+    let insert = || A::Entity::insert(row.clone()).exec_without_returning(database);
+    db::retried(insert).await.map(drop)
+}
+
+/// Writes the values that are set in `values` into every row of `which`; answers how many there were. Tries again as
+/// [`insert`] does.
+///
+/// # Errors
+/// The database's.
+pub async fn update<A>(database: &DatabaseConnection, values: A, which: Condition) -> Result<u64, DbErr>
+where
+    A: ActiveModelTrait + Clone,
+{
+    let update = || {
+        let update = A::Entity::update_many().set(values.clone());
+        update.filter(which.clone()).exec(database)
+    };
+    Ok(db::retried(update).await?.rows_affected)
+}
+
+/// Deletes every row of `which`; answers how many there were. Tries again as [`insert`] does.
+///
+/// # Errors
+/// The database's.
+pub async fn delete<E>(database: &DatabaseConnection, which: Condition) -> Result<u64, DbErr>
+where
+    E: EntityTrait,
+{
+    let delete = || E::delete_many().filter(which.clone()).exec(database);
+    Ok(db::retried(delete).await?.rows_affected)
+}
+
 /// Whether a write failed because the row is there already.
 #[must_use]
 pub fn is_taken(error: &DbErr) -> bool {
@@ -135,6 +183,35 @@ pub fn is_taken(error: &DbErr) -> bool {
         error.sql_err(),
         Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
     )
+}
+
+/// The hash of the request that is served, as a row keeps it; `None` where it is not known.
+#[must_use]
+pub fn request_hash() -> Option<i64> {
+    Some(crate::caller::request_hash()).filter(|hash| *hash != 0)
+}
+
+/// Whether what the request `made` is answered to the request that is served now: it is the same one, as far as that is
+/// known.
+///
+/// # Errors
+/// `RequestReused` when it is another.
+pub fn same_request(made: Option<i64>, name: impl FnOnce() -> String) -> Result<(), Error> {
+    match (made, request_hash()) {
+        (Some(made), Some(now)) if made != now => Err(Error::RequestReused(name())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether who is served now may see what belongs to `brand`; to others it is as if it did not exist.
+///
+/// # Errors
+/// `Unknown` when not.
+pub fn visible(brand: &str, name: impl FnOnce() -> String) -> Result<(), Error> {
+    if crate::caller::may_see(brand) {
+        return Ok(());
+    }
+    Err(Error::Unknown(name()))
 }
 
 /// Microseconds since 1970 UTC.

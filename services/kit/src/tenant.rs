@@ -22,6 +22,14 @@ pub fn tenant_of<T>(request: &Request<T>) -> Result<&str, Status> {
     }
 }
 
+/// Whether `name` may be a tenant's: it becomes part of paths and keys.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    (1..=63).contains(&name.len()) && name.bytes().all(allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ mod reader;
 pub mod rows;
 pub mod service;
 mod settings;
+mod stamp;
 mod table;
 
 use std::{
@@ -61,6 +62,9 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     tables: Vec<Arc<Table>>,
     people: Table,
+    /// Folders of the logs of `tables`, where they are on this machine.
+    logs: Option<Vec<std::path::PathBuf>>,
+    seen: stamp::Seen,
     writers: Mutex<HashMap<&'static str, Writer>>,
     tenants: Mutex<HashMap<String, Held>>,
     frames: moka::future::Cache<reader::Key, Cached>,
@@ -113,7 +117,7 @@ impl Lake {
         let root = root_url(&options.location)?;
         let (store, prefix) = object_store::parse_url(&root)?;
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::prefix::PrefixStore::new(store, prefix));
-        let tables = fact::FACTS
+        let tables: Vec<Arc<Table>> = fact::FACTS
             .iter()
             .map(|fact| {
                 Ok(Arc::new(Table::new(
@@ -129,6 +133,8 @@ impl Lake {
             .build();
         let inner = Inner {
             store,
+            logs: stamp::logs(tables.iter().map(AsRef::as_ref)),
+            seen: stamp::Seen::default(),
             tables,
             people: Table::new(people::TABLE, people::schema(), child_url(&root, people::TABLE)?),
             writers: Mutex::default(),

@@ -57,6 +57,13 @@ impl Table {
         }
     }
 
+    /// Its folder, where it is on this machine.
+    pub(crate) fn folder(&self) -> Option<std::path::PathBuf> {
+        (self.url.scheme() == "file")
+            .then(|| self.url.to_file_path().ok())
+            .flatten()
+    }
+
     /// The table at its latest version; `None` while nothing was ever appended.
     pub(crate) async fn latest(&self) -> Result<Option<DeltaTable>, Error> {
         let mut known = self.known.lock().await;

@@ -11,6 +11,9 @@ pub enum Error {
     /// The registry's state.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The tables cannot be brought up to date.
+    #[error(transparent)]
+    Tables(#[from] dualwheel_kit::db::Error),
     /// The files beside the tables.
     #[error(transparent)]
     Lake(#[from] dualwheel_lake::Error),
@@ -139,9 +142,11 @@ impl From<Error> for Status {
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
             Error::TooMany { .. } => Failure::new(Reason::PluginRegistryLimit, text).into(),
             Error::Upload(_) => Failure::new(Reason::PluginUpload, text).into(),
-            Error::Damaged(_) | Error::Cache { .. } | Error::Broken(_) | Error::Rows(_) => {
-                Failure::internal(&error).into()
-            }
+            Error::Tables(_)
+            | Error::Damaged(_)
+            | Error::Cache { .. }
+            | Error::Broken(_)
+            | Error::Rows(_) => Failure::internal(&error).into(),
         }
     }
 }

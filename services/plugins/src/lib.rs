@@ -22,6 +22,7 @@ pub mod store;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use dualwheel_kit::db;
 use dualwheel_lake::{Lake, TenantLake};
 use dualwheel_plugin_host::{Engine, Plugin, World};
 use dualwheel_proto::plugin::plugin_service_server::PluginServiceServer;
@@ -63,11 +64,11 @@ impl std::fmt::Debug for Plugins {
 
 impl Plugins {
     async fn start(options: Options) -> Result<Self, Error> {
-        store::migrate(&options.database).await?;
+        db::prepare::<store::Migrator>(&options.database).await?;
         let engine = Engine::new(options.limits, options.cache)?;
         let inner = Inner {
             lake: options.lake,
-            database: options.database,
+            database: options.database.connection().clone(),
             engine,
             worlds: options.worlds,
             loaded: moka::future::Cache::new(options.loaded),

@@ -8,10 +8,9 @@ use std::{
     time::Duration,
 };
 
-use dualwheel_kit::Config;
+use dualwheel_kit::{Config, db::Database};
 use dualwheel_lake::Lake;
 use dualwheel_plugin_host::{Cache, Limits, MOST_ROWS, World};
-use sea_orm::DatabaseConnection;
 
 use crate::{Error, Plugins};
 
@@ -21,7 +20,7 @@ pub struct Options {
     /// Where components, rows and answers are kept.
     pub lake: Lake,
     /// Database of the registry.
-    pub database: DatabaseConnection,
+    pub database: Database,
     /// What a call may use.
     pub limits: Limits,
     /// Where machine code is kept; in memory only when not set.
@@ -40,7 +39,7 @@ impl Options {
     pub fn of(
         config: &Config,
         lake: Lake,
-        database: DatabaseConnection,
+        database: Database,
         worlds: BTreeSet<World>,
     ) -> Result<Self, Error> {
         Ok(Self {

@@ -12,6 +12,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub request_id: Option<String>,
+    /// Hash of the request that made it.
+    pub request_hash: Option<i64>,
     pub brand: String,
     #[sea_orm(column_type = "Text")]
     pub display_name: String,

@@ -1,7 +1,9 @@
 //! Audiences of a tenant. Expressions are kept as the contract's protobuf bytes, which this module does not look into;
 //! the people of frozen and imported audiences lie in the lake, as a list of keys that is never changed.
 
-use dualwheel_kit::store::{Cursor, is_taken, now};
+use dualwheel_kit::store::{
+    Cursor, delete, insert, is_taken, now, request_hash, same_request, update, visible,
+};
 use dualwheel_measure::Day;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
@@ -123,7 +125,7 @@ impl Audiences {
             .one(&self.database)
             .await?;
         match taken {
-            Some(row) => Err(Error::Exists(format!("audiences/{}", row.id))),
+            Some(row) => Err(Error::Exists(name(&row.id))),
             None => Ok(()),
         }
     }
@@ -146,6 +148,7 @@ impl Audiences {
             tenant: self.tenant.clone(),
             id: new.id.unwrap_or_else(|| format!("a{}", Uuid::now_v7().simple())),
             request_id: new.request_id.clone(),
+            request_hash: request_hash(),
             brand: new.brand,
             display_name: new.display_name,
             kind: kind as i32,
@@ -161,15 +164,12 @@ impl Audiences {
             made_at,
             changed_at: made_at,
         };
-        match Entity::insert(ActiveModel::from(row.clone()))
-            .exec_without_returning(&self.database)
-            .await
-        {
+        match insert(&self.database, ActiveModel::from(row.clone())).await {
             Ok(_) => read(row),
             // Either the same request ran at the same time, or the id is taken.
             Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
                 Some(made) => Ok(made),
-                None => Err(Error::Exists(format!("audiences/{}", row.id))),
+                None => Err(Error::Exists(name(&row.id))),
             },
             Err(error) => Err(error.into()),
         }
@@ -183,7 +183,9 @@ impl Audiences {
         let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
             .one(&self.database)
             .await?;
-        row.map_or_else(|| Err(unknown(id)), read)
+        let row = row.ok_or_else(|| unknown(id))?;
+        visible(&row.brand, || name(id))?;
+        read(row)
     }
 
     /// A page of audiences, of one brand or of all, oldest first.
@@ -257,12 +259,8 @@ impl Audiences {
             .add(Column::Tenant.eq(self.tenant.as_str()))
             .add(Column::Id.eq(id))
             .add(Column::Keys.eq(old));
-        let written = Entity::update_many()
-            .set(row)
-            .filter(this)
-            .exec(&self.database)
-            .await?;
-        Ok(written.rows_affected > 0)
+        let written = update(&self.database, row, this).await?;
+        Ok(written > 0)
     }
 
     /// Changes an audience, if `etag` is its current one or not given. Two changes at the same time do not mix: the
@@ -297,12 +295,8 @@ impl Audiences {
             row.as_of = Set(people.as_of.map(|day| day.0));
             row.keys = Set(Some(people.keys));
         }
-        let written = Entity::update_many()
-            .set(row)
-            .filter(self.this(id, &current.etag))
-            .exec(&self.database)
-            .await?;
-        if written.rows_affected == 0 {
+        let written = update(&self.database, row, self.this(id, &current.etag)).await?;
+        if written == 0 {
             return Err(changed(id));
         }
         self.get(id).await
@@ -317,11 +311,8 @@ impl Audiences {
         if etag.is_some_and(|etag| etag != current.etag) {
             return Err(changed(id));
         }
-        let deleted = Entity::delete_many()
-            .filter(self.this(id, &current.etag))
-            .exec(&self.database)
-            .await?;
-        if deleted.rows_affected == 0 {
+        let deleted = delete::<Entity>(&self.database, self.this(id, &current.etag)).await?;
+        if deleted == 0 {
             return Err(changed(id));
         }
         Ok(current)
@@ -334,7 +325,7 @@ impl Audiences {
     /// The audience that a request has made.
     ///
     /// # Errors
-    /// The database's.
+    /// `RequestReused`; the database's.
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredAudience>, Error> {
         let Some(request) = request else { return Ok(None) };
         let row = self
@@ -342,7 +333,10 @@ impl Audiences {
             .filter(Column::RequestId.eq(request))
             .one(&self.database)
             .await?;
-        row.map(read).transpose()
+        let Some(row) = row else { return Ok(None) };
+        visible(&row.brand, || name(&row.id))?;
+        same_request(row.request_hash, || name(&row.id))?;
+        read(row).map(Some)
     }
 
     fn this(&self, id: &str, etag: &str) -> Condition {
@@ -353,12 +347,16 @@ impl Audiences {
     }
 }
 
+fn name(id: &str) -> String {
+    format!("audiences/{id}")
+}
+
 fn unknown(id: &str) -> Error {
-    Error::Unknown(format!("audiences/{id}"))
+    Error::Unknown(name(id))
 }
 
 fn changed(id: &str) -> Error {
-    Error::Etag(format!("audiences/{id}"))
+    Error::Etag(name(id))
 }
 
 fn read(row: Model) -> Result<StoredAudience, Error> {

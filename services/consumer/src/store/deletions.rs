@@ -1,6 +1,6 @@
 //! Deletions of a tenant: that they were asked for, and how they ended. Whom they were about is not stored.
 
-use dualwheel_kit::store::{Cursor, is_taken};
+use dualwheel_kit::store::{Cursor, insert, is_taken, update};
 use dualwheel_lake::erasure::Part;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
@@ -54,10 +54,7 @@ impl StoredDeletions {
             asked_at: deletion.asked_at,
             parts: None,
         };
-        match Entity::insert(ActiveModel::from(row))
-            .exec_without_returning(&self.database)
-            .await
-        {
+        match insert(&self.database, ActiveModel::from(row)).await {
             Ok(_) => Ok(()),
             Err(error) if is_taken(&error) => Ok(()),
             Err(error) => Err(error.into()),
@@ -74,11 +71,7 @@ impl StoredDeletions {
             parts: Set(Some(text)),
             ..Default::default()
         };
-        Entity::update_many()
-            .set(row)
-            .filter(self.this(id))
-            .exec(&self.database)
-            .await?;
+        update(&self.database, row, self.this(id)).await?;
         Ok(())
     }
 

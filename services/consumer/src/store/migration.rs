@@ -8,7 +8,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(SavedAudiences), Box::new(ConsumerDeletions)]
+        vec![
+            Box::new(SavedAudiences),
+            Box::new(ConsumerDeletions),
+            Box::new(RequestHashes),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -97,5 +101,32 @@ impl MigrationTrait for ConsumerDeletions {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let deletions = Table::drop().table("consumer_deletions").to_owned();
         manager.drop_table(deletions).await
+    }
+}
+
+struct RequestHashes;
+
+impl MigrationName for RequestHashes {
+    fn name(&self) -> &str {
+        "m0003_request_hashes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RequestHashes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let audiences = Table::alter()
+            .table("audiences")
+            .add_column(big_integer_null("request_hash"))
+            .to_owned();
+        manager.alter_table(audiences).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let audiences = Table::alter()
+            .table("audiences")
+            .drop_column("request_hash")
+            .to_owned();
+        manager.alter_table(audiences).await
     }
 }

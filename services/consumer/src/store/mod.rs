@@ -9,13 +9,4 @@ mod migration;
 pub use audiences::{Audiences, Change, Kind, NewAudience, People, StoredAudience};
 pub use deletions::{StoredDeletion, StoredDeletions};
 pub use dualwheel_kit::store::{Error, Page};
-use sea_orm::DatabaseConnection;
-use sea_orm_migration::MigratorTrait;
-
-/// Brings the tables up to date.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn migrate(database: &DatabaseConnection) -> Result<(), Error> {
-    Ok(migration::Migrator::up(database, None).await?)
-}
+pub use migration::Migrator;

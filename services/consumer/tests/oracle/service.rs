@@ -60,7 +60,10 @@ pub async fn house_on(folder: &tempfile::TempDir) -> (Lake, Channel) {
     .build()
     .await
     .unwrap();
-    let server = Server::builder(&Config::default()).add(facts).add(service);
+    let server = Server::builder(&Config::default())
+        .unwrap()
+        .add(facts)
+        .add(service);
     (lake, server.build().unwrap().in_process())
 }
 

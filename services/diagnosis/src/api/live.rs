@@ -8,6 +8,8 @@ use std::{
 use dualwheel_proto::diagnosis::DiagnosisRun;
 use tokio::{sync::watch, task::AbortHandle};
 
+use crate::store::Key;
+
 /// Where a run stands.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -31,9 +33,6 @@ impl Progress {
         run
     }
 }
-
-/// A tenant and the id of one of its runs.
-type Key = (String, String);
 
 struct Live {
     progress: watch::Sender<Progress>,
@@ -87,6 +86,11 @@ impl LiveRuns {
             progress.ended = true;
             progress.step = "ended".to_owned();
         });
+    }
+
+    /// The runs that are working in this process.
+    pub fn keys(&self) -> Vec<Key> {
+        self.lock().keys().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Live>> {

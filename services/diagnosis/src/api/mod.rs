@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 mod answer;
 mod diagnose;
 mod explain;
+mod keeper;
 mod live;
 mod neo;
 mod peer_sets;
@@ -31,7 +32,7 @@ mod spec;
 use diagnose::{Diagnoser, RUNS_AT_ONCE};
 use live::LiveRuns;
 
-use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map};
+use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map, store};
 
 /// The service behind [`Options::build`].
 pub struct Service {
@@ -40,19 +41,25 @@ pub struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(options: Options, catalogue: Catalogue<Parameters>, map: Map) -> Self {
+    pub(crate) async fn start(
+        options: Options,
+        catalogue: Catalogue<Parameters>,
+        map: Map,
+    ) -> Result<Self, store::Error> {
         let diagnoser = Diagnoser {
             clients: Clients::new(options.channels),
-            database: options.database,
+            database: options.database.connection().clone(),
             catalogue,
             map: Arc::new(map),
             call_limit: options.call_limit,
             places: Semaphore::new(RUNS_AT_ONCE),
         };
-        Self {
+        let live = Arc::default();
+        keeper::keep(&live, &diagnoser.database).await?;
+        Ok(Self {
             diagnoser: Arc::new(diagnoser),
-            live: Arc::default(),
-        }
+            live,
+        })
     }
 }
 

@@ -3,13 +3,13 @@
 use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
-    Failure, Reason, Violations,
+    Failure, Reason, Violations, caller,
     resource::{id_of, page_size, read_request_id, time_to_proto},
 };
 use dualwheel_proto::diagnosis as proto;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use prost::Message;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tonic::Status;
 use tracing::Instrument;
 
@@ -21,6 +21,9 @@ use crate::store::{self, NewRun, Runs, State, StoredRun};
 
 /// Time for a whole run: with hundreds of peers many calls follow one another.
 const RUN_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// How often a run is looked after that works at another process.
+const LOOKED_AFTER: Duration = Duration::from_millis(500);
 
 /// Starts a run. The same request id again answers the first run.
 pub async fn start(
@@ -60,7 +63,7 @@ pub async fn start(
     };
     let id = work.made.id.clone();
     live.begin(tenant, run.clone(), &id, |progress| {
-        tokio::spawn(work.run(question, progress).in_current_span()).abort_handle()
+        caller::spawn(work.run(question, progress).in_current_span()).abort_handle()
     });
     Ok(run)
 }
@@ -75,12 +78,7 @@ fn repeated(
     if run.spec.as_ref() == Some(spec) {
         return Ok(run);
     }
-    let text = "was used to start another diagnosis";
-    Err(
-        Failure::new(Reason::InvalidQuestion, format!("request_id {text}"))
-            .violation("request_id", text)
-            .status(),
-    )
+    Err(store::Error::RequestReused(run.name).into())
 }
 
 /// A run at work.
@@ -171,12 +169,33 @@ pub async fn watch(
     if let Some(receiver) = live.follow(tenant, &id) {
         return Ok(follow(receiver).map(Ok).boxed());
     }
-    let run = run_to_proto(&Runs::of(&diagnoser.database, tenant).get(&id).await?)?;
-    let answer = proto::WatchRunResponse {
-        run: Some(run),
-        step: "ended".to_owned(),
-    };
-    Ok(stream::iter([Ok(answer)]).boxed())
+    let runs = Runs::of(&diagnoser.database, tenant);
+    let first = runs.get(&id).await?;
+    Ok(elsewhere(runs, first).boxed())
+}
+
+/// Each state in which a run is seen that works at another process, or has ended; the first at once.
+fn elsewhere(
+    runs: Runs,
+    first: StoredRun,
+) -> impl Stream<Item = Result<proto::WatchRunResponse, Status>> + Send {
+    stream::unfold(Some((runs, first, true)), |state| async move {
+        let (runs, mut run, at_once) = state?;
+        while !at_once && run.state == State::Running {
+            sleep(LOOKED_AFTER).await;
+            match runs.get(&run.id).await {
+                Ok(now) => run = now,
+                Err(error) => return Some((Err(error.into()), None)),
+            }
+        }
+        let working = run.state == State::Running;
+        let step = if working { "started" } else { "ended" };
+        let answer = run_to_proto(&run).map(|run| proto::WatchRunResponse {
+            run: Some(run),
+            step: step.to_owned(),
+        });
+        Some((answer, working.then_some((runs, run, false))))
+    })
 }
 
 /// Each state that is seen, the first at once; who reads slowly misses some between, never the last.

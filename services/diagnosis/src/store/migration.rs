@@ -8,7 +8,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(PeerSetsAndRuns)]
+        vec![Box::new(PeerSetsAndRuns), Box::new(Replicas)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -58,6 +58,46 @@ impl MigrationTrait for PeerSetsAndRuns {
         manager
             .drop_table(Table::drop().table("peer_sets").to_owned())
             .await
+    }
+}
+
+/// What it takes to have several processes over one database.
+struct Replicas;
+
+impl MigrationName for Replicas {
+    fn name(&self) -> &str {
+        "m0002_replicas"
+    }
+}
+
+/// Tables and the columns that they gain.
+fn gained() -> [(&'static str, ColumnDef); 3] {
+    [
+        ("peer_sets", big_integer_null("request_hash")),
+        ("runs", big_integer_null("request_hash")),
+        ("runs", big_integer("beats").default(0).to_owned()),
+    ]
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Replicas {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (table, column) in gained() {
+            let table = Table::alter().table(table).add_column(column).to_owned();
+            manager.alter_table(table).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (table, column) in gained() {
+            let table = Table::alter()
+                .table(table)
+                .drop_column(column.get_column_name())
+                .to_owned();
+            manager.alter_table(table).await?;
+        }
+        Ok(())
     }
 }
 

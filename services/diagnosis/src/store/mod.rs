@@ -1,11 +1,9 @@
 //! Stored peer sets and runs. Every repository is made for a tenant; there is none without one.
-//!
-//! One process owns the database: runs that it finds unfinished at start were ended by a crash.
 
-use dualwheel_kit::store::{Cursor, is_taken, now};
+use dualwheel_kit::store::{
+    Cursor, delete, insert, is_taken, now, request_hash, same_request, update, visible,
+};
 pub use dualwheel_kit::store::{Error, Page};
-use sea_orm::DatabaseConnection;
-use sea_orm_migration::MigratorTrait;
 
 mod migration;
 mod peer_set;
@@ -13,13 +11,6 @@ mod peer_sets;
 mod run;
 mod runs;
 
+pub use migration::Migrator;
 pub use peer_sets::{Change, NewPeerSet, PeerSets, StoredPeerSet};
-pub use runs::{NewRun, Runs, State, StoredRun, fail_unfinished};
-
-/// Brings the tables up to date.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn migrate(database: &DatabaseConnection) -> Result<(), Error> {
-    Ok(migration::Migrator::up(database, None).await?)
-}
+pub use runs::{Key, NewRun, Runs, State, StoredRun, beat, beats, fail_abandoned};

@@ -7,8 +7,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Cursor, Error, Page, is_taken, now,
+    Cursor, Error, Page, delete, insert, is_taken, now,
     peer_set::{ActiveModel, Column, Entity, Model},
+    request_hash, same_request, update,
 };
 use crate::peer::Peer;
 
@@ -81,16 +82,14 @@ impl PeerSets {
             tenant: self.tenant.clone(),
             id: new.id.unwrap_or_else(|| format!("p{}", Uuid::now_v7().simple())),
             request_id: new.request_id.clone(),
+            request_hash: request_hash(),
             display_name: new.display_name,
             peers: json(&new.peers)?,
             etag: Uuid::new_v4().to_string(),
             made_at,
             changed_at: made_at,
         };
-        match Entity::insert(ActiveModel::from(row.clone()))
-            .exec_without_returning(&self.database)
-            .await
-        {
+        match insert(&self.database, ActiveModel::from(row.clone())).await {
             Ok(_) => read(row),
             // Either the same request ran at the same time, or the id is taken.
             Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
@@ -158,12 +157,8 @@ impl PeerSets {
             changed_at: Set(now().max(current.changed_at + 1)),
             ..Default::default()
         };
-        let written = Entity::update_many()
-            .set(row)
-            .filter(self.this(id, &current.etag))
-            .exec(&self.database)
-            .await?;
-        if written.rows_affected == 0 {
+        let written = update(&self.database, row, self.this(id, &current.etag)).await?;
+        if written == 0 {
             return Err(changed(id));
         }
         self.get(id).await
@@ -178,26 +173,20 @@ impl PeerSets {
         if etag.is_some_and(|etag| etag != current.etag) {
             return Err(changed(id));
         }
-        let deleted = Entity::delete_many()
-            .filter(self.this(id, &current.etag))
-            .exec(&self.database)
-            .await?;
-        if deleted.rows_affected == 0 {
-            Err(changed(id))
-        } else {
-            Ok(())
-        }
+        let deleted = delete::<Entity>(&self.database, self.this(id, &current.etag)).await?;
+        if deleted == 0 { Err(changed(id)) } else { Ok(()) }
     }
 
     async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredPeerSet>, Error> {
         let Some(request) = request else { return Ok(None) };
         let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
-        query
+        let row = query
             .filter(Column::RequestId.eq(request))
             .one(&self.database)
-            .await?
-            .map(read)
-            .transpose()
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        same_request(row.request_hash, || format!("peerSets/{}", row.id))?;
+        read(row).map(Some)
     }
 
     fn this(&self, id: &str, etag: &str) -> Condition {

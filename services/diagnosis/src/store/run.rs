@@ -12,6 +12,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub request_id: Option<String>,
+    /// Hash of the request that made it.
+    pub request_hash: Option<i64>,
     pub brand: String,
     /// Number of the contract's `RunState`.
     pub state: i32,
@@ -29,6 +31,8 @@ pub struct Model {
     pub made_at: i64,
     /// Microseconds since 1970 UTC.
     pub ended_at: Option<i64>,
+    /// How often the process at work on it has said so.
+    pub beats: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,15 +2,19 @@
 //! does not look into.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::Expr,
 };
 use uuid::Uuid;
 
 use super::{
-    Cursor, Error, Page, is_taken, now,
+    Cursor, Error, Page, insert, is_taken, now, request_hash,
     run::{ActiveModel, Column, Entity, Model},
+    same_request, update, visible,
 };
+
+/// Tenant and id of a run.
+pub type Key = (String, String);
 
 /// State of a run, with the numbers of the contract's `RunState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +113,7 @@ impl Runs {
             tenant: self.tenant.clone(),
             id: Uuid::now_v7().to_string(),
             request_id: new.request_id.clone(),
+            request_hash: request_hash(),
             brand: new.brand,
             state: State::Running as i32,
             done_steps: 0,
@@ -118,11 +123,9 @@ impl Runs {
             error: String::new(),
             made_at: now(),
             ended_at: None,
+            beats: 0,
         };
-        match Entity::insert(ActiveModel::from(row.clone()))
-            .exec_without_returning(&self.database)
-            .await
-        {
+        match insert(&self.database, ActiveModel::from(row.clone())).await {
             Ok(_) => Ok((read(row)?, true)),
             Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
                 Some(made) => Ok((made, false)),
@@ -139,12 +142,14 @@ impl Runs {
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredRun>, Error> {
         let Some(request) = request else { return Ok(None) };
         let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
-        query
+        let row = query
             .filter(Column::RequestId.eq(request))
             .one(&self.database)
-            .await?
-            .map(read)
-            .transpose()
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        visible(&row.brand, || name(&row.id))?;
+        same_request(row.request_hash, || name(&row.id))?;
+        read(row).map(Some)
     }
 
     /// One run.
@@ -155,7 +160,9 @@ impl Runs {
         let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
             .one(&self.database)
             .await?;
-        row.map_or_else(|| Err(Error::Unknown(format!("runs/{id}"))), read)
+        let row = row.ok_or_else(|| Error::Unknown(name(id)))?;
+        visible(&row.brand, || name(id))?;
+        read(row)
     }
 
     /// A page of runs, newest first, of `brand` or of all.
@@ -215,34 +222,70 @@ impl Runs {
             .add(Column::Tenant.eq(self.tenant.as_str()))
             .add(Column::Id.eq(id))
             .add(Column::State.eq(State::Running as i32));
-        Entity::update_many()
-            .set(row)
-            .filter(running)
-            .exec(&self.database)
-            .await?;
+        update(&self.database, row, running).await?;
         self.get(id).await
     }
 }
 
-/// Marks the runs of all tenants that are still running as failed with `error`; answers how many there were. For the
-/// start of the one process that owns the database.
+/// The runs of all tenants that are being worked on, and how often the process at work has said so.
 ///
 /// # Errors
 /// The database's.
-pub async fn fail_unfinished(database: &DatabaseConnection, error: &str) -> Result<u64, Error> {
+pub async fn beats(database: &DatabaseConnection) -> Result<Vec<(Key, i64)>, Error> {
+    let rows = Entity::find()
+        .filter(Column::State.eq(State::Running as i32))
+        .all(database)
+        .await?;
+    let beat = |row: Model| ((row.tenant, row.id), row.beats);
+    Ok(rows.into_iter().map(beat).collect())
+}
+
+/// Says that the runs are being worked on.
+///
+/// # Errors
+/// The database's.
+pub async fn beat(database: &DatabaseConnection, runs: &[Key]) -> Result<(), Error> {
+    for key in runs {
+        Entity::update_many()
+            .col_expr(Column::Beats, Expr::col(Column::Beats).add(1))
+            .filter(this(key))
+            .exec(database)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Marks a run as failed with `error` if nobody has worked on it since it had `beats`; whether it was so.
+///
+/// # Errors
+/// The database's.
+pub async fn fail_abandoned(
+    database: &DatabaseConnection,
+    run: &Key,
+    beats: i64,
+    error: &str,
+) -> Result<bool, Error> {
     let row = ActiveModel {
         state: Set(State::Failed as i32),
         error: Set(error.to_owned()),
         ended_at: Set(Some(now())),
         ..Default::default()
     };
-    let running = Column::State.eq(State::Running as i32);
-    Ok(Entity::update_many()
-        .set(row)
-        .filter(running)
-        .exec(database)
-        .await?
-        .rows_affected)
+    let abandoned = this(run)
+        .add(Column::State.eq(State::Running as i32))
+        .add(Column::Beats.eq(beats));
+    let written = update(database, row, abandoned).await?;
+    Ok(written > 0)
+}
+
+fn this((tenant, id): &Key) -> Condition {
+    Condition::all()
+        .add(Column::Tenant.eq(tenant.as_str()))
+        .add(Column::Id.eq(id.as_str()))
+}
+
+fn name(id: &str) -> String {
+    format!("runs/{id}")
 }
 
 fn read(row: Model) -> Result<StoredRun, Error> {

@@ -6,13 +6,13 @@ mod calls;
 mod fakes;
 mod peer_sets;
 mod runs;
-mod store;
 
 use std::{sync::Arc, time::Duration};
 
 use dualwheel_diagnosis::{Channels, Options};
 use dualwheel_kit::{
     Config, Server,
+    db::Database,
     failure::{reason_of, violations_of},
 };
 use dualwheel_proto::{
@@ -25,7 +25,7 @@ use dualwheel_proto::{
     types::Window,
 };
 use fakes::{Fake, World};
-use sea_orm::DatabaseConnection;
+
 use tonic::{Status, transport::Channel};
 
 type Client = DiagnosisServiceClient<Channel>;
@@ -34,7 +34,7 @@ type Client = DiagnosisServiceClient<Channel>;
 struct House {
     client: Client,
     world: Arc<World>,
-    database: DatabaseConnection,
+    database: Database,
     _folder: tempfile::TempDir,
 }
 
@@ -64,14 +64,14 @@ impl House {
     }
 }
 
-async fn serve(world: &Arc<World>, database: DatabaseConnection, call_limit: Duration) -> Client {
+async fn serve(world: &Arc<World>, database: Database, call_limit: Duration) -> Client {
     let config = Config::default();
     let fake = |service| Fake {
         service,
         world: Arc::clone(world),
     };
     let built = |builder: dualwheel_kit::server::Builder| builder.build().unwrap().in_process();
-    let new = || Server::builder(&config);
+    let new = || Server::builder(&config).unwrap();
     let channels = Channels {
         consumer: built(new().add(ConsumerServiceServer::new(fake("consumer")))),
         product: built(new().add(ProductServiceServer::new(fake("product")))),

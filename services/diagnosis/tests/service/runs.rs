@@ -295,7 +295,10 @@ async fn a_run_that_a_crash_left_working_is_failed_at_start() {
         total_steps: 9,
         request_id: None,
     };
-    let (left, _) = Runs::of(&house.database, "default").create(new).await.unwrap();
+    let (left, _) = Runs::of(house.database.connection(), "default")
+        .create(new)
+        .await
+        .unwrap();
     assert_eq!(left.state, State::Running);
     let mut client = house.restarted().await;
     let page = client

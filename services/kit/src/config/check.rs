@@ -4,11 +4,12 @@ use tonic::transport::Endpoint;
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, Plugins};
+use crate::tenant::is_name;
 
 /// The first wrong key and what is expected of it.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
     tenant(&config.tenant)?;
-    listen(&config.listen)?;
+    listen("listen", &config.listen)?;
     require(!config.data.is_empty(), "data", "expected a folder or its URL")?;
     require(
         config.database.is_some() || config.data_folder().is_some(),
@@ -41,6 +42,55 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "expected 1 to 604 800 (seven days)",
     )?;
     plugins(&config.plugins)?;
+    together(config)?;
+    for (key, given, least, most) in [
+        (
+            "limits.metadata_bytes",
+            u64::from(limits.metadata_bytes),
+            1_024,
+            1 << 20,
+        ),
+        ("limits.connections", limits.connections.into(), 1, 1_000_000),
+        (
+            "limits.streams_per_connection",
+            limits.streams_per_connection.into(),
+            1,
+            100_000,
+        ),
+        (
+            "limits.tenant_calls_per_second",
+            limits.tenant_calls_per_second.into(),
+            0,
+            1_000_000,
+        ),
+        ("limits.tenant_burst", limits.tenant_burst.into(), 0, 10_000_000),
+        (
+            "state.max_connections",
+            config.state.max_connections.into(),
+            1,
+            1_000,
+        ),
+        (
+            "state.statement_timeout_ms",
+            config.state.statement_timeout_ms,
+            1,
+            3_600_000,
+        ),
+        ("redis.answer_bytes", config.redis.answer_bytes, 0, 1 << 40),
+        ("redis.kept_s", config.redis.kept_s, 1, 2_592_000),
+        ("auth.leeway_s", config.auth.leeway_s, 0, 3_600),
+        ("deadlines.unready_ms", deadlines.unready_ms, 0, 600_000),
+        ("deadlines.handshake_ms", deadlines.handshake_ms, 1, 3_600_000),
+        (
+            "deadlines.connection_age_ms",
+            deadlines.connection_age_ms,
+            0,
+            86_400_000,
+        ),
+    ] {
+        let expected = format!("expected {least} to {most}");
+        require((least..=most).contains(&given), key, &expected)?;
+    }
     require(
         (1..=86_400_000).contains(&deadlines.default_ms),
         "deadlines.default_ms",
@@ -56,6 +106,43 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "deadlines.drain_ms",
         "expected at most 3 600 000 (an hour)",
     )
+}
+
+/// What makes sense only with something else.
+fn together(config: &Config) -> Result<(), (String, String)> {
+    let (tls, client, auth) = (&config.tls, &config.client, &config.auth);
+    require(
+        tls.certificate.is_some() == tls.key.is_some(),
+        "tls.key",
+        "expected together with tls.certificate",
+    )?;
+    require(
+        tls.client_ca.is_none() || tls.certificate.is_some(),
+        "tls.client_ca",
+        "expected together with tls.certificate and tls.key",
+    )?;
+    require(
+        client.certificate.is_some() == client.key.is_some(),
+        "client.key",
+        "expected together with client.certificate",
+    )?;
+    require(
+        auth.jwks.is_some() || (auth.issuer.is_none() && auth.audience.is_none()),
+        "auth.jwks",
+        "expected where auth.issuer or auth.audience is set",
+    )?;
+    if let Some(address) = &config.telemetry.prometheus_listen {
+        listen("telemetry.prometheus_listen", address)?;
+    }
+    let nodes = config.redis.url.iter().flat_map(|url| url.split(','));
+    for node in nodes {
+        require(
+            node.starts_with("redis://") || node.starts_with("rediss://"),
+            "redis.url",
+            "expected a URL such as redis://127.0.0.1:6379",
+        )?;
+    }
+    Ok(())
 }
 
 fn plugins(plugins: &Plugins) -> Result<(), (String, String)> {
@@ -82,23 +169,17 @@ fn require(holds: bool, key: &str, expected: &str) -> Result<(), (String, String
 }
 
 fn tenant(tenant: &str) -> Result<(), (String, String)> {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    require(
-        (1..=63).contains(&tenant.len()) && tenant.bytes().all(allowed),
-        "tenant",
-        "expected 1 to 63 of a-z, 0-9, - and _",
-    )
+    require(is_name(tenant), "tenant", "expected 1 to 63 of a-z, 0-9, - and _")
 }
 
-fn listen(listen: &str) -> Result<(), (String, String)> {
+fn listen(key: &str, listen: &str) -> Result<(), (String, String)> {
     let port = listen
         .rsplit_once(':')
         .filter(|(host, _)| !host.is_empty())
         .map(|(_, port)| port);
     require(
         port.is_some_and(|port| port.parse::<u16>().is_ok()),
-        "listen",
+        key,
         "expected HOST:PORT such as 127.0.0.1:7650",
     )
 }

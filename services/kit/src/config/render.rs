@@ -21,12 +21,18 @@ pub(super) fn is_secret(key: &str) -> bool {
         .iter()
         .any(|word| name.contains(word))
         || name == "database"
+        || name == "url"
 }
 
 fn hide(key: &str, value: &mut Value) {
     match value {
         Value::Table(table) => table.iter_mut().for_each(|(key, value)| hide(key, value)),
         Value::Array(items) => items.iter_mut().for_each(|item| hide(key, item)),
+        Value::String(text) if key == "url" => {
+            *text = text.split(',').map(hide_in_url).collect::<Vec<_>>().join(",");
+        }
+        // The name of a file is no secret, what it holds may be.
+        Value::String(_) if key.ends_with("_file") => {}
         Value::String(text) if key == "database" || !is_secret(key) => *text = hide_in_url(text),
         value if is_secret(key) => *value = Value::String(HIDDEN.to_owned()),
         _ => {}

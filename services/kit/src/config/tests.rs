@@ -129,6 +129,15 @@ fn what_is_shown_hides_secrets_and_loads_again() {
         database: Some("postgres://me:p@ss@db/x?sslpassword=s3&sslmode=on".to_owned()),
         telemetry: Telemetry {
             otlp_endpoint: Some("http://u:hush@collector:4317".to_owned()),
+            prometheus_listen: None,
+        },
+        redis: Redis {
+            url: Some("redis://:quiet@a:1/0,redis://:quiet@b:2/0".to_owned()),
+            ..Redis::default()
+        },
+        client: Client {
+            token_file: Some("/run/token".to_owned()),
+            ..Client::default()
         },
         ..Config::default()
     };
@@ -139,6 +148,11 @@ fn what_is_shown_hides_secrets_and_loads_again() {
     );
     assert!(
         shown.contains("http://u:***@collector:4317") && !shown.contains("hush"),
+        "{shown}"
+    );
+    assert!(shown.contains("redis://:***@a:1/0,redis://:***@b:2/0"), "{shown}");
+    assert!(
+        shown.contains("/run/token") && !shown.contains("quiet"),
         "{shown}"
     );
     assert_eq!(

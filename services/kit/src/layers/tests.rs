@@ -1,13 +1,15 @@
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tonic::{Code, Status};
 
 use super::*;
+use crate::caller::Caller;
 
 fn request(path: &str) -> Request<Body> {
     Request::builder().uri(path).body(Body::empty()).unwrap()
 }
 
-fn next<F, A>(handler: F) -> Next
+pub(super) fn next<F, A>(handler: F) -> Next
 where
     F: Fn(Request<Body>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
@@ -15,17 +17,80 @@ where
     Next(Arc::new(move |request| handler(request).boxed()))
 }
 
-fn code(response: &Response<Body>) -> Code {
+pub(super) fn code(response: &Response<Body>) -> Code {
     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
 }
 
-#[test]
-fn the_order_is_fixed() {
-    let names: Vec<_> = list(&Config::default()).iter().map(|layer| layer.name).collect();
+/// What a handler would answer: a message in its frame, and a good end.
+pub(super) fn answer(message: &[u8]) -> Response<Body> {
+    answers::Answer::of(frame(message)).into_response()
+}
+
+/// A plain message in its frame.
+pub(super) fn frame(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0], length.as_slice(), message].concat().into()
+}
+
+/// A call of `path` by somebody of `tenant`.
+pub(super) fn call(path: &str, tenant: &str, message: Bytes) -> Request<Body> {
+    let body = Body::new(http_body_util::Full::new(frame(&message)));
+    let mut request = Request::builder().uri(path).body(body).unwrap();
+    request.extensions_mut().insert(Tenant(tenant.to_owned()));
+    request.extensions_mut().insert(Arc::new(Caller::anonymous()));
+    request
+}
+
+/// The body of an answer, and its code.
+pub(super) async fn read(response: Response<Body>) -> (Bytes, Code) {
+    let code = code(&response);
+    (response.into_body().collect().await.unwrap().to_bytes(), code)
+}
+
+#[tokio::test]
+async fn the_order_is_fixed() {
+    let mut config = Config::default();
+    config.limits.tenant_calls_per_second = 1;
+    let parts = Parts {
+        verifier: None,
+        shared: Shared::open(&config).unwrap(),
+        versions: Some(Arc::new(answers::tests::Fixed::default())),
+    };
+    let names: Vec<_> = list(&config, &parts).iter().map(|layer| layer.name).collect();
     assert_eq!(
         names,
-        ["request-id", "trace", "panic", "load-shed", "deadline", "tenant"]
+        [
+            "request-id",
+            "trace",
+            "panic",
+            "load-shed",
+            "deadline",
+            "authentication",
+            "authorization",
+            "audit",
+            "rate-limit",
+            "idempotency",
+            "answers",
+        ]
     );
+}
+
+#[tokio::test]
+async fn a_tenant_beyond_its_limit_is_told_when_to_come_again() {
+    let mut config = Config::default();
+    config.limits.tenant_calls_per_second = 1;
+    let limit = rate_limit(Shared::open(&config).unwrap());
+    let calls = wrap(vec![limit], next(|_| async { answer(b"x") }));
+    let ask = |tenant: &str| calls.run(call("/x", tenant, Bytes::new()));
+    assert_eq!(code(&ask("a").await), Code::Ok);
+    let refused = Status::from_header_map(ask("a").await.headers()).unwrap();
+    assert_eq!(crate::failure::reason_of(&refused).unwrap(), "RATE_LIMITED");
+    let wait = crate::failure::retry_after(&refused).unwrap();
+    assert!(
+        wait > Duration::ZERO && wait <= Duration::from_secs(1),
+        "{wait:?}"
+    );
+    assert_eq!(code(&ask("b").await), Code::Ok);
 }
 
 #[tokio::test]

@@ -3,28 +3,39 @@
 use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
-use opentelemetry::{KeyValue, global, propagation::Extractor};
+use opentelemetry::{KeyValue, global, metrics::UpDownCounter, propagation::Extractor};
 use tonic::{Code, Status, body::Body};
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{Layer, Next, RequestId};
+use crate::access::Method;
+
+/// Upper bounds of the histogram, in seconds.
+const BOUNDARIES: [f64; 16] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// The layer; measures in seconds, as OpenTelemetry's conventions for RPC ask.
 pub(super) fn layer() -> Layer {
-    let durations = global::meter("dualwheel")
+    let meter = global::meter("dualwheel");
+    let durations = meter
         .f64_histogram("rpc.server.call.duration")
         .with_unit("s")
         .with_description("Time to a call's answer, or to the begin of its answering stream")
+        .with_boundaries(BOUNDARIES.into())
+        .build();
+    let active = meter
+        .i64_up_down_counter("dualwheel.calls.active")
+        .with_description("Calls that wait for their answer, or for the begin of their answering stream")
         .build();
     Layer::new("trace", move |request: Request<Body>, next: Next| {
         let durations = durations.clone();
-        let (span, method) = (
-            span(&request),
-            request.uri().path().trim_start_matches('/').to_owned(),
-        );
+        let (span, method) = (span(&request), method(request.uri().path()));
         let begun = Instant::now();
+        let counted = Active::count(&active);
         async move {
+            let _counted = counted;
             let response = next.run(request).instrument(span.clone()).await;
             let (code, duration) = (code(&response), begun.elapsed());
             note(&span, code, duration.as_secs_f64() * 1e3);
@@ -36,6 +47,32 @@ pub(super) fn layer() -> Layer {
             response
         }
     })
+}
+
+/// A call in the gauge, until it is dropped.
+struct Active(UpDownCounter<i64>);
+
+impl Active {
+    fn count(active: &UpDownCounter<i64>) -> Self {
+        active.add(1, &[]);
+        Self(active.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
+    }
+}
+
+/// The method in measurements: callers make up any path, and each would be a time series of its own.
+fn method(path: &str) -> &'static str {
+    match Method::of(path) {
+        Some(method) => method.path,
+        None if path.starts_with("/grpc.health.") => "grpc.health.v1.Health",
+        None if path.starts_with("/grpc.reflection.") => "grpc.reflection.v1.ServerReflection",
+        None => "other",
+    }
 }
 
 /// The call's span; a child of the caller's where the caller names one.

@@ -61,7 +61,7 @@ fn config() -> Config {
 }
 
 fn server() -> Server {
-    Server::builder(&config()).add(Moody).build().unwrap()
+    Server::builder(&config()).unwrap().add(Moody).build().unwrap()
 }
 
 async fn call(channel: Channel, method: &str, timeout: Duration) -> Status {
@@ -189,7 +189,7 @@ async fn a_drain_ends_even_when_a_call_does_not() {
     config.deadlines.drain_ms = 100;
     let bound = bind(&config).await.unwrap();
     let channel = connect(&bound.address().to_string(), &config).unwrap();
-    let server = Server::builder(&config).add(Moody).build().unwrap();
+    let server = Server::builder(&config).unwrap().add(Moody).build().unwrap();
     let running = tokio::spawn(call(channel, "Slow", LONG));
     let begun = tokio::time::Instant::now();
     server

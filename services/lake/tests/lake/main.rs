@@ -67,7 +67,12 @@ fn open(folder: &TempDir) -> (Lake, FactServiceClient<Channel>) {
     .unwrap();
     let config = Config::default();
     let facts = FactServiceServer::new(Facts::new(lake.clone(), &OWNERS)).max_decoding_message_size(17 << 20);
-    let channel = Server::builder(&config).add(facts).build().unwrap().in_process();
+    let channel = Server::builder(&config)
+        .unwrap()
+        .add(facts)
+        .build()
+        .unwrap()
+        .in_process();
     (lake, FactServiceClient::new(channel))
 }
 

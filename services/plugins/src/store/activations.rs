@@ -1,6 +1,6 @@
 //! What brands use: every change a new revision, of which the newest is in force.
 
-use dualwheel_kit::store::{Cursor, is_taken, now};
+use dualwheel_kit::store::{Cursor, insert, is_taken, now};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -211,7 +211,7 @@ impl Activations {
                 ..*next
             };
             let row = ActiveModel::from(self.row(&next)?);
-            match Entity::insert(row).exec_without_returning(&self.database).await {
+            match insert(&self.database, row).await {
                 Ok(_) => return Ok(next),
                 Err(error) if is_taken(&error) => {}
                 Err(error) => return Err(Error::from(error).into()),

@@ -1,11 +1,9 @@
 //! The registry's state. Every repository is made for a tenant; there is none without one.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 pub use dualwheel_kit::store::{Error, Page};
 use dualwheel_plugin_sdk::Parameters;
-use sea_orm::DatabaseConnection;
-use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
 
 mod activation;
@@ -20,27 +18,10 @@ mod run;
 pub(crate) mod runs;
 
 pub use activations::{Activation, Activations, Change, Fallback, Next};
+pub use migration::Migrator;
 pub use plugins::{Plugins, Version, described};
 pub use publishers::{Publisher, Publishers};
 pub use runs::{Run, Runs};
-
-/// Times that a migration is tried, and the pause between.
-const TRIES: (u32, Duration) = (50, Duration::from_millis(100));
-
-/// Brings the tables up to date. Of processes that start together one does it; the others find it done.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn migrate(database: &DatabaseConnection) -> Result<(), Error> {
-    let (mut left, pause) = TRIES;
-    loop {
-        left -= 1;
-        match migration::Migrator::up(database, None).await {
-            Err(_) if left > 0 => tokio::time::sleep(pause).await,
-            done => return Ok(done?),
-        }
-    }
-}
 
 /// A plugin with parameters.
 #[derive(Clone, Debug, PartialEq)]

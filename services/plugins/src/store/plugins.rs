@@ -1,6 +1,6 @@
 //! Published versions of a tenant.
 
-use dualwheel_kit::store::{Cursor, is_taken, now};
+use dualwheel_kit::store::{Cursor, insert, is_taken, now};
 use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -122,9 +122,7 @@ impl Plugins {
             id: id.to_owned(),
             publisher: publisher.to_owned(),
         };
-        let inserted = name::Entity::insert(name::ActiveModel::from(row))
-            .exec_without_returning(&self.database)
-            .await;
+        let inserted = insert(&self.database, name::ActiveModel::from(row)).await;
         match inserted {
             Ok(_) => Ok(publisher.to_owned()),
             Err(error) if is_taken(&error) => {
@@ -147,9 +145,7 @@ impl Plugins {
             made_at: now(),
             ..version
         };
-        let inserted = Entity::insert(ActiveModel::from(row.clone()))
-            .exec_without_returning(&self.database)
-            .await;
+        let inserted = insert(&self.database, ActiveModel::from(row.clone())).await;
         match inserted {
             Ok(_) => Ok(row),
             Err(error) if is_taken(&error) => {

@@ -1,6 +1,6 @@
 //! Publishers whom a tenant trusts.
 
-use dualwheel_kit::store::{Cursor, is_taken, now};
+use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -48,9 +48,7 @@ impl Publishers {
             public_key,
             made_at: now(),
         };
-        let inserted = Entity::insert(ActiveModel::from(row.clone()))
-            .exec_without_returning(&self.database)
-            .await;
+        let inserted = insert(&self.database, ActiveModel::from(row.clone())).await;
         match inserted {
             Ok(_) => Ok(row),
             Err(error) if is_taken(&error) => {
@@ -113,10 +111,11 @@ impl Publishers {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        let deleted = Entity::delete_by_id((self.tenant.clone(), id.to_owned()))
-            .exec(&self.database)
-            .await?;
-        if deleted.rows_affected == 0 {
+        let this = Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id));
+        let deleted = delete::<Entity>(&self.database, this).await?;
+        if deleted == 0 {
             return Err(Error::Unknown(name(id)));
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::store::{Cursor, now};
+use dualwheel_kit::store::{Cursor, delete, insert, now, update, visible};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -111,9 +111,7 @@ impl Runs {
     /// The database's.
     pub async fn add(&self, run: &Run) -> Result<Vec<Run>, Error> {
         let row = self.row(run)?;
-        Entity::insert(ActiveModel::from(row))
-            .exec_without_returning(&self.database)
-            .await?;
+        insert(&self.database, ActiveModel::from(row)).await?;
         let beyond = self.newest(&run.brand, run.world).offset(KEPT).limit(1_000);
         let rows = beyond.all(&self.database).await?;
         rows.into_iter().map(read).collect()
@@ -130,12 +128,7 @@ impl Runs {
             comparisons: Set(comparisons_to_json(comparisons)?),
             ..Default::default()
         };
-        Entity::update_many()
-            .set(row)
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
-            .filter(Column::Id.eq(id))
-            .exec(&self.database)
-            .await?;
+        update(&self.database, row, self.this(id)).await?;
         Ok(())
     }
 
@@ -144,10 +137,14 @@ impl Runs {
     /// # Errors
     /// The database's.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        Entity::delete_by_id((self.tenant.clone(), id.to_owned()))
-            .exec(&self.database)
-            .await?;
+        delete::<Entity>(&self.database, self.this(id)).await?;
         Ok(())
+    }
+
+    fn this(&self, id: &str) -> Condition {
+        Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id))
     }
 
     /// One.
@@ -158,7 +155,9 @@ impl Runs {
         let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
             .one(&self.database)
             .await?;
-        row.map_or_else(|| Err(Error::Unknown(name(id))), read)
+        let row = row.ok_or_else(|| Error::Unknown(name(id)))?;
+        visible(&row.brand, || name(id))?;
+        read(row)
     }
 
     /// The newest run of a brand with this role that asked the same component the same.

@@ -70,7 +70,7 @@ impl House {
 
     async fn open(config: Config, folder: Arc<tempfile::TempDir>, worlds: &[World]) -> Self {
         let plugins = start(&config, worlds).await.unwrap();
-        let server = Server::builder(&config).add(plugins.service());
+        let server = Server::builder(&config).unwrap().add(plugins.service());
         let channel = server.build().unwrap().in_process();
         Self {
             plugins,
@@ -114,7 +114,7 @@ impl House {
 
     fn channel(&self) -> Channel {
         let facts = FactServiceServer::new(Facts::new(lake(&self.config), &["product"]));
-        let server = Server::builder(&self.config).add(facts);
+        let server = Server::builder(&self.config).unwrap().add(facts);
         server.build().unwrap().in_process()
     }
 

@@ -124,6 +124,7 @@ async fn open(folder: &std::path::Path) -> Channel {
     .build()
     .unwrap();
     let server = Server::builder(&Config::default())
+        .unwrap()
         .add(FactServiceServer::new(facts))
         .add(registry)
         .add(service);

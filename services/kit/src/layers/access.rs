@@ -1,0 +1,173 @@
+//! Who calls, whether they may, and the audit log of what they did.
+
+use std::sync::{Arc, LazyLock};
+
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use opentelemetry::{KeyValue, global, metrics::Counter};
+use tonic::{Status, body::Body};
+
+use super::{Layer, Next, RequestId, body, is_health, refused};
+use crate::{
+    Failure, Reason, Tenant,
+    access::{Bound, Brands, Deed, Method, named},
+    caller::{self, Caller},
+    identity::{Identity, Verifier},
+    telemetry::AUDIT,
+};
+
+/// Takes every caller for the one tenant's own, allowed everything: the embedded mode.
+pub(super) fn anonymous(tenant: Tenant) -> Layer {
+    let caller = Arc::new(Caller::anonymous());
+    Layer::new("authentication", move |mut request: Request<Body>, next: Next| {
+        request.extensions_mut().insert(tenant.clone());
+        request.extensions_mut().insert(caller.clone());
+        caller::on_behalf(caller.clone(), next.run(request))
+    })
+}
+
+/// Lets only calls with a good token through, and puts what it says among the call's extensions. Health needs none, so
+/// that orchestrators need no token.
+pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
+    Layer::new("authentication", move |mut request: Request<Body>, next: Next| {
+        let verifier = verifier.clone();
+        async move {
+            if is_health(&request) {
+                return next.run(request).await;
+            }
+            let identity = match identified(&verifier, request.headers()).await {
+                Ok(identity) => identity,
+                Err(failure) => return refused(failure),
+            };
+            let caller = Arc::new(Caller {
+                subject: identity.subject.clone(),
+                brands: identity.brands.clone(),
+                authorization: request.headers().get(AUTHORIZATION).cloned(),
+            });
+            let extensions = request.extensions_mut();
+            extensions.insert(Tenant(identity.tenant.clone()));
+            extensions.insert(caller.clone());
+            extensions.insert(identity);
+            caller::on_behalf(caller, next.run(request)).await
+        }
+    })
+}
+
+async fn identified(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Identity>, Failure> {
+    let failure = |message: &str| Failure::new(Reason::Unauthenticated, message);
+    let header = headers.get(AUTHORIZATION);
+    let header = header.ok_or_else(|| failure("the call carries no token"))?;
+    let (scheme, token) = header
+        .as_bytes()
+        .split_at_checked("bearer ".len())
+        .unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
+        return Err(failure("the authorization is no bearer token"));
+    }
+    let identity = verifier.identity(token).await;
+    identity.map_err(|error| failure(&error.to_string()))
+}
+
+/// Decides by the table of methods. Where nobody is asked who they are, everything is allowed.
+pub(super) fn authorization(largest: usize) -> Layer {
+    Layer::new(
+        "authorization",
+        move |mut request: Request<Body>, next: Next| async move {
+            let Some(identity) = request.extensions().get::<Arc<Identity>>().cloned() else {
+                return next.run(request).await;
+            };
+            match allowed(&identity, &mut request, largest).await {
+                Ok(()) => next.run(request).await,
+                Err(failure) => refused(failure),
+            }
+        },
+    )
+}
+
+async fn allowed(identity: &Identity, request: &mut Request<Body>, largest: usize) -> Result<(), Failure> {
+    let denied = |message: &str| Failure::new(Reason::PermissionDenied, message);
+    let path = request.uri().path();
+    if path.starts_with("/grpc.reflection.") {
+        return Ok(());
+    }
+    let Some(method) = Method::of(path) else {
+        return Err(denied("no token allows this method"));
+    };
+    if !identity.scopes.contains(&method.scope) {
+        let failure = denied("the token does not allow this method");
+        return Err(failure.with("scope", method.scope));
+    }
+    if identity.brands == Brands::All {
+        return Ok(());
+    }
+    match method.bound {
+        Bound::Free | Bound::Stored => Ok(()),
+        Bound::Whole => {
+            Err(denied("the method reaches every brand, and the token does not").with("brand", "*"))
+        }
+        Bound::Named => {
+            let bytes = body::read(request, largest).await?;
+            let named = body::message(&bytes).and_then(|message| named::brands(method.path, &message));
+            let named = named.ok_or_else(|| denied("the brands of the request cannot be read"))?;
+            if named.is_empty() {
+                return Err(denied("the token is for some brands only; name one of them"));
+            }
+            match named.iter().find(|brand| !identity.brands.has(brand)) {
+                Some(brand) => Err(denied("the token is not for this brand").with("brand", brand)),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// Tells every write and export: who, for which tenant, what, and how it ended; never what was in it.
+pub(super) fn audit() -> Layer {
+    Layer::new("audit", |request: Request<Body>, next: Next| async move {
+        let method = Method::of(request.uri().path());
+        let Some(method) = method.filter(|method| matches!(method.deed, Deed::Write | Deed::Export)) else {
+            return next.run(request).await;
+        };
+        let extensions = request.extensions();
+        let tenant = extensions.get::<Tenant>().map(|tenant| tenant.0.clone());
+        let caller = extensions.get::<Arc<Caller>>().cloned();
+        let id = extensions.get::<RequestId>().map(|id| id.0.clone());
+        let response = next.run(request).await;
+        write(
+            method,
+            &tenant.unwrap_or_default(),
+            caller.as_ref().map_or("", |caller| &caller.subject),
+            &id.unwrap_or_default(),
+            &response,
+        );
+        response
+    })
+}
+
+fn write(method: &Method, tenant: &str, subject: &str, request_id: &str, response: &Response<Body>) {
+    static ENTRIES: LazyLock<Counter<u64>> = LazyLock::new(|| {
+        global::meter("dualwheel")
+            .u64_counter("dualwheel.audit.entries")
+            .with_description("Writes and exports noted in the audit log")
+            .build()
+    });
+    let kind = if method.deed == Deed::Write {
+        "write"
+    } else {
+        "export"
+    };
+    ENTRIES.add(1, &[KeyValue::new("kind", kind)]);
+    let status = Status::from_header_map(response.headers());
+    let code = status.map_or(tonic::Code::Ok, |status| status.code());
+    tracing::info!(
+        target: AUDIT,
+        kind,
+        tenant,
+        subject,
+        method = method.path,
+        ?code,
+        request_id,
+        "audit"
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use bytes::Bytes;
+use tonic::Code;
+
+use super::*;
+use crate::{
+    access::{METHODS, Scope},
+    failure::{reason_of, value_of},
+    layers::{
+        tests::{answer, call, code, next},
+        wrap,
+    },
+};
+
+fn identity(brands: &[&str], scopes: &[Scope]) -> Identity {
+    Identity {
+        subject: "s".to_owned(),
+        tenant: "t".to_owned(),
+        brands: match brands {
+            ["*"] => Brands::All,
+            some => Brands::Some(some.iter().map(|brand| (*brand).to_owned()).collect()),
+        },
+        scopes: scopes.iter().copied().collect(),
+    }
+}
+
+async fn ask(identity: &Identity, path: &str, json: &str) -> Result<(), Status> {
+    let calls = wrap(vec![authorization(1 << 20)], next(|_| async { answer(b"") }));
+    let message = named::request(path).map_or(Bytes::new(), |_| named::encode(path, json).into());
+    let mut request = call(&format!("/{path}"), "t", message);
+    request.extensions_mut().insert(Arc::new(identity.clone()));
+    match Status::from_header_map(calls.run(request).await.headers()) {
+        Some(status) if status.code() != Code::Ok => Err(status),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn a_method_takes_its_own_scope_and_no_other() {
+    for method in METHODS {
+        for scope in Scope::ALL {
+            let asked = ask(&identity(&["*"], &[*scope]), method.path, "{}").await;
+            match asked {
+                Ok(()) => assert_eq!(*scope, method.scope, "{}", method.path),
+                Err(status) => {
+                    assert_ne!(*scope, method.scope, "{}", method.path);
+                    assert_eq!(status.code(), Code::PermissionDenied);
+                    assert_eq!(value_of(&status, "scope").unwrap(), method.scope.name());
+                }
+            }
+        }
+    }
+    let all = identity(&["*"], Scope::ALL);
+    assert!(
+        ask(&all, "dualwheel.consumer.v1.ConsumerService/Nothing", "")
+            .await
+            .is_err()
+    );
+    assert!(
+        ask(&all, "grpc.reflection.v1.ServerReflection/Info", "")
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn every_brand_of_a_request_must_be_allowed() {
+    let some = identity(&["A", "B"], Scope::ALL);
+    let neo = "dualwheel.diagnosis.v1.DiagnosisService/GetNeo";
+    assert!(
+        ask(&some, neo, r#"{"query": {"brand": "A"}, "peers": ["B"]}"#)
+            .await
+            .is_ok()
+    );
+    let refused = ask(&some, neo, r#"{"query": {"brand": "A"}, "peers": ["B", "C"]}"#).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(reason_of(&refused).unwrap(), "PERMISSION_DENIED");
+    assert_eq!(value_of(&refused, "brand").unwrap(), "C");
+    // Who names no brand would be answered for all of them.
+    let list = "dualwheel.consumer.v1.ConsumerService/ListAudiences";
+    assert!(ask(&some, list, "{}").await.is_err());
+    assert!(ask(&some, list, r#"{"brand": "A"}"#).await.is_ok());
+    assert!(
+        ask(
+            &some,
+            "dualwheel.consumer.v1.ConsumerService/DeleteConsumers",
+            "{}"
+        )
+        .await
+        .is_err()
+    );
+    assert!(
+        ask(&identity(&[], Scope::ALL), list, r#"{"brand": "A"}"#)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_let_through() {
+    let calls = wrap(vec![authorization(64)], next(|_| async { answer(b"") }));
+    let path = "/dualwheel.consumer.v1.ConsumerService/GetFast";
+    for message in [Bytes::from_static(&[0xff]), vec![0; 100].into()] {
+        let mut request = call(path, "t", message);
+        request
+            .extensions_mut()
+            .insert(Arc::new(identity(&["A"], Scope::ALL)));
+        assert_ne!(code(&calls.run(request).await), Code::Ok);
+    }
+}
+
+#[tokio::test]
+async fn without_identities_everything_is_one_tenants_own() {
+    let calls = wrap(
+        vec![anonymous(Tenant("house".to_owned())), authorization(64), audit()],
+        next(|request| async move {
+            assert_eq!(request.extensions().get::<Tenant>().unwrap().0, "house");
+            assert!(caller::may_see("any"));
+            answer(b"")
+        }),
+    );
+    let path = "/dualwheel.consumer.v1.ConsumerService/DeleteConsumers";
+    assert_eq!(code(&calls.run(call(path, "t", Bytes::new())).await), Code::Ok);
+}

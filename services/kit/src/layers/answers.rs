@@ -1,0 +1,212 @@
+//! Keeps answers that depend on the facts, the definitions and the request alone, for as long as none of them changes.
+//!
+//! Questions that come while the first is being answered wait for its answer. Within a process the whole question is the key,
+//! so that no two questions can be taken for one another; between processes it is its SHA-256.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use opentelemetry::{KeyValue, global};
+use sha2::{Digest, Sha256};
+use tonic::{Status, body::Body};
+
+use super::{Layer, Next, body, refused};
+use crate::{
+    Config, Tenant,
+    access::{Deed, Method},
+    shared::{Shared, key},
+};
+
+/// Largest answer that processes share.
+const SHARED_BYTES: usize = 1 << 20;
+/// Largest request whose answer is kept.
+const REQUEST_BYTES: usize = 16 << 10;
+
+/// What answers depend on besides the request.
+#[async_trait]
+pub trait Versions: Send + Sync {
+    /// A text that is another one whenever a tenant's facts, or the definitions that they are measured by, are others: the
+    /// same at every process that would answer the same. `None` where that cannot be told; nothing is kept then.
+    async fn of(&self, tenant: &str) -> Option<Arc<str>>;
+}
+
+/// A question, whole.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Question {
+    tenant: String,
+    method: &'static str,
+    request: Bytes,
+    versions: Arc<str>,
+}
+
+impl Question {
+    fn bytes(&self) -> usize {
+        self.tenant.len() + self.request.len() + 128
+    }
+
+    /// The key between processes.
+    fn key(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.method.as_bytes(), &self.request, self.versions.as_bytes()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finalize();
+        key(&self.tenant, "answer", &format!("{hash:x}"))
+    }
+}
+
+/// The layer.
+pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>) -> Layer {
+    let largest = body::largest(config);
+    let kept_for = Duration::from_secs(config.redis.kept_s);
+    let kept: moka::future::Cache<Question, Answer> = moka::future::Cache::builder()
+        .max_capacity(config.redis.answer_bytes)
+        .weigher(|question: &Question, answer: &Answer| {
+            u32::try_from(question.bytes() + answer.body.len()).unwrap_or(u32::MAX)
+        })
+        .build();
+    let outcomes = global::meter("dualwheel")
+        .u64_counter("dualwheel.answers.cached")
+        .with_description(
+            "Answers by where they came from: kept, of another process or question, or worked out",
+        )
+        .build();
+    Layer::new("answers", move |mut request: Request<Body>, next: Next| {
+        let (shared, versions) = (shared.clone(), versions.clone());
+        let (kept, outcomes) = (kept.clone(), outcomes.clone());
+        async move {
+            let method = Method::of(request.uri().path());
+            let Some(method) = method.filter(|method| method.deed == Deed::Measure) else {
+                return next.run(request).await;
+            };
+            let bytes = match body::read(&mut request, largest).await {
+                Ok(bytes) if bytes.len() <= REQUEST_BYTES => bytes,
+                Ok(_) => return next.run(request).await,
+                Err(failure) => return refused(failure),
+            };
+            let tenant = request
+                .extensions()
+                .get::<Tenant>()
+                .map(|tenant| tenant.0.clone());
+            let (Some(tenant), Some(request_bytes)) = (tenant, body::message(&bytes)) else {
+                return next.run(request).await;
+            };
+            let Some(versions) = versions.of(&tenant).await else {
+                return next.run(request).await;
+            };
+            let question = Question {
+                tenant,
+                method: method.path,
+                request: request_bytes,
+                versions,
+            };
+            let outcome = |outcome: &'static str| outcomes.add(1, &[KeyValue::new("outcome", outcome)]);
+            if let Some(answer) = kept.get(&question).await {
+                outcome("hit");
+                return answer.into_response();
+            }
+            let mut asked_here = false;
+            let answer = kept
+                .try_get_with_by_ref(&question, async {
+                    let key = shared.is_shared().then(|| question.key());
+                    if let Some(key) = &key
+                        && let Some(bytes) = shared.get(key).await
+                    {
+                        return Ok(Answer::of(bytes));
+                    }
+                    asked_here = true;
+                    let answer = Answer::read(next.run(request).await).await;
+                    let Some(bytes) = answer.good() else {
+                        return Err(answer);
+                    };
+                    if let Some(key) = key.filter(|_| bytes.len() <= SHARED_BYTES) {
+                        shared.put(&key, bytes.clone(), kept_for).await;
+                    }
+                    Ok(answer)
+                })
+                .boxed()
+                .await;
+            outcome(if asked_here { "miss" } else { "shared" });
+            match answer {
+                Ok(answer) => answer.into_response(),
+                Err(failed) => (*failed).clone().into_response(),
+            }
+        }
+    })
+}
+
+/// The whole answer to a unary call.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    headers: HeaderMap,
+    body: Bytes,
+    trailers: HeaderMap,
+}
+
+impl Answer {
+    /// A good answer with the body.
+    pub(super) fn of(body: Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut trailers = HeaderMap::new();
+        trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+        Self {
+            headers,
+            body,
+            trailers,
+        }
+    }
+
+    pub(super) async fn read(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let headers = parts.headers;
+        match body.collect().await {
+            Ok(whole) => {
+                let trailers = whole.trailers().cloned().unwrap_or_default();
+                Self {
+                    headers,
+                    body: whole.to_bytes(),
+                    trailers,
+                }
+            }
+            Err(status) => {
+                let (parts, _) = status.into_http::<Body>().into_parts();
+                Self {
+                    headers: parts.headers,
+                    body: Bytes::new(),
+                    trailers: HeaderMap::new(),
+                }
+            }
+        }
+    }
+
+    /// The body of an answer that is no failure.
+    pub(super) fn good(&self) -> Option<&Bytes> {
+        let failed = self.headers.contains_key(Status::GRPC_STATUS);
+        let ended_well = self
+            .trailers
+            .get(Status::GRPC_STATUS)
+            .is_some_and(|code| code == "0");
+        (!failed && ended_well).then_some(&self.body)
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let frames = [
+            (!self.body.is_empty()).then(|| Frame::data(self.body)),
+            (!self.trailers.is_empty()).then(|| Frame::trailers(self.trailers)),
+        ];
+        let frames = frames.into_iter().flatten().map(Ok::<_, Status>);
+        let mut response = Response::new(Body::new(StreamBody::new(futures::stream::iter(frames))));
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,191 @@
+//! Answers a repeated request by the answer to the first one, by its `request_id`.
+//!
+//! The repositories are safe against repeated requests by themselves, with and without this layer. It adds that the very
+//! first answer comes back, whatever has become of the resource since, for as long as it is kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{Request, Response};
+use prost_reflect::{DynamicMessage, Value};
+use tokio::time::sleep;
+use tonic::body::Body;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Layer, Next, answers::Answer, body, refused};
+use crate::{
+    Config, Failure, Reason, Tenant,
+    access::{METHODS, Method, named},
+    caller::{self, Caller},
+    shared::{Shared, key},
+};
+
+/// How long a request is taken to be under way when its process says nothing more.
+const PENDING: Duration = Duration::from_secs(60);
+/// How often a request under way is asked after.
+const ASKED_AFTER: Duration = Duration::from_millis(50);
+/// How long the answer of a request under way is waited for.
+const WAITED: Duration = Duration::from_secs(10);
+/// Longest `request_id`, as the contracts have it.
+const ID_BYTES: usize = 36;
+/// Largest answer that is kept.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// The unary methods whose requests have a `request_id`.
+static METHODS_WITH_IDS: LazyLock<HashMap<&'static str, &'static Method>> = LazyLock::new(|| {
+    let has_id = |method: &&Method| {
+        let request = named::request(method.path);
+        named::is_unary(method.path)
+            && request.is_some_and(|request| request.get_field_by_name("request_id").is_some())
+    };
+    METHODS
+        .iter()
+        .filter(has_id)
+        .map(|method| (method.path, method))
+        .collect()
+});
+
+/// The layer.
+pub(super) fn layer(config: &Config, shared: Shared) -> Layer {
+    let largest = body::largest(config);
+    let kept = Duration::from_secs(config.redis.kept_s);
+    Layer::new("idempotency", move |mut request: Request<Body>, next: Next| {
+        let shared = shared.clone();
+        async move {
+            let path = request.uri().path().trim_start_matches('/');
+            let Some(method) = METHODS_WITH_IDS.get(path).copied() else {
+                return next.run(request).await;
+            };
+            let bytes = match body::read(&mut request, largest).await {
+                Ok(bytes) => bytes,
+                Err(failure) => return refused(failure),
+            };
+            let asked = body::message(&bytes).and_then(|message| Asked::read(method, &request, &message));
+            match asked {
+                Some(asked) => caller::asked(asked.hash, once(&shared, kept, &asked, request, next)).await,
+                // Wrong ids are the handler's to refuse.
+                None => next.run(request).await,
+            }
+        }
+    })
+}
+
+/// A request with an id.
+struct Asked {
+    key: String,
+    hash: u64,
+}
+
+impl Asked {
+    fn read(method: &'static Method, request: &Request<Body>, message: &Bytes) -> Option<Self> {
+        let decoded = DynamicMessage::decode(named::request(method.path)?, message.clone()).ok()?;
+        let id = decoded.get_field_by_name("request_id")?;
+        let Value::String(id) = id.as_ref() else {
+            return None;
+        };
+        if id.is_empty() || id.len() > ID_BYTES {
+            return None;
+        }
+        let tenant = &request.extensions().get::<Tenant>()?.0;
+        let subject = &request.extensions().get::<Arc<Caller>>()?.subject;
+        let rest = format!("{}:{subject}:{id}", method.path);
+        Some(Self {
+            key: key(tenant, "request", &rest),
+            hash: xxh3_64(message),
+        })
+    }
+}
+
+/// What is kept of a request: its hash, and its answer once there is one.
+fn kept_as(hash: u64, answer: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(8 + answer.len());
+    bytes.put_u64(hash);
+    bytes.put_slice(answer);
+    bytes.freeze()
+}
+
+/// The answer that is kept: empty while there is none yet.
+fn kept_answer(kept: &Bytes, hash: u64) -> Result<Bytes, Failure> {
+    let first = kept.first_chunk::<8>().map(|first| u64::from_be_bytes(*first));
+    if first == Some(hash) {
+        return Ok(kept.slice(8..));
+    }
+    let message = "the request id was used for another request";
+    Err(Failure::new(Reason::RequestIdReused, message).violation("request_id", "a fresh one"))
+}
+
+async fn once(
+    shared: &Shared,
+    kept_for: Duration,
+    asked: &Asked,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let mut waited = Duration::ZERO;
+    while !shared.claim(&asked.key, kept_as(asked.hash, &[]), PENDING).await {
+        // Gone between the two: claimed in the next round.
+        let Some(kept) = shared.get(&asked.key).await else {
+            continue;
+        };
+        match kept_answer(&kept, asked.hash) {
+            Err(failure) => return refused(failure),
+            Ok(answer) if !answer.is_empty() => return Answer::of(answer).into_response(),
+            Ok(_) if waited >= WAITED => {
+                let failure = Failure::new(Reason::RequestPending, "the request is still being worked on");
+                return refused(failure.retry_after(Duration::from_secs(1)));
+            }
+            Ok(_) => {
+                sleep(ASKED_AFTER).await;
+                waited += ASKED_AFTER;
+            }
+        }
+    }
+    let claim = Claim {
+        shared: shared.clone(),
+        key: Some(asked.key.clone()),
+    };
+    let answer = Answer::read(next.run(request).await).await;
+    match answer.good().filter(|bytes| bytes.len() <= ANSWER_BYTES) {
+        Some(bytes) => {
+            shared.put(&asked.key, kept_as(asked.hash, bytes), kept_for).await;
+            claim.keep();
+        }
+        // The same request may be tried again at once.
+        None => claim.forget().await,
+    }
+    answer.into_response()
+}
+
+/// A request that is being worked on; forgotten when the caller goes away before the answer.
+struct Claim {
+    shared: Shared,
+    key: Option<String>,
+}
+
+impl Claim {
+    fn keep(mut self) {
+        self.key = None;
+    }
+
+    async fn forget(mut self) {
+        if let Some(key) = self.key.take() {
+            self.shared.forget(&key).await;
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            let shared = self.shared.clone();
+            tokio::spawn(async move { shared.forget(&key).await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tonic::{Code, Status};
+
+use super::*;
+use crate::{
+    failure::reason_of,
+    layers::{
+        tests::{answer, call, frame, next, read},
+        wrap,
+    },
+};
+
+const CREATE: &str = "/dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet";
+
+fn request(id: &str, name: &str) -> Bytes {
+    let path = CREATE.trim_start_matches('/');
+    let json = serde_json::json!({"requestId": id, "peerSet": {"displayName": name}});
+    named::encode(path, &json.to_string()).into()
+}
+
+/// The layer before a handler that counts, answers the number of its call, and fails the first `failing` times.
+fn house(failing: usize) -> (Next, Arc<AtomicUsize>) {
+    let config = Config::default();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let handler = next(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            sleep(Duration::from_millis(20)).await;
+            if number < failing {
+                return Status::unavailable("down").into_http();
+            }
+            answer(format!("{number} {}", caller::request_hash() != 0).as_bytes())
+        }
+    });
+    let layer = layer(&config, Shared::open(&config).unwrap());
+    (wrap(vec![layer], handler), asked)
+}
+
+async fn ask(calls: &Next, tenant: &str, request: Bytes) -> (Bytes, Code) {
+    read(calls.run(call(CREATE, tenant, request)).await).await
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer() {
+    let (calls, asked) = house(0);
+    let first = (frame(b"0 true"), Code::Ok);
+    for _ in 0..3 {
+        assert_eq!(ask(&calls, "t", request("1", "a")).await, first);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    for (tenant, id) in [("t", "2"), ("another", "1"), ("t", ""), ("t", "")] {
+        assert_ne!(ask(&calls, tenant, request(id, "a")).await, first);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn another_request_with_the_same_id_is_refused() {
+    let (calls, asked) = house(0);
+    ask(&calls, "t", request("1", "a")).await;
+    let refused = calls.run(call(CREATE, "t", request("1", "b"))).await;
+    let refused = Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(refused.code(), Code::AlreadyExists);
+    assert_eq!(reason_of(&refused).unwrap(), "REQUEST_ID_REUSED");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_failed_or_was_left_is_tried_again() {
+    let (calls, asked) = house(1);
+    assert_eq!(ask(&calls, "t", request("1", "a")).await.1, Code::Unavailable);
+    assert_eq!(ask(&calls, "t", request("1", "a")).await.1, Code::Ok);
+    let left = tokio::spawn(calls.run(call(CREATE, "t", request("2", "a"))));
+    sleep(Duration::from_millis(5)).await;
+    left.abort();
+    assert_eq!(ask(&calls, "t", request("2", "a")).await.0, frame(b"3 true"));
+    assert_eq!(asked.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn the_same_request_at_once_is_done_once() {
+    let (calls, asked) = house(0);
+    let asking = (0..20).map(|_| ask(&calls, "t", request("1", "a")));
+    for (answer, code) in futures::future::join_all(asking).await {
+        assert_eq!((answer, code), (frame(b"0 true"), Code::Ok));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn creating_methods_are_known() {
+    for path in [
+        "dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis",
+        &CREATE[1..],
+    ] {
+        assert!(METHODS_WITH_IDS.contains_key(path), "{path}");
+    }
+    assert!(!METHODS_WITH_IDS.contains_key("dualwheel.consumer.v1.ConsumerService/GetFast"));
+}

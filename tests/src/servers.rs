@@ -1,0 +1,394 @@
+//! A real PostgreSQL and a real Redis, each on a free port of this machine for as long as the test program runs.
+//!
+//! A shell stands between: it ends the server and removes its folder when its standard input does, which it does whatever
+//! becomes of the test program.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Longest wait for a server to take connections.
+const START: Duration = Duration::from_secs(60);
+/// What the shell runs: the signal that ends the server, its folder, and its command.
+const KEEPER: &str =
+    r#"signal=$1; folder=$2; shift 2; "$@" & read -r _; kill -"$signal" $!; wait $!; rm -rf "$folder""#;
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A server behind its shell.
+struct Kept(Child);
+
+impl Kept {
+    fn start(signal: &str, folder: &Path, owner: Option<(u32, u32)>, command: &[&str]) -> Result<Self> {
+        let log = fs::File::create(folder.join("log"))?;
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", KEEPER, "keeper", signal])
+            .arg(folder)
+            .args(command)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        if let Some((user, group)) = owner {
+            shell.uid(user).gid(group);
+        }
+        Ok(Self(shell.spawn()?))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // The shell ends by itself; a test does not fail for want of an exit code.
+        let _ = self.0.wait();
+    }
+}
+
+/// Kills the process of a pid file at once, as a crash would.
+fn kill(pid_file: &Path) -> Result<()> {
+    let text = fs::read_to_string(pid_file).with_context(|| pid_file.display().to_string())?;
+    let pid = text.lines().next().unwrap_or_default().trim().to_owned();
+    ensure!(
+        Command::new("kill").args(["-9", &pid]).status()?.success(),
+        "cannot kill {pid}"
+    );
+    let begun = Instant::now();
+    while Path::new("/proc").join(&pid).join("exe").exists() && begun.elapsed() < START {
+        sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn wait_for(port: u16, log: &Path, ready: impl Fn() -> bool) -> Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < START {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() && ready() {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    bail!(
+        "no answer on port {port}: {}",
+        fs::read_to_string(log).unwrap_or_default()
+    )
+}
+
+/// A PostgreSQL of its own.
+pub struct Postgres {
+    folder: PathBuf,
+    port: u16,
+    owner: Option<(u32, u32)>,
+    kept: Option<Kept>,
+}
+
+static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
+
+impl Postgres {
+    /// Makes a database cluster and starts its server.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed (Debian: `postgresql`), or does not start.
+    pub fn start() -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("dualwheel-postgres-")
+            .tempdir()?
+            .keep();
+        let owner = unprivileged()?;
+        if let Some((user, group)) = owner {
+            chown(&folder, Some(user), Some(group))?;
+        }
+        let mut initdb = Command::new(postgres_program("initdb")?);
+        initdb
+            .arg("-D")
+            .arg(folder.join("data"))
+            .args([
+                "-U",
+                "dualwheel",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ])
+            .current_dir("/");
+        if let Some((user, group)) = owner {
+            initdb.uid(user).gid(group);
+        }
+        let made = initdb.output()?;
+        ensure!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let mut postgres = Self {
+            folder,
+            port: free_port()?,
+            owner,
+            kept: None,
+        };
+        postgres.run()?;
+        Ok(postgres)
+    }
+
+    /// Starts the server again, after [`Self::kill`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn run(&mut self) -> Result<()> {
+        let (program, data) = (postgres_program("postgres")?, self.folder.join("data"));
+        let port = self.port.to_string();
+        // What a killed process has written is kept by the system: only a power cut would need more.
+        let command = [
+            program.to_str().context("a path that is no text")?,
+            "-D",
+            data.to_str().context("a path that is no text")?,
+            "-p",
+            &port,
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=300",
+        ];
+        self.kept = Some(Kept::start("INT", &self.folder, self.owner, &command)?);
+        wait_for(self.port, &self.folder.join("log"), || {
+            self.sql("SELECT 1").is_ok()
+        })
+    }
+
+    /// Kills the server at once, as a crash would; its data stay.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        // The shell would remove the data: it goes without a word.
+        if let Some(mut kept) = self.kept.take() {
+            kept.0.kill()?;
+        }
+        kill(&self.folder.join("data/postmaster.pid"))
+    }
+
+    /// URL of a fresh schema.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn schema(&self) -> Result<String> {
+        let name = format!("s{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
+        self.sql(&format!("CREATE SCHEMA {name}"))?;
+        Ok(format!("{}?options[search_path]={name}", self.url()))
+    }
+
+    /// URL of the database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://dualwheel@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Port on which it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs statements, and answers what they print.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn sql(&self, sql: &str) -> Result<String> {
+        let ran = Command::new(postgres_program("psql")?)
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .arg(self.url())
+            .output()?;
+        ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        Ok(String::from_utf8(ran.stdout)?)
+    }
+
+    /// A program of PostgreSQL, such as `pg_dump`.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
+        postgres_program(name)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.kept.take().is_none() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Where Debian puts the programs of its PostgreSQL.
+fn postgres_program(name: &str) -> Result<PathBuf> {
+    let versions =
+        fs::read_dir("/usr/lib/postgresql").context("PostgreSQL is missing: apt-get install postgresql")?;
+    let programs = versions.filter_map(|version| Some(version.ok()?.path().join("bin").join(name)));
+    let newest = programs.filter(|program| program.is_file()).max();
+    newest.with_context(|| format!("{name} is missing: apt-get install postgresql"))
+}
+
+/// The user and group as which root runs a server that refuses to be run by root.
+fn unprivileged() -> Result<Option<(u32, u32)>> {
+    let number = |arguments: &[&str]| -> Result<u32> {
+        let told = Command::new("id").args(arguments).output()?;
+        ensure!(
+            told.status.success(),
+            "id: {}",
+            String::from_utf8_lossy(&told.stderr)
+        );
+        Ok(String::from_utf8(told.stdout)?.trim().parse()?)
+    };
+    if number(&["-u"])? != 0 {
+        return Ok(None);
+    }
+    Ok(Some((number(&["-u", "postgres"])?, number(&["-g", "postgres"])?)))
+}
+
+/// A Redis of its own, in memory only.
+pub struct Redis {
+    folder: PathBuf,
+    port: u16,
+    cluster: bool,
+    kept: Option<Kept>,
+}
+
+impl Redis {
+    /// Starts a server.
+    ///
+    /// # Errors
+    /// When Redis is not installed (Debian: `redis-server`), or does not start.
+    pub fn start() -> Result<Self> {
+        Self::with(false)
+    }
+
+    /// Starts a Redis Cluster of one node, which refuses commands whose keys lie in different slots.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn cluster() -> Result<Self> {
+        let redis = Self::with(true)?;
+        redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
+        let begun = Instant::now();
+        while !redis.command(&["CLUSTER", "INFO"])?.contains("cluster_state:ok") {
+            ensure!(begun.elapsed() < START, "the cluster does not come up");
+            sleep(Duration::from_millis(50));
+        }
+        Ok(redis)
+    }
+
+    fn with(cluster: bool) -> Result<Self> {
+        let mut redis = Self {
+            folder: tempfile::Builder::new()
+                .prefix("dualwheel-redis-")
+                .tempdir()?
+                .keep(),
+            // A cluster's nodes talk to one another on a port that is 10 000 higher.
+            port: loop {
+                let port = free_port()?;
+                if port < 55_000 {
+                    break port;
+                }
+            },
+            cluster,
+            kept: None,
+        };
+        redis.run()?;
+        Ok(redis)
+    }
+
+    /// Starts the server again, after [`Self::kill`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn run(&mut self) -> Result<()> {
+        let folder = self.folder.to_str().context("a path that is no text")?;
+        let (port, pid) = (self.port.to_string(), format!("{folder}/pid"));
+        let cluster = if self.cluster { "yes" } else { "no" };
+        let command = [
+            "redis-server",
+            "--port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            folder,
+            "--pidfile",
+            &pid,
+            "--cluster-enabled",
+            cluster,
+        ];
+        self.kept = Some(Kept::start("TERM", &self.folder, None, &command)?);
+        wait_for(self.port, &self.folder.join("log"), || {
+            self.command(&["PING"]).is_ok()
+        })
+    }
+
+    /// Kills the server at once; what it held is gone.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut kept) = self.kept.take() {
+            kept.0.kill()?;
+        }
+        kill(&self.folder.join("pid"))
+    }
+
+    /// Its URL; that of a cluster names its node twice, for one URL alone is a server's.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        if self.cluster { format!("{url},{url}") } else { url }
+    }
+
+    /// Port on which it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs a command, and answers what it prints.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn command(&self, command: &[&str]) -> Result<String> {
+        let ran = Command::new("redis-cli")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(command)
+            .output()
+            .context("redis-cli is missing: apt-get install redis-server")?;
+        let told = String::from_utf8(ran.stdout)?;
+        ensure!(ran.status.success() && !told.starts_with("ERR"), "{told}");
+        Ok(told)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if self.kept.take().is_none() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Peer sets and runs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dualwheel_diagnosis::{
+    peer::{Peer, Supplied},
+    store::{Change, Error, NewPeerSet, NewRun, PeerSets, Runs, State, beat, beats, fail_abandoned},
+};
+use dualwheel_kit::{
+    access::Brands,
+    caller::{Caller, asked, on_behalf},
+};
+use sea_orm::ConnectionTrait;
+
+use crate::{Place, on_both};
+
+on_both! {
+    tenants_do_not_see_each_other
+    numbers_and_bytes_come_back_as_they_were
+    the_same_request_at_the_same_time_makes_one_thing
+    another_request_of_the_same_id_makes_nothing
+    of_changes_with_one_etag_one_wins
+    pages_show_everything_once
+    runs_without_beats_are_failed
+    brands_of_others_are_as_if_they_were_not
+}
+
+fn new_set(id: Option<&str>, request: Option<&str>) -> NewPeerSet {
+    let supplied = Supplied {
+        value: 1e-300,
+        numerator: Some(0.1 + 0.2),
+        denominator: None,
+    };
+    NewPeerSet {
+        id: id.map(str::to_owned),
+        display_name: "甲乙".to_owned(),
+        peers: vec![Peer {
+            brand: "b".to_owned(),
+            supplied: BTreeMap::from([("super.star".to_owned(), supplied)]),
+        }],
+        request_id: request.map(str::to_owned),
+    }
+}
+
+fn new_run(brand: &str, request: Option<&str>) -> NewRun {
+    NewRun {
+        brand: brand.to_owned(),
+        spec: vec![0, 255, 7],
+        total_steps: 3,
+        request_id: request.map(str::to_owned),
+    }
+}
+
+async fn tenants_do_not_see_each_other(database: Place) {
+    let (one, two) = (PeerSets::of(&database, "one"), PeerSets::of(&database, "two"));
+    let made = one.create(new_set(Some("x"), Some("r"))).await.unwrap();
+    assert!(matches!(two.get("x").await, Err(Error::Unknown(_))));
+    assert!(matches!(two.delete("x", None).await, Err(Error::Unknown(_))));
+    assert!(two.list(10, "").await.unwrap().items.is_empty());
+    // Neither ids nor request ids collide.
+    two.create(new_set(Some("x"), Some("r"))).await.unwrap();
+    two.update(
+        "x",
+        None,
+        Change {
+            display_name: Some("other".to_owned()),
+            peers: None,
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(one.get("x").await.unwrap(), made);
+    let (mine, _) = Runs::of(&database, "one")
+        .create(new_run("b", Some("r")))
+        .await
+        .unwrap();
+    let theirs = Runs::of(&database, "two");
+    assert!(theirs.create(new_run("b", Some("r"))).await.unwrap().1);
+    assert!(matches!(theirs.get(&mine.id).await, Err(Error::Unknown(_))));
+    assert!(matches!(
+        theirs.end(&mine.id, State::Failed, 1, None, "").await,
+        Err(Error::Unknown(_))
+    ));
+    assert_eq!(
+        Runs::of(&database, "one").get(&mine.id).await.unwrap().state,
+        State::Running
+    );
+}
+
+async fn numbers_and_bytes_come_back_as_they_were(database: Place) {
+    let new = new_set(None, None);
+    let made = PeerSets::of(&database, "t").create(new.clone()).await.unwrap();
+    let read = PeerSets::of(&database, "t").get(&made.id).await.unwrap();
+    assert_eq!((read.peers, read.display_name), (new.peers, new.display_name));
+    let runs = Runs::of(&database, "t");
+    let (run, is_new) = runs.create(new_run("b", None)).await.unwrap();
+    assert!(is_new && run.spec == [0, 255, 7] && run.result.is_none());
+    let ended = runs
+        .end(&run.id, State::Partial, 3, Some(vec![1, 0, 2]), "")
+        .await
+        .unwrap();
+    assert_eq!(
+        (ended.state, ended.result.clone(), ended.done_steps),
+        (State::Partial, Some(vec![1, 0, 2]), 3)
+    );
+    // The first end counts.
+    assert_eq!(
+        runs.end(&run.id, State::Cancelled, 1, None, "late")
+            .await
+            .unwrap(),
+        ended
+    );
+}
+
+async fn the_same_request_at_the_same_time_makes_one_thing(database: Place) {
+    let made = futures::future::join_all((0..16).map(|_| {
+        let database = database.clone();
+        async move {
+            let set = PeerSets::of(&database, "t")
+                .create(new_set(None, Some("r")))
+                .await
+                .unwrap();
+            let (run, is_new) = Runs::of(&database, "t")
+                .create(new_run("b", Some("r")))
+                .await
+                .unwrap();
+            (set.id, run.id, is_new)
+        }
+    }))
+    .await;
+    assert!(
+        made.iter()
+            .all(|(set, run, _)| (set, run) == (&made[0].0, &made[0].1))
+    );
+    assert_eq!(made.iter().filter(|(_, _, is_new)| *is_new).count(), 1);
+}
+
+async fn of_changes_with_one_etag_one_wins(database: Place) {
+    let sets = PeerSets::of(&database, "t");
+    let made = sets.create(new_set(Some("x"), None)).await.unwrap();
+    let results = futures::future::join_all((0..8).map(|i| {
+        let (sets, etag) = (sets.clone(), made.etag.clone());
+        async move {
+            let change = Change {
+                display_name: Some(i.to_string()),
+                peers: None,
+            };
+            sets.update("x", Some(&etag), change).await
+        }
+    }))
+    .await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert!(
+        results
+            .iter()
+            .filter_map(|result| result.as_ref().err())
+            .all(|error| matches!(error, Error::Etag(_)))
+    );
+}
+
+async fn another_request_of_the_same_id_makes_nothing(database: Place) {
+    let (sets, runs) = (PeerSets::of(&database, "t"), Runs::of(&database, "t"));
+    sets.create(new_set(Some("x"), Some("r"))).await.unwrap();
+    runs.create(new_run("b", Some("r"))).await.unwrap();
+    for statement in [
+        "UPDATE peer_sets SET request_hash = 7",
+        "UPDATE runs SET request_hash = 7",
+    ] {
+        database.execute_unprepared(statement).await.unwrap();
+    }
+    // What is not known is taken for the same.
+    sets.create(new_set(Some("x"), Some("r"))).await.unwrap();
+    let other = asked(8, async {
+        let set = sets.create(new_set(Some("y"), Some("r"))).await;
+        let run = runs.create(new_run("c", Some("r"))).await;
+        (set.unwrap_err(), run.unwrap_err())
+    });
+    assert!(matches!(
+        other.await,
+        (Error::RequestReused(_), Error::RequestReused(_))
+    ));
+    asked(7, async {
+        sets.create(new_set(Some("y"), Some("r"))).await.unwrap();
+    })
+    .await;
+    assert_eq!(sets.list(10, "").await.unwrap().items.len(), 1);
+}
+
+async fn pages_show_everything_once(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let mut made = Vec::new();
+    for number in 0..7 {
+        let brand = if number % 2 == 0 { "even" } else { "odd" };
+        made.push(runs.create(new_run(brand, None)).await.unwrap().0.id);
+    }
+    made.reverse();
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = runs.list(None, 3, &token).await.unwrap();
+        seen.extend(page.items.into_iter().map(|run| run.id));
+        token = page.next;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, made);
+    assert_eq!(runs.list(Some("odd"), 10, "").await.unwrap().items.len(), 3);
+    assert!(matches!(
+        runs.list(None, 3, "nonsense").await,
+        Err(Error::PageToken)
+    ));
+}
+
+async fn runs_without_beats_are_failed(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let (left, _) = runs.create(new_run("b", None)).await.unwrap();
+    let (worked_on, _) = Runs::of(&database, "u").create(new_run("b", None)).await.unwrap();
+    let (done, _) = runs.create(new_run("b", None)).await.unwrap();
+    runs.end(&done.id, State::Succeeded, 3, None, "").await.unwrap();
+    let before = beats(&database).await.unwrap();
+    assert_eq!(before.len(), 2);
+    beat(&database, &[("u".to_owned(), worked_on.id.clone())])
+        .await
+        .unwrap();
+    let mut failed = Vec::new();
+    for (run, beats) in before {
+        if fail_abandoned(&database, &run, beats, "stopped").await.unwrap() {
+            failed.push(run.1);
+        }
+    }
+    assert_eq!(failed, [left.id.as_str()]);
+    let run = runs.get(&left.id).await.unwrap();
+    assert_eq!((run.state, run.error.as_str()), (State::Failed, "stopped"));
+    assert!(run.ended_at.is_some());
+}
+
+async fn brands_of_others_are_as_if_they_were_not(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let (run, _) = runs.create(new_run("b", Some("r"))).await.unwrap();
+    let caller = |brand: &str| {
+        let mut caller = Caller::anonymous();
+        caller.brands = Brands::Some([brand.to_owned()].into());
+        Arc::new(caller)
+    };
+    assert_eq!(on_behalf(caller("b"), runs.get(&run.id)).await.unwrap(), run);
+    assert!(matches!(
+        on_behalf(caller("c"), runs.get(&run.id)).await,
+        Err(Error::Unknown(_))
+    ));
+    let ended = on_behalf(caller("c"), runs.end(&run.id, State::Cancelled, 0, None, ""));
+    assert!(matches!(ended.await, Err(Error::Unknown(_))));
+    assert_eq!(runs.get(&run.id).await.unwrap().state, State::Running);
+}
