@@ -14,17 +14,6 @@ import yaml
 from .chart import quiet
 from .common import SERVICES, UniqueKeys
 
-# Reasons that are not the table's alone: the guide must tell them from the day on that services answer with them.
-SHARED_REASONS = [
-    "UNAUTHENTICATED",
-    "PERMISSION_DENIED",
-    "RATE_LIMITED",
-    "REQUEST_ID_REUSED",
-    "SCHEMA_OUTDATED",
-    "IDEMPOTENCY_PENDING",
-]
-
-
 def without_code(text):
     return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
 
@@ -45,11 +34,11 @@ def check_guide(files):
     )
     files.require(len(reasons) > 50, "services/kit/src/failure.rs", "the table of reasons cannot be read")
     told = re.findall(r"^#### ([A-Z_]+)\n\n(.+?)\n(?=\n|\Z)", guide, re.M | re.S)
-    for reason in sorted({*reasons, *SHARED_REASONS} - {name for name, _ in told}):
+    for reason in sorted(set(reasons) - {name for name, _ in told}):
         files.fault(where, f"{reason} has no heading")
     for name, count in Counter(name for name, _ in told).items():
         files.require(count == 1, where, f"{name} has {count} headings")
-        files.require(name in reasons or name in SHARED_REASONS, where, f"{name} is no reason")
+        files.require(name in reasons, where, f"{name} is no reason")
     for name, text in told:
         files.require(
             1 <= text.count("\n") + 1 <= 4 and len(text) > 20,

@@ -142,10 +142,21 @@ impl Server {
     /// Serves `roles` over `data` on a free port, with further settings `KEY=VALUE`.
     #[track_caller]
     pub fn start(data: &Path, roles: &[&str], settings: &[String]) -> Self {
-        let mut command = command(["serve"]);
+        Self::begin(command(["serve"]), "127.0.0.1:0", data, roles, settings)
+    }
+
+    /// As [`Self::start`], on an address and by a prepared command.
+    #[track_caller]
+    pub fn begin(
+        mut command: Command,
+        listen: &str,
+        data: &Path,
+        roles: &[&str],
+        settings: &[String],
+    ) -> Self {
         command
             .args(roles)
-            .args(["--listen", "127.0.0.1:0", "--set", "log.format=json", "--data"])
+            .args(["--listen", listen, "--set", "log.format=json", "--data"])
             .arg(data);
         for setting in settings {
             command.args(["--set", setting]);

@@ -14,6 +14,7 @@ mod demo;
 mod diagnosis;
 mod full_disk;
 mod harness;
+mod identity;
 mod mesh;
 mod people;
 mod plugin;

@@ -365,7 +365,7 @@ mod tests {
             match method.bound {
                 Bound::Named => assert!(names, "{} names no brand", method.path),
                 Bound::Stored | Bound::Whole => {}
-                // Definitions may be asked for a brand: they are no data of it.
+                // Definitions may be asked for a brand, or for none.
                 Bound::Free => assert!(
                     !names || method.path.ends_with("/ListDefinitions"),
                     "{}",

@@ -202,9 +202,6 @@ reasons! {
         "The request id was used before for another request. Nothing was done; use a fresh id for every new request.";
     RequestPending "REQUEST_PENDING" Aborted:
         "A request with this id is still being worked on. Wait, and send the same request again for its answer.";
-    SchemaOutdated "SCHEMA_OUTDATED" FailedPrecondition:
-        "The tables of operational state are not those of this version. Run `dualwheel migrate up` with it, then start it \
-         again.";
     Overloaded "OVERLOADED" ResourceExhausted:
         "The server has as many calls in hand as it may. The call was not begun; try again later, with fewer at once.";
     Deadline "DEADLINE" DeadlineExceeded:

@@ -99,23 +99,19 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>, largest: usiz
     if identity.brands == Brands::All {
         return Ok(());
     }
-    match method.bound {
-        Bound::Free | Bound::Stored => Ok(()),
-        Bound::Whole => {
-            Err(denied("the method reaches every brand, and the token does not").with("brand", "*"))
-        }
-        Bound::Named => {
-            let bytes = body::read(request, largest).await?;
-            let named = body::message(&bytes).and_then(|message| named::brands(method.path, &message));
-            let named = named.ok_or_else(|| denied("the brands of the request cannot be read"))?;
-            if named.is_empty() {
-                return Err(denied("the token is for some brands only; name one of them"));
-            }
-            match named.iter().find(|brand| !identity.brands.has(brand)) {
-                Some(brand) => Err(denied("the token is not for this brand").with("brand", brand)),
-                None => Ok(()),
-            }
-        }
+    if method.bound == Bound::Whole {
+        let failure = denied("the method reaches every brand, and the token does not");
+        return Err(failure.with("brand", "*"));
+    }
+    let bytes = body::read(request, largest).await?;
+    let named = body::message(&bytes).and_then(|message| named::brands(method.path, &message));
+    let named = named.ok_or_else(|| denied("the brands of the request cannot be read"))?;
+    if named.is_empty() && method.bound == Bound::Named {
+        return Err(denied("the token is for some brands only; name one of them"));
+    }
+    match named.iter().find(|brand| !identity.brands.has(brand)) {
+        Some(brand) => Err(denied("the token is not for this brand").with("brand", brand)),
+        None => Ok(()),
     }
 }
 

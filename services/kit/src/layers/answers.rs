@@ -197,6 +197,12 @@ impl Answer {
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
+        if self.body.is_empty() && self.trailers.is_empty() {
+            // A failure is told by the headers alone: with an empty frame after them, some clients do not find its status.
+            let mut response = Response::new(Body::empty());
+            *response.headers_mut() = self.headers;
+            return response;
+        }
         let frames = [
             (!self.body.is_empty()).then(|| Frame::data(self.body)),
             (!self.trailers.is_empty()).then(|| Frame::trailers(self.trailers)),

@@ -1,0 +1,575 @@
+//! Who may see what: every RPC with the tokens of others, over TLS, and what the audit log says of it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use bytes::{Buf, BufMut, Bytes};
+use dualwheel_kit::{
+    access::{Bound, Deed, METHODS, Method},
+    client,
+    config::{Client as ClientConfig, Config},
+};
+use dualwheel_tests::keys::{Certificates, Issuer, write_jwks};
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    transport::Channel,
+};
+
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use crate::{
+    diagnosis::BRAND,
+    harness::{Server, command, finish, market},
+};
+
+/// A brand of the market whose token must not open [`BRAND`].
+const OTHER: &str = "brand-02";
+
+/// Bytes as they are.
+#[derive(Clone, Copy, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+/// Calls any method with a request in JSON; answers the bytes of all messages.
+async fn call(channel: &Channel, token: &str, path: &str, json: &Value) -> Result<Bytes, Status> {
+    let pool = DescriptorPool::decode(dualwheel_proto::DESCRIPTORS).unwrap();
+    let (service, method) = path.split_once('/').unwrap();
+    let service = pool.get_service_by_name(service).unwrap();
+    let method = service.methods().find(|one| one.name() == method).unwrap();
+    let message = DynamicMessage::deserialize(method.input(), json).unwrap();
+    let message = Bytes::from(prost::Message::encode_to_vec(&message));
+    let mut request = Request::new(tokio_stream::once(message));
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let mut client = Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let path = format!("/{path}").parse().unwrap();
+    let mut answers = client.streaming(request, path, Raw).await?.into_inner();
+    let mut whole = Vec::new();
+    while let Some(answer) = answers.message().await? {
+        whole.extend(answer);
+    }
+    Ok(whole.into())
+}
+
+/// Serves the market to who shows a token.
+struct House {
+    server: Server,
+    issuer: Issuer,
+    folder: TempDir,
+    _data: TempDir,
+}
+
+impl House {
+    fn new(settings: &[&str]) -> Self {
+        let (data, folder) = (market().copy(), tempfile::tempdir().unwrap());
+        let issuer = Issuer::ed25519("k1").unwrap();
+        let jwks = folder.path().join("jwks.json");
+        write_jwks(&jwks, &[&issuer]).unwrap();
+        let audit = folder.path().join("audit.log");
+        let mut all = vec![
+            format!("auth.jwks={}", jwks.display()),
+            "auth.issuer=tests".to_owned(),
+            "auth.audience=dualwheel".to_owned(),
+            format!("log.audit={}", audit.display()),
+        ];
+        all.extend(settings.iter().map(|setting| (*setting).to_owned()));
+        Self {
+            server: Server::start(data.path(), &["all"], &all),
+            issuer,
+            folder,
+            _data: data,
+        }
+    }
+
+    fn token(&self, tenant: &str, brands: &[&str]) -> String {
+        self.issuer.token(tenant, brands, "").unwrap()
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn day(month: u32, day: u32) -> Value {
+    json!({"year": 2026, "month": month, "day": day})
+}
+
+/// A request that the owner of [`BRAND`] has answered, for every method; names of what was stored before come from
+/// `stored`.
+fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value> {
+    let brand = BRAND;
+    let query = json!({"brand": brand, "window": {"firstDay": day(4, 1), "lastDay": day(6, 30)}});
+    let definition = json!({"text": "stage(L)"});
+    let as_of = day(6, 30);
+    let question = json!({"brand": brand, "definition": definition, "asOf": as_of});
+    let with = |base: &Value, more: Value| {
+        let mut whole = base.clone();
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        whole
+    };
+    let asked = json!({"query": query});
+    let peers = json!([{"brand": "brand-03"}, {"brand": "brand-04"}, {"brand": "brand-05"}]);
+    let spec = json!({"brand": brand, "window": query["window"], "peers": peers});
+    let world = json!({"brand": brand, "world": "PLUGIN_WORLD_KOC_MODEL"});
+    let at_day = json!({"brand": brand, "asOf": as_of});
+    let name = |what: &str| json!({"name": stored[what]});
+    METHODS
+        .iter()
+        .map(|method| {
+            let (service, call) = method.path.split_once('/').unwrap();
+            let request = match call {
+                "GetAipl"
+                | "GetFlow"
+                | "GetFast"
+                | "GetGrow"
+                | "GetBrandSignals"
+                | "GetRfm"
+                | "GetValue"
+                | "ListValues"
+                | "GetMoveCosts"
+                | "GetSources"
+                | "ListWinbackOutlooks"
+                | "GetSuper"
+                | "GetPriceStrength"
+                | "GetStart"
+                | "GetPlus"
+                | "GetCloseness" => asked.clone(),
+                "GetJourneys" => with(
+                    &asked,
+                    json!({"outcome": "JOURNEY_OUTCOME_PURCHASE", "point": "JOURNEY_POINT_CHANNEL"}),
+                ),
+                "GetWinback" => with(&asked, json!({"horizonDays": 90})),
+                "EstimateAudience" | "ExportAudience" | "ProfileAudience" | "FindClusters" => {
+                    question.clone()
+                }
+                "CompareAudiences" => json!({"brand": brand, "asOf": as_of, "audiences": [
+                    {"key": "a", "definition": definition}, {"key": "b", "definition": definition}]}),
+                "CreateAudience" => json!({"audienceId": "made", "audience":
+                    {"brand": brand, "displayName": "made", "definition": definition}}),
+                "ImportAudience" => {
+                    json!({"header": {"audienceId": "brought", "brand": brand, "displayName": "brought"}})
+                }
+                "GetAudience" | "RefreshAudience" | "DeleteAudience" => name("audience"),
+                "UpdateAudience" => {
+                    json!({"audience": {"name": stored["audience"], "displayName": "changed"}})
+                }
+                "ListAudiences" | "ListRuns" => json!({"brand": brand}),
+                "ExpandAudience" => with(
+                    &question,
+                    json!({"size": 5, "audienceId": "wider", "displayName": "wider"}),
+                ),
+                "SaveClusters" => with(&question, json!({"audiencePrefix": "cluster"})),
+                "SaveWinbackPacks" => with(&asked, json!({"horizonDays": 90, "audiencePrefix": "pack"})),
+                "DeleteConsumers" => json!({"consumers": ["c-no-such"]}),
+                "GetConsumerDeletion" => name("deletion"),
+                "ExportConsumer" => json!({"consumer": stored["consumer"]}),
+                "ListLifecycle" => json!({"brand": brand, "day": as_of}),
+                "ListStyleTrends" => with(&at_day, json!({"attribute": "STYLE_ATTRIBUTE_STYLE"})),
+                "GetKocBoard" | "ListKocCandidates" => at_day.clone(),
+                "StartDiagnosis" | "GetIndex" => json!({"spec": spec}),
+                "GetNeo" => with(&asked, json!({"peers": ["brand-03", "brand-04", "brand-05"]})),
+                "GetRun" | "WatchRun" | "CancelRun" => name("run"),
+                "CreatePeerSet" => {
+                    json!({"peerSetId": "set-made", "peerSet": {"displayName": "s", "peers": peers}})
+                }
+                "GetPeerSet" | "DeletePeerSet" => name("peer set"),
+                "UpdatePeerSet" => json!({"peerSet": {"name": stored["peer set"], "displayName": "changed"},
+                    "updateMask": "displayName"}),
+                "ExplainMetric" => with(
+                    &asked,
+                    json!({"metric": match service.split('.').nth(1).unwrap() {
+                        "consumer" => "fast.size",
+                        "product" => "super.star",
+                        "content" => "start.reach",
+                        "membership" => "plus.size",
+                        _ => "neo.power",
+                    }}),
+                ),
+                "CreatePublisher" => {
+                    json!({"publisherId": "p2", "publisher": {"displayName": "p", "publicKey": "x"}})
+                }
+                "DeletePublisher" => json!({"name": "publishers/p1"}),
+                "PublishPlugin" => json!({"header": {"publisher": "publishers/p1", "signature": "x"}}),
+                "GetPlugin" | "CheckPlugin" => json!({"name": "plugins/m/versions/1.0.0"}),
+                "ActivatePlugin" => {
+                    json!({"brand": brand, "setting": {"plugin": "plugins/m/versions/1.0.0"}})
+                }
+                "ShadowPlugin"
+                | "DeactivatePlugin"
+                | "PromotePlugin"
+                | "RollBackPlugin"
+                | "GetPluginActivation"
+                | "ListPluginActivations"
+                | "ListPluginRuns" => world.clone(),
+                "GetPluginRun" | "ReplayPluginRun" => name("plugin run"),
+                "Append" => json!({"producer": "p", "sequence": "1", "kind": "FACT_KIND_ORDER", "rows": {}}),
+                "ConfigureTenant" => json!({"timeZone": "Asia/Shanghai"}),
+                _ => json!({}),
+            };
+            (method.path, request)
+        })
+        .collect()
+}
+
+/// What [`BRAND`] has stored, and a key of one of its customers.
+async fn stored(house: &House) -> BTreeMap<&'static str, String> {
+    let (channel, token) = (house.server.channel(), house.token("default", &["*"]));
+    let pool = DescriptorPool::decode(dualwheel_proto::DESCRIPTORS).unwrap();
+    let ask = async |path: &str, message: &str, request: Value| -> Value {
+        let answer = call(&channel, &token, path, &request)
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let message = DynamicMessage::decode(pool.get_message_by_name(message).unwrap(), answer).unwrap();
+        serde_json::to_value(message).unwrap()
+    };
+    let placeholder: BTreeMap<&str, String> = [
+        "audience",
+        "run",
+        "peer set",
+        "plugin run",
+        "deletion",
+        "consumer",
+    ]
+    .map(|what| (what, String::new()))
+    .into();
+    let requests = requests(&placeholder);
+    let consumer = "dualwheel.consumer.v1.ConsumerService/";
+    let mut create = requests["dualwheel.consumer.v1.ConsumerService/CreateAudience"].clone();
+    create["audienceId"] = "planted".into();
+    create["audience"]["displayName"] = "planted-name".into();
+    ask(
+        &format!("{consumer}CreateAudience"),
+        "dualwheel.consumer.v1.CreateAudienceResponse",
+        create,
+    )
+    .await;
+    let run = ask(
+        "dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis",
+        "dualwheel.diagnosis.v1.StartDiagnosisResponse",
+        requests["dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis"].clone(),
+    )
+    .await;
+    let mut set = requests["dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet"].clone();
+    set["peerSetId"] = "planted-set".into();
+    ask(
+        "dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet",
+        "dualwheel.diagnosis.v1.CreatePeerSetResponse",
+        set,
+    )
+    .await;
+    let deletion = ask(
+        &format!("{consumer}DeleteConsumers"),
+        "dualwheel.consumer.v1.DeleteConsumersResponse",
+        json!({"consumers": ["c-no-such"]}),
+    )
+    .await;
+    let keys = ask(
+        &format!("{consumer}ExportAudience"),
+        "dualwheel.consumer.v1.ExportAudienceResponse",
+        requests["dualwheel.consumer.v1.ConsumerService/ExportAudience"].clone(),
+    )
+    .await;
+    let told = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
+    BTreeMap::from([
+        ("audience", "audiences/planted".to_owned()),
+        ("run", told(&run["run"]["name"])),
+        ("peer set", "peerSets/planted-set".to_owned()),
+        ("plugin run", "pluginRuns/none".to_owned()),
+        ("deletion", told(&deletion["deletion"]["name"])),
+        ("consumer", told(&keys["consumers"][0])),
+    ])
+}
+
+/// Methods that the test's owner cannot have answered well: they would need a signed plugin.
+fn needs_a_plugin(method: &Method) -> bool {
+    method.path.starts_with("dualwheel.plugin.") && !matches!(method.deed, Deed::Read)
+        || method.path.ends_with("/GetPlugin")
+        || method.path.ends_with("/CheckPlugin")
+        || method.path.ends_with("PluginRun")
+}
+
+fn is_refused(code: Code) -> bool {
+    matches!(code, Code::NotFound | Code::PermissionDenied)
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_rpc_tells_a_token_of_others_anything() {
+    let house = House::new(&[]);
+    let stored = stored(&house).await;
+    let requests = requests(&stored);
+    let channel = house.server.channel();
+    // Everything that only the owner's data have in them; brands and what a request itself names come back in errors.
+    let secrets = ["planted-name", &stored["consumer"], "c-0", "brand-01-p"];
+    let (other_tenant, other_brand) = (house.token("other", &["*"]), house.token("default", &[OTHER]));
+    for method in METHODS {
+        let request = &requests[method.path];
+        let text = request.to_string();
+        for (who, token) in [("tenant", &other_tenant), ("brand", &other_brand)] {
+            let told = format!("{} with the token of another {who}", method.path);
+            let (bytes, code) = match call(&channel, token, method.path, request).await {
+                Ok(bytes) => (bytes, Code::Ok),
+                Err(status) => (Bytes::from(format!("{status:?}")), status.code()),
+            };
+            for secret in secrets.iter().filter(|secret| !text.contains(**secret)) {
+                assert!(!has(&bytes, secret), "{told} tells `{secret}`: {bytes:?}");
+            }
+            match (who, method.bound) {
+                // Their own, empty tenant may well be written to and listed; nothing there is the owner's.
+                ("tenant", Bound::Whole | Bound::Free) => {}
+                ("tenant", _) if code == Code::Ok => {
+                    assert!(
+                        bytes.len() < 600 && !has(&bytes, BRAND),
+                        "{told} is answered: {bytes:?}"
+                    );
+                }
+                ("brand", Bound::Free) => assert!(!has(&bytes, BRAND), "{told}: {bytes:?}"),
+                ("tenant", _) => assert!(
+                    is_refused(code) || code == Code::InvalidArgument || code == Code::FailedPrecondition,
+                    "{told}: {code:?} {bytes:?}"
+                ),
+                _ => assert!(is_refused(code), "{told}: {code:?} {bytes:?}"),
+            }
+        }
+    }
+    // The owner has everything still, and is answered: nothing above was refused for being wrong.
+    let owner = house.token("default", &["*"]);
+    for method in METHODS.iter().filter(|method| !needs_a_plugin(method)) {
+        if matches!(
+            method.path.rsplit('/').next(),
+            Some("Append" | "ImportAudience" | "CancelRun")
+        ) {
+            continue;
+        }
+        if let Err(status) = call(&channel, &owner, method.path, &requests[method.path]).await {
+            panic!("{}: {status:?}", method.path);
+        }
+    }
+    check_audit(&house);
+}
+
+/// Every write and export is told, and nothing of what was in it.
+fn check_audit(house: &House) {
+    let told = house.audit();
+    for method in METHODS
+        .iter()
+        .filter(|method| matches!(method.deed, Deed::Write | Deed::Export))
+    {
+        let lines: Vec<_> = told.iter().filter(|line| line["method"] == method.path).collect();
+        let reached = lines
+            .iter()
+            .filter(|line| line["tenant"] == "default" || line["tenant"] == "other");
+        assert!(reached.count() > 0, "{} is not in the audit log", method.path);
+        assert!(
+            lines
+                .iter()
+                .all(|line| line["subject"] == "tester" && line["kind"].is_string()),
+            "{lines:?}"
+        );
+    }
+    assert!(
+        told.iter()
+            .all(|line| line["method"] != "dualwheel.consumer.v1.ConsumerService/GetFast")
+    );
+    let text = serde_json::to_string(&told).unwrap();
+    assert!(
+        !text.contains("planted-name") && !text.contains("c-no-such"),
+        "the audit log tells contents"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_keys_are_looked_at_as_they_are_now() {
+    let house = House::new(&[]);
+    let channel = house.server.channel();
+    let fast = "dualwheel.consumer.v1.ConsumerService/GetFast";
+    let request =
+        json!({"query": {"brand": BRAND, "window": {"firstDay": day(4, 1), "lastDay": day(6, 30)}}});
+    let code = async |token: &str| match call(&channel, token, fast, &request).await {
+        Ok(_) => Code::Ok,
+        Err(status) => status.code(),
+    };
+    let good = house.token("default", &["*"]);
+    assert_eq!(code(&good).await, Code::Ok);
+    assert_eq!(code("").await, Code::Unauthenticated);
+    assert_eq!(
+        code(
+            &Issuer::ed25519("k1")
+                .unwrap()
+                .token("default", &["*"], "")
+                .unwrap()
+        )
+        .await,
+        Code::Unauthenticated
+    );
+    let narrow = house.issuer.token("default", &["*"], "facts.read").unwrap();
+    assert_eq!(code(&narrow).await, Code::PermissionDenied);
+    // A second issuer, of another kind of key, comes; then the first one goes.
+    let second = Issuer::rsa("k2").unwrap();
+    let of_second = second.token("default", &["*"], "metrics.read").unwrap();
+    assert_eq!(code(&of_second).await, Code::Unauthenticated);
+    let jwks = house.folder.path().join("jwks.json");
+    for (issuers, first, other) in [
+        (vec![&house.issuer, &second], Code::Ok, Code::Ok),
+        (vec![&second], Code::Unauthenticated, Code::Ok),
+    ] {
+        write_jwks(&jwks, &issuers).unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+        assert_eq!((code(&good).await, code(&of_second).await), (first, other));
+    }
+    // Health needs no token; a command takes it from a file.
+    let mut health = HealthClient::new(channel.clone());
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    let token = house.folder.path().join("token");
+    std::fs::write(&token, &of_second).unwrap();
+    let ask = |settings: &[String]| {
+        let mut ask = command([
+            "ask",
+            "fast",
+            "--brand",
+            BRAND,
+            "--window",
+            "2026-04-01..2026-06-30",
+            "--endpoint",
+        ]);
+        ask.arg(house.server.url());
+        settings.iter().for_each(|setting| {
+            ask.args(["--set", setting]);
+        });
+        finish(&mut ask)
+    };
+    ask(&[]).fails(1, &["UNAUTHENTICATED"]);
+    ask(&[format!("client.token_file={}", token.display())]).ok();
+}
+
+fn tls(folder: &Path) -> [String; 3] {
+    let file = |name: &str| folder.join(name).display().to_string();
+    [
+        format!("tls.certificate={}", file("server.pem")),
+        format!("tls.key={}", file("server.key")),
+        format!("tls.client_ca={}", file("ca.pem")),
+    ]
+}
+
+/// A check of health over TLS, with the files of an authority, a certificate and a key.
+async fn reach(server: &Server, files: &[&str]) -> Result<(), Status> {
+    let file = |at: usize| files.get(at).map(|file| (*file).to_owned());
+    let config = Config {
+        client: ClientConfig {
+            ca: file(0),
+            certificate: file(1),
+            key: file(2),
+            token_file: None,
+        },
+        ..Config::default()
+    };
+    let url = server.url().replace("http://127.0.0.1", "https://localhost");
+    let mut health = HealthClient::new(client::connect(&url, &config).unwrap());
+    health.check(HealthCheckRequest::default()).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_asked_for_and_exchanged_without_a_restart() {
+    let (data, folder) = (market().copy(), tempfile::tempdir().unwrap());
+    let certificates = Certificates::new(folder.path()).unwrap();
+    certificates.issue("server").unwrap();
+    certificates.issue("client").unwrap();
+    let stranger = tempfile::tempdir().unwrap();
+    let strangers = Certificates::new(stranger.path()).unwrap();
+    strangers.issue("client").unwrap();
+    let server = Server::start(data.path(), &["all"], &tls(folder.path()));
+    let file = |name: &str| certificates.path(name);
+    let (client, key) = (file("client.pem"), file("client.key"));
+    reach(&server, &[&file("ca.pem"), &client, &key]).await.unwrap();
+    assert!(reach(&server, &[&file("ca.pem")]).await.is_err());
+    let theirs = |name: &str| strangers.path(name);
+    assert!(
+        reach(
+            &server,
+            &[&file("ca.pem"), &theirs("client.pem"), &theirs("client.key")]
+        )
+        .await
+        .is_err()
+    );
+    assert!(reach(&server, &[&theirs("ca.pem"), &client, &key]).await.is_err());
+    // The command line, with a certificate of its own.
+    let ask = |settings: &[String]| {
+        let url = server.url().replace("http://127.0.0.1", "https://localhost");
+        let mut ask = command([
+            "ask",
+            "fast",
+            "--brand",
+            BRAND,
+            "--window",
+            "2026-04-01..2026-06-30",
+            "--endpoint",
+        ]);
+        ask.arg(url);
+        settings.iter().for_each(|setting| {
+            ask.args(["--set", setting]);
+        });
+        finish(&mut ask)
+    };
+    let own = [
+        format!("client.ca={}", file("ca.pem")),
+        format!("client.certificate={client}"),
+        format!("client.key={key}"),
+    ];
+    ask(&own).ok();
+    ask(&own[..1]).fails(1, &[]);
+    // A new authority signs everything anew.
+    let renewed = Certificates::new(folder.path()).unwrap();
+    renewed.issue("server").unwrap();
+    renewed.issue("client").unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    reach(&server, &[&file("ca.pem"), &client, &key]).await.unwrap();
+    ask(&own).ok();
+}

@@ -1,0 +1,168 @@
+//! Two replicas of every service over PostgreSQL, Redis and one lake.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use dualwheel_tests::{
+    proxy::Proxy,
+    servers::{Postgres, Redis, free_port},
+};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::harness::{Server, command, market};
+
+const FACTS: [&str; 4] = ["consumer", "product", "content", "membership"];
+
+/// Everything that runs.
+pub struct House {
+    pub postgres: Postgres,
+    pub redis: Redis,
+    /// Processes with the four services that own facts.
+    pub facts: Vec<Server>,
+    pub diagnosis: Vec<Server>,
+    /// Between each diagnosis and the four services that it asks.
+    pub network: Vec<Proxy>,
+    data: TempDir,
+    ports: Ports,
+}
+
+struct Ports {
+    facts: [u16; 2],
+    diagnosis: [u16; 2],
+}
+
+impl House {
+    pub async fn new() -> Self {
+        let postgres = Postgres::start().unwrap();
+        let redis = Redis::start().unwrap();
+        let mut port = || free_port().unwrap();
+        let ports = Ports {
+            facts: [port(), port()],
+            diagnosis: [port(), port()],
+        };
+        let mut network = Vec::new();
+        for port in ports.facts {
+            network.push(Proxy::to(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap());
+        }
+        let mut house = Self {
+            postgres,
+            redis,
+            facts: Vec::new(),
+            diagnosis: Vec::new(),
+            network,
+            data: market().copy(),
+            ports,
+        };
+        house.step_clock("+0");
+        for at in 0..2 {
+            let server = house.serve_facts(at);
+            house.facts.push(server);
+            let server = house.serve_diagnosis(at);
+            house.diagnosis.push(server);
+        }
+        house
+    }
+
+    fn settings(&self) -> Vec<String> {
+        vec![
+            format!("database={}", self.postgres.url()),
+            format!("redis.url={}", self.redis.url()),
+            // Longer than a kept connection needs to find out that nobody answers.
+            "deadlines.default_ms=5000".to_owned(),
+        ]
+    }
+
+    /// The program with a clock that [`Self::step_clock`] sets.
+    fn begin(&self, port: u16, roles: &[&str], settings: &[String]) -> Server {
+        let mut command = command(["serve"]);
+        command
+            .env("LD_PRELOAD", faketime())
+            .env("FAKETIME_TIMESTAMP_FILE", self.clock())
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Server::begin(
+            command,
+            &format!("127.0.0.1:{port}"),
+            self.data(),
+            roles,
+            settings,
+        )
+    }
+
+    fn serve_facts(&self, at: usize) -> Server {
+        self.begin(self.ports.facts[at], &FACTS, &self.settings())
+    }
+
+    fn serve_diagnosis(&self, at: usize) -> Server {
+        let mut settings = self.settings();
+        let address = self.network[at].address();
+        settings.extend(FACTS.map(|service| format!("endpoints.{service}=http://{address}")));
+        self.begin(self.ports.diagnosis[at], &["diagnosis"], &settings)
+    }
+
+    pub fn start_facts(&mut self, at: usize) {
+        self.facts[at] = self.serve_facts(at);
+    }
+
+    pub fn start_diagnosis(&mut self, at: usize) {
+        self.diagnosis[at] = self.serve_diagnosis(at);
+    }
+
+    /// Stops a process as a service manager does, and starts it again.
+    pub async fn restart_facts(&mut self, at: usize) {
+        assert!(self.facts.remove(at).stop().await.success());
+        let server = self.serve_facts(at);
+        self.facts.insert(at, server);
+    }
+
+    pub async fn restart_diagnosis(&mut self, at: usize) {
+        assert!(self.diagnosis.remove(at).stop().await.success());
+        let server = self.serve_diagnosis(at);
+        self.diagnosis.insert(at, server);
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.data().join("clock")
+    }
+
+    /// Sets every process's clock, by seconds against the true time.
+    pub fn step_clock(&self, seconds: &str) {
+        // Replaced as a whole: processes read it at any time.
+        let fresh = self.data().join("clock.new");
+        fs::write(&fresh, seconds).unwrap();
+        fs::rename(fresh, self.clock()).unwrap();
+    }
+
+    /// The lake's folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Channels to both processes of the four services.
+    pub fn fact_channels(&self) -> [Channel; 2] {
+        self.ports.facts.map(channel)
+    }
+
+    /// Channels to both processes of diagnosis.
+    pub fn diagnosis_channels(&self) -> [Channel; 2] {
+        self.ports.diagnosis.map(channel)
+    }
+}
+
+fn channel(port: u16) -> Channel {
+    Endpoint::from_shared(format!("http://127.0.0.1:{port}"))
+        .unwrap()
+        .connect_lazy()
+}
+
+/// The library that sets clocks.
+fn faketime() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().map_while(Result::ok);
+    let libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let found = libraries.into_iter().find(|library| library.is_file());
+    found.expect("libfaketime is missing: apt-get install libfaketime")
+}

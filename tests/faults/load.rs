@@ -1,0 +1,485 @@
+//! What goes on while something breaks, and whether all of it is there afterwards.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arrow::array::AsArray;
+use dualwheel_proto::{
+    consumer::{
+        Audience, AudienceDefinition, CreateAudienceRequest, GetFastRequest, GetFastResponse,
+        ListAudiencesRequest, audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+    },
+    diagnosis::{
+        DiagnosisSpec, GetRunRequest, Peer, RunState, StartDiagnosisRequest,
+        diagnosis_service_client::DiagnosisServiceClient,
+    },
+    facts::{
+        AppendRequest, Behavior, BehaviorKind, FactKind, FactRows, append_request,
+        fact_service_client::FactServiceClient,
+    },
+};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use serde_json::Value;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tonic::{Code, Status, transport::Channel};
+
+use crate::{
+    harness::{market_window, question},
+    house::House,
+};
+
+/// The brand that is asked about; nothing is appended to it.
+const ASKED: &str = "brand-01";
+/// The brand that facts are appended to.
+const APPENDED: &str = "brand-loaded";
+/// Rows of a batch.
+const ROWS: usize = 20;
+/// Longest time in which something must have worked again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The load while it runs.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<Told>>,
+}
+
+/// What the load did.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Ids of the events that were acknowledged.
+    events: BTreeSet<String>,
+    pub batches: usize,
+    pub answers: usize,
+    pub wrong: usize,
+    /// Ids by request.
+    saved: BTreeMap<String, String>,
+    pub audiences: usize,
+    /// Names of the runs that were started.
+    pub runs: BTreeSet<String>,
+    /// Calls that failed at one replica and were made again.
+    pub failed: usize,
+    pub failures: Vec<String>,
+    /// Longest time between two successes, by kind of work.
+    pauses: BTreeMap<&'static str, Duration>,
+}
+
+/// What is there afterwards.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub lost: usize,
+    pub doubled: usize,
+}
+
+/// Makes calls at two replicas, at the other one where one fails, until one answers.
+struct Caller {
+    channels: [Channel; 2],
+    turn: usize,
+    kind: &'static str,
+    last: Instant,
+    told: Told,
+}
+
+impl Caller {
+    fn new(kind: &'static str, channels: [Channel; 2]) -> Self {
+        Self {
+            channels,
+            turn: 0,
+            kind,
+            last: Instant::now(),
+            told: Told::default(),
+        }
+    }
+
+    async fn call<T, F, A>(&mut self, call: F) -> T
+    where
+        F: Fn(Channel) -> A,
+        A: Future<Output = Result<T, Status>>,
+    {
+        let begun = Instant::now();
+        loop {
+            self.turn += 1;
+            let channel = self.channels[self.turn % 2].clone();
+            let status = match timeout(Duration::from_secs(8), call(channel)).await {
+                Ok(Ok(answer)) => {
+                    let pause = self.told.pauses.entry(self.kind).or_default();
+                    *pause = (*pause).max(self.last.elapsed());
+                    self.last = Instant::now();
+                    return answer;
+                }
+                Ok(Err(status)) => status,
+                Err(_) => Status::deadline_exceeded("no answer at all"),
+            };
+            // What a client may try again; anything else would be a wrong answer.
+            let again = [
+                Code::Unavailable,
+                Code::DeadlineExceeded,
+                Code::Cancelled,
+                Code::Aborted,
+                Code::Unknown,
+                Code::ResourceExhausted,
+            ];
+            assert!(again.contains(&status.code()), "{}: {status:?}", self.kind);
+            self.told.failed += 1;
+            self.told.failures.push(format!("{}: {status:?}", self.kind));
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{} does not work again: {status:?}",
+                self.kind
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Load {
+    /// Starts all kinds of work; `name` tells this load's things from those of others.
+    pub fn start(house: &House, name: &str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (facts, runs) = (house.fact_channels(), house.diagnosis_channels());
+        let tasks = vec![
+            tokio::spawn(append(
+                Caller::new("append", facts.clone()),
+                format!("{name}-a"),
+                stop.clone(),
+            )),
+            tokio::spawn(append(
+                Caller::new("append", facts.clone()),
+                format!("{name}-b"),
+                stop.clone(),
+            )),
+            tokio::spawn(ask(Caller::new("ask", facts.clone()), stop.clone())),
+            tokio::spawn(save(Caller::new("save", facts), stop.clone())),
+            tokio::spawn(diagnose(Caller::new("diagnose", runs), stop.clone())),
+        ];
+        Self { stop, tasks }
+    }
+
+    /// Lets what is under way end.
+    pub async fn stop(self) -> Told {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut whole = Told::default();
+        for task in self.tasks {
+            let told = task.await.unwrap();
+            whole.events.extend(told.events);
+            whole.batches += told.batches;
+            whole.answers += told.answers;
+            whole.wrong += told.wrong;
+            whole.audiences += told.audiences;
+            whole.saved.extend(told.saved);
+            whole.runs.extend(told.runs);
+            whole.failed += told.failed;
+            whole.failures.extend(told.failures);
+            for (kind, pause) in told.pauses {
+                let longest = whole.pauses.entry(kind).or_default();
+                *longest = (*longest).max(pause);
+            }
+        }
+        whole
+    }
+}
+
+async fn append(mut caller: Caller, producer: String, stop: Arc<AtomicBool>) -> Told {
+    let mut sequence = 0;
+    while !stop.load(Ordering::Relaxed) {
+        sequence += 1;
+        let event = |row: usize| format!("{producer}-{sequence}-{row}");
+        let behavior = |row: usize| Behavior {
+            event_id: event(row),
+            consumer: format!("loaded-{}", row % 7),
+            brand: APPENDED.to_owned(),
+            kind: BehaviorKind::Browse.into(),
+            occurred_at: Some("2026-05-01T04:00:00Z".parse().unwrap()),
+            ..Behavior::default()
+        };
+        let request = AppendRequest {
+            producer: producer.clone(),
+            sequence,
+            kind: FactKind::Behavior.into(),
+            batch: Some(append_request::Batch::Rows(FactRows {
+                behaviors: (0..ROWS).map(behavior).collect(),
+                ..FactRows::default()
+            })),
+        };
+        let acknowledged = caller.call(|channel| {
+            let request = tokio_stream::once(request.clone());
+            async move {
+                let mut answers = FactServiceClient::new(channel)
+                    .append(request)
+                    .await?
+                    .into_inner();
+                answers
+                    .message()
+                    .await?
+                    .ok_or_else(|| Status::unavailable("the stream ended"))
+            }
+        });
+        let acknowledged = acknowledged.await;
+        assert_eq!(acknowledged.accepted, ROWS as i64, "{acknowledged:?}");
+        caller.told.events.extend((0..ROWS).map(event));
+        caller.told.batches += 1;
+    }
+    caller.told
+}
+
+/// An answer without what it was read from, which goes on while it is asked for.
+fn values(mut answer: GetFastResponse) -> GetFastResponse {
+    for metric in &mut answer.metrics {
+        metric.data_version = None;
+    }
+    answer
+}
+
+async fn ask(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
+    let mut first = None;
+    while !stop.load(Ordering::Relaxed) {
+        let answer = caller.call(|channel| async move {
+            let request = GetFastRequest {
+                query: question(ASKED, market_window()),
+                ..GetFastRequest::default()
+            };
+            let client = ConsumerServiceClient::new(channel);
+            let answer = client
+                .max_decoding_message_size(usize::MAX)
+                .get_fast(request)
+                .await?;
+            Ok(values(answer.into_inner()))
+        });
+        let answer = answer.await;
+        caller.told.answers += 1;
+        if *first.get_or_insert_with(|| answer.clone()) != answer {
+            caller.told.wrong += 1;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    caller.told
+}
+
+async fn save(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
+    while !stop.load(Ordering::Relaxed) {
+        let request_id = uuid();
+        let request = CreateAudienceRequest {
+            request_id: request_id.clone(),
+            audience: Some(Audience {
+                brand: ASKED.to_owned(),
+                display_name: request_id.clone(),
+                definition: Some(AudienceDefinition {
+                    form: Some(Form::Text("stage(L)".to_owned())),
+                }),
+                ..Audience::default()
+            }),
+            ..CreateAudienceRequest::default()
+        };
+        let made = caller.call(|channel| {
+            let request = request.clone();
+            async move {
+                let made = ConsumerServiceClient::new(channel)
+                    .create_audience(request)
+                    .await?;
+                Ok(made.into_inner().audience.unwrap().name)
+            }
+        });
+        let made = made.await;
+        caller.told.audiences += 1;
+        caller.told.saved.insert(request_id, made);
+        sleep(Duration::from_millis(30)).await;
+    }
+    caller.told
+}
+
+async fn diagnose(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
+    while !stop.load(Ordering::Relaxed) {
+        let peers = ["brand-02", "brand-03", "brand-04"].map(|brand| Peer {
+            brand: brand.to_owned(),
+            ..Peer::default()
+        });
+        let request = StartDiagnosisRequest {
+            spec: Some(DiagnosisSpec {
+                brand: ASKED.to_owned(),
+                window: Some(market_window()),
+                peers: peers.into(),
+                ..DiagnosisSpec::default()
+            }),
+            request_id: uuid(),
+        };
+        let started = caller.call(|channel| {
+            let request = request.clone();
+            async move {
+                let started = DiagnosisServiceClient::new(channel)
+                    .start_diagnosis(request)
+                    .await?;
+                Ok(started.into_inner().run.unwrap().name)
+            }
+        });
+        let started = started.await;
+        assert!(caller.told.runs.insert(started), "two requests share a run");
+        sleep(Duration::from_millis(300)).await;
+    }
+    caller.told
+}
+
+fn uuid() -> String {
+    let part = |bits: u32| rand::random::<u32>() >> (32 - bits);
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:08x}{:04x}",
+        part(32),
+        part(16),
+        part(12),
+        part(12),
+        part(32),
+        part(16)
+    )
+}
+
+impl Told {
+    /// Whether every kind of work was done.
+    pub fn worked(&self) -> bool {
+        self.batches > 2 && self.answers > 2 && self.audiences > 2 && !self.runs.is_empty()
+    }
+
+    /// Longest time between two successes of one kind, in seconds.
+    pub fn pause(&self) -> f64 {
+        self.pauses.values().max().map_or(0.0, Duration::as_secs_f64)
+    }
+
+    /// Looks for all that was acknowledged.
+    pub async fn check(&self, house: &House) -> Seen {
+        let mut seen = Seen::default();
+        let stored = events(&house.data().join("behaviors"));
+        for event in &self.events {
+            match stored.get(event).copied().unwrap_or(0) {
+                0 => seen.lost += 1,
+                1 => {}
+                more => seen.doubled += more - 1,
+            }
+        }
+        let prefix = self
+            .events
+            .first()
+            .map(|event| event.split_at(4).0.to_owned())
+            .unwrap_or_default();
+        let unknown = stored
+            .keys()
+            .filter(|event| event.starts_with(&prefix) && !self.events.contains(*event));
+        seen.doubled += unknown.count();
+        self.check_audiences(house, &mut seen).await;
+        self.check_runs(house, &mut seen).await;
+        seen
+    }
+
+    async fn check_audiences(&self, house: &House, seen: &mut Seen) {
+        let mut caller = Caller::new("list", house.fact_channels());
+        let mut listed = BTreeMap::new();
+        let mut token = String::new();
+        loop {
+            let request = ListAudiencesRequest {
+                brand: ASKED.to_owned(),
+                page_size: 500,
+                page_token: token.clone(),
+            };
+            let page = caller.call(|channel| {
+                let request = request.clone();
+                async move {
+                    Ok(ConsumerServiceClient::new(channel)
+                        .list_audiences(request)
+                        .await?
+                        .into_inner())
+                }
+            });
+            let page = page.await;
+            for audience in page.audiences {
+                listed
+                    .entry(audience.display_name)
+                    .or_insert_with(Vec::new)
+                    .push(audience.name);
+            }
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        for (request, name) in &self.saved {
+            let there = listed.get(request).map_or(&[][..], Vec::as_slice);
+            seen.lost += usize::from(!there.contains(name));
+            seen.doubled += there.len().saturating_sub(1);
+        }
+    }
+
+    /// Every run that was started is there, and comes to an end: with a result, or, where its process was killed, saying so.
+    async fn check_runs(&self, house: &House, seen: &mut Seen) {
+        let mut caller = Caller::new("follow", house.diagnosis_channels());
+        let begun = Instant::now();
+        for name in &self.runs {
+            loop {
+                let run = caller.call(|channel| {
+                    let request = GetRunRequest { name: name.clone() };
+                    async move {
+                        let client =
+                            DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+                        match { client }.get_run(request).await {
+                            Ok(run) => Ok(run.into_inner().run),
+                            Err(status) if status.code() == Code::NotFound => Ok(None),
+                            Err(status) => Err(status),
+                        }
+                    }
+                });
+                match run.await {
+                    None => seen.lost += 1,
+                    Some(run) if run.state() == RunState::Running => {
+                        assert!(begun.elapsed() < PATIENCE * 2, "{name} does not end");
+                        sleep(Duration::from_millis(200)).await;
+                        continue;
+                    }
+                    Some(_) => {}
+                }
+                break;
+            }
+        }
+    }
+}
+
+/// How often each event is in a table, as any reader of Delta tables counts them: in the files that were added and not
+/// removed.
+fn events(table: &Path) -> BTreeMap<String, usize> {
+    let mut logs: Vec<_> = std::fs::read_dir(table.join("_delta_log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    logs.sort();
+    let mut files = BTreeSet::new();
+    for log in logs {
+        for line in std::fs::read_to_string(log).unwrap().lines() {
+            let action: Value = serde_json::from_str(line).unwrap();
+            if let Some(path) = action["add"]["path"].as_str() {
+                files.insert(path.to_owned());
+            }
+            if let Some(path) = action["remove"]["path"].as_str() {
+                files.remove(path);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    for file in files {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(table.join(file)).unwrap()).unwrap();
+        let ids = ProjectionMask::columns(reader.parquet_schema(), ["event_id"]);
+        for batch in reader.with_projection(ids).build().unwrap() {
+            let batch = batch.unwrap();
+            let column = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8).unwrap();
+            for id in column.as_string::<i32>().iter().flatten() {
+                *found.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,148 @@
+//! Faults under load: two replicas of every service over PostgreSQL, Redis and one lake, while facts are appended, metrics
+//! asked, audiences saved and diagnoses run. After each fault nothing acknowledged is lost, nothing is there twice, and every
+//! answer is what it was before.
+//!
+//! Each fault's line goes to the file that `FAULT_TABLE` names. `FAULT_ROUNDS` says how often the whole list is gone through;
+//! once when not set.
+#![cfg(test)]
+
+#[path = "../e2e/harness.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest")]
+mod harness;
+mod house;
+mod load;
+
+use std::{fmt::Write, time::Duration};
+
+use dualwheel_tests::proxy::Weather;
+use house::House;
+use load::{Load, Told};
+use tokio::time::sleep;
+
+/// How long the load runs before a fault, and after its end.
+const AROUND: Duration = Duration::from_millis(1_500);
+
+/// Does harm to the house, and mends it.
+macro_rules! faults {
+    ($house:ident, $($name:literal => $harm:block)+) => {
+        const FAULTS: &[&str] = &[$($name),+];
+
+        async fn strike(name: &str, $house: &mut House) {
+            match name {
+                $($name => $harm)+
+                _ => panic!("there is no fault {name}"),
+            }
+        }
+    };
+}
+
+faults! { house,
+    "kill -9 of a process with four services" => {
+        house.facts[0].kill();
+        sleep(AROUND).await;
+        house.start_facts(0);
+    }
+    "kill -9 of diagnosis" => {
+        house.diagnosis[1].kill();
+        sleep(AROUND).await;
+        house.start_diagnosis(1);
+    }
+    "kill -9 of PostgreSQL" => {
+        house.postgres.kill().unwrap();
+        sleep(AROUND).await;
+        house.postgres.run().unwrap();
+    }
+    "kill -9 of Redis" => {
+        house.redis.kill().unwrap();
+        sleep(AROUND).await;
+        house.redis.run().unwrap();
+    }
+    "network cut between diagnosis and the others" => {
+        house.network[0].set(Weather::Cut);
+        sleep(AROUND).await;
+        house.network[0].set(Weather::Fair);
+    }
+    "network delay of 200 ms between the services" => {
+        house.network[0].set(Weather::Slow(Duration::from_millis(200)));
+        house.network[1].set(Weather::Slow(Duration::from_millis(200)));
+        sleep(AROUND).await;
+        house.network[0].set(Weather::Fair);
+        house.network[1].set(Weather::Fair);
+    }
+    "network that swallows everything" => {
+        house.network[1].set(Weather::Deaf);
+        sleep(AROUND).await;
+        house.network[1].set(Weather::Cut);
+        house.network[1].set(Weather::Fair);
+    }
+    "clock step of an hour forward and back" => {
+        house.step_clock("+3600");
+        sleep(AROUND).await;
+        house.step_clock("-3600");
+        sleep(AROUND).await;
+        house.step_clock("+0");
+    }
+    "rolling restart" => {
+        for at in 0..2 {
+            house.restart_facts(at).await;
+            house.restart_diagnosis(at).await;
+        }
+    }
+}
+
+/// Faults during which no call may fail, not even one that is tried again elsewhere.
+const UNNOTICED: [&str; 1] = ["rolling restart"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled() {
+    let rounds = std::env::var("FAULT_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let mut house = House::new().await;
+    let mut table = String::from("fault | in flight | lost | doubled | wrong answers | longest pause\n");
+    for round in 0..rounds {
+        for name in FAULTS {
+            let load = Load::start(
+                &house,
+                &format!("r{round}-{}", FAULTS.iter().position(|one| one == name).unwrap()),
+            );
+            sleep(AROUND).await;
+            strike(name, &mut house).await;
+            sleep(AROUND).await;
+            let told = load.stop().await;
+            let seen = told.check(&house).await;
+            let line = format!(
+                "{name} | {told} | {} | {} | {} | {:.1} s",
+                seen.lost,
+                seen.doubled,
+                told.wrong,
+                told.pause()
+            );
+            eprintln!("{line}");
+            writeln!(table, "{line}").unwrap();
+            assert_eq!(
+                (seen.lost, seen.doubled, told.wrong),
+                (0, 0, 0),
+                "{name}: {told:?} {seen:?}"
+            );
+            assert!(told.worked(), "{name}: the load stood still: {told:?}");
+            if UNNOTICED.contains(name) {
+                assert_eq!(told.failed, 0, "{name}: {:?}", told.failures);
+            }
+        }
+    }
+    if let Ok(file) = std::env::var("FAULT_TABLE") {
+        std::fs::write(file, table).unwrap();
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{} batches, {} answers, {} audiences, {} diagnoses",
+            self.batches,
+            self.answers,
+            self.audiences,
+            self.runs.len()
+        )
+    }
+}
