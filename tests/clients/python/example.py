@@ -1,6 +1,7 @@
-"""A brand's first month: facts go in, a metric comes out, audiences are kept. `python example.py` tells it line by line.
+"""A brand's first month: facts go in, a metric comes out, audiences are kept.
 
-PYTHONPATH names the folder that generate.py wrote; mesh.py tells which variables name the mesh.
+`python example.py` tells it line by line. PYTHONPATH names the folder that generate.py wrote; mesh.py tells which
+variables name the mesh.
 """
 
 import uuid

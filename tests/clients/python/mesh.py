@@ -1,8 +1,8 @@
 """The way to a mesh, and what it says when it refuses.
 
-DUALWHEEL_ENDPOINT is its URL, http://127.0.0.1:7650 by default. Where the mesh wants them: DUALWHEEL_CA is the PEM file of
-the authority that an https endpoint is checked against (the system's when not set), DUALWHEEL_CERT and DUALWHEEL_KEY are
-the PEM files of this client's own certificate, and DUALWHEEL_TOKEN is a bearer token.
+DUALWHEEL_ENDPOINT is its URL, http://127.0.0.1:7650 by default. Where the mesh wants them: DUALWHEEL_CA is the PEM file
+of the authority that an https endpoint is checked against (the system's when not set), DUALWHEEL_CERT and DUALWHEEL_KEY
+are the PEM files of this client's own certificate, and DUALWHEEL_TOKEN is a bearer token.
 """
 
 import os

@@ -1,7 +1,7 @@
 //! A brand's first month, told line by line: facts go in, a metric comes out, audiences are kept.
 //!
-//! `DUALWHEEL_ENDPOINT` is the URL of the mesh, `http://127.0.0.1:7650` by default, and `DUALWHEEL_TOKEN` a bearer token
-//! where the mesh wants one.
+//! `DUALWHEEL_ENDPOINT` is the URL of the mesh, `http://127.0.0.1:7650` by default, and `DUALWHEEL_TOKEN` a bearer
+//! token where the mesh wants one.
 
 #![allow(clippy::print_stdout)]
 
