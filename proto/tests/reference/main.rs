@@ -115,7 +115,7 @@ fn every_link_leads_somewhere() {
             followed += 1;
         }
     }
-    assert!(followed > 1_000, "only {followed} links");
+    assert!(followed > 500, "only {followed} links");
 }
 
 #[test]
