@@ -103,7 +103,7 @@ test("gRPC-Web gets the same answer as gRPC", async () => {
 });
 
 test("a list comes page by page", async () => {
-  const shop = newShop();
+  const shop = await openShop();
   const names = [(await shop.save("First", EXPRESSION)).name, (await shop.save("Second", EXPRESSION)).name];
   const pages = await collect(shop.audiences(1));
   assert.deepEqual(
@@ -113,7 +113,7 @@ test("a list comes page by page", async () => {
 });
 
 test("a repeated request gets the first answer", async () => {
-  const shop = newShop();
+  const shop = await openShop();
   const requestId = randomUUID();
   const first = await shop.save("Buyers", EXPRESSION, requestId);
   assert.deepEqual(await shop.save("Buyers", EXPRESSION, requestId), first);
