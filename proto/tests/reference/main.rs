@@ -1,0 +1,139 @@
+//! The API reference in `proto/reference` is what the contracts' prose says.
+//!
+//! `UPDATE_REFERENCE=1 cargo test -p dualwheel-proto --test reference` writes it anew.
+
+#![cfg(test)]
+
+mod contracts;
+mod links;
+mod page;
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+use crate::contracts::Contracts;
+
+/// Makes the test write the reference instead of checking it.
+const UPDATE: &str = "UPDATE_REFERENCE";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference")
+}
+
+fn descriptors() -> FileDescriptorSet {
+    FileDescriptorSet::decode(dualwheel_proto::DESCRIPTORS).unwrap()
+}
+
+/// The pages by file name.
+///
+/// # Errors
+/// Whatever lacks prose, a line each.
+fn render(descriptors: FileDescriptorSet) -> Result<BTreeMap<String, String>, String> {
+    let contracts = Contracts::read(descriptors)?;
+    let mut pages: BTreeMap<_, _> = contracts
+        .packages
+        .iter()
+        .map(|package| (links::page_of(&package.name), page::package(&contracts, package)))
+        .collect();
+    pages.insert("README.md".to_owned(), page::index(&contracts));
+    Ok(pages)
+}
+
+fn committed() -> BTreeMap<String, String> {
+    fs::read_dir(folder())
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+fn write(pages: &BTreeMap<String, String>) {
+    if folder().exists() {
+        fs::remove_dir_all(folder()).unwrap();
+    }
+    fs::create_dir(folder()).unwrap();
+    for (name, text) in pages {
+        fs::write(folder().join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn the_reference_is_what_the_contracts_say() {
+    let pages = render(descriptors()).unwrap_or_else(|missing| panic!("{missing}"));
+    if env::var_os(UPDATE).is_some() {
+        write(&pages);
+    }
+    let committed = committed();
+    let cure = format!("run {UPDATE}=1 cargo test -p dualwheel-proto --test reference");
+    assert!(
+        pages.keys().eq(committed.keys()),
+        "the pages are {:?}, not {:?}: {cure}",
+        pages.keys(),
+        committed.keys()
+    );
+    for (name, text) in &pages {
+        let differing = text
+            .lines()
+            .zip(committed[name].lines())
+            .find(|(new, old)| new != old);
+        assert!(
+            *text == committed[name],
+            "reference/{name} is stale ({differing:?}): {cure}"
+        );
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let pages = render(descriptors()).unwrap();
+    let mut followed = 0;
+    for (name, text) in &pages {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let Some((page, anchor)) = link.split_once('#').filter(|_| !link.starts_with("https:")) else {
+                assert!(
+                    link.starts_with("https:") || pages.contains_key(link),
+                    "{name}: {link}"
+                );
+                continue;
+            };
+            let target = &pages[if page.is_empty() { name } else { page }];
+            let headings = target.lines().filter(|line| line.starts_with('#'));
+            let leads = headings
+                .filter(|heading| links::anchor(heading.trim_start_matches(['#', ' '])) == anchor)
+                .count();
+            assert_eq!(leads, 1, "{name}: {link}");
+            followed += 1;
+        }
+    }
+    assert!(followed > 500, "only {followed} links");
+}
+
+#[test]
+fn what_has_no_prose_is_named() {
+    let mut descriptors = descriptors();
+    let types = descriptors
+        .file
+        .iter_mut()
+        .find(|file| file.name() == "dualwheel/type/v1/type.proto")
+        .unwrap();
+    let window = types
+        .message_type
+        .iter()
+        .position(|message| message.name() == "Window");
+    // Field 2 of a message is its list of fields, whose second is `last_day`.
+    let last_day = [4, i32::try_from(window.unwrap()).unwrap(), 2, 1];
+    let locations = &mut types.source_code_info.as_mut().unwrap().location;
+    locations.retain(|location| location.path != last_day);
+    let missing = render(descriptors).unwrap_err();
+    assert_eq!(missing, "dualwheel.type.v1.Window.last_day has no prose");
+}
