@@ -238,7 +238,7 @@ impl Brands {
 }
 
 /// The brands that a request names, where its bytes can be read as the method's request.
-pub(crate) mod named {
+pub mod named {
     use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 
     use super::{HashMap, LazyLock, METHODS};
@@ -260,12 +260,12 @@ pub(crate) mod named {
     });
 
     /// The message that a method takes.
-    pub(crate) fn request(path: &str) -> Option<MessageDescriptor> {
+    pub fn request(path: &str) -> Option<MessageDescriptor> {
         REQUESTS.get(path).cloned()
     }
 
     /// Whether a method takes one message and answers one.
-    pub(crate) fn is_unary(path: &str) -> bool {
+    pub fn is_unary(path: &str) -> bool {
         path.split_once('/').is_some_and(|(service, name)| {
             let service = POOL.get_service_by_name(service);
             service.is_some_and(|service| {
@@ -277,7 +277,7 @@ pub(crate) mod named {
     }
 
     /// Every brand named in `bytes`, the request of `path`; `None` when they cannot be read.
-    pub(crate) fn brands(path: &str, bytes: &[u8]) -> Option<Vec<String>> {
+    pub fn brands(path: &str, bytes: &[u8]) -> Option<Vec<String>> {
         let message = DynamicMessage::decode(request(path)?, bytes).ok()?;
         let mut found = Vec::new();
         collect(&message, &mut found);
