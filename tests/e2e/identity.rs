@@ -2,22 +2,20 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use dualwheel_kit::{
-    access::{Bound, Deed, METHODS, Method},
+    access::{Bound, Deed, METHODS, Method, named},
     client,
     config::{Client as ClientConfig, Config},
 };
-use dualwheel_tests::keys::{Certificates, Issuer, write_jwks};
+use dualwheel_tests::{
+    keys::{Certificates, Issuer, write_jwks},
+    raw::Raw,
+};
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tonic::{
-    Code, Request, Status,
-    client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
-};
+use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
 
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -29,52 +27,15 @@ use crate::{
 /// A brand of the market whose token must not open [`BRAND`].
 const OTHER: &str = "brand-02";
 
-/// Bytes as they are.
-#[derive(Clone, Copy, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
+/// The bytes of a method's request in JSON.
+pub fn encode(path: &str, json: &Value) -> Bytes {
+    let message = DynamicMessage::deserialize(named::request(path).unwrap(), json).unwrap();
+    prost::Message::encode_to_vec(&message).into()
 }
 
 /// Calls any method with a request in JSON; answers the bytes of all messages.
 async fn call(channel: &Channel, token: &str, path: &str, json: &Value) -> Result<Bytes, Status> {
-    let pool = DescriptorPool::decode(dualwheel_proto::DESCRIPTORS).unwrap();
-    let (service, method) = path.split_once('/').unwrap();
-    let service = pool.get_service_by_name(service).unwrap();
-    let method = service.methods().find(|one| one.name() == method).unwrap();
-    let message = DynamicMessage::deserialize(method.input(), json).unwrap();
-    let message = Bytes::from(prost::Message::encode_to_vec(&message));
+    let message = encode(path, json);
     let mut request = Request::new(tokio_stream::once(message));
     request
         .metadata_mut()
@@ -138,7 +99,7 @@ fn day(month: u32, day: u32) -> Value {
 
 /// A request that the owner of [`BRAND`] has answered, for every method; names of what was stored before come from
 /// `stored`.
-fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value> {
+pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value> {
     let brand = BRAND;
     let query = json!({"brand": brand, "window": {"firstDay": day(4, 1), "lastDay": day(6, 30)}});
     let definition = json!({"text": "stage(L)"});
@@ -256,6 +217,20 @@ fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value> {
         .collect()
 }
 
+/// Names of nothing.
+pub fn unstored() -> BTreeMap<&'static str, String> {
+    [
+        "audience",
+        "run",
+        "peer set",
+        "plugin run",
+        "deletion",
+        "consumer",
+    ]
+    .map(|what| (what, String::new()))
+    .into()
+}
+
 /// What [`BRAND`] has stored, and a key of one of its customers.
 async fn stored(house: &House) -> BTreeMap<&'static str, String> {
     let (channel, token) = (house.server.channel(), house.token("default", &["*"]));
@@ -267,17 +242,7 @@ async fn stored(house: &House) -> BTreeMap<&'static str, String> {
         let message = DynamicMessage::decode(pool.get_message_by_name(message).unwrap(), answer).unwrap();
         serde_json::to_value(message).unwrap()
     };
-    let placeholder: BTreeMap<&str, String> = [
-        "audience",
-        "run",
-        "peer set",
-        "plugin run",
-        "deletion",
-        "consumer",
-    ]
-    .map(|what| (what, String::new()))
-    .into();
-    let requests = requests(&placeholder);
+    let requests = requests(&unstored());
     let consumer = "dualwheel.consumer.v1.ConsumerService/";
     let mut create = requests["dualwheel.consumer.v1.ConsumerService/CreateAudience"].clone();
     create["audienceId"] = "planted".into();

@@ -16,6 +16,8 @@ mod full_disk;
 mod harness;
 mod identity;
 mod mesh;
+mod mutated;
+mod overload;
 mod people;
 mod plugin;
 mod registry;

@@ -2,4 +2,5 @@
 
 pub mod keys;
 pub mod proxy;
+pub mod raw;
 pub mod servers;

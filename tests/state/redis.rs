@@ -45,10 +45,7 @@ async fn two_processes_share(redis: Redis) {
     assert!(one.admit("t").await.is_ok());
 
     let mut notices = two.notices();
-    let notice = Notice {
-        tenant: "t".to_owned(),
-        topic: "facts/orders".to_owned(),
-    };
+    let notice = Notice::facts("t");
     // Until the other one listens.
     let heard = timeout(LONG, async {
         loop {

@@ -47,7 +47,10 @@ pub mod winback;
 
 use std::{path::PathBuf, time::Duration};
 
-use dualwheel_kit::db::{self, Database};
+use dualwheel_kit::{
+    db::{self, Database},
+    shared::Shared,
+};
 use dualwheel_lake::Lake;
 use dualwheel_measure::Catalogue;
 use dualwheel_proto::consumer::consumer_service_server::ConsumerServiceServer;
@@ -77,6 +80,8 @@ pub struct Options {
     pub definitions: Option<PathBuf>,
     /// Bytes that decoded bitmaps of the people index may take together.
     pub index_cache_bytes: u64,
+    /// What tells of facts that were appended; the index looks by itself every second, too.
+    pub shared: Option<Shared>,
     /// For how long files of former versions stay after a consumer's facts were removed.
     pub erasure_grace: Duration,
 }
@@ -102,7 +107,7 @@ impl Options {
         let database = self.database.connection().clone();
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
         let people = PeopleIndex::new(self.lake.clone(), self.index_cache_bytes, MOST_CONSUMERS);
-        people.keep_up();
+        people.keep_up(self.shared.as_ref().map(Shared::notices));
         let deletions = Deletions::new(
             self.lake.clone(),
             people.clone(),

@@ -9,6 +9,7 @@ use dualwheel_kit::{
     config::Config,
     db::{self, Database},
     server::{self, Builder, Server},
+    shared::Shared,
 };
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_plugin_host::World;
@@ -87,9 +88,9 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
     })
     .context("the lake cannot be opened")?;
     let database = db::open(config).await.context("the database cannot be opened")?;
-    let services = FactServices::build(config, &lake, &database, &owners).await?;
     let versions = answers::Versions::of(config, lake.clone()).context("definitions cannot be read")?;
     let empty = Server::builder(config)?.keep_answers(Arc::new(versions));
+    let services = FactServices::build(config, &lake, &database, empty.shared(), &owners).await?;
     let builder = services.clone().serve(empty.clone());
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
@@ -175,13 +176,14 @@ impl FactServices {
         config: &Config,
         lake: &Lake,
         database: &Database,
+        shared: &Shared,
         owners: &BTreeSet<Role>,
     ) -> anyhow::Result<Self> {
         let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
         let grace = Duration::from_secs(config.limits.erasure_grace_s);
         lake.keep_erasing(&names, grace);
         let facts = || {
-            FactServiceServer::new(Facts::new(lake.clone(), &names))
+            FactServiceServer::new(Facts::new(lake.clone(), &names).telling(shared.clone()))
                 .max_decoding_message_size(server::message_bytes(config))
         };
         let plugins = plugins(config, lake, database, owners).await?;
@@ -202,6 +204,7 @@ impl FactServices {
                         database: database.clone(),
                         definitions,
                         index_cache_bytes: config.limits.index_cache_bytes,
+                        shared: Some(shared.clone()),
                         erasure_grace: grace,
                     };
                     services.consumer = Some(options.build().await?);

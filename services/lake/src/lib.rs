@@ -142,9 +142,25 @@ impl Lake {
             frames,
             erasing: tokio::sync::watch::Sender::default(),
         };
-        Ok(Self {
+        let lake = Self {
             inner: Arc::new(inner),
-        })
+        };
+        lake.gauge();
+        Ok(lake)
+    }
+
+    /// Tells how much memory decoded facts take.
+    fn gauge(&self) {
+        let inner = Arc::downgrade(&self.inner);
+        opentelemetry::global::meter("dualwheel")
+            .u64_observable_gauge("dualwheel.lake.frame_cache.bytes")
+            .with_description("Decoded facts in memory, in bytes")
+            .with_callback(move |observer| {
+                if let Some(inner) = inner.upgrade() {
+                    observer.observe(inner.frames.weighted_size(), &[]);
+                }
+            })
+            .build();
     }
 
     /// Joins the small files of every table and removes those out of use for seven days. Appends start this by

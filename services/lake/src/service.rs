@@ -9,6 +9,7 @@ use arrow::{
 };
 use dualwheel_kit::{
     failure::{Failure, Reason},
+    shared::{Notice, Shared},
     tenant::tenant_of,
 };
 use dualwheel_proto::facts::{
@@ -44,6 +45,7 @@ const IN_FLIGHT: usize = 8;
 pub struct Facts {
     lake: crate::Lake,
     owned: Arc<Vec<FactKind>>,
+    shared: Option<Shared>,
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<AppendResponse, Status>> + Send>>;
@@ -61,6 +63,16 @@ impl Facts {
         Self {
             lake,
             owned: Arc::new(owned.collect()),
+            shared: None,
+        }
+    }
+
+    /// Tells all processes of facts that were appended.
+    #[must_use]
+    pub fn telling(self, shared: Shared) -> Self {
+        Self {
+            shared: Some(shared),
+            ..self
         }
     }
 
@@ -154,6 +166,7 @@ impl FactService for Facts {
 
         // Batches are checked side by side, handed to the committer in order, and answered in order.
         let (service, lake) = (self.clone(), tenant.clone());
+        let (shared, name) = (self.shared.clone(), tenant.name().to_owned());
         tokio::spawn(async move {
             loop {
                 let next = match requests.message().await {
@@ -186,6 +199,9 @@ impl FactService for Facts {
                     Err(status) => Err(status),
                 };
                 let ended = answer.is_err();
+                if let Some(shared) = shared.as_ref().filter(|_| !ended) {
+                    shared.notify(Notice::facts(&name));
+                }
                 if answering.send(answer).await.is_err() || ended {
                     return;
                 }

@@ -14,6 +14,7 @@ pub mod compare;
 mod error;
 mod kept;
 mod load;
+mod measured;
 mod options;
 mod run;
 mod score;
@@ -51,6 +52,7 @@ struct Inner {
     /// Held by who compiles.
     loading: Semaphore,
     shadows: Arc<Semaphore>,
+    measured: measured::Measured,
 }
 
 impl std::fmt::Debug for Plugins {
@@ -74,6 +76,7 @@ impl Plugins {
             loaded: moka::future::Cache::new(options.loaded),
             loading: Semaphore::new(1),
             shadows: Arc::new(Semaphore::new(SHADOWS)),
+            measured: measured::Measured::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

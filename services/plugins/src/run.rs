@@ -1,6 +1,6 @@
 //! One question to one plugin: run, or known from before, and recorded.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record};
@@ -88,11 +88,13 @@ impl Plugins {
         }
         let (plugin, question) = (plugin.clone(), question);
         let sha256 = plugin.sha256().to_owned();
+        let begun = Instant::now();
         let (question, answered) = spawn_blocking(move || {
             let answered = plugin.ask_all(&question);
             (question, answered)
         })
         .await?;
+        self.inner.measured.ran(answered.is_ok(), begun.elapsed());
         let mut run = recorded(&purpose, sha256, &question);
         run.limits = self.limits();
         let tenant = self.tenant(&purpose.tenant);

@@ -7,11 +7,18 @@ use std::{
 };
 
 use ahash::AHashSet;
+use dualwheel_kit::shared::Notice;
 use dualwheel_lake::{
     Lake, TenantLake,
     people::{Replace, Stored},
 };
-use tokio::sync::OwnedMutexGuard;
+use tokio::{
+    sync::{
+        OwnedMutexGuard,
+        broadcast::{Receiver, error::RecvError},
+    },
+    time::sleep,
+};
 
 use super::{
     Cells, Error,
@@ -20,6 +27,8 @@ use super::{
 
 /// How often the facts are looked at when nobody asks.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
+/// How long it waits after a notice for more of them.
+const GATHERED: Duration = Duration::from_millis(50);
 /// Pause after it could not follow, for example because the disk is full.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Tries against other processes that follow the same tables.
@@ -38,6 +47,8 @@ struct Inner {
     cells: moka::future::Cache<(String, String, i64), Arc<Cells>>,
     /// Tenants whose facts could not be followed, and since when.
     paused: Mutex<HashMap<String, Instant>>,
+    /// Versions of the fact tables that are not followed yet, by tenant.
+    behind: Mutex<HashMap<String, i64>>,
 }
 
 impl std::fmt::Debug for PeopleIndex {
@@ -83,18 +94,59 @@ impl PeopleIndex {
             tenants: Mutex::default(),
             cells,
             paused: Mutex::default(),
+            behind: Mutex::default(),
         };
-        Self {
+        let index = Self {
             inner: Arc::new(inner),
-        }
+        };
+        index.gauges();
+        index
     }
 
-    /// Follows the facts of every tenant that was asked about, from now on and as long as the index is in use.
-    pub fn keep_up(&self) {
+    /// Tells how far it is behind, and how much memory it takes.
+    fn gauges(&self) {
+        let meter = opentelemetry::global::meter("dualwheel");
+        let inner = Arc::downgrade(&self.inner);
+        meter
+            .i64_observable_gauge("dualwheel.index.behind.versions")
+            .with_description(
+                "Versions of the fact tables that the people index has not followed yet, of the worst tenant",
+            )
+            .with_callback(move |observer| {
+                if let Some(inner) = inner.upgrade() {
+                    let behind = inner.behind.lock().unwrap_or_else(PoisonError::into_inner);
+                    observer.observe(behind.values().copied().max().unwrap_or(0), &[]);
+                }
+            })
+            .build();
+        let inner = Arc::downgrade(&self.inner);
+        meter
+            .u64_observable_gauge("dualwheel.index.cache.bytes")
+            .with_description("Decoded bitmaps of the people index, in bytes")
+            .with_callback(move |observer| {
+                if let Some(inner) = inner.upgrade() {
+                    observer.observe(inner.cells.weighted_size(), &[]);
+                }
+            })
+            .build();
+    }
+
+    /// Notes how many versions of the fact tables a tenant's index has not followed yet.
+    pub(super) fn is_behind(&self, tenant: &str, versions: i64) {
+        let mut behind = self.inner.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        behind.insert(tenant.to_owned(), versions);
+    }
+
+    /// Follows the facts of every tenant that was asked about, from now on and as long as the index is in use: every
+    /// second, and as soon as a notice says that there are new ones.
+    pub fn keep_up(&self, mut notices: Option<Receiver<Notice>>) {
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(FOLLOWED_EVERY).await;
+                tokio::select! {
+                    () = sleep(FOLLOWED_EVERY) => {}
+                    () = told(&mut notices) => sleep(GATHERED).await,
+                }
                 let Some(inner) = inner.upgrade() else { return };
                 let index = Self { inner };
                 for tenant in index.tenants().iter().filter(|tenant| !index.is_paused(tenant)) {
@@ -226,6 +278,21 @@ impl PeopleIndex {
 
     pub(super) fn most_consumers(&self) -> usize {
         self.inner.most_consumers
+    }
+}
+
+/// Ends when facts have been appended somewhere; never where nobody tells.
+async fn told(notices: &mut Option<Receiver<Notice>>) {
+    loop {
+        let Some(receiver) = notices else {
+            return std::future::pending().await;
+        };
+        match receiver.recv().await {
+            Ok(notice) if notice.is_of_facts() => return,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => *notices = None,
+        }
     }
 }
 

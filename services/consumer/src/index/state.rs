@@ -136,6 +136,12 @@ impl State {
         for (table, added) in [(BEHAVIORS, &behaviors), (ORDER_LINES, &lines)] {
             followed.extend(added.version.map(|version| (table, version)));
         }
+        let before = |table: &str| self.stored.followed.get(table).copied().unwrap_or(-1);
+        let behind = followed
+            .iter()
+            .map(|(table, version)| version - before(table))
+            .sum();
+        index.is_behind(self.lake.name(), behind);
         if !anew && followed == self.stored.followed {
             return Ok(());
         }
@@ -152,7 +158,9 @@ impl State {
                 most: index.most_consumers(),
             });
         }
-        self.store(index, read, &followed, how).await
+        self.store(index, read, &followed, how).await?;
+        index.is_behind(self.lake.name(), 0);
+        Ok(())
     }
 
     /// Reads the rows, counting the lines of a brand anew where one replaces another.

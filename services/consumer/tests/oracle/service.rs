@@ -55,6 +55,7 @@ pub async fn house_on(folder: &tempfile::TempDir) -> (Lake, Channel) {
         database: db::connect("sqlite::memory:").await.unwrap(),
         definitions: None,
         index_cache_bytes: 64 << 20,
+        shared: None,
         erasure_grace: GRACE,
     }
     .build()

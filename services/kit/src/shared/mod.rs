@@ -21,6 +21,8 @@ use crate::Config;
 
 /// Notices that a slow listener may be behind before it misses some.
 const NOTICES: usize = 1_024;
+/// Topic of notices about new facts.
+const FACTS: &str = "facts";
 /// Bytes of values that a process keeps for itself.
 const LOCAL_BYTES: u64 = 64 << 20;
 
@@ -38,8 +40,25 @@ pub struct Shared {
 pub struct Notice {
     /// Tenant.
     pub tenant: String,
-    /// What has changed: `facts/{table}` or `plugins/{brand}`.
+    /// What has changed.
     pub topic: String,
+}
+
+impl Notice {
+    /// That a tenant has new facts.
+    #[must_use]
+    pub fn facts(tenant: &str) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            topic: FACTS.to_owned(),
+        }
+    }
+
+    /// Whether it is about new facts.
+    #[must_use]
+    pub fn is_of_facts(&self) -> bool {
+        self.topic == FACTS
+    }
 }
 
 impl std::fmt::Debug for Shared {

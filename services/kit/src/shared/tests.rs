@@ -25,10 +25,7 @@ async fn a_process_shares_with_itself() {
     shared.forget(&two).await;
     assert_eq!(shared.get(&two).await, None);
     let mut notices = shared.notices();
-    let notice = Notice {
-        tenant: "t".to_owned(),
-        topic: "facts/orders".to_owned(),
-    };
+    let notice = Notice::facts("t");
     shared.notify(notice.clone());
     assert_eq!(notices.recv().await.unwrap(), notice);
 }

@@ -6,6 +6,7 @@
 mod append;
 mod encoded;
 mod figures;
+mod load;
 mod market;
 mod mesh;
 mod metrics;
@@ -26,6 +27,8 @@ use figures::Figures;
 enum Group {
     /// Rows a second through gRPC until they are durable.
     Append,
+    /// Calls a second and their times under 64 connections, beside a bare tonic server.
+    Load,
     /// Milliseconds to the answer of each metric group.
     Metrics,
     /// The people index: building, asking, following.
@@ -91,6 +94,7 @@ fn main() -> anyhow::Result<()> {
     let mut figures = Figures::default();
     match args.group {
         Group::Append => append::run(&bench, &mut figures),
+        Group::Load => load::run(&bench, &mut figures),
         Group::Metrics => metrics::run(&bench, &mut figures),
         Group::People => people::run(&bench, &mut figures),
         Group::Plugins => plugins::run(&bench, &mut figures),

@@ -23,12 +23,19 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    /// Opens the lake in `data` and serves it.
+    /// Opens the lake in `data` and serves it. No answer is kept: what is measured is the work.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
+        let mut config = Config::default();
+        config.redis.answer_bytes = 0;
+        Self::with(data, config)
+    }
+
+    /// Opens the lake in `data` and serves it as `config` says.
+    pub(crate) fn with(data: &Path, config: Config) -> anyhow::Result<Self> {
         let mut config = Config {
             data: data.display().to_string(),
             listen: "127.0.0.1:0".to_owned(),
-            ..Config::default()
+            ..config
         };
         config.deadlines.default_ms = u64::try_from(PATIENCE.as_millis())?;
         let runtime = Runtime::new().context("the server's runtime cannot be started")?;
@@ -59,6 +66,11 @@ impl Mesh {
             .await
             .context("the mesh does not answer")?;
         Ok(channel)
+    }
+
+    /// Where it listens.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Stops serving and waits for it. Channels to it must be gone.
