@@ -11,6 +11,10 @@ use dualwheel_tests::{
     servers::{Postgres, Redis, free_port},
 };
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::harness::{Server, command, market};
@@ -33,6 +37,8 @@ pub struct House {
 struct Ports {
     facts: [u16; 2],
     diagnosis: [u16; 2],
+    /// Where the first process of the four services tells its measurements.
+    measurements: u16,
 }
 
 impl House {
@@ -43,6 +49,7 @@ impl House {
         let ports = Ports {
             facts: [port(), port()],
             diagnosis: [port(), port()],
+            measurements: port(),
         };
         let mut network = Vec::new();
         for port in ports.facts {
@@ -94,7 +101,24 @@ impl House {
     }
 
     fn serve_facts(&self, at: usize) -> Server {
-        self.begin(self.ports.facts[at], &FACTS, &self.settings())
+        let mut settings = self.settings();
+        if at == 0 {
+            let port = self.ports.measurements;
+            settings.push(format!("telemetry.prometheus_listen=127.0.0.1:{port}"));
+        }
+        self.begin(self.ports.facts[at], &FACTS, &settings)
+    }
+
+    /// What Prometheus would read.
+    pub async fn measurements(&self) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports.measurements))
+            .await
+            .unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.unwrap();
+        told
     }
 
     fn serve_diagnosis(&self, at: usize) -> Server {

@@ -6,6 +6,7 @@
 //! once when not set.
 #![cfg(test)]
 
+mod backup;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod harness;
@@ -129,9 +130,30 @@ async fn nothing_is_lost_or_doubled() {
             }
         }
     }
+    check_measurements(&house).await;
     if let Ok(file) = std::env::var("FAULT_TABLE") {
         std::fs::write(file, table).unwrap();
     }
+}
+
+/// Every metric that dashboards and alerts use is there, but those of plugins, of which none ran.
+async fn check_measurements(house: &House) {
+    let told = house.measurements().await;
+    let list = std::fs::read_to_string(harness::tests_folder().join("../deploy/metrics.yaml")).unwrap();
+    let metrics = list.split("\nmetrics:\n").nth(1).unwrap().lines();
+    let names = metrics.filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    let wanted: Vec<_> = names
+        .filter(|name| !name.starts_with(' ') && *name != "up" && !name.starts_with("dualwheel_plugin_"))
+        .collect();
+    assert!(wanted.len() > 8, "{wanted:?}");
+    for name in wanted {
+        assert!(
+            told.contains(&format!("# TYPE {name} ")),
+            "{name} is not measured: {told}"
+        );
+    }
+    // Nothing personal, and no path that a caller made up.
+    assert!(!told.contains("loaded-") && !told.contains("brand-"), "{told}");
 }
 
 impl std::fmt::Display for Told {

@@ -45,6 +45,7 @@ fn new_set(id: Option<&str>, request: Option<&str>) -> NewPeerSet {
 fn new_run(brand: &str, request: Option<&str>) -> NewRun {
     NewRun {
         brand: brand.to_owned(),
+        peers: Vec::new(),
         spec: vec![0, 255, 7],
         total_steps: 3,
         request_id: request.map(str::to_owned),

@@ -81,15 +81,11 @@ pub enum Error {
     /// The database cannot be brought up to date.
     #[error(transparent)]
     Database(#[from] db::Error),
-    /// Runs cannot be watched over.
-    #[error(transparent)]
-    Store(#[from] store::Error),
 }
 
 impl Options {
     /// Brings the database up to date, loads definitions and the scenario map, and offers the service. Runs that a crash
-    /// left unfinished are marked as failed as soon as it is known that nobody works on them: at once on SQLite, which one
-    /// process uses, after half a minute without a beat on PostgreSQL.
+    /// left unfinished are marked as failed when nobody has said for a while that they are worked on.
     ///
     /// # Errors
     /// When the database refuses, or a definition file or the map is wrong.
@@ -106,7 +102,7 @@ impl Options {
                 .map(|track| (track.id.as_str(), track.metrics.as_slice())),
         )?;
         db::prepare::<store::Migrator>(&self.database).await?;
-        let service = Service::start(self, catalogue, map).await?;
+        let service = Service::start(self, catalogue, map);
         Ok(DiagnosisServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

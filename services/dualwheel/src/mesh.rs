@@ -95,7 +95,7 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
     }
-    let beside = services.serve(empty).build()?.in_process();
+    let beside = services.serve(empty.inner()).build()?.in_process();
     let reach = |role: Role, endpoint: &Option<String>| -> anyhow::Result<Channel> {
         match endpoint {
             Some(endpoint) => Ok(client::connect(endpoint, config)?),

@@ -163,7 +163,7 @@ pub const METHODS: &[Method] = methods! {
         GetSuper            MetricsRead     Named   Measure;
         GetPriceStrength    MetricsRead     Named   Measure;
         ListLifecycle       MetricsRead     Named   Read;
-        ListStyleTrends     MetricsRead     Named   Read;
+        ListStyleTrends     MetricsRead     Whole   Read;
         ListDefinitions     MetricsRead     Free    Read;
         ExplainMetric       MetricsRead     Named   Read;
     }
@@ -241,6 +241,8 @@ impl Brands {
 pub mod named {
     use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
 
+    use std::collections::HashSet;
+
     use super::{HashMap, LazyLock, METHODS};
 
     /// Names of fields that hold brand keys.
@@ -266,14 +268,17 @@ pub mod named {
 
     /// Whether a method takes one message and answers one.
     pub fn is_unary(path: &str) -> bool {
-        path.split_once('/').is_some_and(|(service, name)| {
-            let service = POOL.get_service_by_name(service);
-            service.is_some_and(|service| {
-                service
-                    .methods()
-                    .any(|one| one.name() == name && !one.is_client_streaming() && !one.is_server_streaming())
-            })
-        })
+        static UNARY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+            let unary = |path: &&'static str| {
+                path.split_once('/').is_some_and(|(service, name)| {
+                    let service = POOL.get_service_by_name(service);
+                    let method = service.and_then(|service| service.methods().find(|one| one.name() == name));
+                    method.is_some_and(|one| !one.is_client_streaming() && !one.is_server_streaming())
+                })
+            };
+            METHODS.iter().map(|method| method.path).filter(unary).collect()
+        });
+        UNARY.contains(path)
     }
 
     /// Every brand named in `bytes`, the request of `path`; `None` when they cannot be read.

@@ -18,7 +18,7 @@ use tonic::{
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    Config, Failure, Reason, caller,
+    Config, Failure, Reason, caller, failure,
     layers::{REQUEST_ID, RequestId},
     reload, tls,
 };
@@ -156,7 +156,13 @@ pub fn remaining<T>(request: &Request<T>) -> Duration {
     }
 }
 
-/// Makes an idempotent call, again where it fails as `UNAVAILABLE`: at most three times, with full jitter,
+/// Whether a call may be made again: the service is away, or says when to come again.
+fn is_passing(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+        || (status.code() == Code::ResourceExhausted && failure::retry_after(status).is_some())
+}
+
+/// Makes an idempotent call, again where it fails as `UNAVAILABLE` or is told to come again: at most three times, with full jitter,
 /// not beyond `deadline`. A timeout that this side notices first becomes `DEADLINE_EXCEEDED` here, as the
 /// server would say it.
 ///
@@ -172,8 +178,10 @@ where
         let answer = call().await;
         BUDGET.count(&answer);
         match answer {
-            Err(status) if status.code() == Code::Unavailable && BUDGET.allows() => {
-                let next = Instant::now() + longest.mul_f64(random_share());
+            Err(status) if is_passing(&status) && BUDGET.allows() => {
+                // Not before the service says so.
+                let told = failure::retry_after(&status).unwrap_or_default();
+                let next = Instant::now() + told + longest.mul_f64(random_share());
                 if next >= deadline {
                     return Err(status);
                 }

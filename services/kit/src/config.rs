@@ -354,7 +354,7 @@ impl Default for Deadlines {
             drain_ms: 10_000,
             unready_ms: 0,
             handshake_ms: 10_000,
-            connection_age_ms: 0,
+            connection_age_ms: 1_800_000,
         }
     }
 }

@@ -184,6 +184,9 @@ pub async fn statuses<M: MigratorTrait>(database: &Database) -> Result<Vec<(Stri
 async fn locked(database: &Database) -> Result<sea_orm::DatabaseTransaction, DbErr> {
     let transaction = database.connection.begin().await?;
     if is_postgres(database) {
+        // A migration, and the wait for another process's, may take longer than what a call asks for.
+        let unbounded = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+        transaction.execute_unprepared(unbounded).await?;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
         transaction.execute_unprepared(&lock).await?;
     }

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     Config, Failure, Reason, Tenant,
+    access::named,
     client::{Deadline, TIMEOUT_HEADER},
     identity::Verifier,
     shared::Shared,
@@ -101,6 +102,8 @@ pub struct Parts {
     pub verifier: Option<Arc<Verifier>>,
     /// What replicas share.
     pub shared: Shared,
+    /// Whether it is reached by the mesh itself alone: calls that serve a counted call are not counted again.
+    pub inner: bool,
     /// What tells whether a kept answer is still the answer; `None` where none is kept.
     pub versions: Option<Arc<dyn Versions>>,
 }
@@ -111,6 +114,7 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
     let Parts {
         verifier,
         shared,
+        inner,
         versions,
     } = parts;
     let mut layers = vec![
@@ -126,10 +130,10 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
             Some(verifier) => access::authentication(verifier.clone()),
             None => access::anonymous(Tenant(config.tenant.clone())),
         },
-        access::authorization(body::largest(config)),
         access::audit(),
+        access::authorization(),
     ];
-    if config.limits.tenant_calls_per_second > 0 {
+    if config.limits.tenant_calls_per_second > 0 && !inner {
         layers.push(rate_limit(shared.clone()));
     }
     layers.push(replay::layer(config, shared.clone()));
@@ -206,6 +210,11 @@ fn load_shed(limit: usize) -> Layer {
                 let failure = Failure::new(Reason::Overloaded, "too many calls are in hand; try again later");
                 return refused(failure.with("limit", limit).retry_after(OVERLOADED_WAIT));
             };
+            // A caller who does not read a single answer holds no place: only a stream is work that goes on.
+            if named::is_unary(request.uri().path().trim_start_matches('/')) {
+                let _held = place;
+                return next.run(request).await;
+            }
             let hold = move |body: Body| {
                 Body::new(body.map_frame(move |frame| {
                     let _held = &place;

@@ -129,6 +129,13 @@ impl Builder {
         self
     }
 
+    /// For a server that only the mesh itself reaches, in memory.
+    #[must_use]
+    pub fn inner(mut self) -> Self {
+        self.parts.inner = true;
+        self
+    }
+
     /// What the replicas of this server share.
     #[must_use]
     pub fn shared(&self) -> &Shared {
@@ -291,6 +298,7 @@ impl Server {
         let parts = Parts {
             verifier: Verifier::open(&config.auth)?.map(Arc::new),
             shared: Shared::open(config)?,
+            inner: false,
             versions: None,
         };
         Ok(Builder {

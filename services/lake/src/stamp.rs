@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures::future::try_join_all;
+use object_store::{ObjectStoreExt, path::Path};
 
 use crate::{Error, Lake, table::Table};
 
@@ -72,10 +73,16 @@ impl Lake {
     }
 }
 
+/// Version of a table, with what tells it from the same version of another lake: the size and time of its commit.
 async fn version(table: &Table) -> Result<String, Error> {
-    let latest = table.latest().await?;
-    let version = latest.and_then(|latest| latest.version());
-    Ok(version.map_or_else(|| "-".to_owned(), |version| version.to_string()))
+    let Some(latest) = table.latest().await? else {
+        return Ok("-".to_owned());
+    };
+    let version = latest.version().unwrap_or_default();
+    let commit = Path::from(format!("_delta_log/{version:020}.json"));
+    let commit = latest.log_store().object_store(None).head(&commit).await?;
+    let written = commit.last_modified.timestamp_micros();
+    Ok(format!("{version}/{}/{written}", commit.size))
 }
 
 /// The folders of the tables' logs, where all of them are on this machine.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dualwheel_kit::{
     Failure, Reason, Violations,
+    caller::may_see,
     question::{check_brand, day_to_proto},
     resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
 };
@@ -259,10 +260,16 @@ impl Service {
     ) -> Result<(), Status> {
         let id = id(&request.name)?;
         let audiences = self.audiences(tenant);
+        // Whether the caller may see it, before it is told who names it.
+        audiences.get(&id).await?;
         let mut users = Vec::new();
         for other in audiences.with_expressions().await? {
             if other.id != id && self.expression_of(&other)?.named().contains(&id.as_str()) {
-                users.push(format!("audiences/{}", other.id));
+                users.push(if may_see(&other.brand) {
+                    format!("audiences/{}", other.id)
+                } else {
+                    "one of another brand".to_owned()
+                });
             }
         }
         if !users.is_empty() {

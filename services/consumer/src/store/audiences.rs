@@ -130,10 +130,10 @@ impl Audiences {
         }
     }
 
-    /// Makes an audience. The same request id again answers the first one, whatever else is asked.
+    /// Makes an audience. The same request again answers the first one.
     ///
     /// # Errors
-    /// `Exists` when the id is taken; the database's.
+    /// `RequestReused` when another request had the id, `Exists` when the id is taken; the database's.
     pub async fn create(&self, new: NewAudience) -> Result<StoredAudience, Error> {
         if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
             return Ok(made);

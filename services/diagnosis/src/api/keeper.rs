@@ -9,43 +9,39 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{DatabaseBackend, DatabaseConnection};
+use sea_orm::DatabaseConnection;
 use tokio::time::{Instant, sleep};
 
 use super::{live::LiveRuns, runs::run_to_proto};
 use crate::store::{self, Key, Runs};
 
 /// Time between two beats.
-const BEAT: Duration = Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(2);
 /// How long beats stand still before a run counts as abandoned.
-const ABANDONED: Duration = Duration::from_secs(30);
+const ABANDONED: Duration = Duration::from_secs(15);
 /// What a run's caller is told.
 const STOPPED: &str = "the service was stopped while this run was working; start the diagnosis again";
 
-/// Ends what a former process left unfinished where it was the only one, and watches over runs from now on, as long as
-/// `live` is in use.
-///
-/// # Errors
-/// The database's.
-pub async fn keep(live: &Arc<LiveRuns>, database: &DatabaseConnection) -> Result<(), store::Error> {
-    // Only one process uses an SQLite file, and this one has no runs yet.
-    if database.get_database_backend() == DatabaseBackend::Sqlite {
-        for (run, beats) in store::beats(database).await? {
-            fail(database, &run, beats).await?;
-        }
-    }
+/// Watches over runs from now on, as long as `live` is in use.
+pub fn keep(live: &Arc<LiveRuns>, database: &DatabaseConnection) {
     tokio::spawn(watch(Arc::downgrade(live), database.clone()));
-    Ok(())
 }
 
 async fn watch(live: Weak<LiveRuns>, database: DatabaseConnection) {
     let mut seen = HashMap::new();
+    let mut last = Instant::now();
     loop {
         sleep(BEAT).await;
         let Some(live) = live.upgrade() else { return };
         if let Err(error) = round(&live, &database, &mut seen).await {
             tracing::warn!(%error, "runs cannot be watched over");
+            // Others could not say that they work, either: only what was watched without a break counts.
+            seen.clear();
         }
+        if last.elapsed() > BEAT * 3 {
+            seen.clear();
+        }
+        last = Instant::now();
     }
 }
 

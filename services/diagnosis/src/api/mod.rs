@@ -32,7 +32,7 @@ mod spec;
 use diagnose::{Diagnoser, RUNS_AT_ONCE};
 use live::LiveRuns;
 
-use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map, store};
+use crate::{Options, gather::Clients, parameters::Parameters, scenes::Map};
 
 /// The service behind [`Options::build`].
 pub struct Service {
@@ -41,11 +41,7 @@ pub struct Service {
 }
 
 impl Service {
-    pub(crate) async fn start(
-        options: Options,
-        catalogue: Catalogue<Parameters>,
-        map: Map,
-    ) -> Result<Self, store::Error> {
+    pub(crate) fn start(options: Options, catalogue: Catalogue<Parameters>, map: Map) -> Self {
         let diagnoser = Diagnoser {
             clients: Clients::new(options.channels),
             database: options.database.connection().clone(),
@@ -55,11 +51,11 @@ impl Service {
             places: Semaphore::new(RUNS_AT_ONCE),
         };
         let live = Arc::default();
-        keeper::keep(&live, &diagnoser.database).await?;
-        Ok(Self {
+        keeper::keep(&live, &diagnoser.database);
+        Self {
             diagnoser: Arc::new(diagnoser),
             live,
-        })
+        }
     }
 }
 

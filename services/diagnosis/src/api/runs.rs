@@ -45,6 +45,11 @@ pub async fn start(
     diagnoser.check(&question, limit / 2).await?;
     let new = NewRun {
         brand: question.brand.clone(),
+        peers: question
+            .peers
+            .iter()
+            .map(|(peer, _)| peer.brand.clone())
+            .collect(),
         spec: spec.encode_to_vec(),
         total_steps: question.steps(),
         request_id,
@@ -166,11 +171,13 @@ pub async fn watch(
 ) -> Result<Pin<Box<dyn Stream<Item = Result<proto::WatchRunResponse, Status>> + Send>>, Status> {
     let id = run_id(name)?;
     // Looked up before the store: a run that ends in between is then found ended there.
-    if let Some(receiver) = live.follow(tenant, &id) {
+    let here = live.follow(tenant, &id);
+    let runs = Runs::of(&diagnoser.database, tenant);
+    // The store also tells whether the caller may see it.
+    let first = runs.get(&id).await?;
+    if let Some(receiver) = here {
         return Ok(follow(receiver).map(Ok).boxed());
     }
-    let runs = Runs::of(&diagnoser.database, tenant);
-    let first = runs.get(&id).await?;
     Ok(elsewhere(runs, first).boxed())
 }
 
@@ -222,13 +229,14 @@ pub async fn cancel(
     name: &str,
 ) -> Result<proto::DiagnosisRun, Status> {
     let id = run_id(name)?;
+    let runs = Runs::of(&diagnoser.database, tenant);
+    // Whether the caller may see it, before anything is changed.
+    runs.get(&id).await?;
     let done = live
         .follow(tenant, &id)
         .map(|receiver| receiver.borrow().done_steps)
         .unwrap_or_default();
-    let run = Runs::of(&diagnoser.database, tenant)
-        .end(&id, State::Cancelled, done, None, "")
-        .await?;
+    let run = runs.end(&id, State::Cancelled, done, None, "").await?;
     let run = run_to_proto(&run)?;
     live.end(tenant, &id, &run);
     Ok(run)

@@ -162,6 +162,7 @@ async fn about_brand(
                 Err(status) if status.code() == Code::InvalidArgument => {
                     Err(wrong_question(&status, asked.root))
                 }
+                Err(status) if is_refused(&status) => Err(status),
                 Err(status) => Ok((call, Err(not_answered(call, &status)))),
             }
         })
@@ -169,6 +170,12 @@ async fn about_brand(
         .try_collect()
         .await?;
     Ok(Facts { answers })
+}
+
+/// Whether the caller is refused at the other service: what they may not see is not "missing", and an index without it would
+/// be another one.
+fn is_refused(status: &Status) -> bool {
+    matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated)
 }
 
 /// A peer, a call, and its answer or why there is none; nothing for a call that was left out.
@@ -206,6 +213,7 @@ async fn about_peers(
                 Err(status) if status.code() == Code::InvalidArgument => {
                     Err(wrong_question(&status, asked.root))
                 }
+                Err(status) if is_refused(&status) => Err(status),
                 Err(status) => Ok((brand, call, Some(Err(not_answered(call, &status))))),
             }
         })

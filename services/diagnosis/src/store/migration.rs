@@ -71,10 +71,11 @@ impl MigrationName for Replicas {
 }
 
 /// Tables and the columns that they gain.
-fn gained() -> [(&'static str, ColumnDef); 3] {
+fn gained() -> [(&'static str, ColumnDef); 4] {
     [
         ("peer_sets", big_integer_null("request_hash")),
         ("runs", big_integer_null("request_hash")),
+        ("runs", text("peers").default("[]").to_owned()),
         ("runs", big_integer("beats").default(0).to_owned()),
     ]
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Cursor, Error, Page, delete, insert, is_taken, now,
     peer_set::{ActiveModel, Column, Entity, Model},
-    request_hash, same_request, update,
+    request_hash, same_request, update, visible,
 };
 use crate::peer::Peer;
 
@@ -69,10 +69,10 @@ impl PeerSets {
         }
     }
 
-    /// Makes a set. The same request id again answers the first set, whatever else is asked.
+    /// Makes a set. The same request again answers the first set.
     ///
     /// # Errors
-    /// `Exists` when the id is taken; the database's.
+    /// `RequestReused` when another request had the id, `Exists` when the id is taken; the database's.
     pub async fn create(&self, new: NewPeerSet) -> Result<StoredPeerSet, Error> {
         if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
             return Ok(made);
@@ -108,7 +108,11 @@ impl PeerSets {
         let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
             .one(&self.database)
             .await?;
-        row.map_or_else(|| Err(unknown(id)), read)
+        let set = row.map_or_else(|| Err(unknown(id)), read)?;
+        for peer in &set.peers {
+            visible(&peer.brand, || format!("peerSets/{id}"))?;
+        }
+        Ok(set)
     }
 
     /// A page of sets, oldest first.

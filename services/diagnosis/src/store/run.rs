@@ -15,6 +15,9 @@ pub struct Model {
     /// Hash of the request that made it.
     pub request_hash: Option<i64>,
     pub brand: String,
+    /// Keys of its peers, as JSON.
+    #[sea_orm(column_type = "Text")]
+    pub peers: String,
     /// Number of the contract's `RunState`.
     pub state: i32,
     pub done_steps: i32,

@@ -75,6 +75,8 @@ pub struct StoredRun {
 pub struct NewRun {
     /// Brand key.
     pub brand: String,
+    /// Keys of its peers: who may not see all of them may not see the run.
+    pub peers: Vec<String>,
     /// What is asked.
     pub spec: Vec<u8>,
     /// Steps in all.
@@ -115,6 +117,7 @@ impl Runs {
             request_id: new.request_id.clone(),
             request_hash: request_hash(),
             brand: new.brand,
+            peers: serde_json::to_string(&new.peers).map_err(|error| damaged("a new run", &error))?,
             state: State::Running as i32,
             done_steps: 0,
             total_steps: new.total_steps,
@@ -147,7 +150,7 @@ impl Runs {
             .one(&self.database)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        visible(&row.brand, || name(&row.id))?;
+        shown(&row)?;
         same_request(row.request_hash, || name(&row.id))?;
         read(row).map(Some)
     }
@@ -161,7 +164,7 @@ impl Runs {
             .one(&self.database)
             .await?;
         let row = row.ok_or_else(|| Error::Unknown(name(id)))?;
-        visible(&row.brand, || name(id))?;
+        shown(&row)?;
         read(row)
     }
 
@@ -190,11 +193,16 @@ impl Runs {
             query = query.filter(Condition::any().add(Column::MadeAt.lt(after.made_at)).add(tie));
         }
         let rows = query.all(&self.database).await?;
-        let runs = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(runs, size, |run| Cursor {
-            made_at: run.made_at,
-            id: run.id.clone(),
-        }))
+        let page = Page::cut(rows, size, |row| Cursor {
+            made_at: row.made_at,
+            id: row.id.clone(),
+        });
+        // A page may be shorter than asked for by what the caller may not see.
+        let shown = page.items.into_iter().filter(|row| shown(row).is_ok());
+        Ok(Page {
+            items: shown.map(read).collect::<Result<_, _>>()?,
+            next: page.next,
+        })
     }
 
     /// Ends a run, if it is still running; answers the run as it then stands. Of two ends at the same time the first
@@ -282,6 +290,21 @@ fn this((tenant, id): &Key) -> Condition {
     Condition::all()
         .add(Column::Tenant.eq(tenant.as_str()))
         .add(Column::Id.eq(id.as_str()))
+}
+
+/// Whether who is served now may see the run: its brand and every peer.
+fn shown(row: &Model) -> Result<(), Error> {
+    let peers: Vec<String> =
+        serde_json::from_str(&row.peers).map_err(|error| damaged(&name(&row.id), &error))?;
+    let mut brands = peers.iter().chain([&row.brand]);
+    brands.try_for_each(|brand| visible(brand, || name(&row.id)))
+}
+
+fn damaged(resource: &str, error: &serde_json::Error) -> Error {
+    Error::Damaged {
+        resource: resource.to_owned(),
+        message: error.to_string(),
+    }
 }
 
 fn name(id: &str) -> String {

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use http::{HeaderMap, Request, header::AUTHORIZATION};
 use opentelemetry::{KeyValue, global, metrics::Counter};
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 
 use super::{Layer, Next, RequestId, body, is_health, refused};
 use crate::{
@@ -14,6 +14,10 @@ use crate::{
     identity::{Identity, Verifier},
     telemetry::AUDIT,
 };
+
+/// Largest request whose brands are looked for, for callers who may see some only: read as a message of any kind, it takes many
+/// times as much memory.
+const NAMED_BYTES: usize = 1 << 20;
 
 /// Takes every caller for the one tenant's own, allowed everything: the embedded mode.
 pub(super) fn anonymous(tenant: Tenant) -> Layer {
@@ -68,14 +72,14 @@ async fn identified(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Iden
 }
 
 /// Decides by the table of methods. Where nobody is asked who they are, everything is allowed.
-pub(super) fn authorization(largest: usize) -> Layer {
+pub(super) fn authorization() -> Layer {
     Layer::new(
         "authorization",
-        move |mut request: Request<Body>, next: Next| async move {
+        |mut request: Request<Body>, next: Next| async move {
             let Some(identity) = request.extensions().get::<Arc<Identity>>().cloned() else {
                 return next.run(request).await;
             };
-            match allowed(&identity, &mut request, largest).await {
+            match allowed(&identity, &mut request).await {
                 Ok(()) => next.run(request).await,
                 Err(failure) => refused(failure),
             }
@@ -83,7 +87,7 @@ pub(super) fn authorization(largest: usize) -> Layer {
     )
 }
 
-async fn allowed(identity: &Identity, request: &mut Request<Body>, largest: usize) -> Result<(), Failure> {
+async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(), Failure> {
     let denied = |message: &str| Failure::new(Reason::PermissionDenied, message);
     let path = request.uri().path();
     if path.starts_with("/grpc.reflection.") {
@@ -103,7 +107,7 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>, largest: usiz
         let failure = denied("the method reaches every brand, and the token does not");
         return Err(failure.with("brand", "*"));
     }
-    let bytes = body::read(request, largest).await?;
+    let bytes = body::read(request, NAMED_BYTES).await?;
     let named = body::message(&bytes).and_then(|message| named::brands(method.path, &message));
     let named = named.ok_or_else(|| denied("the brands of the request cannot be read"))?;
     if named.is_empty() && method.bound == Bound::Named {
@@ -115,7 +119,7 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>, largest: usiz
     }
 }
 
-/// Tells every write and export: who, for which tenant, what, and how it ended; never what was in it.
+/// Tells every write and export, tried or done: who, for which tenant, what, and how it ended; never what was in it.
 pub(super) fn audit() -> Layer {
     Layer::new("audit", |request: Request<Body>, next: Next| async move {
         let method = Method::of(request.uri().path());
@@ -124,45 +128,55 @@ pub(super) fn audit() -> Layer {
         };
         let extensions = request.extensions();
         let tenant = extensions.get::<Tenant>().map(|tenant| tenant.0.clone());
-        let caller = extensions.get::<Arc<Caller>>().cloned();
-        let id = extensions.get::<RequestId>().map(|id| id.0.clone());
-        let response = next.run(request).await;
-        write(
+        let mut entry = Entry {
             method,
-            &tenant.unwrap_or_default(),
-            caller.as_ref().map_or("", |caller| &caller.subject),
-            &id.unwrap_or_default(),
-            &response,
-        );
+            tenant: tenant.unwrap_or_default(),
+            caller: extensions.get::<Arc<Caller>>().cloned(),
+            request_id: extensions.get::<RequestId>().map(|id| id.0.clone()),
+            code: Code::Cancelled,
+        };
+        let response = next.run(request).await;
+        let status = Status::from_header_map(response.headers());
+        entry.code = status.map_or(Code::Ok, |status| status.code());
         response
     })
 }
 
-fn write(method: &Method, tenant: &str, subject: &str, request_id: &str, response: &Response<Body>) {
-    static ENTRIES: LazyLock<Counter<u64>> = LazyLock::new(|| {
-        global::meter("dualwheel")
-            .u64_counter("dualwheel.audit.entries")
-            .with_description("Writes and exports noted in the audit log")
-            .build()
-    });
-    let kind = if method.deed == Deed::Write {
-        "write"
-    } else {
-        "export"
-    };
-    ENTRIES.add(1, &[KeyValue::new("kind", kind)]);
-    let status = Status::from_header_map(response.headers());
-    let code = status.map_or(tonic::Code::Ok, |status| status.code());
-    tracing::info!(
-        target: AUDIT,
-        kind,
-        tenant,
-        subject,
-        method = method.path,
-        ?code,
-        request_id,
-        "audit"
-    );
+/// A line of the audit log, written when it is dropped: also where the caller goes away before the answer, for what was
+/// asked for may have been done.
+struct Entry {
+    method: &'static Method,
+    tenant: String,
+    caller: Option<Arc<Caller>>,
+    request_id: Option<String>,
+    code: Code,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        static ENTRIES: LazyLock<Counter<u64>> = LazyLock::new(|| {
+            global::meter("dualwheel")
+                .u64_counter("dualwheel.audit.entries")
+                .with_description("Writes and exports noted in the audit log")
+                .build()
+        });
+        let kind = if self.method.deed == Deed::Write {
+            "write"
+        } else {
+            "export"
+        };
+        ENTRIES.add(1, &[KeyValue::new("kind", kind)]);
+        tracing::info!(
+            target: AUDIT,
+            kind,
+            tenant = self.tenant,
+            subject = self.caller.as_ref().map_or("", |caller| &caller.subject),
+            method = self.method.path,
+            code = ?self.code,
+            request_id = self.request_id.as_deref().unwrap_or_default(),
+            "audit"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -16,11 +16,8 @@ struct Whole(Bytes);
 
 /// The largest body of a unary call.
 pub(super) fn largest(config: &Config) -> usize {
-    config
-        .limits
-        .message_bytes
-        .saturating_add(MESSAGE_SLACK)
-        .saturating_add(PREFIX)
+    let message = config.limits.message_bytes.saturating_add(MESSAGE_SLACK);
+    message.saturating_add(PREFIX)
 }
 
 /// Reads the body of a unary call, of at most `largest` bytes; the call stays as it was.

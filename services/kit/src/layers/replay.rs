@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{Request, Response};
-use prost_reflect::{DynamicMessage, Value};
+use prost_reflect::{
+    DynamicMessage, MapKey, Value,
+    prost::encoding::{self, DecodeContext, WireType},
+};
 use tokio::time::sleep;
 use tonic::body::Body;
 use xxhash_rust::xxh3::xxh3_64;
@@ -32,6 +35,8 @@ const ASKED_AFTER: Duration = Duration::from_millis(50);
 const WAITED: Duration = Duration::from_secs(10);
 /// Longest `request_id`, as the contracts have it.
 const ID_BYTES: usize = 36;
+/// Largest request that is told by what it says, and not by its bytes.
+const READ_BYTES: usize = 1 << 20;
 /// Largest answer that is kept.
 const ANSWER_BYTES: usize = 1 << 20;
 
@@ -82,21 +87,76 @@ struct Asked {
 
 impl Asked {
     fn read(method: &'static Method, request: &Request<Body>, message: &Bytes) -> Option<Self> {
-        let decoded = DynamicMessage::decode(named::request(method.path)?, message.clone()).ok()?;
-        let id = decoded.get_field_by_name("request_id")?;
-        let Value::String(id) = id.as_ref() else {
-            return None;
-        };
+        let descriptor = named::request(method.path)?;
+        let field = descriptor.get_field_by_name("request_id")?.number();
+        let id = text_of(message.clone(), field)?;
         if id.is_empty() || id.len() > ID_BYTES {
             return None;
         }
+        let hash = if message.len() <= READ_BYTES {
+            hash(&DynamicMessage::decode(descriptor, message.clone()).ok()?)
+        } else {
+            xxh3_64(message)
+        };
         let tenant = &request.extensions().get::<Tenant>()?.0;
         let subject = &request.extensions().get::<Arc<Caller>>()?.subject;
         let rest = format!("{}:{subject}:{id}", method.path);
         Some(Self {
             key: key(tenant, "request", &rest),
-            hash: xxh3_64(message),
+            hash,
         })
+    }
+}
+
+/// The text of a field of a message, by its number; none where it has none, or is no message.
+fn text_of(mut message: Bytes, field: u32) -> Option<String> {
+    let mut found = None;
+    while message.has_remaining() {
+        let (number, kind) = encoding::decode_key(&mut message).ok()?;
+        if number == field && kind == WireType::LengthDelimited {
+            let mut text = String::new();
+            encoding::string::merge(kind, &mut text, &mut message, DecodeContext::default()).ok()?;
+            found = Some(text);
+        } else {
+            encoding::skip_field(kind, number, &mut message, DecodeContext::default()).ok()?;
+        }
+    }
+    found
+}
+
+/// A hash of what a message says: clients may write the entries of a map in another order when they send it again.
+fn hash(message: &DynamicMessage) -> u64 {
+    let mut bytes = Vec::new();
+    for (field, value) in message.fields() {
+        bytes.put_u32(field.number());
+        bytes.put_u64(hash_of(value));
+    }
+    xxh3_64(&bytes)
+}
+
+fn hash_of(value: &Value) -> u64 {
+    match value {
+        Value::Message(message) => hash(message),
+        Value::List(values) => {
+            let hashes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| hash_of(value).to_be_bytes())
+                .collect();
+            xxh3_64(&hashes)
+        }
+        Value::Map(entries) => {
+            let entry =
+                |(key, value): (&MapKey, &Value)| xxh3_64(format!("{key:?} {}", hash_of(value)).as_bytes());
+            let mut hashes: Vec<u64> = entries.iter().map(entry).collect();
+            hashes.sort_unstable();
+            xxh3_64(
+                &hashes
+                    .iter()
+                    .flat_map(|hash| hash.to_be_bytes())
+                    .collect::<Vec<u8>>(),
+            )
+        }
+        scalar => xxh3_64(format!("{scalar:?}").as_bytes()),
     }
 }
 

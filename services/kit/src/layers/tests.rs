@@ -53,6 +53,7 @@ async fn the_order_is_fixed() {
     config.limits.tenant_calls_per_second = 1;
     let parts = Parts {
         verifier: None,
+        inner: false,
         shared: Shared::open(&config).unwrap(),
         versions: Some(Arc::new(answers::tests::Fixed::default())),
     };
@@ -66,8 +67,8 @@ async fn the_order_is_fixed() {
             "load-shed",
             "deadline",
             "authentication",
-            "authorization",
             "audit",
+            "authorization",
             "rate-limit",
             "idempotency",
             "answers",

@@ -10,7 +10,7 @@
 mod limit;
 mod redis;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
@@ -29,10 +29,36 @@ const LOCAL_BYTES: u64 = 64 << 20;
 /// What the replicas share. Cheap to clone.
 #[derive(Clone)]
 pub struct Shared {
-    local: moka::future::Cache<String, Bytes>,
+    local: moka::future::Cache<String, Kept>,
     limits: Limits,
     redis: Option<Redis>,
     notices: broadcast::Sender<Notice>,
+}
+
+/// A value, and how long it is kept.
+#[derive(Clone)]
+struct Kept {
+    value: Bytes,
+    kept: Duration,
+}
+
+/// Lets every value expire after its own time.
+struct AsLong;
+
+impl moka::Expiry<String, Kept> for AsLong {
+    fn expire_after_create(&self, _: &String, kept: &Kept, _: Instant) -> Option<Duration> {
+        Some(kept.kept)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &String,
+        kept: &Kept,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(kept.kept)
+    }
 }
 
 /// Something that other processes are told of. It may be lost: who listens also looks by itself now and then.
@@ -83,10 +109,10 @@ impl Shared {
         };
         let local = moka::future::Cache::builder()
             .max_capacity(LOCAL_BYTES)
-            .weigher(|key: &String, value: &Bytes| {
-                u32::try_from(key.len() + value.len() + 64).unwrap_or(u32::MAX)
+            .weigher(|key: &String, kept: &Kept| {
+                u32::try_from(key.len() + kept.value.len() + 64).unwrap_or(u32::MAX)
             })
-            .time_to_live(Duration::from_secs(config.redis.kept_s))
+            .expire_after(AsLong)
             .build();
         Ok(Self {
             local,
@@ -109,7 +135,7 @@ impl Shared {
         {
             return found;
         }
-        self.local.get(key).await
+        Some(self.local.get(key).await?.value)
     }
 
     /// Keeps a value for as long.
@@ -118,8 +144,10 @@ impl Shared {
             Some(redis) => redis.put(key, &value, kept).await,
             None => None,
         };
-        if stored.is_none() {
-            self.local.insert(key.to_owned(), value).await;
+        match stored {
+            // What was kept here while Redis was away is no longer the last word.
+            Some(()) => self.local.invalidate(key).await,
+            None => self.local.insert(key.to_owned(), Kept { value, kept }).await,
         }
     }
 
@@ -130,7 +158,11 @@ impl Shared {
         {
             return claimed;
         }
-        self.local.entry(key.to_owned()).or_insert(value).await.is_fresh()
+        self.local
+            .entry(key.to_owned())
+            .or_insert(Kept { value, kept })
+            .await
+            .is_fresh()
     }
 
     /// Forgets a value.

@@ -24,7 +24,7 @@ fn identity(brands: &[&str], scopes: &[Scope]) -> Identity {
 }
 
 async fn ask(identity: &Identity, path: &str, json: &str) -> Result<(), Status> {
-    let calls = wrap(vec![authorization(1 << 20)], next(|_| async { answer(b"") }));
+    let calls = wrap(vec![authorization()], next(|_| async { answer(b"") }));
     let message = named::request(path).map_or(Bytes::new(), |_| named::encode(path, json).into());
     let mut request = call(&format!("/{path}"), "t", message);
     request.extensions_mut().insert(Arc::new(identity.clone()));
@@ -97,9 +97,9 @@ async fn every_brand_of_a_request_must_be_allowed() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_not_let_through() {
-    let calls = wrap(vec![authorization(64)], next(|_| async { answer(b"") }));
+    let calls = wrap(vec![authorization()], next(|_| async { answer(b"") }));
     let path = "/dualwheel.consumer.v1.ConsumerService/GetFast";
-    for message in [Bytes::from_static(&[0xff]), vec![0; 100].into()] {
+    for message in [Bytes::from_static(&[0xff]), vec![0; NAMED_BYTES].into()] {
         let mut request = call(path, "t", message);
         request
             .extensions_mut()
@@ -111,7 +111,7 @@ async fn what_cannot_be_read_is_not_let_through() {
 #[tokio::test]
 async fn without_identities_everything_is_one_tenants_own() {
     let calls = wrap(
-        vec![anonymous(Tenant("house".to_owned())), authorization(64), audit()],
+        vec![anonymous(Tenant("house".to_owned())), authorization(), audit()],
         next(|request| async move {
             assert_eq!(request.extensions().get::<Tenant>().unwrap().0, "house");
             assert!(caller::may_see("any"));

@@ -90,6 +90,27 @@ async fn the_same_request_at_once_is_done_once() {
 }
 
 #[test]
+fn what_a_message_says_is_told_from_how_it_is_written() {
+    let path = "dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis";
+    let supplied = |names: &[&str]| {
+        let supplied: serde_json::Map<_, _> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), serde_json::json!({"value": name.len()})))
+            .collect();
+        let json = serde_json::json!({"requestId": "r", "spec": {"brand": "A", "peers": [
+            {"brand": "B", "supplied": supplied}, {"brand": "C"}]}});
+        named::encode(path, &json.to_string())
+    };
+    let read = |bytes: &[u8]| hash(&DynamicMessage::decode(named::request(path).unwrap(), bytes).unwrap());
+    let (one, other) = (supplied(&["a", "bb", "ccc"]), supplied(&["a", "bb", "cccc"]));
+    // However the map is written: it is a hash map, and comes in another order again and again.
+    assert!((0..20).all(|_| read(&supplied(&["ccc", "bb", "a"])) == read(&one)));
+    assert_ne!(read(&one), read(&other));
+    assert_eq!(text_of(one.into(), 2).as_deref(), Some("r"));
+    assert_eq!(text_of(Bytes::from_static(&[0xff]), 2), None);
+}
+
+#[test]
 fn creating_methods_are_known() {
     for path in [
         "dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis",
