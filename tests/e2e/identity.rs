@@ -149,7 +149,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                     question.clone()
                 }
                 "CompareAudiences" => json!({"brand": brand, "asOf": as_of, "audiences": [
-                    {"key": "a", "definition": definition}, {"key": "b", "definition": definition}]}),
+                    {"label": "a", "definition": definition}, {"label": "b", "definition": definition}]}),
                 "CreateAudience" => json!({"audienceId": "made", "audience":
                     {"brand": brand, "displayName": "made", "definition": definition}}),
                 "ImportAudience" => {
@@ -208,7 +208,9 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 | "ListPluginActivations"
                 | "ListPluginRuns" => world.clone(),
                 "GetPluginRun" | "ReplayPluginRun" => name("plugin run"),
-                "Append" => json!({"producer": "p", "sequence": "1", "kind": "FACT_KIND_ORDER", "rows": {}}),
+                "Append" => {
+                    json!({"producer": "p", "sequence": "1", "kind": "FACT_KIND_ORDER_LINE", "rows": {}})
+                }
                 "ConfigureTenant" => json!({"timeZone": "Asia/Shanghai"}),
                 _ => json!({}),
             };

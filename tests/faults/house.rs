@@ -45,7 +45,7 @@ impl House {
     pub async fn new() -> Self {
         let postgres = Postgres::start().unwrap();
         let redis = Redis::start().unwrap();
-        let mut port = || free_port().unwrap();
+        let port = || free_port().unwrap();
         let ports = Ports {
             facts: [port(), port()],
             diagnosis: [port(), port()],

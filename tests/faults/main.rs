@@ -15,6 +15,9 @@ mod load;
 
 use std::{fmt::Write, time::Duration};
 
+use dualwheel_proto::consumer::{
+    GetPeopleIndexRequest, VerifyPeopleIndexRequest, consumer_service_client::ConsumerServiceClient,
+};
 use dualwheel_tests::proxy::Weather;
 use house::House;
 use load::{Load, Told};
@@ -130,9 +133,21 @@ async fn nothing_is_lost_or_doubled() {
             }
         }
     }
+    check_index(&house).await;
     check_measurements(&house).await;
     if let Ok(file) = std::env::var("FAULT_TABLE") {
         std::fs::write(file, table).unwrap();
+    }
+}
+
+/// The people index, which followed the appends through all of it, is what the facts say.
+async fn check_index(house: &House) {
+    for channel in house.fact_channels() {
+        let mut client = ConsumerServiceClient::new(channel);
+        client.get_people_index(GetPeopleIndexRequest {}).await.unwrap();
+        let request = VerifyPeopleIndexRequest {};
+        let verified = client.verify_people_index(request).await.unwrap().into_inner();
+        assert!(verified.bitmaps > 0 && verified.different == 0, "{verified:?}");
     }
 }
 

@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::SigningKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp, jwk::Jwk};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer as Authority, KeyPair,
-    PKCS_ED25519, PKCS_RSA_SHA256,
+    PKCS_RSA_SHA256,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +20,13 @@ pub struct Issuer {
     key: EncodingKey,
     algorithm: Algorithm,
     id: String,
+    jwk: Value,
 }
+
+/// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
+const PKCS8_ED25519: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 impl Issuer {
     /// With an Ed25519 key.
@@ -26,8 +34,17 @@ impl Issuer {
     /// # Errors
     /// When it cannot be made.
     pub fn ed25519(id: &str) -> Result<Self> {
-        let pem = KeyPair::generate_for(&PKCS_ED25519)?.serialize_pem();
-        Self::new(EncodingKey::from_ed_pem(pem.as_bytes())?, Algorithm::EdDSA, id)
+        let key = SigningKey::from_bytes(&rand::random());
+        let public = key.verifying_key();
+        let document = [PKCS8_ED25519.as_slice(), key.as_bytes()].concat();
+        Ok(Self {
+            key: EncodingKey::from_ed_der(&document),
+            algorithm: Algorithm::EdDSA,
+            id: id.to_owned(),
+            jwk: json!({
+                "kty": "OKP", "crv": "Ed25519", "kid": id, "x": URL_SAFE_NO_PAD.encode(public.as_bytes()),
+            }),
+        })
     }
 
     /// With an RSA key.
@@ -36,28 +53,18 @@ impl Issuer {
     /// When it cannot be made.
     pub fn rsa(id: &str) -> Result<Self> {
         let pem = KeyPair::generate_for(&PKCS_RSA_SHA256)?.serialize_pem();
-        Self::new(EncodingKey::from_rsa_pem(pem.as_bytes())?, Algorithm::RS256, id)
-    }
-
-    fn new(key: EncodingKey, algorithm: Algorithm, id: &str) -> Result<Self> {
+        let key = EncodingKey::from_rsa_pem(pem.as_bytes())?;
+        let mut jwk = Jwk::from_encoding_key(&key, Algorithm::RS256)?;
+        jwk.common.key_id = Some(id.to_owned());
         Ok(Self {
             key,
-            algorithm,
+            algorithm: Algorithm::RS256,
             id: id.to_owned(),
+            jwk: serde_json::to_value(jwk)?,
         })
     }
 
-    /// Its public key.
-    ///
-    /// # Errors
-    /// None that a test could cause.
-    pub fn jwk(&self) -> Result<Value> {
-        let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm)?;
-        jwk.common.key_id = Some(self.id.clone());
-        Ok(serde_json::to_value(jwk)?)
-    }
-
-    /// A token for a minute's time, of a tenant, for brands (`*` for all) and with scopes, all of them when empty.
+    /// A token for an hour, of a tenant, for brands (`*` for all) and with scopes, all of them when empty.
     ///
     /// # Errors
     /// None that a test could cause.
@@ -95,7 +102,7 @@ impl Issuer {
 /// # Errors
 /// When it cannot be written.
 pub fn write_jwks(file: &Path, issuers: &[&Issuer]) -> Result<()> {
-    let keys: Vec<Value> = issuers.iter().map(|issuer| issuer.jwk()).collect::<Result<_>>()?;
+    let keys: Vec<&Value> = issuers.iter().map(|issuer| &issuer.jwk).collect();
     fs::write(file, json!({ "keys": keys }).to_string()).with_context(|| file.display().to_string())
 }
 

@@ -175,7 +175,7 @@ where
 {
     let mut longest = FIRST_WAIT;
     for _ in 1..TRIES {
-        let answer = call().await;
+        let answer = call().await.map_err(noticed_here);
         BUDGET.count(&answer);
         match answer {
             Err(status) if is_passing(&status) && BUDGET.allows() => {
@@ -189,10 +189,10 @@ where
                 sleep_until(next).await;
                 longest *= 2;
             }
-            answer => return answer.map_err(timed_out),
+            answer => return answer,
         }
     }
-    call().await.map_err(timed_out)
+    call().await.map_err(noticed_here)
 }
 
 /// What a process may spend on trying again: every try that finds a service unavailable takes a token, every tenth of
@@ -223,14 +223,19 @@ impl Budget {
     }
 }
 
-/// tonic's client answers `CANCELLED` when its own clock runs out.
-fn timed_out(status: Status) -> Status {
+/// What a failure that this side noticed is in the words of the mesh. tonic's client answers `CANCELLED` when its own clock
+/// runs out, and `UNKNOWN` or `CANCELLED` when the connection breaks below a call; what a service says has no cause.
+fn noticed_here(status: Status) -> Status {
     let mut cause = status.source();
+    let broken = cause.is_some();
     while let Some(error) = cause {
         if error.is::<TimeoutExpired>() {
             return Failure::new(Reason::Deadline, "the service did not answer in time").status();
         }
         cause = error.source();
+    }
+    if broken && matches!(status.code(), Code::Unknown | Code::Cancelled | Code::Internal) {
+        return Status::unavailable(format!("the connection broke: {}", status.message()));
     }
     status
 }
@@ -314,6 +319,15 @@ mod tests {
                 .await
         });
         assert_eq!(status.await.unwrap_err().code(), Code::DeadlineExceeded);
+    }
+
+    #[test]
+    fn a_broken_connection_is_no_answer() {
+        let mut broken = Status::unknown("transport error");
+        broken.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
+        assert_eq!(noticed_here(broken).code(), Code::Unavailable);
+        // What a service says stays as it says it.
+        assert_eq!(noticed_here(Status::unknown("x")).code(), Code::Unknown);
     }
 
     #[tokio::test]

@@ -239,6 +239,10 @@ impl Committer {
             Ok(version) => {
                 let before = self.seen.unwrap_or(0);
                 let now = u64::try_from(version).unwrap_or(before);
+                if now != before + 1 {
+                    // Another process committed between: what is known of its producers is old.
+                    self.last.clear();
+                }
                 self.seen = Some(now);
                 for append in fresh {
                     self.last.insert(append.app_id(), append.sequence);
@@ -285,6 +289,11 @@ impl Committer {
             predicate: None,
         };
         let mut table = table;
+        // Since the group was settled another process may have written the same batches, sent to it by the same producer.
+        if table.version() != self.seen && self.landed(&table, &transactions).await? {
+            discard(&table, &paths).await;
+            return Err(Error::Overtaken);
+        }
         let mut tries = 0;
         loop {
             tries += 1;
@@ -303,7 +312,7 @@ impl Committer {
                 Err(error) => {
                     table = self.table.create().await?;
                     if self.landed(&table, &transactions).await? {
-                        return Err(error.into());
+                        return Err(Error::Overtaken);
                     }
                     let error = Error::from(error);
                     if error.is_full() {

@@ -104,6 +104,9 @@ pub enum Error {
         /// What differs.
         reason: String,
     },
+    /// Another process wrote batches of the same producer at the same time.
+    #[error("another process is writing the same batches; send them again for their result")]
+    Overtaken,
     /// Storage is full.
     #[error("the lake's storage is full")]
     Full,

@@ -218,6 +218,8 @@ impl Runs {
         result: Option<Vec<u8>>,
         error: &str,
     ) -> Result<StoredRun, Error> {
+        // Also whether the caller may see it.
+        self.get(id).await?;
         let row = ActiveModel {
             state: Set(state as i32),
             done_steps: Set(done_steps),

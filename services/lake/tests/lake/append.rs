@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dualwheel_kit::failure::reason_of;
 use dualwheel_proto::facts::{ConfigureTenantRequest, FactKind, FactRows};
+use tonic::Code;
 
 use crate::{House, behavior, count_lines, line, lines, orders, request, send};
 
@@ -92,6 +93,54 @@ async fn many_producers_in_two_processes_all_land() {
         done.unwrap();
     }
     assert_eq!(house.lines("b").await, 8 * 6 * 100);
+}
+
+/// A producer that hears nothing in time sends the same batch to another process, while the first one still works on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_two_processes_get_at_once_is_written_once() {
+    let house = House::new();
+    let (_, other) = house.again();
+    let clients = [house.client.clone(), other];
+    // Others write too, so that commits go past one another.
+    let mut noise = tokio::task::JoinSet::new();
+    for (number, client) in (0..).zip(clients.clone()) {
+        noise.spawn(async move {
+            let mut client = client;
+            for sequence in 1..=40 {
+                let rows = lines(sequence..sequence + 1, "noise");
+                let batch = orders(&format!("noise{number}"), i64::from(sequence), rows);
+                send(&mut client, vec![batch]).await.unwrap();
+            }
+        });
+    }
+    for sequence in 1..=25 {
+        let sent = clients.clone().map(|mut client| async move {
+            let batch = || {
+                orders(
+                    "p",
+                    i64::from(sequence),
+                    lines(sequence * 10..sequence * 10 + 10, "b"),
+                )
+            };
+            loop {
+                match send(&mut client, vec![batch()]).await {
+                    Ok(answers) => return answers[0].repeated_batch,
+                    // The other one is faster: the same again is answered.
+                    Err(status) if status.code() == Code::Unavailable => {}
+                    Err(status) => panic!("{sequence}: {status:?}"),
+                }
+            }
+        });
+        let repeated = futures::future::join_all(sent).await;
+        assert_ne!(
+            repeated[0], repeated[1],
+            "sequence {sequence} was written twice, or never"
+        );
+    }
+    while let Some(done) = noise.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(house.lines("b").await, 250);
 }
 
 #[tokio::test(flavor = "multi_thread")]
