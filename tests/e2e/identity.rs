@@ -192,7 +192,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                     }}),
                 ),
                 "CreatePublisher" => {
-                    json!({"publisherId": "p2", "publisher": {"displayName": "p", "publicKey": "x"}})
+                    json!({"publisherId": "p2", "publisher": {"displayName": "p", "publicKeyPem": "x"}})
                 }
                 "DeletePublisher" => json!({"name": "publishers/p1"}),
                 "PublishPlugin" => json!({"header": {"publisher": "publishers/p1", "signature": "x"}}),

@@ -94,13 +94,16 @@ impl Asked {
             return None;
         }
         let hash = if message.len() <= READ_BYTES {
-            hash(&DynamicMessage::decode(descriptor, message.clone()).ok()?)
+            let mut read = DynamicMessage::decode(descriptor, message.clone()).ok()?;
+            read.clear_field_by_name("request_id");
+            hash(&read)
         } else {
             xxh3_64(message)
         };
         let tenant = &request.extensions().get::<Tenant>()?.0;
         let subject = &request.extensions().get::<Arc<Caller>>()?.subject;
-        let rest = format!("{}:{subject}:{id}", method.path);
+        // A UUID may be written in capitals, and is the same one.
+        let rest = format!("{}:{subject}:{}", method.path, id.to_ascii_lowercase());
         Some(Self {
             key: key(tenant, "request", &rest),
             hash,
