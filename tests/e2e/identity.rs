@@ -315,7 +315,7 @@ async fn no_rpc_tells_a_token_of_others_anything() {
     let requests = requests(&stored);
     let channel = house.server.channel();
     // Everything that only the owner's data have in them; brands and what a request itself names come back in errors.
-    let secrets = ["planted-name", &stored["consumer"], "c-0", "brand-01-p"];
+    let secrets = ["planted-name", &stored["consumer"], "brand-01-p"];
     let (other_tenant, other_brand) = (house.token("other", &["*"]), house.token("default", &[OTHER]));
     for method in METHODS {
         let request = &requests[method.path];

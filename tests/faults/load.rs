@@ -323,7 +323,7 @@ async fn diagnose(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
         });
         let started = started.await;
         assert!(caller.told.runs.insert(started), "two requests share a run");
-        sleep(Duration::from_millis(300)).await;
+        sleep(Duration::from_secs(1)).await;
     }
     caller.told
 }

@@ -383,18 +383,27 @@ impl Committer {
         Ok(())
     }
 
+    /// Joins small files, unless another process does. On an object store, where nothing tells, this is left to whoever
+    /// runs the mesh.
     fn compact(&self) {
+        if self.table.folder().is_none() {
+            return;
+        }
         let (table, busy) = (self.table.clone(), self.compacting.clone());
         if busy.swap(true, Ordering::SeqCst) {
             return;
         }
         tokio::spawn(async move {
-            let done = match table.latest().await {
-                Ok(Some(latest)) => crate::table::compact(latest).await,
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
+            let done = async {
+                let Some(_held) = table.try_rewriting()? else {
+                    return Ok(());
+                };
+                match table.latest().await? {
+                    Some(latest) => crate::table::compact(latest).await,
+                    None => Ok(()),
+                }
             };
-            if let Err(error) = done {
+            if let Err(error) = done.await {
                 tracing::warn!(table = table.name, error = %error, "a compaction failed; it is tried again later");
             }
             busy.store(false, Ordering::SeqCst);

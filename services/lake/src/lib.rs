@@ -163,13 +163,18 @@ impl Lake {
             .build();
     }
 
-    /// Joins the small files of every table and removes those out of use for seven days. Appends start this by
-    /// themselves now and then; versions of the last seven days stay readable.
+    /// Joins the small files of every table and removes those out of use for seven days. On a local disk appends start this
+    /// by themselves now and then; on an object store one process at a time may do it. Versions of the last seven days stay
+    /// readable.
     ///
     /// # Errors
     /// When a table cannot be read or written.
     pub async fn compact(&self) -> Result<(), Error> {
         for table in &self.inner.tables {
+            if table.latest().await?.is_none() {
+                continue;
+            }
+            let _held = table.rewriting().await?;
             if let Some(latest) = table.latest().await? {
                 table::compact(latest).await?;
             }

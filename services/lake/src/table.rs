@@ -1,6 +1,7 @@
 //! One Delta table: opening, creating, following and scanning it.
 
 use std::{
+    fs::{File, TryLockError},
     num::NonZeroU64,
     sync::Arc,
     time::{Duration, Instant},
@@ -28,6 +29,8 @@ use crate::{
 
 /// Files smaller than this are joined by compaction.
 const COMPACTED_FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// How often a lock is looked at that somebody else has.
+const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
 /// How often the whole log is listed, although no next commit was found.
 const LISTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -39,6 +42,9 @@ pub(crate) struct Table {
     url: Url,
     known: Mutex<Option<Known>>,
 }
+
+/// The right to exchange a table's files, until it is dropped or its process ends.
+pub(crate) struct Rewriting(#[expect(dead_code, reason = "the lock goes with the file")] Option<File>);
 
 /// The table as it was read last.
 #[derive(Debug)]
@@ -62,6 +68,46 @@ impl Table {
         (self.url.scheme() == "file")
             .then(|| self.url.to_file_path().ok())
             .flatten()
+    }
+
+    /// The right to exchange files for others with the same rows, when nobody has it now. On a local disk one process has it
+    /// at a time: of two that join the same files, Delta would take both commits, and the rows would be there twice.
+    /// Elsewhere there is no such lock.
+    pub(crate) fn try_rewriting(&self) -> Result<Option<Rewriting>, Error> {
+        let Some(folder) = self.folder() else {
+            return Ok(Some(Rewriting(None)));
+        };
+        let locked = || {
+            let path = folder.with_file_name(format!(".{}.lock", self.name));
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(Rewriting(Some(file)))),
+                Err(TryLockError::WouldBlock) => Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
+        };
+        locked().map_err(|source: std::io::Error| {
+            let source = Box::new(source);
+            object_store::Error::Generic {
+                store: "local",
+                source,
+            }
+            .into()
+        })
+    }
+
+    /// The right to exchange files, as soon as nobody else has it.
+    pub(crate) async fn rewriting(&self) -> Result<Rewriting, Error> {
+        loop {
+            if let Some(rewriting) = self.try_rewriting()? {
+                return Ok(rewriting);
+            }
+            tokio::time::sleep(LOCK_LOOKED_AT).await;
+        }
     }
 
     /// The table at its latest version; `None` while nothing was ever appended.

@@ -69,6 +69,10 @@ impl TenantLake {
         keys: &AHashSet<String>,
         removed: &mut u64,
     ) -> Result<(), Error> {
+        if table.latest().await?.is_none() {
+            return Ok(());
+        }
+        let _held = table.rewriting().await?;
         let Some(opened) = table.latest().await? else {
             return Ok(());
         };

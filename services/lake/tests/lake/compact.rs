@@ -90,3 +90,46 @@ fn newest_adds(log: &Path) -> usize {
     }
     files.len()
 }
+
+/// Rows in the files that a table consists of, as any reader of Delta tables counts them.
+fn stored_rows(house: &House, table: &str) -> i64 {
+    let log = house.folder.path().join("lake").join(table).join("_delta_log");
+    let mut commits: Vec<_> = std::fs::read_dir(log)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    commits.sort();
+    let mut files = std::collections::BTreeMap::new();
+    for commit in commits {
+        for line in std::fs::read_to_string(commit).unwrap().lines() {
+            let action: serde_json::Value = serde_json::from_str(line).unwrap();
+            if let Some(path) = action["add"]["path"].as_str() {
+                let statistics = action["add"]["stats"].as_str().unwrap();
+                let statistics: serde_json::Value = serde_json::from_str(statistics).unwrap();
+                files.insert(path.to_owned(), statistics["numRecords"].as_i64().unwrap());
+            }
+            if let Some(path) = action["remove"]["path"].as_str() {
+                files.remove(path);
+            }
+        }
+    }
+    files.values().sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_that_join_files_at_once_double_nothing() {
+    let mut house = House::new();
+    let (other, _) = house.again();
+    for sequence in 1..=12u32 {
+        let rows = lines(sequence * 10..sequence * 10 + 10, "b");
+        house
+            .append(vec![orders("p", i64::from(sequence), rows)])
+            .await
+            .unwrap();
+    }
+    let (one, two) = tokio::join!(house.lake.compact(), other.compact());
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(stored_rows(&house, "order_lines"), 120);
+}
