@@ -94,7 +94,7 @@ faults! { house,
     }
 }
 
-/// Faults during which no call may fail, not even one that is tried again elsewhere.
+/// Faults during which no call may fail that was begun, not even one that is tried again elsewhere.
 const UNNOTICED: [&str; 1] = ["rolling restart"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

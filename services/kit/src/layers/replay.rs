@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long a request is taken to be under way when its process says nothing more.
-const PENDING: Duration = Duration::from_secs(60);
+const PENDING: Duration = Duration::from_secs(15);
 /// How often a request under way is asked after.
 const ASKED_AFTER: Duration = Duration::from_millis(50);
 /// How long the answer of a request under way is waited for.
