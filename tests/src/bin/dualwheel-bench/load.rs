@@ -110,8 +110,14 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let (mut shares, mut late) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let time = COMPARED / ROUNDS as u32;
-        let mut of_bare = drive(bench, &echo.endpoint, &[cached.clone()], &token, time)?;
-        let mut of_ours = drive(bench, mesh.endpoint(), &[cached.clone()], &token, time)?;
+        let mut of_bare = drive(bench, &echo.endpoint, std::slice::from_ref(&cached), &token, time)?;
+        let mut of_ours = drive(
+            bench,
+            mesh.endpoint(),
+            std::slice::from_ref(&cached),
+            &token,
+            time,
+        )?;
         shares.push(of_ours.per_second() / of_bare.per_second());
         late.push(of_bare.quantile(0.99) / of_ours.quantile(0.99));
         for (sum, one) in [(&mut ours, of_ours), (&mut bare, of_bare)] {
@@ -143,62 +149,40 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
 
 /// Questions of seven kinds about each of the ten brands.
 fn calls(window: Window) -> Vec<Call> {
-    macro_rules! call {
-        ($path:literal, $request:ident, $query:expr) => {
-            Call {
-                path: $path,
-                message: $request {
-                    query: $query,
-                    ..$request::default()
-                }
-                .encode_to_vec()
-                .into(),
-            }
-        };
+    fn call(path: &'static str, request: &impl Message) -> Call {
+        Call {
+            path,
+            message: request.encode_to_vec().into(),
+        }
     }
     let mut calls = Vec::new();
     for brand in 1..=10 {
-        let query = || {
-            Some(MetricQuery {
-                brand: format!("brand-{brand:02}"),
-                ..market::question(window)
-            })
+        let query = Some(MetricQuery {
+            brand: format!("brand-{brand:02}"),
+            ..market::question(window)
+        });
+        let fast = GetFastRequest {
+            query: query.clone(),
+            ..GetFastRequest::default()
         };
-        calls.push(call!(
-            "/dualwheel.consumer.v1.ConsumerService/GetFast",
-            GetFastRequest,
-            query()
-        ));
-        calls.push(call!(
-            "/dualwheel.consumer.v1.ConsumerService/GetAipl",
-            GetAiplRequest,
-            query()
-        ));
-        calls.push(call!(
-            "/dualwheel.consumer.v1.ConsumerService/GetGrow",
-            GetGrowRequest,
-            query()
-        ));
-        calls.push(call!(
-            "/dualwheel.consumer.v1.ConsumerService/GetRfm",
-            GetRfmRequest,
-            query()
-        ));
-        calls.push(call!(
-            "/dualwheel.product.v1.ProductService/GetSuper",
-            GetSuperRequest,
-            query()
-        ));
-        calls.push(call!(
-            "/dualwheel.content.v1.ContentService/GetStart",
-            GetStartRequest,
-            query()
-        ));
-        calls.push(call!(
-            "/dualwheel.membership.v1.MembershipService/GetPlus",
-            GetPlusRequest,
-            query()
-        ));
+        let grow = GetGrowRequest {
+            query: query.clone(),
+            ..GetGrowRequest::default()
+        };
+        let aipl = GetAiplRequest { query: query.clone() };
+        let rfm = GetRfmRequest { query: query.clone() };
+        let super_ = GetSuperRequest { query: query.clone() };
+        let start = GetStartRequest { query: query.clone() };
+        let plus = GetPlusRequest { query };
+        calls.extend([
+            call("/dualwheel.consumer.v1.ConsumerService/GetFast", &fast),
+            call("/dualwheel.consumer.v1.ConsumerService/GetAipl", &aipl),
+            call("/dualwheel.consumer.v1.ConsumerService/GetGrow", &grow),
+            call("/dualwheel.consumer.v1.ConsumerService/GetRfm", &rfm),
+            call("/dualwheel.product.v1.ProductService/GetSuper", &super_),
+            call("/dualwheel.content.v1.ContentService/GetStart", &start),
+            call("/dualwheel.membership.v1.MembershipService/GetPlus", &plus),
+        ]);
     }
     calls
 }
