@@ -25,7 +25,7 @@ const WRONG_CONFIGURATION: u8 = 64;
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut flags = cli.common.flags();
-    let quiet = !matches!(cli.command, Command::Serve(_));
+    let quiet = !matches!(cli.command, Command::Serve(_) | Command::Config);
     if quiet {
         // A command for people tells only what went wrong, unless asked for more. That bitmaps have no smallest and
         // largest value is nothing that went wrong.
@@ -40,7 +40,12 @@ pub fn run() -> ExitCode {
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };
-    match run_command(cli, config) {
+    // What is configured is shown, whether or not it can be used here.
+    let done = match cli.command {
+        Command::Config => output::text(&config.render()),
+        _ => run_command(cli, config),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -75,7 +80,7 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Koc(args) => models::koc(&config, &cli.common, args).await,
             Command::Trends(args) => models::trends(&config, &cli.common, args).await,
             Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,
-            Command::Config => output::text(&config.render()),
+            Command::Config => Ok(()),
         }
     }));
     telemetry.shutdown();
