@@ -21,7 +21,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
     diagnosis::BRAND,
-    harness::{Server, command, finish, market},
+    harness::{Ran, Server, command, finish, market},
 };
 
 /// A brand of the market whose token must not open [`BRAND`].
@@ -435,24 +435,19 @@ async fn tokens_and_keys_are_looked_at_as_they_are_now() {
     health.check(HealthCheckRequest::default()).await.unwrap();
     let token = house.folder.path().join("token");
     std::fs::write(&token, &of_second).unwrap();
-    let ask = |settings: &[String]| {
-        let mut ask = command([
-            "ask",
-            "fast",
-            "--brand",
-            BRAND,
-            "--window",
-            "2026-04-01..2026-06-30",
-            "--endpoint",
-        ]);
-        ask.arg(house.server.url());
-        settings.iter().for_each(|setting| {
-            ask.args(["--set", setting]);
-        });
-        finish(&mut ask)
-    };
+    let ask = |settings: &[String]| ask(&house.server.url(), settings);
     ask(&[]).fails(1, &["UNAUTHENTICATED"]);
     ask(&[format!("client.token_file={}", token.display())]).ok();
+}
+
+/// The command line's question, with settings of its own.
+fn ask(url: &str, settings: &[String]) -> Ran {
+    let mut ask = command(["ask", "fast", "--brand", BRAND]);
+    ask.args(["--window", "2026-04-01..2026-06-30", "--endpoint", url]);
+    settings.iter().for_each(|setting| {
+        ask.args(["--set", setting]);
+    });
+    finish(&mut ask)
 }
 
 fn tls(folder: &Path) -> [String; 3] {
@@ -506,23 +501,8 @@ async fn certificates_are_asked_for_and_exchanged_without_a_restart() {
     );
     assert!(reach(&server, &[&theirs("ca.pem"), &client, &key]).await.is_err());
     // The command line, with a certificate of its own.
-    let ask = |settings: &[String]| {
-        let url = server.url().replace("http://127.0.0.1", "https://localhost");
-        let mut ask = command([
-            "ask",
-            "fast",
-            "--brand",
-            BRAND,
-            "--window",
-            "2026-04-01..2026-06-30",
-            "--endpoint",
-        ]);
-        ask.arg(url);
-        settings.iter().for_each(|setting| {
-            ask.args(["--set", setting]);
-        });
-        finish(&mut ask)
-    };
+    let url = server.url().replace("http://127.0.0.1", "https://localhost");
+    let ask = |settings: &[String]| ask(&url, settings);
     let own = [
         format!("client.ca={}", file("ca.pem")),
         format!("client.certificate={client}"),
