@@ -369,11 +369,9 @@ impl Told {
                 more => seen.doubled += more - 1,
             }
         }
-        let prefix = self
-            .events
-            .first()
-            .map(|event| event.split_at(4).0.to_owned())
-            .unwrap_or_default();
+        // What was never acknowledged is there once too often: every batch is sent again until it is.
+        let first = self.events.first().map_or("", String::as_str);
+        let prefix = format!("{}-", first.split('-').take(2).collect::<Vec<_>>().join("-"));
         let unknown = stored
             .keys()
             .filter(|event| event.starts_with(&prefix) && !self.events.contains(*event));
