@@ -125,11 +125,34 @@ async fn a_collector_receives_one_trace_a_diagnosis_and_a_measurement_a_method()
     let (collector, url) = Collector::start().await;
     let data = market().copy();
     let server = Server::start(data.path(), &["all"], &[format!("telemetry.otlp_endpoint={url}")]);
+    ask(&server).await;
+    assert!(server.stop().await.success());
+    check(&collector);
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_in_the_next_process() {
+    const FACTS: [&str; 4] = ["consumer", "product", "content", "membership"];
+    let (collector, url) = Collector::start().await;
+    let data = market().copy();
+    let mut settings = vec![format!("telemetry.otlp_endpoint={url}")];
+    let facts = Server::start(data.path(), &FACTS, &settings);
+    settings.extend(FACTS.map(|service| format!("endpoints.{service}={}", facts.url())));
+    let diagnosing = Server::start(data.path(), &["diagnosis"], &settings);
+    ask(&diagnosing).await;
+    assert!(diagnosing.stop().await.success());
+    assert!(facts.stop().await.success());
+    check(&collector);
+}
+
+async fn ask(server: &Server) {
     let question = GetIndexRequest { spec: Some(spec()) };
     diagnosis(server.channel()).get_index(question).await.unwrap();
     diagnose(server.channel(), spec()).await;
-    assert!(server.stop().await.success());
+}
 
+/// What was sent of the index and the diagnosis that were asked for.
+fn check(collector: &Collector) {
     let received = collector.0.lock().unwrap();
     assert_eq!(received.services.len(), 1, "{:?}", received.services);
     for root in ["GetIndex", "StartDiagnosis"] {

@@ -17,7 +17,10 @@ use tokio::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use crate::harness::{Server, command, market};
+use crate::harness::{Ran, Server, command, component, finish, market, run};
+
+/// The brand that uses a partner's model.
+pub const MODELLED: &str = "brand-05";
 
 const FACTS: [&str; 4] = ["consumer", "product", "content", "membership"];
 
@@ -30,6 +33,8 @@ pub struct House {
     pub diagnosis: Vec<Server>,
     /// Between each diagnosis and the four services that it asks.
     pub network: Vec<Proxy>,
+    /// The partner's model, published.
+    pub plugin: String,
     data: TempDir,
     ports: Ports,
 }
@@ -61,6 +66,7 @@ impl House {
             facts: Vec::new(),
             diagnosis: Vec::new(),
             network,
+            plugin: String::new(),
             data: market().copy(),
             ports,
         };
@@ -71,7 +77,35 @@ impl House {
             let server = house.serve_diagnosis(at);
             house.diagnosis.push(server);
         }
+        house.plugin = house.publish();
         house
+    }
+
+    /// Signs and publishes an example.
+    fn publish(&self) -> String {
+        let keys = tempfile::tempdir().unwrap();
+        let path = |name: &str| keys.path().join(name).display().to_string();
+        let (key, public, signature) = (path("acme"), path("acme.pub"), path("signature"));
+        let component = component("koc-affinity").display().to_string();
+        run(["plugin", "keygen", "--out", &key]).ok();
+        run(["plugin", "sign", &component, "--key", &key, "--out", &signature]).ok();
+        self.ask(&["plugin", "trust", "acme", "--key", &public]).ok();
+        let published = self.ask(&[
+            "plugin",
+            "publish",
+            &component,
+            "--publisher",
+            "acme",
+            "--signature",
+            &signature,
+            "--json",
+        ]);
+        published.json()["name"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks the first process of the four services by a command.
+    pub fn ask(&self, args: &[&str]) -> Ran {
+        finish(command(args).args(["--endpoint", &self.facts[0].url()]))
     }
 
     fn settings(&self) -> Vec<String> {

@@ -19,7 +19,7 @@ use dualwheel_proto::consumer::{
     GetPeopleIndexRequest, VerifyPeopleIndexRequest, consumer_service_client::ConsumerServiceClient,
 };
 use dualwheel_tests::proxy::Weather;
-use house::House;
+use house::{House, MODELLED};
 use load::{Load, Told};
 use tokio::time::sleep;
 
@@ -151,14 +151,17 @@ async fn check_index(house: &House) {
     }
 }
 
-/// Every metric that dashboards and alerts use is there, but those of plugins, of which none ran.
+/// The brand's model still runs as it was last set, and every metric that dashboards and alerts use is there.
 async fn check_measurements(house: &House) {
+    let question = ["koc", "--json", "--brand", MODELLED, "--as-of", "2026-06-30"];
+    let scored = house.ask(&question).json();
+    assert_eq!(scored["scored_by"]["source"], "MODEL_SOURCE_PLUGIN", "{scored}");
     let told = house.measurements().await;
     let list = std::fs::read_to_string(harness::tests_folder().join("../deploy/metrics.yaml")).unwrap();
     let metrics = list.split("\nmetrics:\n").nth(1).unwrap().lines();
     let names = metrics.filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
     let wanted: Vec<_> = names
-        .filter(|name| !name.starts_with(' ') && *name != "up" && !name.starts_with("dualwheel_plugin_"))
+        .filter(|name| !name.starts_with(' ') && *name != "up")
         .collect();
     assert!(wanted.len() > 8, "{wanted:?}");
     for name in wanted {
@@ -175,10 +178,11 @@ impl std::fmt::Display for Told {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             formatter,
-            "{} batches, {} answers, {} audiences, {} diagnoses",
+            "{} batches, {} answers, {} audiences, {} activations, {} diagnoses",
             self.batches,
             self.answers,
             self.audiences,
+            self.activations(),
             self.runs.len()
         )
     }

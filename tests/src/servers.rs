@@ -60,16 +60,21 @@ impl Drop for Kept {
     }
 }
 
-/// Kills the process of a pid file at once, as a crash would.
+/// Kills the process of a pid file at once, as a crash would, and with it the processes that it has started: one that
+/// lived on would keep the next server from starting.
 fn kill(pid_file: &Path) -> Result<()> {
     let text = fs::read_to_string(pid_file).with_context(|| pid_file.display().to_string())?;
-    let pid = text.lines().next().unwrap_or_default().trim().to_owned();
-    ensure!(
-        Command::new("kill").args(["-9", &pid]).status()?.success(),
-        "cannot kill {pid}"
-    );
+    let pid = text.lines().next().unwrap_or_default().trim();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let pids: Vec<&str> = [pid].into_iter().chain(children.split_whitespace()).collect();
+    let killed = Command::new("kill").arg("-9").args(&pids).output()?;
     let begun = Instant::now();
-    while Path::new("/proc").join(&pid).join("exe").exists() && begun.elapsed() < START {
+    while pids
+        .iter()
+        .any(|pid| Path::new("/proc").join(pid).join("exe").exists())
+    {
+        let told = String::from_utf8_lossy(&killed.stderr);
+        ensure!(begun.elapsed() < START, "cannot kill {pids:?}: {told}");
         sleep(Duration::from_millis(5));
     }
     Ok(())

@@ -7,7 +7,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -30,7 +29,12 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Error, table::Table};
+use crate::{
+    Error,
+    disk::{local, settle, sync_local},
+    stamp,
+    table::Table,
+};
 
 /// Batches that wait for one table before senders are held back.
 const QUEUE: usize = 64;
@@ -214,6 +218,11 @@ impl Committer {
     /// Answers a batch that was written before with its first result.
     async fn repeat(&self, table: &DeltaTable, append: Append) {
         let version = version_of(table);
+        // The process that wrote it may have been killed before it could tell.
+        if let Err(source) = stamp::changed(table) {
+            let _ = append.reply.send(Err(local(source)));
+            return;
+        }
         let kept = self
             .results(&append.tenant, &append.producer)
             .await
@@ -305,8 +314,7 @@ impl Committer {
                 .await;
             match committed {
                 Ok(done) => {
-                    let log_file = format!("_delta_log/{:020}.json", done.version());
-                    sync_local(&table, vec![log_file]).await?;
+                    settle(&table, done.version()).await?;
                     return Ok(i64::try_from(done.version()).unwrap_or(i64::MAX));
                 }
                 Err(error) => {
@@ -463,41 +471,6 @@ pub(crate) async fn discard(table: &DeltaTable, paths: &[String]) {
             tracing::warn!(%path, %error, "a file of a failed commit could not be removed");
         }
     }
-}
-
-/// Forces files of a local table to the disk; object stores are durable when they answer.
-pub(crate) async fn sync_local(table: &DeltaTable, paths: Vec<String>) -> Result<(), Error> {
-    let Ok(root) = table.table_url().to_file_path() else {
-        return Ok(());
-    };
-    let sync = move || -> std::io::Result<()> {
-        let mut folders: Vec<PathBuf> = Vec::new();
-        for path in paths {
-            let Ok(decoded) = Path::from_url_path(&path) else {
-                continue;
-            };
-            let file = root.join(decoded.as_ref());
-            std::fs::File::open(&file)?.sync_data()?;
-            if let Some(folder) = file.parent()
-                && !folders.iter().any(|known| known == folder)
-            {
-                folders.push(folder.to_owned());
-            }
-        }
-        folders
-            .iter()
-            .try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
-    };
-    let done = tokio::task::spawn_blocking(sync)
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    done.map_err(|source| {
-        object_store::Error::Generic {
-            store: "local",
-            source: Box::new(source),
-        }
-        .into()
-    })
 }
 
 /// Pause before another try: full jitter over a doubling bound, one second at most.

@@ -12,6 +12,7 @@ mod append;
 mod blobs;
 pub mod changes;
 pub mod check;
+mod disk;
 pub mod erasure;
 mod error;
 mod export;
@@ -62,8 +63,6 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     tables: Vec<Arc<Table>>,
     people: Table,
-    /// Folders of the logs of `tables`, where they are on this machine.
-    logs: Option<Vec<std::path::PathBuf>>,
     seen: stamp::Seen,
     writers: Mutex<HashMap<&'static str, Writer>>,
     tenants: Mutex<HashMap<String, Held>>,
@@ -133,8 +132,7 @@ impl Lake {
             .build();
         let inner = Inner {
             store,
-            logs: stamp::logs(tables.iter().map(AsRef::as_ref)),
-            seen: stamp::Seen::default(),
+            seen: stamp::Seen::of(root.to_file_path().ok().as_deref()),
             tables,
             people: Table::new(people::TABLE, people::schema(), child_url(&root, people::TABLE)?),
             writers: Mutex::default(),

@@ -30,7 +30,8 @@ use futures::TryStreamExt;
 
 use crate::{
     Error, TenantLake,
-    append::{discard, sync_local},
+    append::discard,
+    disk::sync_local,
     fact::{PARTITION_COLUMNS, bucket_of},
     frames::view::{View, at},
     table,

@@ -24,6 +24,7 @@ use url::Url;
 
 use crate::{
     Error,
+    disk::local,
     fact::{PARTITION_COLUMNS, bucket_of},
 };
 
@@ -90,14 +91,7 @@ impl Table {
                 Err(TryLockError::Error(error)) => Err(error),
             }
         };
-        locked().map_err(|source: std::io::Error| {
-            let source = Box::new(source);
-            object_store::Error::Generic {
-                store: "local",
-                source,
-            }
-            .into()
-        })
+        locked().map_err(local)
     }
 
     /// The right to exchange files, as soon as nobody else has it.
@@ -150,10 +144,7 @@ impl Table {
             return Ok(table);
         }
         if let Ok(path) = self.url.to_file_path() {
-            std::fs::create_dir_all(&path).map_err(|source| object_store::Error::Generic {
-                store: "local",
-                source: Box::new(source),
-            })?;
+            std::fs::create_dir_all(&path).map_err(local)?;
         }
         let schema: StructType = self.schema.as_ref().try_into_kernel()?;
         let fields: Vec<_> = schema.fields().cloned().collect();

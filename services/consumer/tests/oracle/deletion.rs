@@ -3,7 +3,10 @@
 
 use std::{path::Path, time::Duration};
 
-use dualwheel_kit::question::{day_to_proto, window_to_proto};
+use dualwheel_kit::{
+    failure::reason_of,
+    question::{day_to_proto, window_to_proto},
+};
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::{
     consumer::{
@@ -18,7 +21,7 @@ use dualwheel_proto::{
     },
     types::{Metric, MetricQuery},
 };
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 
 use crate::{
     audience_service::{Client, by_text, import, refused},
@@ -47,17 +50,21 @@ async fn filled(folder: &tempfile::TempDir) -> (Client, Channel) {
 }
 
 async fn delete(client: &mut Client, keys: &[&str], request_id: &str) -> ConsumerDeletion {
+    let deletion = try_delete(client, keys, request_id).await;
+    deletion.unwrap()
+}
+
+async fn try_delete(
+    client: &mut Client,
+    keys: &[&str],
+    request_id: &str,
+) -> Result<ConsumerDeletion, Status> {
     let request = DeleteConsumersRequest {
         consumers: keys.iter().map(|key| (*key).to_owned()).collect(),
         request_id: request_id.to_owned(),
     };
-    client
-        .delete_consumers(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .deletion
-        .unwrap()
+    let begun = client.delete_consumers(request).await?;
+    Ok(begun.into_inner().deletion.unwrap())
 }
 
 async fn get(client: &mut Client, name: &str) -> ConsumerDeletion {
@@ -243,8 +250,11 @@ async fn after_a_deletion_all_is_as_if_the_consumer_had_never_been_there() {
     assert_eq!(lists.count(), 2);
     assert_eq!(numbers(&mut client).await, numbers(&mut never).await);
 
-    let again = delete(&mut client, &["c"], request_id).await;
-    assert_eq!(again, done);
+    // The first answer once more; of others the same request is no repetition.
+    let again = delete(&mut client, &[GONE, "nobody"], request_id).await;
+    assert_eq!(again, begun);
+    let other = try_delete(&mut client, &["c"], request_id).await.unwrap_err();
+    assert_eq!(reason_of(&other).as_deref(), Some("REQUEST_ID_REUSED"));
     let listed = client
         .list_consumer_deletions(ListConsumerDeletionsRequest::default())
         .await;

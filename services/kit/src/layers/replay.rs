@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use prost_reflect::{
     DynamicMessage, MapKey, Value,
     prost::encoding::{self, DecodeContext, WireType},
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tonic::body::Body;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -27,7 +28,7 @@ use crate::{
     shared::{Shared, key},
 };
 
-/// How long a request is taken to be under way when its process says nothing more.
+/// How long a request is taken to be under way when its process, which says so again and again, says nothing more.
 const PENDING: Duration = Duration::from_secs(15);
 /// How often a request under way is asked after.
 const ASKED_AFTER: Duration = Duration::from_millis(50);
@@ -56,8 +57,12 @@ static METHODS_WITH_IDS: LazyLock<HashMap<&'static str, &'static Method>> = Lazy
 
 /// The layer.
 pub(super) fn layer(config: &Config, shared: Shared) -> Layer {
+    pending_for(PENDING, config, shared)
+}
+
+fn pending_for(pending: Duration, config: &Config, shared: Shared) -> Layer {
     let largest = body::largest(config);
-    let kept = Duration::from_secs(config.redis.kept_s);
+    let times = (pending, Duration::from_secs(config.redis.kept_s));
     Layer::new("idempotency", move |mut request: Request<Body>, next: Next| {
         let shared = shared.clone();
         async move {
@@ -71,7 +76,7 @@ pub(super) fn layer(config: &Config, shared: Shared) -> Layer {
             };
             let asked = body::message(&bytes).and_then(|message| Asked::read(method, &request, &message));
             match asked {
-                Some(asked) => caller::asked(asked.hash, once(&shared, kept, &asked, request, next)).await,
+                Some(asked) => caller::asked(asked.hash, once(&shared, times, &asked, request, next)).await,
                 // Wrong ids are the handler's to refuse.
                 None => next.run(request).await,
             }
@@ -183,13 +188,13 @@ fn kept_answer(kept: &Bytes, hash: u64) -> Result<Bytes, Failure> {
 
 async fn once(
     shared: &Shared,
-    kept_for: Duration,
+    (pending, kept_for): (Duration, Duration),
     asked: &Asked,
     request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
     let mut waited = Duration::ZERO;
-    while !shared.claim(&asked.key, kept_as(asked.hash, &[]), PENDING).await {
+    while !shared.claim(&asked.key, kept_as(asked.hash, &[]), pending).await {
         // Gone between the two: claimed in the next round.
         let Some(kept) = shared.get(&asked.key).await else {
             continue;
@@ -211,7 +216,13 @@ async fn once(
         shared: shared.clone(),
         key: Some(asked.key.clone()),
     };
-    let answer = Answer::read(next.run(request).await).await;
+    let mut answering = pin!(async { Answer::read(next.run(request).await).await });
+    let answer = loop {
+        match timeout(pending / 3, &mut answering).await {
+            Ok(answer) => break answer,
+            Err(_) => shared.put(&asked.key, kept_as(asked.hash, &[]), pending).await,
+        }
+    };
     match answer.good().filter(|bytes| bytes.len() <= ANSWER_BYTES) {
         Some(bytes) => {
             shared.put(&asked.key, kept_as(asked.hash, bytes), kept_for).await;

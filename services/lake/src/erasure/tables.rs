@@ -23,8 +23,9 @@ use parquet::arrow::ProjectionMask;
 
 use crate::{
     Error, TenantLake,
-    append::{discard, fact_properties, pause, sync_local},
+    append::{discard, fact_properties, pause},
     changes::parquet_file,
+    disk::{settle, sync_local},
     fact::Fact,
     frames::view::View,
     table::Table,
@@ -192,7 +193,7 @@ async fn rewrite(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> R
         )
         .await;
     match done {
-        Ok(done) => sync_local(table, vec![format!("_delta_log/{:020}.json", done.version())]).await,
+        Ok(done) => settle(table, done.version()).await,
         Err(error) => {
             discard(table, &paths).await;
             Err(error.into())

@@ -9,6 +9,7 @@ mod days;
 mod erase;
 mod import;
 mod social;
+mod stamp;
 
 use std::collections::BTreeMap;
 

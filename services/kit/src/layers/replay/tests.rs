@@ -21,20 +21,25 @@ fn request(id: &str, name: &str) -> Bytes {
 
 /// The layer before a handler that counts, answers the number of its call, and fails the first `failing` times.
 fn house(failing: usize) -> (Next, Arc<AtomicUsize>) {
+    house_of(failing, Duration::from_millis(20), PENDING)
+}
+
+/// The same with a handler that takes `work`, where a request counts as under way for `pending`.
+fn house_of(failing: usize, work: Duration, pending: Duration) -> (Next, Arc<AtomicUsize>) {
     let config = Config::default();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let handler = next(move |_| {
         let number = count.fetch_add(1, Ordering::SeqCst);
         async move {
-            sleep(Duration::from_millis(20)).await;
+            sleep(work).await;
             if number < failing {
                 return Status::unavailable("down").into_http();
             }
             answer(format!("{number} {}", caller::request_hash() != 0).as_bytes())
         }
     });
-    let layer = layer(&config, Shared::open(&config).unwrap());
+    let layer = pending_for(pending, &config, Shared::open(&config).unwrap());
     (wrap(vec![layer], handler), asked)
 }
 
@@ -86,6 +91,17 @@ async fn the_same_request_at_once_is_done_once() {
     for (answer, code) in futures::future::join_all(asking).await {
         assert_eq!((answer, code), (frame(b"0 true"), Code::Ok));
     }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_request_is_under_way_for_as_long_as_it_takes() {
+    let (calls, asked) = house_of(0, Duration::from_millis(1_500), Duration::from_millis(600));
+    let both = futures::join!(
+        ask(&calls, "t", request("1", "a")),
+        ask(&calls, "t", request("1", "a"))
+    );
+    assert_eq!(both.0, both.1);
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 

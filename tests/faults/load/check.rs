@@ -1,0 +1,160 @@
+//! Looks for all that was acknowledged.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use arrow::array::AsArray;
+use dualwheel_proto::{
+    consumer::{ListAudiencesRequest, consumer_service_client::ConsumerServiceClient},
+    diagnosis::{GetRunRequest, RunState, diagnosis_service_client::DiagnosisServiceClient},
+};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use serde_json::Value;
+use tokio::time::sleep;
+use tonic::Code;
+
+use super::{ASKED, Caller, PATIENCE, Told};
+use crate::house::House;
+
+/// What is there afterwards.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub lost: usize,
+    pub doubled: usize,
+}
+
+impl Told {
+    /// Counts what is not there, and what is there more than once.
+    pub async fn check(&self, house: &House) -> Seen {
+        let mut seen = Seen::default();
+        let stored = events(&house.data().join("behaviors"));
+        for event in &self.events {
+            match stored.get(event).copied().unwrap_or(0) {
+                0 => seen.lost += 1,
+                1 => {}
+                more => seen.doubled += more - 1,
+            }
+        }
+        // What was never acknowledged is there once too often: every batch is sent again until it is.
+        let first = self.events.first().map_or("", String::as_str);
+        let prefix = format!("{}-", first.split('-').take(2).collect::<Vec<_>>().join("-"));
+        let unknown = stored
+            .keys()
+            .filter(|event| event.starts_with(&prefix) && !self.events.contains(*event));
+        seen.doubled += unknown.count();
+        self.check_audiences(house, &mut seen).await;
+        self.check_runs(house, &mut seen).await;
+        self.activated.check(house, &mut seen).await;
+        seen
+    }
+
+    async fn check_audiences(&self, house: &House, seen: &mut Seen) {
+        let mut caller = Caller::new("list", house.fact_channels());
+        let mut listed = BTreeMap::new();
+        let mut token = String::new();
+        loop {
+            let request = ListAudiencesRequest {
+                brand: ASKED.to_owned(),
+                page_size: 500,
+                page_token: token.clone(),
+            };
+            let page = caller.call(|channel| {
+                let request = request.clone();
+                async move {
+                    Ok(ConsumerServiceClient::new(channel)
+                        .list_audiences(request)
+                        .await?
+                        .into_inner())
+                }
+            });
+            let page = page.await;
+            for audience in page.audiences {
+                listed
+                    .entry(audience.display_name)
+                    .or_insert_with(Vec::new)
+                    .push(audience.name);
+            }
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        for (request, name) in &self.saved {
+            let there = listed.get(request).map_or(&[][..], Vec::as_slice);
+            seen.lost += usize::from(!there.contains(name));
+            seen.doubled += there.len().saturating_sub(1);
+        }
+    }
+
+    /// Every run that was started is there, and comes to an end: with a result, or, where its process was killed, saying so.
+    async fn check_runs(&self, house: &House, seen: &mut Seen) {
+        let mut caller = Caller::new("follow", house.diagnosis_channels());
+        let begun = Instant::now();
+        for name in &self.runs {
+            loop {
+                let run = caller.call(|channel| {
+                    let request = GetRunRequest { name: name.clone() };
+                    async move {
+                        let client =
+                            DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+                        match { client }.get_run(request).await {
+                            Ok(run) => Ok(run.into_inner().run),
+                            Err(status) if status.code() == Code::NotFound => Ok(None),
+                            Err(status) => Err(status),
+                        }
+                    }
+                });
+                match run.await {
+                    None => seen.lost += 1,
+                    Some(run) if run.state() == RunState::Running => {
+                        assert!(begun.elapsed() < PATIENCE * 2, "{name} does not end");
+                        sleep(Duration::from_millis(200)).await;
+                        continue;
+                    }
+                    Some(_) => {}
+                }
+                break;
+            }
+        }
+    }
+}
+
+/// How often each event is in a table, as any reader of Delta tables counts them: in the files that were added and not
+/// removed.
+fn events(table: &Path) -> BTreeMap<String, usize> {
+    let mut logs: Vec<_> = std::fs::read_dir(table.join("_delta_log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    logs.sort();
+    let mut files = BTreeSet::new();
+    for log in logs {
+        for line in std::fs::read_to_string(log).unwrap().lines() {
+            let action: Value = serde_json::from_str(line).unwrap();
+            if let Some(path) = action["add"]["path"].as_str() {
+                files.insert(path.to_owned());
+            }
+            if let Some(path) = action["remove"]["path"].as_str() {
+                files.remove(path);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    for file in files {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(table.join(file)).unwrap()).unwrap();
+        let ids = ProjectionMask::columns(reader.parquet_schema(), ["event_id"]);
+        for batch in reader.with_projection(ids).build().unwrap() {
+            let batch = batch.unwrap();
+            let column = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8).unwrap();
+            for id in column.as_string::<i32>().iter().flatten() {
+                *found.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    found
+}
