@@ -359,8 +359,11 @@ impl Told {
         self.activated.times
     }
 
-    /// Longest time between two successes of one kind, in seconds.
-    pub fn pause(&self) -> f64 {
-        self.pauses.values().max().map_or(0.0, Duration::as_secs_f64)
+    /// Longest time between two successes of one kind of work.
+    pub fn pause(&self) -> String {
+        let longest = self.pauses.iter().max_by_key(|(_, pause)| **pause);
+        longest.map_or_else(String::new, |(kind, pause)| {
+            format!("{:.1} s ({kind})", pause.as_secs_f64())
+        })
     }
 }

@@ -16,7 +16,8 @@ mod load;
 use std::{fmt::Write, time::Duration};
 
 use dualwheel_proto::consumer::{
-    GetPeopleIndexRequest, VerifyPeopleIndexRequest, consumer_service_client::ConsumerServiceClient,
+    Audience, AudienceDefinition, CreateAudienceRequest, GetPeopleIndexRequest, VerifyPeopleIndexRequest,
+    audience_definition::Form, consumer_service_client::ConsumerServiceClient,
 };
 use dualwheel_tests::proxy::Weather;
 use house::{House, MODELLED};
@@ -114,7 +115,7 @@ async fn nothing_is_lost_or_doubled() {
             let told = load.stop().await;
             let seen = told.check(&house).await;
             let line = format!(
-                "{name} | {told} | {} | {} | {} | {:.1} s",
+                "{name} | {told} | {} | {} | {} | {}",
                 seen.lost,
                 seen.doubled,
                 told.wrong,
@@ -156,6 +157,23 @@ async fn check_measurements(house: &House) {
     let question = ["koc", "--json", "--brand", MODELLED, "--as-of", "2026-06-30"];
     let scored = house.ask(&question).json();
     assert_eq!(scored["scored_by"]["source"], "MODEL_SOURCE_PLUGIN", "{scored}");
+    // One call that is refused.
+    let request = |display_name: &str| CreateAudienceRequest {
+        request_id: "8c7a4a0e-5f0b-4f5e-9b53-2f1f8f6c2a11".to_owned(),
+        audience: Some(Audience {
+            brand: MODELLED.to_owned(),
+            display_name: display_name.to_owned(),
+            definition: Some(AudienceDefinition {
+                form: Some(Form::Text("stage(L)".to_owned())),
+            }),
+            ..Audience::default()
+        }),
+        ..CreateAudienceRequest::default()
+    };
+    let [first, _] = house.fact_channels();
+    let mut client = ConsumerServiceClient::new(first);
+    client.create_audience(request("one")).await.unwrap();
+    client.create_audience(request("another")).await.unwrap_err();
     let told = house.measurements().await;
     let list = std::fs::read_to_string(harness::tests_folder().join("../deploy/metrics.yaml")).unwrap();
     let metrics = list.split("\nmetrics:\n").nth(1).unwrap().lines();

@@ -77,6 +77,8 @@ fn kill(pid_file: &Path) -> Result<()> {
         ensure!(begun.elapsed() < START, "cannot kill {pids:?}: {told}");
         sleep(Duration::from_millis(5));
     }
+    // Where nobody asks for its exit code, the next server would take the dead process for a running one.
+    fs::remove_file(pid_file)?;
     Ok(())
 }
 
