@@ -123,7 +123,8 @@ impl House {
         command
             .env("LD_PRELOAD", faketime())
             .env("FAKETIME_TIMESTAMP_FILE", self.clock())
-            .env("FAKETIME_NO_CACHE", "1")
+            // Seconds: read at every call of the clock, the file would slow everything down.
+            .env("FAKETIME_CACHE_DURATION", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         Server::begin(
             command,

@@ -47,7 +47,8 @@ impl layers::Versions for Versions {
         match last.as_ref() {
             Some((of, text)) if *of == stamp => Some(text.clone()),
             _ => {
-                let text: Arc<str> = format!("{} {stamp}", self.maker).into();
+                let text = Sha256::digest(format!("{} {stamp}", self.maker));
+                let text: Arc<str> = format!("{text:x}").into();
                 *last = Some((stamp, text.clone()));
                 Some(text)
             }

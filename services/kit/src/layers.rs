@@ -162,7 +162,9 @@ async fn request_id(mut request: Request<Body>, next: Next) -> Response<Body> {
     let header = HeaderValue::from_str(&id);
     request.extensions_mut().insert(RequestId(id));
     let mut response = next.run(request).await;
-    if let Ok(header) = header {
+    if let Ok(mut header) = header {
+        // It never comes again: HTTP/2 is to keep no place for it in its table of headers.
+        header.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, header);
     }
     response

@@ -65,12 +65,12 @@ impl Question {
 pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>) -> Layer {
     let largest = body::largest(config);
     let kept_for = Duration::from_secs(config.redis.kept_s);
-    let kept: moka::future::Cache<Question, Answer> = moka::future::Cache::builder()
+    let kept: moka::future::Cache<Question, Answer, ahash::RandomState> = moka::future::Cache::builder()
         .max_capacity(config.redis.answer_bytes)
         .weigher(|question: &Question, answer: &Answer| {
             u32::try_from(question.bytes() + answer.body.len()).unwrap_or(u32::MAX)
         })
-        .build();
+        .build_with_hasher(ahash::RandomState::new());
     let outcomes = global::meter("dualwheel")
         .u64_counter("dualwheel.answers.cached")
         .with_description(

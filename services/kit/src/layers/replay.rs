@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long a request is taken to be under way when its process, which says so again and again, says nothing more.
-const PENDING: Duration = Duration::from_secs(15);
+const PENDING: Duration = Duration::from_secs(3);
 /// How often a request under way is asked after.
 const ASKED_AFTER: Duration = Duration::from_millis(50);
 /// How long the answer of a request under way is waited for.
