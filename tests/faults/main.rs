@@ -25,7 +25,7 @@ use load::{Load, Told};
 use tokio::time::sleep;
 
 /// How long the load runs before a fault, and after its end.
-const AROUND: Duration = Duration::from_millis(1_500);
+const AROUND: Duration = Duration::from_secs(2);
 
 /// Does harm to the house, and mends it.
 macro_rules! faults {
