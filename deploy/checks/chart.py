@@ -21,7 +21,7 @@ VARIANTS = {
     "mutual TLS and tokens": {
         "tls": {"enabled": True},
         "auth": {"issuer": "https://id.example.com"},
-        "config": {"deadlines": {"drain_ms": 40500}},
+        "config": {"deadlines": {"drain_ms": 40500, "unready_ms": 20000}},
     },
     "TLS without client certificates": {"tls": {"enabled": True, "mutual": False}},
     "bucket": {
@@ -51,9 +51,25 @@ VARIANTS = {
         "tls": {"enabled": True},
         "config": {
             "limits": {"concurrency": 64, "frame_cache_bytes": 1 << 30, "tenant_calls_per_second": 50},
-            "log": {"filter": "info,dualwheel_lake=debug"},
+            "redis": {"kept_s": 3600},
+            "log": {"filter": "info,dualwheel_lake=debug", "audit": "/var/log/dualwheel/audit.log"},
             "plugins": {"runs": 2},
         },
+        "definitions": {
+            "existingConfigMap": "definitions",
+            "items": [
+                {"key": "acme-consumer.yaml", "path": "acme/consumer.yaml"},
+                {"key": "acme-b1-product.yaml", "path": "acme/b1/product.yaml"},
+            ],
+        },
+        "extraVolumes": [
+            {"name": "authorities", "configMap": {"name": "authorities"}},
+            {"name": "audit", "persistentVolumeClaim": {"claimName": "audit"}},
+        ],
+        "extraVolumeMounts": [
+            {"name": "authorities", "mountPath": "/etc/authorities", "readOnly": True},
+            {"name": "audit", "mountPath": "/var/log/dualwheel"},
+        ],
         "telemetry": {
             "otlpEndpoint": "http://collector.monitoring:4317",
             "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -71,7 +87,7 @@ VARIANTS = {
             "priorityClassName": "high",
             "podAnnotations": {"a": "b"},
             "podLabels": {"c": "d"},
-            "extraEnv": [{"name": "RUST_BACKTRACE", "value": "1"}],
+            "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/etc/authorities/ca.crt"}],
         },
         "services": {
             "product": {"podDisruptionBudget": {"minAvailable": 1}},
@@ -89,8 +105,14 @@ REFUSED = {
     "colour": {"colour": "red"},
     "concurency": {"config": {"limits": {"concurency": 1}}},
     "digest": {"image": {"digest": "latest"}},
+    "otlpEndpoint": {"telemetry": {"otlpEndpoint": "https://collector:4317"}},
+    "items": {"definitions": {"existingConfigMap": "definitions"}},
+    "path": {"definitions": {"existingConfigMap": "definitions", "items": [{"key": "a", "path": "consumer.yaml"}]}},
     "cashier": {"services": {"cashier": {}}},
 }
+
+# Settings that the chart itself sets, within the sections that values may set.
+SET_BY_CHART = {"state.migrate", "redis.url", "log.format", "plugins.cache"}
 
 
 @contextlib.contextmanager
@@ -121,11 +143,12 @@ def check_chart(files):
     values, known = files.yaml("chart/dualwheel/values.yaml"), known_settings(files)
     for error in jsonschema.Draft7Validator(schema).iter_errors(values):
         files.fault(f"{where}/values.yaml", f"{'.'.join(map(str, error.path))}: {error.message}")
-    for section, keys in schema["properties"]["config"]["properties"].items():
-        for key in keys["properties"]:
-            files.require(
-                f"{section}.{key}" in known, f"{where}/values.schema.json", f"{section}.{key} is no setting"
-            )
+    sections = schema["properties"]["config"]["properties"]
+    settable = {f"{section}.{key}" for section, keys in sections.items() for key in keys["properties"]}
+    for key in sorted(settable - set(known)):
+        files.fault(f"{where}/values.schema.json", f"{key} is no setting")
+    for key in sorted(set(known) - settable - SET_BY_CHART):
+        files.require(key.split(".")[0] not in sections, f"{where}/values.schema.json", f"{key} cannot be set")
     templates = "\n".join(path.read_text() for path in sorted((folder / "templates").iterdir()))
     for key, _ in leaves(values, empty=True):
         used = key.split(".")[-1] in re.findall(r"\w+", templates) or key.startswith("config.")

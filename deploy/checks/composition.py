@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections import Counter
 
 import compose_spec
 import yaml
@@ -52,6 +53,9 @@ def check_composition(files):
         files.fault(where, error)
         return
     published = set()
+    builds = Counter(service["image"] for service in tree["services"].values() if "build" in service)
+    for image, count in builds.items():
+        files.require(count == 1, where, f"{image} is built by {count} services")
     for name, service in tree["services"].items():
         at = f"{where}: {name}"
         files.require(service.get("read_only") is True, at, "its root is not read-only")
@@ -85,6 +89,8 @@ def check_composition(files):
                 at,
                 "its Dockerfile does not exist",
             )
+        elif image in builds:
+            files.require(service.get("pull_policy") == "never", at, f"may pull {image}, which is built here")
         for key, value in (raw["services"][name].get("environment") or {}).items():
             secret = re.search("PASSWORD|SECRET|TOKEN|AUTH|DATABASE|URL", key)
             files.require(not secret or "${" in value, at, f"{key} is written into the file")

@@ -135,7 +135,8 @@ def check_manifests(files, where, documents, values):
         else:
             files.require(spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, at, "is away during an upgrade")
             files.require(("replicas" in spec) != (name in expected), at, "replicas and autoscaler contend")
-        drain = values["config"]["deadlines"]["drain_ms"] / 1000
+        deadlines = values["config"]["deadlines"]
+        drain = (deadlines["drain_ms"] + deadlines.get("unready_ms", 0)) / 1000
         files.require(pod["terminationGracePeriodSeconds"] >= drain + 5, at, "is killed before it has drained")
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             asked = container.get(probe, {})
@@ -245,6 +246,8 @@ def check_configuration(files, where, text, values, base):
         at,
         "endpoints are wrong",
     )
+    folder = "/etc/dualwheel/definitions" if values["definitions"]["existingConfigMap"] else None
+    files.require(given.get("definitions") == folder, at, "definitions are not as the values say")
     for secret in ("database", "redis.url"):
         files.require(secret not in given, at, f"{secret} is a secret")
     # A lake that is no local folder needs a database, which comes from the environment.
@@ -261,6 +264,8 @@ def check_pod(files, at, owner, values, found, secrets):
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         files.require(not pod.get(key), at, f"uses {key}")
     volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+    extra = {volume["name"]: volume for volume in values["extraVolumes"]}
+    files.require(extra.items() <= volumes.items(), at, "lacks volumes of the values")
     for container in pod["containers"] + pod.get("initContainers", []):
         inner = container["securityContext"]
         files.require(inner["allowPrivilegeEscalation"] is False, at, "may gain privileges")
@@ -306,9 +311,26 @@ def check_pod(files, at, owner, values, found, secrets):
                 ("DUALWHEEL_REDIS__URL" in keys) == values["redis"]["enabled"], at, "Redis is not as the values say"
             )
             files.require("DUALWHEEL_CONFIG" in keys, at, "has no configuration")
+            files.require(
+                ("/etc/dualwheel/definitions" in paths) == bool(values["definitions"]["existingConfigMap"]),
+                at,
+                "definitions are not mounted as the values say",
+            )
     hook = "helm.sh/hook" in owner["metadata"].get("annotations", {})
     for name, volume in volumes.items():
-        if "configMap" in volume:
+        if name in extra:
+            continue
+        if name == "definitions":
+            given = values["definitions"]
+            places = {item["key"]: f"definitions/{item['path']}" for item in given["items"]}
+            files.require(
+                volume["configMap"]["name"] == given["existingConfigMap"]
+                and {item["key"]: item["path"] for item in volume["configMap"]["items"]} == places
+                and mounts[name].get("subPath") == "definitions",
+                at,
+                "definitions are not those of the values",
+            )
+        elif "configMap" in volume:
             files.require(
                 ("ConfigMap", volume["configMap"]["name"]) in found, at, f"{name} is no ConfigMap of the release"
             )

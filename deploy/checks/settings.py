@@ -73,7 +73,8 @@ def check_settings(files):
         for key in set(re.findall(r"`([a-z]\w*\.[\w.]+)`", path.read_text())):
             if key.split(".")[0] in sections and not key.endswith((".crt", ".key", ".json", ".yaml", ".toml", ".v1")):
                 scope = key in {"facts.read", "facts.write"} or re.fullmatch(r"\w+\.(read|write|erase)", key)
-                files.require(key in known | values or scope, files.name(path), f"{key} is no setting and no value")
+                known_key = key in values or key.removeprefix("config.") in known
+                files.require(known_key or scope, files.name(path), f"{key} is no setting and no value")
     if files.dualwheel:
         accepted(
             files,

@@ -6,6 +6,7 @@
 
 mod audience;
 mod bad_input;
+mod bucket;
 mod commands;
 mod complete_journey;
 mod crash;
@@ -20,8 +21,10 @@ mod mutated;
 mod overload;
 mod people;
 mod plugin;
+mod publisher;
 mod registry;
 mod rpcs;
 mod telemetry;
+mod tls;
 mod value;
 mod web;

@@ -6,36 +6,34 @@ use std::{collections::BTreeSet, path::Path};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Ran, Server, command, component, finish, market, run};
+use crate::{
+    harness::{Ran, Server, command, component, finish, market, run},
+    publisher::Publisher,
+};
 
 /// Longest time that a call may take: an interpreter of a language is compiled once.
 const PATIENT: &str = "deadlines.default_ms=300000";
 
-/// A mesh, and a publisher's keys.
+/// A mesh, and a publisher that it trusts.
 struct Mesh {
     server: Server,
-    keys: TempDir,
+    publisher: Publisher,
     _data: TempDir,
 }
 
 impl Mesh {
     fn over(data: TempDir) -> Self {
         let server = Server::start(data.path(), &["all"], &[PATIENT.to_owned()]);
-        let keys = tempfile::tempdir().unwrap();
-        let key = keys.path().join("acme");
-        run(["plugin", "keygen", "--out", key.to_str().unwrap()]).ok();
-        let mesh = Self {
+        let publisher = Publisher::trusted(|args| ask(&server, &[&["plugin"], args].concat()));
+        Self {
             server,
-            keys,
+            publisher,
             _data: data,
-        };
-        let public = mesh.path("acme.pub");
-        mesh.plugin(&["trust", "acme", "--key", &public]).ok();
-        mesh
+        }
     }
 
     fn path(&self, name: &str) -> String {
-        self.keys.path().join(name).display().to_string()
+        self.publisher.path(name)
     }
 
     /// `dualwheel plugin …` against the mesh.
@@ -44,29 +42,18 @@ impl Mesh {
     }
 
     fn ask(&self, args: &[&str]) -> Ran {
-        let mut command = command(args);
-        finish(command.args(["--set", PATIENT, "--endpoint", &self.server.url()]))
+        ask(&self.server, args)
     }
 
-    /// Signs and publishes one of the built examples.
+    /// Publishes one of the built examples; answers `NAME@VERSION`.
     fn publish(&self, example: &str) -> String {
-        let signature = self.path(&format!("{example}.sig"));
-        let component = component(example).display().to_string();
-        let key = self.path("acme");
-        run(["plugin", "sign", &component, "--key", &key, "--out", &signature]).ok();
-        let args = [
-            "publish",
-            &component,
-            "--publisher",
-            "acme",
-            "--signature",
-            &signature,
-            "--json",
-        ];
-        let published = self.plugin(&args).json();
-        let name = published["name"].as_str().unwrap().trim_start_matches("plugins/");
-        name.replace("/versions/", "@")
+        let name = self.publisher.publish(example, |args| self.plugin(args));
+        name.trim_start_matches("plugins/").replace("/versions/", "@")
     }
+}
+
+fn ask(server: &Server, args: &[&str]) -> Ran {
+    finish(command(args).args(["--set", PATIENT, "--endpoint", &server.url()]))
 }
 
 const KOC: [&str; 4] = ["--brand", "brand-01", "--world", "koc-model"];

@@ -17,7 +17,10 @@ use tokio::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use crate::harness::{Ran, Server, command, component, finish, market, run};
+use crate::{
+    harness::{Ran, Server, command, finish, market},
+    publisher::Publisher,
+};
 
 /// The brand that uses a partner's model.
 pub const MODELLED: &str = "brand-05";
@@ -77,30 +80,9 @@ impl House {
             let server = house.serve_diagnosis(at);
             house.diagnosis.push(server);
         }
-        house.plugin = house.publish();
+        let plugin = |args: &[&str]| house.ask(&[&["plugin"], args].concat());
+        house.plugin = Publisher::trusted(plugin).publish("koc-affinity", plugin);
         house
-    }
-
-    /// Signs and publishes an example.
-    fn publish(&self) -> String {
-        let keys = tempfile::tempdir().unwrap();
-        let path = |name: &str| keys.path().join(name).display().to_string();
-        let (key, public, signature) = (path("acme"), path("acme.pub"), path("signature"));
-        let component = component("koc-affinity").display().to_string();
-        run(["plugin", "keygen", "--out", &key]).ok();
-        run(["plugin", "sign", &component, "--key", &key, "--out", &signature]).ok();
-        self.ask(&["plugin", "trust", "acme", "--key", &public]).ok();
-        let published = self.ask(&[
-            "plugin",
-            "publish",
-            &component,
-            "--publisher",
-            "acme",
-            "--signature",
-            &signature,
-            "--json",
-        ]);
-        published.json()["name"].as_str().unwrap().to_owned()
     }
 
     /// Asks the first process of the four services by a command.

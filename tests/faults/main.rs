@@ -12,6 +12,8 @@ mod backup;
 mod harness;
 mod house;
 mod load;
+#[path = "../e2e/publisher.rs"]
+mod publisher;
 
 use std::{fmt::Write, time::Duration};
 

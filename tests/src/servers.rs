@@ -1,10 +1,11 @@
-//! A real PostgreSQL and a real Redis, each on a free port of this machine for as long as the test program runs.
+//! A real PostgreSQL, a real Redis, and a double of an object store, each on a free port of this machine for as long as the test program runs.
 //!
 //! A shell stands between: it ends the server and removes its folder when its standard input does, which it does whatever
 //! becomes of the test program.
 
 use std::{
     fs,
+    io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
@@ -15,6 +16,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::keys::Certificates;
 
 /// Longest wait for a server to take connections.
 const START: Duration = Duration::from_secs(60);
@@ -275,8 +278,15 @@ fn unprivileged() -> Result<Option<(u32, u32)>> {
 pub struct Redis {
     folder: PathBuf,
     port: u16,
-    cluster: bool,
+    kind: Kind,
     kept: Option<Kept>,
+}
+
+enum Kind {
+    Server,
+    Cluster,
+    /// With the folder of its certificates.
+    Encrypted(String),
 }
 
 impl Redis {
@@ -285,7 +295,15 @@ impl Redis {
     /// # Errors
     /// When Redis is not installed (Debian: `redis-server`), or does not start.
     pub fn start() -> Result<Self> {
-        Self::with(false)
+        Self::with(Kind::Server)
+    }
+
+    /// Starts a server that is reached by TLS alone, with the certificate `redis`.
+    ///
+    /// # Errors
+    /// As [`Self::start`], or when there is no such certificate.
+    pub fn encrypted(certificates: &Certificates) -> Result<Self> {
+        Self::with(Kind::Encrypted(certificates.path("")))
     }
 
     /// Starts a Redis Cluster of one node, which refuses commands whose keys lie in different slots.
@@ -293,7 +311,7 @@ impl Redis {
     /// # Errors
     /// As [`Self::start`].
     pub fn cluster() -> Result<Self> {
-        let redis = Self::with(true)?;
+        let redis = Self::with(Kind::Cluster)?;
         redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
         let begun = Instant::now();
         while !redis.command(&["CLUSTER", "INFO"])?.contains("cluster_state:ok") {
@@ -303,7 +321,7 @@ impl Redis {
         Ok(redis)
     }
 
-    fn with(cluster: bool) -> Result<Self> {
+    fn with(kind: Kind) -> Result<Self> {
         let mut redis = Self {
             folder: tempfile::Builder::new()
                 .prefix("dualwheel-redis-")
@@ -316,7 +334,7 @@ impl Redis {
                     break port;
                 }
             },
-            cluster,
+            kind,
             kept: None,
         };
         redis.run()?;
@@ -330,11 +348,8 @@ impl Redis {
     pub fn run(&mut self) -> Result<()> {
         let folder = self.folder.to_str().context("a path that is no text")?;
         let (port, pid) = (self.port.to_string(), format!("{folder}/pid"));
-        let cluster = if self.cluster { "yes" } else { "no" };
-        let command = [
+        let mut command = vec![
             "redis-server",
-            "--port",
-            &port,
             "--bind",
             "127.0.0.1",
             "--save",
@@ -343,9 +358,19 @@ impl Redis {
             folder,
             "--pidfile",
             &pid,
-            "--cluster-enabled",
-            cluster,
         ];
+        let files;
+        match &self.kind {
+            Kind::Server => command.extend(["--port", &port]),
+            Kind::Cluster => command.extend(["--port", &port, "--cluster-enabled", "yes"]),
+            Kind::Encrypted(folder) => {
+                files = ["redis.pem", "redis.key", "ca.pem"].map(|file| format!("{folder}{file}"));
+                let [certificate, key, authority] = &files;
+                command.extend(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
+                command.extend(["--tls-cert-file", certificate, "--tls-key-file", key]);
+                command.extend(["--tls-ca-cert-file", authority]);
+            }
+        }
         self.kept = Some(Kept::start("TERM", &self.folder, None, &command)?);
         wait_for(self.port, &self.folder.join("log"), || {
             self.command(&["PING"]).is_ok()
@@ -366,8 +391,12 @@ impl Redis {
     /// Its URL; that of a cluster names its node twice, for one URL alone is a server's.
     #[must_use]
     pub fn url(&self) -> String {
-        let url = format!("redis://127.0.0.1:{}", self.port);
-        if self.cluster { format!("{url},{url}") } else { url }
+        let address = format!("127.0.0.1:{}", self.port);
+        match self.kind {
+            Kind::Server => format!("redis://{address}"),
+            Kind::Cluster => format!("redis://{address},redis://{address}"),
+            Kind::Encrypted(_) => format!("rediss://{address}"),
+        }
     }
 
     /// Port on which it listens.
@@ -381,8 +410,12 @@ impl Redis {
     /// # Errors
     /// When the server refuses.
     pub fn command(&self, command: &[&str]) -> Result<String> {
-        let ran = Command::new("redis-cli")
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+        let mut client = Command::new("redis-cli");
+        client.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        if let Kind::Encrypted(folder) = &self.kind {
+            client.args(["--tls", "--cacert", &format!("{folder}ca.pem")]);
+        }
+        let ran = client
             .args(command)
             .output()
             .context("redis-cli is missing: apt-get install redis-server")?;
@@ -398,4 +431,59 @@ impl Drop for Redis {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// A bucket named `lake` in a double of S3 (Python's moto), which is gone with it.
+pub struct Bucket {
+    port: u16,
+    _kept: Kept,
+}
+
+/// One request after the other, or two that write the same name for the first time would both be the first.
+const MOTO: &str = "import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+run_simple('127.0.0.1', int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)";
+
+impl Bucket {
+    /// Starts the double, and makes the bucket.
+    ///
+    /// # Errors
+    /// When `ORACLE_PYTHON` names no Python that has moto, or it does not start.
+    pub fn start() -> Result<Self> {
+        let python =
+            std::env::var("ORACLE_PYTHON").context("ORACLE_PYTHON is not set: run tests/run test")?;
+        let folder = tempfile::Builder::new().prefix("dualwheel-s3-").tempdir()?.keep();
+        let port = free_port()?;
+        let kept = Kept::start("TERM", &folder, None, &[&python, "-c", MOTO, &port.to_string()])?;
+        wait_for(port, &folder.join("log"), || make_bucket(port).is_ok())?;
+        Ok(Self { port, _kept: kept })
+    }
+
+    /// Where a lake may lie in it.
+    #[must_use]
+    pub fn url(&self) -> &'static str {
+        "s3://lake/some where"
+    }
+
+    /// What the environment says of it.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ]
+    }
+}
+
+fn make_bucket(port: u16) -> Result<()> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.write_all(b"PUT /lake HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.contains(" 200 "), "{answer}");
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The plugin registry's rows.
 
-use dualwheel_plugins::store::{Activations, Change, Error, Next, Plugins, Publishers, Setting};
+use dualwheel_plugins::store::{Activations, Change, Error, Next, Plugins, Publishers, Run, Runs, Setting};
+use sea_orm::ConnectionTrait;
 
 use crate::{Place, on_both};
 
@@ -9,6 +10,7 @@ on_both! {
     a_name_belongs_to_who_asked_first
     changes_at_once_follow_one_another
     activations_keep_every_bit
+    the_newest_run_is_kept_though_the_clock_was_set_back
 }
 
 const WORLD: i32 = 1;
@@ -97,4 +99,55 @@ async fn activations_keep_every_bit(database: Place) {
     let bits = |setting: &Setting| setting.parameters["p"].to_bits();
     assert_eq!(bits(&read.active.unwrap()), value.to_bits());
     assert_eq!(bits(&read.shadow.unwrap()), (-0.0_f64).to_bits());
+}
+
+fn run(id: String) -> Run {
+    Run {
+        id,
+        brand: "b".to_owned(),
+        world: WORLD,
+        role: 1,
+        setting: setting(0.5),
+        sha256: "s".to_owned(),
+        subject: String::new(),
+        day: 100,
+        versions: [("members".to_owned(), 1)].into(),
+        table_hash: "t".to_owned(),
+        rows: 3,
+        input_hash: "i".to_owned(),
+        output_hash: "o".to_owned(),
+        failure: None,
+        limits: String::new(),
+        micros: 1,
+        fuel: 1,
+        memory_bytes: 1,
+        log: Vec::new(),
+        has_inputs: false,
+        has_result: true,
+        comparisons: Vec::new(),
+        made_at: 0,
+    }
+}
+
+async fn the_newest_run_is_kept_though_the_clock_was_set_back(database: Place) {
+    let runs = Runs::of(&database, "t");
+    // As many as are kept.
+    for at in 0..200 {
+        let beyond = runs.add(&run(format!("old-{at:03}"))).await.unwrap();
+        assert!(beyond.is_empty());
+    }
+    let an_hour_ahead = "UPDATE plugin_runs SET made_at = made_at + 3600000000";
+    database.execute_unprepared(an_hour_ahead).await.unwrap();
+    for (new, oldest) in [("new-1", "old-000"), ("new-0", "old-001")] {
+        let beyond = runs.add(&run(new.to_owned())).await.unwrap();
+        assert_eq!(beyond.len(), 1);
+        assert_eq!(beyond[0].id, oldest);
+        runs.delete(oldest).await.unwrap();
+        let listed = runs.list("b", WORLD, 1, "").await.unwrap().items;
+        let last_good = runs.last_good("b", WORLD, 1, "").await.unwrap().unwrap();
+        let of_question = runs.of_question("b", 1, "s", "i").await.unwrap().unwrap();
+        for newest in [&listed[0], &last_good, &of_question] {
+            assert_eq!(newest.id, new);
+        }
+    }
 }

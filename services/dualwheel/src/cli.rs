@@ -82,6 +82,9 @@ pub enum Command {
     /// Tell where the people index stands, derive it anew, or hold it against the facts
     #[command(subcommand)]
     Index(Index),
+    /// Join the small files of the lake's tables, and remove those out of use for seven days; in a folder, services do so
+    /// themselves
+    Compact,
     /// Tell which members can become key opinion consumers
     Koc(models::Koc),
     /// Tell which styles, functions, crafts, materials or colours the market moves towards

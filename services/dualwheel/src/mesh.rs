@@ -65,6 +65,18 @@ impl Role {
     }
 }
 
+/// Opens the configured lake.
+///
+/// # Errors
+/// When its place is wrong.
+pub fn lake(config: &Config) -> anyhow::Result<Lake> {
+    let options = dualwheel_lake::Options {
+        location: config.data.clone(),
+        frame_cache_bytes: config.limits.frame_cache_bytes,
+    };
+    Lake::open(&options).context("the lake cannot be opened")
+}
+
 /// Builds the server of the given roles.
 ///
 /// Diagnosis reaches the services of its own process in memory and the others at the configured endpoints.
@@ -82,11 +94,7 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         .copied()
         .filter(|role| *role != Role::Diagnosis)
         .collect();
-    let lake = Lake::open(&dualwheel_lake::Options {
-        location: config.data.clone(),
-        frame_cache_bytes: config.limits.frame_cache_bytes,
-    })
-    .context("the lake cannot be opened")?;
+    let lake = lake(config)?;
     let database = db::open(config).await.context("the database cannot be opened")?;
     let versions = answers::Versions::of(config, lake.clone()).context("definitions cannot be read")?;
     let empty = Server::builder(config)?.keep_answers(Arc::new(versions));

@@ -14,7 +14,7 @@ use dualwheel_kit::{
 use crate::{
     ask, audience,
     cli::{Cli, Command, Generate},
-    consumer, demo, diagnose, generate, import, index, migrate, models, output, plugin, serve,
+    consumer, demo, diagnose, generate, import, index, mesh, migrate, models, output, plugin, serve,
 };
 
 /// Exit code for a wrong configuration (EX_USAGE).
@@ -54,7 +54,11 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
+fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
+    if !matches!(cli.command, Command::Serve(_)) {
+        // It is the server's, beside which a command may run.
+        config.telemetry.prometheus_listen = None;
+    }
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     // What still goes on beside the command, such as following the facts, may end at any time: it ends with the process,
     // not by a runtime that is taken away from below it.
@@ -77,6 +81,7 @@ fn run_command(cli: Cli, config: Config) -> anyhow::Result<()> {
             Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
             Command::Audience(command) => audience::run(&config, &cli.common, command).await,
             Command::Index(command) => index::run(&config, &cli.common, command).await,
+            Command::Compact => Ok(mesh::lake(&config)?.compact().await?),
             Command::Koc(args) => models::koc(&config, &cli.common, args).await,
             Command::Trends(args) => models::trends(&config, &cli.common, args).await,
             Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,

@@ -14,6 +14,8 @@ use crate::access::Brands;
 pub struct Caller {
     /// Who they say they are: a token's `sub`, or `anonymous`.
     pub subject: String,
+    /// Their tenant; empty on the side of who calls.
+    pub tenant: String,
     /// The brands that they may see.
     pub brands: Brands,
     /// The header that proves it, for calls that are made on their behalf.
@@ -35,6 +37,7 @@ impl Caller {
     pub fn anonymous() -> Self {
         Self {
             subject: "anonymous".to_owned(),
+            tenant: String::new(),
             brands: Brands::All,
             authorization: None,
         }
@@ -97,6 +100,7 @@ mod tests {
         assert!(may_see("B"));
         let caller = Caller {
             subject: "s".to_owned(),
+            tenant: "t".to_owned(),
             brands: Brands::Some(["A".to_owned()].into()),
             authorization: None,
         };

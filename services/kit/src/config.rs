@@ -286,7 +286,7 @@ pub struct Endpoints {
 pub struct Limits {
     /// Largest batch, encoded, in bytes. A message may be [`crate::server::MESSAGE_SLACK`] larger.
     pub message_bytes: usize,
-    /// Calls in hand at once; more are refused.
+    /// Calls in hand at once, and streams, of which a tenant has at most half; more are refused.
     pub concurrency: usize,
     /// Bytes of the metadata of a call.
     pub metadata_bytes: u32,

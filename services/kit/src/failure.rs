@@ -12,6 +12,13 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// Domain of every reason.
 pub const DOMAIN: &str = "dualwheel.dev";
 
+/// Longest message of a status, in bytes. All of a status travels in headers, of which many clients take in 16 KiB.
+const MESSAGE_BYTES: usize = 1 << 10;
+/// Longest value, field and expectation of a status, in bytes.
+const VALUE_BYTES: usize = 256;
+/// Most wrong fields of a status.
+const VIOLATIONS: usize = 16;
+
 /// Makes the enum, its names, codes and paragraphs out of one table.
 macro_rules! reasons {
     ($($variant:ident $name:literal $code:ident: $text:literal;)+) => {
@@ -277,9 +284,24 @@ impl Failure {
         self.reason
     }
 
-    /// The status to answer.
+    /// What the caller reads.
     #[must_use]
-    pub fn status(self) -> Status {
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The status to answer. What a caller has made long is cut.
+    #[must_use]
+    pub fn status(mut self) -> Status {
+        cut(&mut self.message, MESSAGE_BYTES);
+        self.metadata
+            .values_mut()
+            .for_each(|value| cut(value, VALUE_BYTES));
+        self.violations.truncate(VIOLATIONS);
+        for violation in &mut self.violations {
+            cut(&mut violation.field, VALUE_BYTES);
+            cut(&mut violation.description, VALUE_BYTES);
+        }
         let mut details = ErrorDetails::new();
         details.set_error_info(self.reason.name(), DOMAIN, self.metadata);
         if !self.violations.is_empty() {
@@ -289,6 +311,15 @@ impl Failure {
             details.set_retry_info(self.retry_after);
         }
         Status::with_error_details(self.reason.code(), self.message, details)
+    }
+}
+
+/// Cuts a text to at most `most` bytes.
+fn cut(text: &mut String, most: usize) {
+    const MARK: &str = "…";
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most - MARK.len()));
+        text.push_str(MARK);
     }
 }
 
@@ -333,6 +364,9 @@ impl Violations {
             field, description, ..
         } in &self.0
         {
+            if message.len() > MESSAGE_BYTES {
+                break;
+            }
             let separator = if message.is_empty() { "" } else { "; " };
             // Writing to a string does not fail.
             let _ = write!(message, "{separator}{field}: {description}");
@@ -396,6 +430,21 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn statuses_fit_into_headers_whatever_was_asked() {
+        let mut violations = Violations::new();
+        for _ in 0..100 {
+            violations.add("字".repeat(10_000), "x".repeat(10_000));
+        }
+        let status = violations.finish(Reason::InvalidQuestion).unwrap_err();
+        assert!(status.message().ends_with('…') && status.message().len() <= MESSAGE_BYTES);
+        assert_eq!(violations_of(&status).len(), VIOLATIONS);
+        let status = Failure::new(Reason::RunUnknown, "x")
+            .with("key", "字".repeat(100_000))
+            .status();
+        assert!(value_of(&status, "key").unwrap().len() <= VALUE_BYTES);
+    }
 
     #[test]
     fn reasons_are_unique_upper_snake_and_explained() {

@@ -5,8 +5,9 @@
 
 use std::{
     any::Any,
+    collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use opentelemetry::{KeyValue, global, metrics::Counter};
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 use tonic::{body::Body, service::Routes};
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use crate::{
     Config, Failure, Reason, Tenant,
     access::named,
+    caller,
     client::{Deadline, TIMEOUT_HEADER},
     identity::Verifier,
     shared::Shared,
@@ -50,6 +52,9 @@ pub struct RequestId(
 
 /// When to try again at a server that has too many calls in hand.
 const OVERLOADED_WAIT: Duration = Duration::from_millis(250);
+
+/// How often refusals with a reason are told in the log.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 type Answering = BoxFuture<'static, Response<Body>>;
 
@@ -132,6 +137,7 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
         },
         access::audit(),
         access::authorization(),
+        stream_share(config.limits.concurrency),
     ];
     if config.limits.tenant_calls_per_second > 0 && !inner {
         layers.push(rate_limit(shared.clone()));
@@ -198,34 +204,70 @@ fn said(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-/// Refuses calls beyond `limit` at once instead of queueing them; a stream counts until it ends. Health is
-/// always answered, or an orchestrator would take a busy server for a dead one.
+/// Refuses single calls beyond `limit` at once instead of queueing them, and streams beyond as many; a stream counts until it
+/// ends. Health is always answered, or an orchestrator would take a busy server for a dead one.
 fn load_shed(limit: usize) -> Layer {
-    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let [calls, streams] = [(); 2].map(|()| places(limit));
     Layer::new("load-shed", move |request: Request<Body>, next: Next| {
-        let place = Arc::clone(&places).try_acquire_owned();
+        let single = is_single(&request);
+        let place = Arc::clone(if single { &calls } else { &streams }).try_acquire_owned();
         async move {
             if is_health(&request) {
                 return next.run(request).await;
             }
-            let Ok(place) = place else {
-                let failure = Failure::new(Reason::Overloaded, "too many calls are in hand; try again later");
-                return refused(failure.with("limit", limit).retry_after(OVERLOADED_WAIT));
-            };
-            // A caller who does not read a single answer holds no place: only a stream is work that goes on.
-            if named::is_unary(request.uri().path().trim_start_matches('/')) {
-                let _held = place;
-                return next.run(request).await;
+            match place {
+                // A caller who does not read a single answer holds no place: only a stream is work that goes on.
+                Ok(_held) if single => next.run(request).await,
+                Ok(place) => held(place, next.run(request).await),
+                Err(_) => overloaded(limit),
             }
-            let hold = move |body: Body| {
-                Body::new(body.map_frame(move |frame| {
-                    let _held = &place;
-                    frame
-                }))
-            };
-            next.run(request).await.map(hold)
         }
     })
+}
+
+/// Refuses streams of a tenant beyond half of `limit` at once, so that none has them all.
+fn stream_share(limit: usize) -> Layer {
+    let share = limit.div_ceil(2);
+    let tenants: Arc<Mutex<HashMap<String, Arc<Semaphore>>>> = Arc::default();
+    Layer::new("stream-share", move |request: Request<Body>, next: Next| {
+        let tenant = request.extensions().get::<Tenant>();
+        let place = tenant.filter(|_| !is_single(&request)).map(|Tenant(tenant)| {
+            let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_tenant = tenants.entry(tenant.clone()).or_insert_with(|| places(share));
+            Arc::clone(of_tenant).try_acquire_owned()
+        });
+        async move {
+            match place {
+                None => next.run(request).await,
+                Some(Ok(place)) => held(place, next.run(request).await),
+                Some(Err(_)) => overloaded(share),
+            }
+        }
+    })
+}
+
+fn places(limit: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
+}
+
+/// Keeps a place until the answer is read or given up.
+fn held(place: OwnedSemaphorePermit, answer: Response<Body>) -> Response<Body> {
+    answer.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        }))
+    })
+}
+
+fn overloaded(limit: usize) -> Response<Body> {
+    let failure = Failure::new(Reason::Overloaded, "too many calls are in hand; try again later");
+    refused(failure.with("limit", limit).retry_after(OVERLOADED_WAIT))
+}
+
+/// Whether a call has one request and one answer.
+fn is_single(request: &Request<Body>) -> bool {
+    named::is_unary(request.uri().path().trim_start_matches('/'))
 }
 
 /// Whether a call is of the health service.
@@ -296,7 +338,7 @@ fn rate_limit(shared: Shared) -> Layer {
     })
 }
 
-/// The answer of a layer that does not let a call through; counted by reason.
+/// The answer of a layer that does not let a call through; counted by reason, and told now and then.
 fn refused(failure: Failure) -> Response<Body> {
     static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
         global::meter("dualwheel")
@@ -304,8 +346,36 @@ fn refused(failure: Failure) -> Response<Body> {
             .with_description("Calls that were not let through to a service")
             .build()
     });
-    REFUSED.add(1, &[KeyValue::new("reason", failure.reason().name())]);
+    let reason = failure.reason().name();
+    REFUSED.add(1, &[KeyValue::new("reason", reason)]);
+    if let Some(count) = to_tell(reason) {
+        let caller = caller::current();
+        let tenant = caller.as_ref().map_or("", |caller| &caller.tenant);
+        tracing::warn!(
+            reason,
+            message = failure.message(),
+            tenant,
+            count,
+            "calls were refused"
+        );
+    }
     failure.status().into_http()
+}
+
+/// When refusals with a reason were last told, and how many there were since.
+type Told = (Option<Instant>, u64);
+
+/// Counts a refusal; answers how many there were since some were told, unless that was within the last second.
+fn to_tell(reason: &'static str) -> Option<u64> {
+    static COUNTED: LazyLock<Mutex<HashMap<&str, Told>>> = LazyLock::new(Mutex::default);
+    let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (told, count) = counted.entry(reason).or_default();
+    *count += 1;
+    if told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+        return None;
+    }
+    *told = Some(Instant::now());
+    Some(std::mem::take(count))
 }
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ pub fn check_brand(field: &str, brand: &str, violations: &mut Violations) {
         violations.add(field, "required");
     } else if brand.len() > BRAND_BYTES {
         violations.add(field, format!("at most {BRAND_BYTES} bytes"));
+    } else if brand.contains('\0') {
+        violations.add(field, "without zero bytes");
     }
 }
 

@@ -128,6 +128,8 @@ pub fn read_new_id(field: &str, id: &str, violations: &mut Violations) -> Option
 pub fn read_display_name(field: &str, name: &str, violations: &mut Violations) -> String {
     if name.len() > NAME_BYTES {
         violations.add(field, format!("at most {NAME_BYTES} bytes"));
+    } else if name.contains('\0') {
+        violations.add(field, "without zero bytes");
     }
     name.to_owned()
 }

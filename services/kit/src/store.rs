@@ -106,7 +106,7 @@ impl Cursor {
         let (made_at, id) = token.split_once('.').ok_or(Error::PageToken)?;
         let made_at = u64::from_str_radix(made_at, 16).ok();
         let made_at = made_at.and_then(|made_at| i64::try_from(made_at).ok());
-        let made_at = made_at.ok_or(Error::PageToken)?;
+        let made_at = made_at.filter(|_| !id.contains('\0')).ok_or(Error::PageToken)?;
         Ok(Some(Self {
             made_at,
             id: id.to_owned(),

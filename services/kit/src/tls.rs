@@ -38,6 +38,12 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// Says by what libraries encrypt that are not told: with several providers compiled in, rustls cannot choose.
+pub(crate) fn set_provider() {
+    // Fails where it was set before.
+    let _ = aws_lc_rs::default_provider().install_default();
+}
+
 /// Takes connections in.
 #[derive(Clone)]
 pub(crate) struct Acceptor {

@@ -29,12 +29,7 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    Error,
-    disk::{local, settle, sync_local},
-    stamp,
-    table::Table,
-};
+use crate::{Error, disk::local, stamp, table::Table};
 
 /// Batches that wait for one table before senders are held back.
 const QUEUE: usize = 64;
@@ -152,11 +147,30 @@ impl Committer {
     }
 
     /// Writes what is new of a group, answers each of its batches.
-    async fn settle(&mut self, group: Vec<Append>) {
+    async fn settle(&mut self, mut group: Vec<Append>) {
+        for _ in 0..COMMIT_TRIES {
+            let fresh = self.sort_out(group).await;
+            if fresh.is_empty() {
+                return;
+            }
+            // Some of it may have been written by another process meanwhile: what that was is told by the table.
+            let Some(overtaken) = self.write(fresh).await else {
+                return;
+            };
+            group = overtaken;
+        }
+        fail(group, &Error::Overtaken);
+    }
+
+    /// What is to be written of a group; answers its other batches.
+    async fn sort_out(&mut self, group: Vec<Append>) -> Vec<Append> {
         let mut fresh = Vec::with_capacity(group.len());
         let table = match self.current().await {
             Ok(table) => table,
-            Err(error) => return fail(group, &error),
+            Err(error) => {
+                fail(group, &error);
+                return fresh;
+            }
         };
         let mut next: HashMap<String, i64> = HashMap::new();
         for append in group {
@@ -186,9 +200,7 @@ impl Committer {
                 let _ = append.reply.send(Err(error));
             }
         }
-        if !fresh.is_empty() {
-            self.write(fresh).await;
-        }
+        fresh
     }
 
     async fn current(&mut self) -> Result<DeltaTable, Error> {
@@ -220,7 +232,7 @@ impl Committer {
         let version = version_of(table);
         // The process that wrote it may have been killed before it could tell.
         if let Err(source) = stamp::changed(table) {
-            let _ = append.reply.send(Err(local(source)));
+            let _ = append.reply.send(Err(local(source).into()));
             return;
         }
         let kept = self
@@ -243,7 +255,8 @@ impl Committer {
         let _ = append.reply.send(answer);
     }
 
-    async fn write(&mut self, fresh: Vec<Append>) {
+    /// Writes batches and answers them; gives them back when another process was faster with some.
+    async fn write(&mut self, fresh: Vec<Append>) -> Option<Vec<Append>> {
         match self.commit(&fresh).await {
             Ok(version) => {
                 let before = self.seen.unwrap_or(0);
@@ -261,12 +274,18 @@ impl Committer {
                 if now / COMMITS_A_COMPACTION > before / COMMITS_A_COMPACTION {
                     self.compact();
                 }
+                None
+            }
+            Err(Error::Overtaken) => {
+                self.last.clear();
+                Some(fresh)
             }
             Err(error) => {
                 tracing::warn!(table = self.table.name, error = %error, "a commit failed; nothing of it is kept");
                 // What is stored now decides again for the next group.
                 self.last.clear();
                 fail(fresh, &error);
+                None
             }
         }
     }
@@ -276,11 +295,7 @@ impl Committer {
         let table = self.table.create().await?;
         let adds = write_files(&table, fresh).await?;
         let paths: Vec<String> = adds.iter().filter_map(path_of_add).collect();
-        let prepared = async {
-            sync_local(&table, paths.clone()).await?;
-            self.keep_results(fresh).await
-        };
-        if let Err(error) = prepared.await {
+        if let Err(error) = self.keep_results(fresh).await {
             discard(&table, &paths).await;
             return Err(error);
         }
@@ -314,7 +329,7 @@ impl Committer {
                 .await;
             match committed {
                 Ok(done) => {
-                    settle(&table, done.version()).await?;
+                    stamp::changed(&table).map_err(local)?;
                     return Ok(i64::try_from(done.version()).unwrap_or(i64::MAX));
                 }
                 Err(error) => {

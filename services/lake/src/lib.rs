@@ -18,6 +18,7 @@ mod error;
 mod export;
 pub mod fact;
 pub mod frames;
+pub mod ipc;
 mod keys;
 pub mod mapping;
 pub mod memory;
@@ -114,7 +115,7 @@ impl Lake {
     /// When the location cannot be read as a folder or URL, or its store cannot be reached.
     pub fn open(options: &Options) -> Result<Self, Error> {
         let root = root_url(&options.location)?;
-        let (store, prefix) = object_store::parse_url(&root)?;
+        let (store, prefix) = disk::open(&root)?;
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::prefix::PrefixStore::new(store, prefix));
         let tables: Vec<Arc<Table>> = fact::FACTS
             .iter()
@@ -320,7 +321,7 @@ fn root_url(location: &str) -> Result<Url, Error> {
         return Url::parse(location).map_err(|error| wrong(format!("`{location}` is no URL: {error}")));
     }
     let path = Path::new(location);
-    std::fs::create_dir_all(path)
+    disk::make_folders(path)
         .map_err(|error| wrong(format!("the folder `{location}` cannot be made: {error}")))?;
     let whole = path
         .canonicalize()

@@ -31,7 +31,6 @@ use futures::TryStreamExt;
 use crate::{
     Error, TenantLake,
     append::discard,
-    disk::sync_local,
     fact::{PARTITION_COLUMNS, bucket_of},
     frames::view::{View, at},
     table,
@@ -292,8 +291,6 @@ impl TenantLake {
         followed: &BTreeMap<&'static str, i64>,
         replace: Replace,
     ) -> Result<Stored, Error> {
-        let paths = adds.iter().map(|add| add.path.clone()).collect();
-        sync_local(&stored.table, paths).await?;
         let mut actions: Vec<Action> = adds.into_iter().map(Action::Add).collect();
         actions.extend(self.removals(stored, replace).await?);
         let mut transactions: Vec<Transaction> = followed
@@ -319,11 +316,6 @@ impl TenantLake {
                     operation,
                 )
                 .await?;
-        sync_local(
-            &stored.table,
-            vec![format!("_delta_log/{:020}.json", done.version())],
-        )
-        .await?;
         let mut table = stored.table.clone();
         table.load_version(done.version()).await?;
         Ok(Stored {

@@ -409,7 +409,13 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// An error that several callers of one load share.
 fn shared(error: Arc<Error>) -> Error {
-    Arc::try_unwrap(error).unwrap_or_else(|error| Error::Group(error.to_string()))
+    Arc::try_unwrap(error).unwrap_or_else(|error| match error.as_ref() {
+        Error::VersionUnknown { table, version } => Error::VersionUnknown {
+            table: table.clone(),
+            version: *version,
+        },
+        other => Error::Group(other.to_string()),
+    })
 }
 
 fn mismatch(table: &'static str) -> Error {

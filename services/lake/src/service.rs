@@ -1,12 +1,8 @@
 //! `FactService`: facts in over gRPC.
 
-use std::{io::Cursor, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    compute::concat_batches,
-    ipc::reader::StreamReader,
-};
+use arrow::array::{Array, AsArray, RecordBatch};
 use dualwheel_kit::{
     failure::{Failure, Reason},
     shared::{Notice, Shared},
@@ -18,7 +14,10 @@ use dualwheel_proto::facts::{
     fact_service_server::FactService,
 };
 use object_store::{ObjectStoreExt, path::Path};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -28,7 +27,7 @@ use crate::{
     check::{Checked, Ground, Refusal, check},
     erasure::suppressed::Suppressed,
     fact::{Content, Fact},
-    rows, settings,
+    ipc, rows, settings,
 };
 
 /// Rows that a batch may have.
@@ -39,6 +38,8 @@ pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 const REFUSALS_LISTED: usize = 100;
 /// Batches of one stream that are checked or written at once.
 const IN_FLIGHT: usize = 8;
+/// How long a stream waits for its sender's next batch.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// Takes the facts of the tables that this endpoint owns.
 #[derive(Clone, Debug)]
@@ -169,13 +170,14 @@ impl FactService for Facts {
         let (shared, name) = (self.shared.clone(), tenant.name().to_owned());
         tokio::spawn(async move {
             loop {
-                let next = match requests.message().await {
-                    Ok(Some(request)) => {
+                let next = match timeout(IDLE, requests.message()).await {
+                    Ok(Ok(Some(request))) => {
                         let fact = service.owned_fact(request.kind);
                         fact.and_then(|fact| Ok((fact, service.prepare(&lake, zone, request)?)))
                     }
-                    Ok(None) => return,
-                    Err(status) => Err(unreadable(status)),
+                    Ok(Ok(None)) => return,
+                    Ok(Err(status)) => Err(unreadable(status)),
+                    Err(_) => Err(idle()),
                 };
                 let ended = next.is_err();
                 if checking.send(next).await.is_err() || ended {
@@ -294,6 +296,12 @@ fn unreadable(status: Status) -> Status {
     }
 }
 
+fn idle() -> Status {
+    let text = "no batch came for long; what was acknowledged is kept: go on with a new stream";
+    let failure = Failure::new(Reason::Deadline, text);
+    failure.with("allowed_ms", IDLE.as_millis()).into()
+}
+
 fn check_sender(request: &AppendRequest) -> Result<(), Status> {
     let mut failure = Failure::new(
         Reason::BatchMalformed,
@@ -327,35 +335,11 @@ fn batch_of(fact: &Fact, request: AppendRequest) -> Result<RecordBatch, Error> {
                 fact.name
             ))
         })?,
-        Some(append_request::Batch::ArrowIpc(bytes)) => {
-            let reader = StreamReader::try_new(Cursor::new(bytes), None)
-                .map_err(|error| malformed(format!("arrow_ipc is no Arrow IPC stream: {error}")))?;
-            let schema = reader.schema();
-            let mut batches = Vec::new();
-            let mut rows = 0;
-            for batch in reader {
-                let batch = batch.map_err(|error| malformed(format!("arrow_ipc breaks off: {error}")))?;
-                rows += batch.num_rows();
-                if rows > MOST_ROWS {
-                    return Err(too_many(rows));
-                }
-                batches.push(batch);
-            }
-            concat_batches(&schema, &batches)?
-        }
+        Some(append_request::Batch::ArrowIpc(bytes)) => ipc::read(&bytes)?,
         None => return Err(malformed("the batch holds neither rows nor arrow_ipc".to_owned())),
     };
-    if batch.num_rows() > MOST_ROWS {
-        return Err(too_many(batch.num_rows()));
-    }
+    ipc::admit_rows(batch.num_rows())?;
     Ok(batch)
-}
-
-fn too_many(rows: usize) -> Error {
-    Error::TooLarge {
-        given: format!("{rows} rows"),
-        most: format!("{MOST_ROWS} rows"),
-    }
 }
 
 /// Tells two bodies under one sequence apart: the number of rows and the keys of each.

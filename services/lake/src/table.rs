@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::{
     Error,
-    disk::local,
+    disk::{local, make_folders},
     fact::{PARTITION_COLUMNS, bucket_of},
 };
 
@@ -51,7 +51,10 @@ pub(crate) struct Rewriting(#[expect(dead_code, reason = "the lock goes with the
 #[derive(Debug)]
 struct Known {
     table: DeltaTable,
-    read: Instant,
+    /// When its whole log was listed.
+    listed: Instant,
+    /// When it was last asked whether there is a later version.
+    looked: Instant,
 }
 
 impl Table {
@@ -91,7 +94,7 @@ impl Table {
                 Err(TryLockError::Error(error)) => Err(error),
             }
         };
-        locked().map_err(local)
+        Ok(locked().map_err(local)?)
     }
 
     /// The right to exchange files, as soon as nobody else has it.
@@ -106,16 +109,25 @@ impl Table {
 
     /// The table at its latest version; `None` while nothing was ever appended.
     pub(crate) async fn latest(&self) -> Result<Option<DeltaTable>, Error> {
+        let asked = Instant::now();
         let mut known = self.known.lock().await;
+        let looking = Instant::now();
         if let Some(known) = known.as_mut() {
-            if known.may_be_behind().await? {
-                known.read = Instant::now();
-                known.table.update_state().await?;
+            // Whoever looked since this was asked has seen all that had been committed by then.
+            if known.looked < asked {
+                if known.may_be_behind().await? {
+                    known.listed = looking;
+                    known.table.update_state().await?;
+                }
+                known.looked = looking;
             }
             return Ok(Some(known.table.clone()));
         }
-        let read = Instant::now();
-        *known = self.open().await?.map(|table| Known { table, read });
+        *known = self.open().await?.map(|table| Known {
+            table,
+            listed: looking,
+            looked: looking,
+        });
         Ok(known.as_ref().map(|known| known.table.clone()))
     }
 
@@ -144,7 +156,7 @@ impl Table {
             return Ok(table);
         }
         if let Ok(path) = self.url.to_file_path() {
-            std::fs::create_dir_all(&path).map_err(local)?;
+            make_folders(&path).map_err(local)?;
         }
         let schema: StructType = self.schema.as_ref().try_into_kernel()?;
         let fields: Vec<_> = schema.fields().cloned().collect();
@@ -194,7 +206,7 @@ impl Table {
                 self.check_schema(&table)?;
                 Ok(Some(table))
             }
-            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -229,7 +241,7 @@ impl Known {
         let Some(version) = self
             .table
             .version()
-            .filter(|_| self.read.elapsed() < LISTED_EVERY)
+            .filter(|_| self.listed.elapsed() < LISTED_EVERY)
         else {
             return Ok(true);
         };

@@ -8,8 +8,8 @@ use opentelemetry::{
 };
 
 /// Upper bounds of the histogram, in seconds.
-const BOUNDARIES: [f64; 12] = [
-    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0,
+const BOUNDARIES: [f64; 15] = [
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0, 15.0, 20.0, 30.0,
 ];
 
 /// How many runs there were, how they ended, and how long they took.

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use dualwheel_kit::caller;
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record};
 use dualwheel_plugin_sdk::Batch;
 use dualwheel_proto::plugin::PluginRole;
 use tokio::task::spawn_blocking;
+use tracing::Instrument;
 
 use crate::{
     Error, Plugins, kept,
@@ -86,7 +88,13 @@ impl Plugins {
         if let Some(ran) = self.known(&purpose, plugin, &question).await? {
             return Ok(ran);
         }
-        let (plugin, question) = (plugin.clone(), question);
+        // To its end even where the caller leaves: who asks again finds the answer, and no files are without a record.
+        let (plugins, plugin) = (self.clone(), plugin.clone());
+        let work = async move { plugins.run_anew(&purpose, plugin, question).await };
+        caller::spawn(work.in_current_span()).await?
+    }
+
+    async fn run_anew(&self, purpose: &Purpose, plugin: Plugin, question: Question) -> Result<Ran, Error> {
         let sha256 = plugin.sha256().to_owned();
         let begun = Instant::now();
         let (question, answered) = spawn_blocking(move || {
@@ -95,7 +103,7 @@ impl Plugins {
         })
         .await?;
         self.inner.measured.ran(answered.is_ok(), begun.elapsed());
-        let mut run = recorded(&purpose, sha256, &question);
+        let mut run = recorded(purpose, sha256, &question);
         run.limits = self.limits();
         let tenant = self.tenant(&purpose.tenant);
         if purpose.keep_inputs {

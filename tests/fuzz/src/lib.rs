@@ -14,7 +14,7 @@ use dualwheel_kit::{
     resource::Slice,
     store::Cursor,
 };
-use dualwheel_lake::mapping::Mapping;
+use dualwheel_lake::{ipc, mapping::Mapping};
 use dualwheel_measure::Definitions;
 use dualwheel_plugin_host::{Engine, Limits, Policy};
 use prost::Message;
@@ -27,6 +27,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("request", request),
     ("expression", expression),
+    ("arrow_ipc", arrow_ipc),
     ("mapping", mapping),
     ("definitions", definitions),
     ("plugin", plugin),
@@ -75,6 +76,11 @@ pub fn expression(bytes: &[u8]) {
         let written = read.to_string();
         assert_eq!(text::parse(&written, parameters).ok(), Some(read), "{written}");
     }
+}
+
+/// A batch as Arrow sends it.
+pub fn arrow_ipc(bytes: &[u8]) {
+    let _ = ipc::read(bytes);
 }
 
 /// A mapping file.

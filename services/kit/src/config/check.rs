@@ -17,6 +17,12 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "a lake that is no local folder needs `database` to be set as well",
     )?;
     filter(&config.log.filter)?;
+    let collector = config.telemetry.otlp_endpoint.as_deref();
+    require(
+        collector.is_none_or(|url| url.starts_with("http://")),
+        "telemetry.otlp_endpoint",
+        "expected a URL that begins with http://: the collector is reached without TLS",
+    )?;
     for (key, endpoint) in endpoints(config) {
         require(
             endpoint.contains("://") && Endpoint::from_shared(endpoint.to_owned()).is_ok(),

@@ -21,7 +21,10 @@ const NAMED_BYTES: usize = 1 << 20;
 
 /// Takes every caller for the one tenant's own, allowed everything: the embedded mode.
 pub(super) fn anonymous(tenant: Tenant) -> Layer {
-    let caller = Arc::new(Caller::anonymous());
+    let caller = Arc::new(Caller {
+        tenant: tenant.0.clone(),
+        ..Caller::anonymous()
+    });
     Layer::new("authentication", move |mut request: Request<Body>, next: Next| {
         request.extensions_mut().insert(tenant.clone());
         request.extensions_mut().insert(caller.clone());
@@ -44,6 +47,7 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
             };
             let caller = Arc::new(Caller {
                 subject: identity.subject.clone(),
+                tenant: identity.tenant.clone(),
                 brands: identity.brands.clone(),
                 authorization: request.headers().get(AUTHORIZATION).cloned(),
             });

@@ -69,6 +69,7 @@ async fn the_order_is_fixed() {
             "authentication",
             "audit",
             "authorization",
+            "stream-share",
             "rate-limit",
             "idempotency",
             "answers",
@@ -150,6 +151,45 @@ async fn calls_beyond_the_limit_are_refused_until_a_place_is_free() {
     drop(answer);
     go.notify_one();
     assert_eq!(code(&calls.run(request("/x/Y")).await), Code::Ok);
+}
+
+#[tokio::test]
+async fn streams_leave_room_for_single_calls_and_for_the_streams_of_others() {
+    let answer = next(|_| async {
+        Response::new(Body::new(http_body_util::Full::<tonic::codegen::Bytes>::from(
+            "x",
+        )))
+    });
+    let calls = wrap(vec![load_shed(4), stream_share(4)], answer);
+    let ask = |path: &'static str, tenant: &str| {
+        let mut call = request(path);
+        call.extensions_mut().insert(Tenant(tenant.to_owned()));
+        calls.run(call)
+    };
+    let append = "/dualwheel.facts.v1.FactService/Append";
+    let held = [ask(append, "a").await, ask(append, "a").await];
+    let third = ask(append, "a").await;
+    let status = Status::from_header_map(third.headers()).unwrap();
+    assert_eq!(crate::failure::reason_of(&status).as_deref(), Some("OVERLOADED"));
+    let of_others = [ask(append, "b").await, ask(append, "b").await];
+    for answer in held.iter().chain(&of_others) {
+        assert_eq!(code(answer), Code::Ok);
+    }
+    // No place is left for any stream, but for single calls.
+    assert_eq!(code(&ask(append, "c").await), Code::ResourceExhausted);
+    let single = ask("/dualwheel.facts.v1.FactService/GetTenant", "a").await;
+    assert_eq!(code(&single), Code::Ok);
+    drop(held);
+    assert_eq!(code(&ask(append, "c").await), Code::Ok);
+}
+
+#[test]
+fn refusals_are_told_once_a_second_with_their_number() {
+    assert_eq!(to_tell("A"), Some(1));
+    assert_eq!((to_tell("A"), to_tell("A")), (None, None));
+    assert_eq!(to_tell("B"), Some(1));
+    std::thread::sleep(TOLD_EVERY);
+    assert_eq!(to_tell("A"), Some(3));
 }
 
 #[tokio::test]

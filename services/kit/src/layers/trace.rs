@@ -12,8 +12,9 @@ use super::{Layer, Next, RequestId};
 use crate::access::Method;
 
 /// Upper bounds of the histogram, in seconds.
-const BOUNDARIES: [f64; 16] = [
+const BOUNDARIES: [f64; 19] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0,
+    20.0, 30.0, 60.0,
 ];
 
 /// The layer; measures in seconds, as OpenTelemetry's conventions for RPC ask.

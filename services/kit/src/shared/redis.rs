@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use super::Notice;
+use crate::tls::set_provider;
 
 /// Longest time of a command.
 const COMMAND: Duration = Duration::from_millis(250);
@@ -36,13 +37,15 @@ const CHANNEL: &str = "dw:notices";
 const OUTBOX: usize = 1_024;
 
 /// The generic cell rate algorithm on the server's clock, in microseconds: `KEYS[1]` holds when the last call would have
-/// come at an even pace; `ARGV` are the pace and the burst. Answers how long to wait; 0 admits.
+/// come at an even pace, and is not believed to lie further ahead than a burst: the clock may have been set back. `ARGV` are
+/// the pace and the burst. Answers how long to wait; 0 admits.
 static ADMIT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local pace, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + pace
+local held = math.min(tonumber(redis.call('GET', KEYS[1]) or 0), now + burst * pace)
+local due = math.max(held, now) + pace
 local wait = due - burst * pace - now
 if wait > 0 then return wait end
 redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1)
@@ -77,6 +80,7 @@ enum Link {
 
 impl Redis {
     pub(super) fn open(url: &str, notices: broadcast::Sender<Notice>) -> Result<Self, Error> {
+        set_provider();
         let nodes: Vec<&str> = url.split(',').map(str::trim).collect();
         let first = Client::open(nodes.first().copied().unwrap_or_default())?;
         let link = if nodes.len() == 1 {

@@ -33,7 +33,7 @@ pub(super) fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Er
         },
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        DataType::LargeList(_) | DataType::ListView(_) | DataType::FixedSizeList(_, _) => {
+        DataType::LargeList(_) | DataType::FixedSizeList(_, _) => {
             DataType::List(Arc::new(Field::new("element", DataType::Utf8, true)))
         }
         _ => return Ok(array.clone()),

@@ -53,11 +53,17 @@ impl Lake {
     }
 
     async fn bring_on(&self, owned: &[&'static Fact], grace: Duration) -> Result<(), Error> {
-        for tenant in self.tenants_erasing().await? {
-            let tenant = self.tenant(&tenant);
-            for erasure in tenant.erasures().await? {
+        for name in self.tenants_erasing().await? {
+            let tenant = self.tenant(&name);
+            let erasures = tenant.erasures().await.unwrap_or_else(|error| {
+                tracing::warn!(tenant = name, %error, "the erasures of a tenant cannot be read");
+                Vec::new()
+            });
+            for erasure in &erasures {
                 for fact in owned {
-                    tenant.bring_on(&erasure, fact, grace).await?;
+                    if let Err(error) = tenant.bring_on(erasure, fact, grace).await {
+                        tracing::warn!(tenant = name, table = fact.table, %error, "an erasure waits");
+                    }
                 }
             }
         }

@@ -25,9 +25,10 @@ use crate::{
     Error, TenantLake,
     append::{discard, fact_properties, pause},
     changes::parquet_file,
-    disk::{settle, sync_local},
+    disk::local,
     fact::Fact,
     frames::view::View,
+    stamp,
     table::Table,
 };
 
@@ -179,7 +180,6 @@ async fn rewrite(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> R
     }
     let adds = writer.flush().await?;
     let paths: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
-    sync_local(table, paths.clone()).await?;
     let removed = hits.iter().map(|hit| Action::Remove(hit.remove.clone()));
     let actions = adds.into_iter().map(Action::Add).chain(removed).collect();
     // Whom it was about stands nowhere in the log.
@@ -193,7 +193,7 @@ async fn rewrite(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> R
         )
         .await;
     match done {
-        Ok(done) => settle(table, done.version()).await,
+        Ok(_) => Ok(stamp::changed(table).map_err(local)?),
         Err(error) => {
             discard(table, &paths).await;
             Err(error.into())

@@ -110,7 +110,12 @@ impl Runs {
     /// # Errors
     /// The database's.
     pub async fn add(&self, run: &Run) -> Result<Vec<Run>, Error> {
-        let row = self.row(run)?;
+        let newest = self.newest(&run.brand, run.world).select_only();
+        let newest = newest.column(Column::MadeAt).into_tuple::<i64>();
+        let newest = newest.one(&self.database).await?;
+        // Newer than those before it, however the clock was set, or it would be the first to go.
+        let made_at = newest.map_or_else(now, |newest| now().max(newest + 1));
+        let row = self.row(run, made_at)?;
         insert(&self.database, ActiveModel::from(row)).await?;
         let beyond = self.newest(&run.brand, run.world).offset(KEPT).limit(1_000);
         let rows = beyond.all(&self.database).await?;
@@ -235,7 +240,7 @@ impl Runs {
             .order_by_desc(Column::Id)
     }
 
-    fn row(&self, run: &Run) -> Result<Model, Error> {
+    fn row(&self, run: &Run, made_at: i64) -> Result<Model, Error> {
         let (reason, message) = run.failure.clone().unwrap_or_default();
         Ok(Model {
             tenant: self.tenant.clone(),
@@ -263,7 +268,7 @@ impl Runs {
             has_inputs: run.has_inputs,
             has_result: run.has_result,
             comparisons: comparisons_to_json(&run.comparisons)?,
-            made_at: now(),
+            made_at,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Questions: answered by the active plugin, or by what stands in for it, and always said by which.
 
+use std::time::{Duration, Instant};
+
 use dualwheel_plugin_host::World;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, DeletePublisherRequest, ListPluginRunsRequest, ModelSource, PluginFallback,
@@ -333,9 +335,42 @@ async fn shadowed(house: &House, count: usize) -> PluginRun {
         if shadows.len() == count && !shadows[0].comparisons.is_empty() {
             return shadows.swap_remove(0);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no shadow ran");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_is_answered_from_the_run_that_went_on() {
+    let house = House::with(|config| config.plugins.fuel_base = u64::MAX).await;
+    let count_down = "(local.set $at (i32.const 1000000000))
+        (loop $wait (br_if $wait (local.tee $at (i32.sub (local.get $at) (i32.const 1)))))
+        (block $done";
+    let slow = house
+        .published(Guest::koc("plain").with("(block $done", count_down))
+        .await;
+    activate(&house, &slow, PluginFallback::None).await;
+    let begun = Instant::now();
+    house.ask(100, &PEOPLE[..1]).await.unwrap();
+    // Loaded by now, it runs for most of the time that it took.
+    let left = tokio::time::timeout(begun.elapsed() / 4, house.ask(100, &PEOPLE)).await;
+    assert!(left.is_err() && runs(&house).await.len() == 1);
+    let run = newest_of(&house, 2).await;
+    let (_, scored) = house.ask(100, &PEOPLE).await.unwrap();
+    assert_eq!((scored.columns, scored.by.run), (plain(&PEOPLE, 0.5), run.name));
+    assert_eq!(runs(&house).await.len(), 2);
+}
+
+/// The newest run, once there are so many.
+async fn newest_of(house: &House, count: usize) -> PluginRun {
+    for _ in 0..1_000 {
+        let mut made = runs(house).await;
+        if made.len() == count {
+            return made.swap_remove(0);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no run was recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
