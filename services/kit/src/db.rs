@@ -2,11 +2,15 @@
 //!
 //! Who uses it brings its own migrations, which [`prepare`] runs, or only checks, before the first use.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 pub use sea_orm::DatabaseConnection;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseBackend, DbErr, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
+use tokio::time::sleep;
 
 use crate::{Config, config::State};
 
@@ -116,7 +120,16 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
         // A database in memory lives as long as its connection.
         options.max_connections(1).idle_timeout(None).max_lifetime(None);
     }
-    Ok(sea_orm::Database::connect(options).await?)
+    // The change to a write-ahead log does not wait: of processes that make the file together, some are refused.
+    let begun = Instant::now();
+    loop {
+        match sea_orm::Database::connect(options.clone()).await {
+            Err(error) if begun.elapsed() < BUSY && error.to_string().contains("database is locked") => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            done => return Ok(done?),
+        }
+    }
 }
 
 /// Brings the tables of `M` up to date, or only checks that they are, as the configuration has it. Of processes that start
@@ -154,7 +167,7 @@ pub async fn up<M: MigratorTrait>(database: &Database) -> Result<(), Error> {
         };
         match tried.await {
             // SQLite has no lock to wait for: who comes second starts over.
-            Err(_) if left > 0 && !is_postgres(database) => tokio::time::sleep(pause).await,
+            Err(_) if left > 0 && !is_postgres(database) => sleep(pause).await,
             done => return Ok(done?),
         }
     }
@@ -211,7 +224,7 @@ where
     for _ in 1..WRITES {
         match write().await {
             Err(error) if is_given_up(&error) => {
-                tokio::time::sleep(pause.mul_f64(crate::client::random_share())).await;
+                sleep(pause.mul_f64(crate::client::random_share())).await;
                 pause *= 2;
             }
             done => return done,
