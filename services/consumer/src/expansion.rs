@@ -207,7 +207,7 @@ fn train(
 
 /// At most `most` of the people, drawn by a hash of their keys, in the order of these.
 #[must_use]
-pub fn sample(people: &RoaringBitmap, most: usize, keys: &KeysView<'_>) -> Vec<u32> {
+pub fn sample(people: &RoaringBitmap, most: usize, keys: &KeysView) -> Vec<u32> {
     let hash = |one: u32| (xxh3_64(keys.key(one).as_bytes()), one);
     let mut drawn: Vec<(u64, u32)> = people.iter().map(hash).collect();
     if most < drawn.len() {

@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use deltalake::{DeltaTable, kernel::Action, logstore::get_actions};
@@ -23,7 +22,7 @@ use crate::{
     Error, TenantLake,
     frames::{
         Kind, NONE, Names,
-        view::{Texts, View, at},
+        view::{View, at},
     },
 };
 
@@ -190,7 +189,7 @@ impl Rows {
     pub fn behaviors(&self, names: &Names, mut visit: impl FnMut(&str, u32, Kind, Day)) -> Result<(), Error> {
         let view = View(&self.0);
         let (brand, kind, day) = (view.text("brand")?, view.code("kind")?, view.day("occurred_day")?);
-        let consumers = ordinals(&view.text("consumer")?, self.len(), names);
+        let consumers = names.consumers.intern_all(&view.text("consumer")?.all());
         for (row, consumer) in consumers.into_iter().enumerate() {
             if let (Some(brand), Some(day), true) = (brand.get(row), at(day, row), consumer != NONE) {
                 let kind = Kind::from_number(at(kind, row).unwrap_or(0));
@@ -212,7 +211,7 @@ impl Rows {
         let view = View(&self.0);
         let (brand, order, line) = (view.text("brand")?, view.text("order")?, view.text("line")?);
         let (quantity, day) = (view.count("quantity")?, view.day("paid_day")?);
-        let consumers = ordinals(&view.text("consumer")?, self.len(), names);
+        let consumers = names.consumers.intern_all(&view.text("consumer")?.all());
         let mut key = Vec::new();
         for (row, consumer) in consumers.into_iter().enumerate() {
             let (Some(brand), Some(order), Some(line), Some(day), true) = (
@@ -290,36 +289,4 @@ impl MetadataSuffixFetch for &mut File {
             .map_err(parquet_error)
             .boxed()
     }
-}
-
-/// Ordinals of the keys of a column: those known under a lock that readers share, the new ones under another.
-fn ordinals(keys: &Texts<'_>, rows: usize, names: &Names) -> Vec<u32> {
-    let mut found = Vec::with_capacity(rows);
-    let mut missing: AHashMap<&str, Vec<usize>> = AHashMap::new();
-    let view = names.consumers.view();
-    for row in 0..rows {
-        let key = keys.get(row);
-        let ordinal = key.and_then(|key| view.find(key));
-        if let (Some(key), None) = (key, ordinal) {
-            missing.entry(key).or_default().push(row);
-        }
-        found.push(ordinal.unwrap_or(NONE));
-    }
-    drop(view);
-    if missing.is_empty() {
-        return found;
-    }
-    let mut new: Vec<(&str, Vec<usize>)> = missing.into_iter().collect();
-    // In the order of their rows: the same facts always give the same ordinals.
-    new.sort_unstable_by_key(|(_, rows)| rows.first().copied());
-    let mut interner = names.consumers.interner();
-    for (key, rows) in new {
-        let ordinal = interner.intern(key);
-        for row in rows {
-            if let Some(slot) = found.get_mut(row) {
-                *slot = ordinal;
-            }
-        }
-    }
-    found
 }

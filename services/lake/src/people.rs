@@ -152,7 +152,7 @@ impl TenantLake {
             .and(col("bucket").eq(lit(KEYS_BUCKET)));
         let columns = ["first_ordinal", "data"];
         let batches = table::scan_where(&stored.table, &self.tenant, filter, &columns).await?;
-        let (names, keys) = (self.names.clone(), stored.keys);
+        let names = self.names.clone();
         crate::reader::blocking(move || {
             let mut runs = Vec::new();
             for batch in &batches {
@@ -163,16 +163,13 @@ impl TenantLake {
                 }
             }
             runs.sort_unstable_by_key(|(first, _)| *first);
-            let mut interner = names.consumers.interner();
-            interner.reserve(keys, runs.iter().map(|(_, run)| run.len()).sum());
-            for (first, run) in runs {
-                for (ordinal, key) in (first..).zip(decode_keys(&run)) {
-                    if i64::from(interner.intern(key)) != ordinal {
-                        return Ok(false);
-                    }
-                }
-            }
-            Ok(true)
+            Ok(runs.iter().all(|(first, run)| {
+                let keys: Vec<Option<&str>> = decode_keys(run).map(Some).collect();
+                let ordinals = names.consumers.intern_all(&keys);
+                (*first..)
+                    .zip(ordinals)
+                    .all(|(stored, ordinal)| i64::from(ordinal) == stored)
+            }))
         })
         .await
     }
@@ -394,7 +391,7 @@ fn decode_keys(mut data: &[u8]) -> impl Iterator<Item = &str> {
 }
 
 fn key_batches(
-    names: &crate::frames::KeysView<'_>,
+    names: &crate::frames::KeysView,
     from: usize,
     tenant: &str,
 ) -> Result<Vec<RecordBatch>, Error> {

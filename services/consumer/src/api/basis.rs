@@ -185,7 +185,10 @@ impl Service {
                 Some(kept) => {
                     let keys = self.lake.tenant(tenant).keys(&kept.keys).await?;
                     let names = basis.reader.names();
-                    let intern = move || keys.iter().map(|key| names.consumers.intern(key)).collect();
+                    let intern = move || {
+                        let keys: Vec<Option<&str>> = keys.iter().map(|key| Some(key.as_str())).collect();
+                        names.consumers.intern_all(&keys).into_iter().collect()
+                    };
                     compute(intern).await?
                 }
                 None => {

@@ -100,8 +100,8 @@ impl State {
     /// How many of `keys` have an ordinal.
     pub(super) fn known_of(&self, keys: &AHashSet<String>) -> u64 {
         let names = self.lake.names();
-        let view = names.consumers.view();
-        keys.iter().filter(|key| view.find(key).is_some()).count() as u64
+        let known = keys.iter().filter(|key| names.consumers.find(key).is_some());
+        known.count() as u64
     }
 
     /// The index as it stands, for questions.

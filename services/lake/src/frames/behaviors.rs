@@ -7,7 +7,7 @@ use dualwheel_measure::Day;
 
 use super::{
     Groups, NONE, Names, Products, reorder,
-    view::{View, at},
+    view::{View, at, ordinal_at},
 };
 use crate::Error;
 
@@ -220,37 +220,43 @@ impl Behaviors {
             view.day("occurred_day")?,
             view.count("dwell_ms")?,
         );
-        let names = self.names.clone();
-        let mut consumers = names.consumers.interner();
-        let mut product_keys = names.products.interner();
-        let mut categories = names.categories.interner();
-        let mut contents = names.contents.interner();
-        let mut words = names.words.interner();
+        let names = &self.names;
+        let (consumers, products_of) = (
+            names.consumers.intern_all(&consumer.all()),
+            names.products.intern_all(&product.all()),
+        );
+        let (categories, contents, channels) = (
+            names.categories.intern_all(&category.all()),
+            names.contents.intern_all(&content.all()),
+            names.words.intern_all(&channel.all()),
+        );
         for row in 0..view.0.num_rows() {
-            let (Some(consumer), Some(instant), Some(day)) =
-                (consumer.get(row), at(instant, row), at(day, row))
+            let (consumer, Some(instant), Some(day)) =
+                (ordinal_at(&consumers, row), at(instant, row), at(day, row))
             else {
                 continue;
             };
-            if content.get(row).is_some()
+            if consumer == NONE {
+                continue;
+            }
+            let content = ordinal_at(&contents, row);
+            if content != NONE
                 && let Some(event) = event.get(row)
                 && !content_events.insert(event.into())
             {
                 continue;
             }
-            let product = product.get(row).map_or(NONE, |key| product_keys.intern(key));
-            let own_category = category.get(row).map_or(NONE, |path| categories.intern(path));
-            self.consumer.push(consumers.intern(consumer));
+            let product = ordinal_at(&products_of, row);
+            self.consumer.push(consumer);
             self.kind.push(Kind::from_number(at(kind, row).unwrap_or(0)));
             self.day.push(Day(day));
             self.at.push(instant);
             self.product.push(product);
+            let category = products.category_of(product);
             self.category
-                .push(products.category_of(product).unwrap_or(own_category));
-            self.content
-                .push(content.get(row).map_or(NONE, |key| contents.intern(key)));
-            self.channel
-                .push(channel.get(row).map_or(NONE, |key| words.intern(key)));
+                .push(category.unwrap_or(ordinal_at(&categories, row)));
+            self.content.push(content);
+            self.channel.push(ordinal_at(&channels, row));
             self.venue.push(
                 at(venue, row)
                     .and_then(|code| u8::try_from(code).ok())

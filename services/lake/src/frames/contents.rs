@@ -8,7 +8,7 @@ use dualwheel_measure::Day;
 
 use super::{
     NONE, Names,
-    view::{View, at, list_texts},
+    view::{View, at, list_texts, ordinal_at},
 };
 use crate::Error;
 
@@ -80,14 +80,22 @@ impl Contents {
                 view.money("spend")?,
                 view.count("duration_s")?,
             );
+            let contents = names.contents.intern_all(&content.all());
+            let (channels, authors) = (
+                names.words.intern_all(&channel.all()),
+                names.words.intern_all(&author.all()),
+            );
             for row in 0..batch.num_rows() {
-                let Some(key) = content.get(row) else { continue };
+                let content = ordinal_at(&contents, row);
+                if content == NONE {
+                    continue;
+                }
                 let carried = list_texts(products, row).unwrap_or_default();
                 let parsed = ContentRow {
-                    content: names.contents.intern(key),
+                    content,
                     format: at(format, row).unwrap_or(0),
-                    channel: channel.get(row).map_or(NONE, |key| names.words.intern(key)),
-                    author: author.get(row).map_or(NONE, |key| names.words.intern(key)),
+                    channel: ordinal_at(&channels, row),
+                    author: ordinal_at(&authors, row),
                     published: at(published, row).map(Day),
                     products: carried.iter().map(|key| names.products.intern(key)).collect(),
                     spend: at(spend, row).and_then(|value| i64::try_from(value).ok()),

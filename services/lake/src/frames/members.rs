@@ -8,7 +8,7 @@ use dualwheel_measure::Day;
 
 use super::{
     Groups, NONE, Names, reorder,
-    view::{View, at, list_texts},
+    view::{View, at, list_texts, ordinal_at},
 };
 use crate::Error;
 
@@ -142,16 +142,24 @@ impl Members {
             );
             let (channel, reachable) = (view.text("recruit_channel")?, view.list("reachable_by")?);
             let tier = view.text("tier")?;
+            let consumers = names.consumers.intern_all(&consumer.all());
+            let (channels, tiers) = (
+                names.words.intern_all(&channel.all()),
+                names.words.intern_all(&tier.all()),
+            );
             for row in 0..batch.num_rows() {
-                let (Some(key), Some(role)) = (consumer.get(row), at(role, row).and_then(Role::from_number))
-                else {
+                let consumer = ordinal_at(&consumers, row);
+                let Some(role) = at(role, row).and_then(Role::from_number) else {
                     continue;
                 };
+                if consumer == NONE {
+                    continue;
+                }
                 let (Some(joined_at), Some(joined)) = (at(joined_at, row), at(joined, row)) else {
                     continue;
                 };
                 let parsed = MemberRow {
-                    consumer: names.consumers.intern(key),
+                    consumer,
                     role,
                     joined: Day(joined),
                     joined_at,
@@ -161,8 +169,8 @@ impl Members {
                         Some(channels) if channels.is_empty() => Reach::Unreachable,
                         Some(_) => Reach::Reachable,
                     },
-                    recruit_channel: channel.get(row).map_or(NONE, |key| names.words.intern(key)),
-                    tier: tier.get(row).map_or(NONE, |key| names.words.intern(key)),
+                    recruit_channel: ordinal_at(&channels, row),
+                    tier: ordinal_at(&tiers, row),
                 };
                 let ended_first = parsed.left.map_or(i32::MIN, |left| -left.0);
                 let rank = (at(revision, row).unwrap_or(0), ended_first);

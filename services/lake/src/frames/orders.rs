@@ -8,7 +8,7 @@ use dualwheel_measure::{Day, Money};
 
 use super::{
     Groups, NONE, Names, Products,
-    view::{View, at},
+    view::{View, at, ordinal_at},
 };
 use crate::Error;
 
@@ -183,31 +183,37 @@ impl Loader {
         let (promised_at, promised_day) = (view.instant("promised_at")?, view.day("promised_day")?);
         let (dispatched_at, delivered_at) = (view.instant("dispatched_at")?, view.instant("delivered_at")?);
         let cancelled_at = view.instant("cancelled_at")?;
-        let mut consumers = names.consumers.interner();
-        let mut product_keys = names.products.interner();
-        let mut skus = names.skus.interner();
-        let mut categories = names.categories.interner();
-        let mut words = names.words.interner();
+        let skus = sku.all().into_iter().zip(product.all());
+        let skus: Vec<Option<&str>> = skus.map(|(sku, product)| sku.or(product)).collect();
+        let (consumers, products_of) = (
+            names.consumers.intern_all(&consumer.all()),
+            names.products.intern_all(&product.all()),
+        );
+        let (skus, categories, channels) = (
+            names.skus.intern_all(&skus),
+            names.categories.intern_all(&category.all()),
+            names.words.intern_all(&channel.all()),
+        );
         let money = |array, row| at(array, row).and_then(|value: i128| i64::try_from(value).ok());
         for row in 0..view.0.num_rows() {
-            let (Some(consumer), Some(product_key)) = (consumer.get(row), product.get(row)) else {
+            let (consumer, product) = (ordinal_at(&consumers, row), ordinal_at(&products_of, row));
+            if consumer == NONE || product == NONE {
                 continue;
-            };
+            }
             let (Some(paid_at), Some(day)) = (at(paid_at, row), at(paid_day, row)) else {
                 continue;
             };
-            let product = product_keys.intern(product_key);
             let numbered = self.number_order(order.get(row).unwrap_or_default());
             let parsed = Line {
-                consumer: consumers.intern(consumer),
+                consumer,
                 order: numbered,
                 product,
-                sku: skus.intern(sku.get(row).unwrap_or(product_key)),
-                category: match category.get(row) {
-                    Some(path) => categories.intern(path),
-                    None => products.category_of(product).unwrap_or(NONE),
+                sku: ordinal_at(&skus, row),
+                category: match ordinal_at(&categories, row) {
+                    NONE => products.category_of(product).unwrap_or(NONE),
+                    own => own,
                 },
-                channel: channel.get(row).map_or(NONE, |key| words.intern(key)),
+                channel: ordinal_at(&channels, row),
                 quantity: at(quantity, row).unwrap_or(0),
                 returned_quantity: at(returned, row).unwrap_or(0),
                 paid: money(paid, row).unwrap_or(0),

@@ -8,7 +8,7 @@ use dualwheel_measure::Day;
 
 use super::{
     NONE, Names,
-    view::{View, at, flag_at, list_texts},
+    view::{View, at, flag_at, list_texts, ordinal_at},
 };
 use crate::Error;
 
@@ -94,13 +94,18 @@ impl Products {
             let (delisted, season) = (view.day("delisted_day")?, view.day("season_ends_day")?);
             let (function, craft) = (view.text("function")?, view.text("craft")?);
             let (material, colour) = (view.text("material")?, view.text("colour")?);
+            let (products, categories) = (
+                names.products.intern_all(&product.all()),
+                names.categories.intern_all(&category.all()),
+            );
             for row in 0..batch.num_rows() {
-                let Some(key) = product.get(row) else { continue };
+                let product = ordinal_at(&products, row);
+                if product == NONE {
+                    continue;
+                }
                 let parsed = ProductRow {
-                    product: names.products.intern(key),
-                    category: category
-                        .get(row)
-                        .map_or(NONE, |path| names.categories.intern(path)),
+                    product,
+                    category: ordinal_at(&categories, row),
                     list_price: at(price, row).and_then(|value| i64::try_from(value).ok()),
                     launched: at(launched, row).map(Day),
                     delisting_announced: at(announced, row).map(Day),

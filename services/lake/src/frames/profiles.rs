@@ -8,8 +8,8 @@ use chrono::Datelike;
 use dualwheel_measure::Day;
 
 use super::{
-    Names,
-    view::{View, at, list_texts},
+    NONE, Names,
+    view::{View, at, list_texts, ordinal_at},
 };
 use crate::Error;
 
@@ -97,11 +97,14 @@ impl Profiles {
             let (child, power) = (view.flag("has_child")?, view.share("spending_power")?);
             let born = view.day("child_birth_month")?;
             let (occupation, labels) = (view.text("occupation")?, view.list("labels")?);
-            let mut consumers = names.consumers.interner();
+            let consumers = names.consumers.intern_all(&consumer.all());
             for (row, has_child) in child.iter().enumerate() {
-                let Some(key) = consumer.get(row) else { continue };
+                let consumer = ordinal_at(&consumers, row);
+                if consumer == NONE {
+                    continue;
+                }
                 let parsed = Profile {
-                    consumer: consumers.intern(key),
+                    consumer,
                     age: at(age, row),
                     gender: match at(gender, row) {
                         Some(1) => Some(Gender::Female),

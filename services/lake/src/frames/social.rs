@@ -7,8 +7,8 @@ use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
 use super::{
-    Groups, Names, reorder,
-    view::{View, at},
+    Groups, NONE, Names, reorder,
+    view::{View, at, ordinal_at},
 };
 use crate::Error;
 
@@ -142,16 +142,19 @@ fn parse(names: &Names, batch: &RecordBatch) -> Result<Vec<SocialRow>, Error> {
     let (spread, shares) = (view.count("spread_30d")?, view.count("shares_30d")?);
     let (attributed, own) = (view.money("attributed_gmv_30d")?, view.money("own_gmv_365d")?);
     let money = |array, row| at(array, row).and_then(|value: i128| i64::try_from(value).ok());
-    let mut consumers = names.consumers.interner();
+    let consumers = names.consumers.intern_all(&consumer.all());
     let mut rows = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
-        let (Some(key), Some(updated_at), Some(updated)) =
-            (consumer.get(row), at(updated_at, row), at(updated, row))
+        let (consumer, Some(updated_at), Some(updated)) =
+            (ordinal_at(&consumers, row), at(updated_at, row), at(updated, row))
         else {
             continue;
         };
+        if consumer == NONE {
+            continue;
+        }
         rows.push(SocialRow {
-            consumer: consumers.intern(key),
+            consumer,
             updated: Day(updated),
             updated_at,
             followers: at(followers, row),

@@ -7,8 +7,8 @@ use arrow::array::RecordBatch;
 use dualwheel_measure::{Day, Money};
 
 use super::{
-    Names,
-    view::{View, at},
+    NONE, Names,
+    view::{View, at, ordinal_at},
 };
 use crate::Error;
 
@@ -67,14 +67,26 @@ impl Stock {
             let (day, opening, received) =
                 (view.day("day")?, view.count("opening")?, view.count("received")?);
             let (on_hand, in_transit) = (view.count("on_hand")?, view.count("in_transit")?);
+            let skus = sku.all().into_iter().zip(product.all());
+            let skus: Vec<Option<&str>> = skus.map(|(sku, product)| sku.or(product)).collect();
+            let locations: Vec<Option<&str>> =
+                (location.all().into_iter()).map(|key| key.or(Some(""))).collect();
+            let (products, skus, locations) = (
+                names.products.intern_all(&product.all()),
+                names.skus.intern_all(&skus),
+                names.words.intern_all(&locations),
+            );
             for row in 0..batch.num_rows() {
-                let (Some(key), Some(day)) = (product.get(row), at(day, row)) else {
+                let (product, Some(day)) = (ordinal_at(&products, row), at(day, row)) else {
                     continue;
                 };
+                if product == NONE {
+                    continue;
+                }
                 let parsed = StockRow {
-                    product: names.products.intern(key),
-                    sku: names.skus.intern(sku.get(row).unwrap_or(key)),
-                    location: names.words.intern(location.get(row).unwrap_or_default()),
+                    product,
+                    sku: ordinal_at(&skus, row),
+                    location: ordinal_at(&locations, row),
                     day: Day(day),
                     opening: at(opening, row).unwrap_or(0),
                     received: at(received, row).unwrap_or(0),

@@ -11,6 +11,7 @@ use arrow::{
     },
 };
 
+use super::NONE;
 use crate::Error;
 
 /// A stored batch whose columns are asked for by name and kind.
@@ -28,6 +29,14 @@ impl Texts<'_> {
         match self {
             Self::Plain(array) => (row < array.len() && array.is_valid(row)).then(|| array.value(row)),
             Self::View(array) => (row < array.len() && array.is_valid(row)).then(|| array.value(row)),
+        }
+    }
+
+    /// The texts of all rows.
+    pub(crate) fn all(&self) -> Vec<Option<&str>> {
+        match self {
+            Self::Plain(array) => array.iter().collect(),
+            Self::View(array) => array.iter().collect(),
         }
     }
 }
@@ -116,6 +125,11 @@ pub(crate) fn at<T: arrow::array::ArrowPrimitiveType>(
     row: usize,
 ) -> Option<T::Native> {
     (row < array.len() && array.is_valid(row)).then(|| array.value(row))
+}
+
+/// The ordinal of a row's key.
+pub(crate) fn ordinal_at(ordinals: &[u32], row: usize) -> u32 {
+    ordinals.get(row).copied().unwrap_or(NONE)
 }
 
 /// The flag of a row; `None` when the fact did not say.

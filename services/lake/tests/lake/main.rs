@@ -8,6 +8,7 @@ mod compact;
 mod days;
 mod erase;
 mod import;
+mod names;
 mod social;
 mod stamp;
 
