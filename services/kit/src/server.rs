@@ -37,6 +37,7 @@ use crate::{
     shared::{self, Shared},
     tls::{Acceptor, Link},
 };
+use watch::Watch;
 
 /// What a message may be larger than the largest batch: its key, names and framing.
 pub const MESSAGE_SLACK: usize = 1 << 20;
@@ -309,7 +310,8 @@ impl Server {
         })
     }
 
-    /// Serves until `shutdown` resolves; then health says `NOT_SERVING`, no connection is taken any more, and
+    /// Serves until `shutdown` resolves; then health says `NOT_SERVING` (as it does while the threads behind the calls
+    /// stand still), no connection is taken any more, and
     /// running calls are given the drain time.
     ///
     /// # Errors
@@ -322,7 +324,10 @@ impl Server {
         let stop = {
             let server = self.clone();
             async move {
-                shutdown.await;
+                tokio::select! {
+                    () = shutdown => {}
+                    () = server.watch() => {}
+                }
                 server.announce(ServingStatus::NotServing).await;
                 sleep(unready).await;
                 // Nobody listens when serving has ended already.
@@ -402,12 +407,38 @@ impl Server {
         Ok(())
     }
 
+    /// Says `NOT_SERVING` for as long as the threads behind the calls stand still: for twice the time after which
+    /// nobody waits for a call any more.
+    async fn watch(&self) {
+        let mut watch = Watch::new(Duration::from_millis(self.config.deadlines.default_ms) * 2);
+        let mut still = false;
+        loop {
+            watch.pause().await;
+            let now = watch.stands_still();
+            if now == still {
+                continue;
+            }
+            still = now;
+            if still {
+                tracing::error!(
+                    "the threads behind the calls stand still; health says so until they move again"
+                );
+                self.announce(ServingStatus::NotServing).await;
+            } else {
+                tracing::info!("the threads behind the calls move again");
+                self.announce(ServingStatus::Serving).await;
+            }
+        }
+    }
+
     async fn announce(&self, status: ServingStatus) {
         for name in self.names.iter().copied().chain([""]) {
             self.health.set_service_status(name, status).await;
         }
     }
 }
+
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -214,3 +214,48 @@ async fn only_loopback_is_bound_without_leave() {
     config.listen = taken.address().to_string();
     assert!(matches!(bind(&config).await, Err(Error::Bind { .. })));
 }
+
+#[test]
+fn health_tells_when_the_threads_behind_the_calls_stand_still() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        let mut config = config();
+        config.deadlines.default_ms = 150;
+        let server = Server::builder(&config).unwrap().add(Moody).build().unwrap();
+        let bound = bind(&config).await.unwrap();
+        let channel = connect(&bound.address().to_string(), &config).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(server.serve(bound, async { drop(stopped.await) }));
+        let until = |status| {
+            let channel = channel.clone();
+            async move {
+                let reached = async {
+                    while health(channel.clone(), "test.Moody").await != Ok(status) {
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                };
+                timeout(LONG, reached).await.unwrap();
+            }
+        };
+        until(1).await;
+        // All the threads there are wait for something that never comes.
+        drop(tokio::task::spawn_blocking(move || held.recv()));
+        until(2).await;
+        release.send(()).unwrap();
+        until(1).await;
+        // Busy threads are no still ones.
+        for _ in 0..10 {
+            let busy = || std::thread::sleep(Duration::from_millis(60));
+            tokio::task::spawn_blocking(busy).await.unwrap();
+            assert_eq!(health(channel.clone(), "").await, Ok(1));
+        }
+        stop.send(()).unwrap();
+        serving.await.unwrap().unwrap();
+    });
+}
