@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use ahash::AHashSet;
-use dualwheel_kit::store::{Page, now};
+use dualwheel_kit::{
+    store::{Page, now},
+    survive::{Panicked, survived},
+};
 use dualwheel_lake::{
     Lake, TenantLake,
     erasure::{Erasure, Part},
@@ -39,6 +42,9 @@ pub enum Error {
     /// The people index failed.
     #[error(transparent)]
     Index(#[from] index::Error),
+    /// Something went wrong inside.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 /// A deletion and how far it has come.
@@ -133,7 +139,8 @@ impl Deletions {
         let mut erasing = deletions.lake.erasing();
         tokio::spawn(async move {
             loop {
-                if let Err(error) = deletions.bring_on().await {
+                let round = survived(deletions.bring_on()).await;
+                if let Err(error) = round.map_err(Error::from).flatten() {
                     tracing::warn!(%error, "deletions cannot be brought on; they are looked at again later");
                 }
                 let _ = tokio::time::timeout(EVERY.min(deletions.grace), erasing.changed()).await;
@@ -170,17 +177,28 @@ impl Deletions {
 
     async fn bring_on(&self) -> Result<(), Error> {
         for tenant in self.lake.tenants_erasing().await? {
-            for erasure in self.lake.tenant(&tenant).erasures().await? {
-                self.stored(&tenant).ensure(&begun(&erasure)).await?;
-                if erasure.is_done() {
-                    self.stored(&tenant).end(&erasure.id, &erasure.parts).await?;
-                    self.lake.tenant(&tenant).end_erasure(&erasure.id).await?;
-                } else {
-                    self.step(&tenant, &erasure).await?;
+            let erasures = self.lake.tenant(&tenant).erasures().await;
+            let erasures = erasures.unwrap_or_else(|error| {
+                tracing::warn!(tenant, %error, "the deletions of a tenant cannot be read");
+                Vec::new()
+            });
+            for erasure in &erasures {
+                let brought_on = survived(self.bring_on_one(&tenant, erasure)).await;
+                if let Err(error) = brought_on.map_err(Error::from).flatten() {
+                    tracing::warn!(tenant, %error, "a deletion waits");
                 }
             }
         }
         Ok(())
+    }
+
+    async fn bring_on_one(&self, tenant: &str, erasure: &Erasure) -> Result<(), Error> {
+        self.stored(tenant).ensure(&begun(erasure)).await?;
+        if erasure.is_done() {
+            self.stored(tenant).end(&erasure.id, &erasure.parts).await?;
+            return Ok(self.lake.tenant(tenant).end_erasure(&erasure.id).await?);
+        }
+        self.step(tenant, erasure).await
     }
 
     /// What is to be done now of this service's own.

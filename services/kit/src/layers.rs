@@ -4,9 +4,7 @@
 //! each speaks plain gRPC.
 
 use std::{
-    any::Any,
     collections::HashMap,
-    panic::AssertUnwindSafe,
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
@@ -30,6 +28,7 @@ use crate::{
     client::{Deadline, TIMEOUT_HEADER},
     identity::Verifier,
     shared::Shared,
+    survive::survived,
 };
 
 mod access;
@@ -183,25 +182,11 @@ fn is_decent(id: &str) -> bool {
 
 /// Answers `INTERNAL` where a handler panics; other calls go on.
 async fn panic(request: Request<Body>, next: Next) -> Response<Body> {
-    let answer = AssertUnwindSafe(async move { next.run(request).await });
-    match answer.catch_unwind().await {
-        Ok(response) => response,
-        Err(payload) => {
-            tracing::error!(panic = said(payload.as_ref()), "a handler panicked");
-            Failure::new(
-                Reason::Internal,
-                "something went wrong inside; see the server's log",
-            )
-            .status()
-            .into_http()
-        }
-    }
-}
-
-fn said(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
+    survived(next.run(request)).await.unwrap_or_else(|panicked| {
+        tracing::error!(error = %panicked, "a handler panicked");
+        let text = "something went wrong inside; see the server's log";
+        Failure::new(Reason::Internal, text).status().into_http()
+    })
 }
 
 /// Refuses single calls beyond `limit` at once instead of queueing them, and streams beyond as many; a stream counts until it

@@ -11,6 +11,7 @@
 //! - [`tenant`]: for whom a call is made
 //! - [`db`]: the operational state's database
 //! - [`shared`]: what replicas share through Redis
+//! - [`survive`]: work that goes on although a round of it panicked
 
 pub mod access;
 pub mod answer;
@@ -28,6 +29,7 @@ pub mod resource;
 pub mod server;
 pub mod shared;
 pub mod store;
+pub mod survive;
 pub mod telemetry;
 pub mod tenant;
 mod tls;

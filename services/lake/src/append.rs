@@ -25,6 +25,7 @@ use deltalake::{
     protocol::{DeltaOperation, SaveMode},
     writer::{DeltaWriter, RecordBatchWriter},
 };
+use dualwheel_kit::survive::survived;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -142,7 +143,12 @@ impl Committer {
                 rows += next.batch.num_rows();
                 group.push(next);
             }
-            self.settle(group).await;
+            if let Err(error) = survived(self.settle(group)).await {
+                // Who waits for an answer sees that there is none; a repeated batch is told whether it was written.
+                tracing::error!(table = self.table.name, %error, "a commit broke off; further ones go on");
+                self.last.clear();
+                self.seen = None;
+            }
         }
     }
 
@@ -426,7 +432,7 @@ impl Committer {
                     None => Ok(()),
                 }
             };
-            if let Err(error) = done.await {
+            if let Err(error) = survived(done).await.map_err(Error::from).flatten() {
                 tracing::warn!(table = table.name, error = %error, "a compaction failed; it is tried again later");
             }
             busy.store(false, Ordering::SeqCst);

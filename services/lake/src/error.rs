@@ -139,6 +139,12 @@ pub enum Error {
         /// Table.
         table: String,
     },
+    /// The commit of a batch broke off.
+    #[error("writing the batch broke off; send it again: it is never written twice")]
+    BrokenOff,
+    /// Something went wrong inside; what was under way may or may not have been done.
+    #[error(transparent)]
+    Panicked(#[from] dualwheel_kit::survive::Panicked),
     /// A group of appends failed as one.
     #[error("{0}")]
     Group(String),
@@ -202,6 +208,7 @@ impl From<Error> for tonic::Status {
             Error::Setting { field, reason } => Failure::new(Reason::InvalidQuestion, message.clone())
                 .violation(*field, reason.as_str())
                 .into(),
+            Error::BrokenOff => Failure::new(Reason::LakeUnavailable, message).into(),
             _ if error.is_full() => Failure::new(
                 Reason::StorageFull,
                 "the lake's storage is full; nothing of the batch was kept: make room and send it again",

@@ -114,9 +114,21 @@ impl Lake {
     /// # Errors
     /// When the location cannot be read as a folder or URL, or its store cannot be reached.
     pub fn open(options: &Options) -> Result<Self, Error> {
+        Self::open_through(options, |store| store)
+    }
+
+    /// Opens the lake with its own small files, those beside the tables, in a store made of the one given: one that
+    /// counts, say, or that fails as a test wants it to.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_through(
+        options: &Options,
+        through: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Result<Self, Error> {
         let root = root_url(&options.location)?;
         let (store, prefix) = disk::open(&root)?;
-        let store: Arc<dyn ObjectStore> = Arc::new(object_store::prefix::PrefixStore::new(store, prefix));
+        let store = through(Arc::new(object_store::prefix::PrefixStore::new(store, prefix)));
         let tables: Vec<Arc<Table>> = fact::FACTS
             .iter()
             .map(|fact| {

@@ -258,7 +258,7 @@ async fn hand_over(
 }
 
 async fn answer(pending: Pending, refusals: &[Refusal]) -> Result<AppendResponse, Status> {
-    let result = pending.await.map_err(|error| Failure::internal(&error))??;
+    let result = pending.await.unwrap_or(Err(Error::BrokenOff))?;
     let listed = refusals.iter().take(REFUSALS_LISTED).map(|refusal| RowRefusal {
         row: refusal.row as i64,
         field: refusal.field.to_owned(),

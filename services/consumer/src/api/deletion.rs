@@ -31,6 +31,7 @@ impl From<Error> for Status {
             Error::Lake(error) => error.into(),
             Error::Store(error) => error.into(),
             Error::Index(error) => error.into(),
+            Error::Panicked(error) => dualwheel_kit::Failure::internal(&error).into(),
         }
     }
 }

@@ -18,7 +18,9 @@ impl From<Error> for Status {
         match error {
             Error::Lake(error) => error.into(),
             Error::Exhausted { .. } => Failure::new(Reason::ConsumerLimit, error.to_string()).into(),
-            Error::Bitmap(_) | Error::RowsGone | Error::Shared(_) => Failure::internal(&error).into(),
+            Error::Bitmap(_) | Error::RowsGone | Error::Shared(_) | Error::Panicked(_) => {
+                Failure::internal(&error).into()
+            }
         }
     }
 }

@@ -7,14 +7,14 @@ use std::{
 };
 
 use ahash::AHashSet;
-use dualwheel_kit::shared::Notice;
+use dualwheel_kit::{shared::Notice, survive::survived};
 use dualwheel_lake::{
     Lake, TenantLake,
     people::{Replace, Stored},
 };
 use tokio::{
     sync::{
-        OwnedMutexGuard,
+        OwnedMutexGuard, Semaphore,
         broadcast::{Receiver, error::RecvError},
     },
     time::sleep,
@@ -31,6 +31,8 @@ const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 const GATHERED: Duration = Duration::from_millis(50);
 /// Pause after it could not follow, for example because the disk is full.
 const PAUSE: Duration = Duration::from_secs(30);
+/// Tenants whose facts are followed at a time when nobody asks.
+const TURNS: usize = 8;
 /// Tries against other processes that follow the same tables.
 const TRIES: usize = 4;
 
@@ -138,9 +140,9 @@ impl PeopleIndex {
     }
 
     /// Follows the facts of every tenant that was asked about, from now on and as long as the index is in use: every
-    /// second, and as soon as a notice says that there are new ones.
+    /// second, and as soon as a notice says that there are new ones. Tenants have their turns side by side.
     pub fn keep_up(&self, mut notices: Option<Receiver<Notice>>) {
-        let inner = Arc::downgrade(&self.inner);
+        let (inner, turns) = (Arc::downgrade(&self.inner), Arc::new(Semaphore::new(TURNS)));
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -149,9 +151,19 @@ impl PeopleIndex {
                 }
                 let Some(inner) = inner.upgrade() else { return };
                 let index = Self { inner };
-                for tenant in index.tenants().iter().filter(|tenant| !index.is_paused(tenant)) {
-                    let followed = index.catch_up(tenant).await;
-                    let _ = followed.inspect_err(|error| index.pause(tenant, error));
+                for tenant in index.tenants() {
+                    let Ok(turn) = turns.clone().acquire_owned().await else {
+                        return;
+                    };
+                    // Who holds it follows already.
+                    let held = index.state(&tenant).try_lock_owned();
+                    if let (Ok(held), false) = (held, index.is_paused(&tenant)) {
+                        let index = index.clone();
+                        tokio::spawn(async move {
+                            index.turn(tenant, held).await;
+                            drop(turn);
+                        });
+                    }
                 }
             }
         });
@@ -221,12 +233,15 @@ impl PeopleIndex {
             let opened = State::open(&self.inner.lake, tenant).await;
             *held = Some(opened.inspect_err(|error| self.pause(tenant, error)).ok()?);
         }
-        let (index, name) = (self.clone(), tenant.to_owned());
-        let following = tokio::spawn(async move {
-            let followed = index.follow(&name, held, Replace::Nothing).await;
-            followed.inspect_err(|error| index.pause(&name, error))
-        });
-        tokio::time::timeout(patience, following).await.ok()?.ok()?.ok()
+        let following = tokio::spawn(self.clone().turn(tenant.to_owned(), held));
+        tokio::time::timeout(patience, following).await.ok()?.ok()?
+    }
+
+    /// Follows a tenant's facts; where that fails, the tenant is left alone for a while.
+    async fn turn(self, tenant: String, held: OwnedMutexGuard<Option<State>>) -> Option<Snapshot> {
+        let followed = survived(self.follow(&tenant, held, Replace::Nothing)).await;
+        let followed = followed.map_err(Error::from).flatten();
+        followed.inspect_err(|error| self.pause(&tenant, error)).ok()
     }
 
     /// Leaves a tenant's index alone for a while, for example because the disk is full: questions are answered by

@@ -27,6 +27,9 @@ pub enum Error {
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] dualwheel_lake::Error),
+    /// Something went wrong inside.
+    #[error(transparent)]
+    Panicked(#[from] dualwheel_kit::survive::Panicked),
     /// A bitmap cannot be read or written.
     #[error("a stored bitmap cannot be read: {0}")]
     Bitmap(#[from] std::io::Error),

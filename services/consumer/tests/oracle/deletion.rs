@@ -343,3 +343,16 @@ async fn wrong_deletions_are_refused_by_field() {
         ("INVALID_QUESTION", "consumer")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_of_one_tenant_that_cannot_be_read_keep_no_others_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, _) = filled(&folder).await;
+    for tenant in ["a", "b", "c", "w", "x", "y", "z"] {
+        let theirs = folder.path().join("lake/erasures").join(tenant);
+        std::fs::create_dir_all(&theirs).unwrap();
+        std::fs::write(theirs.join("e.asked.json"), "{").unwrap();
+    }
+    let deletion = delete(&mut client, &[GONE], "7c9e6679-7425-40de-944b-e07fc1f90ae7").await;
+    until(&mut client, &deletion.name, DeletionState::Erased).await;
+}

@@ -1,7 +1,10 @@
 //! The people index: its answers against those from the facts themselves, and its bitmaps against the facts, whatever
 //! was appended, revised, stopped or raced.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use dualwheel_consumer::{
     PeopleIndex, aipl, fast, flow,
@@ -9,15 +12,19 @@ use dualwheel_consumer::{
     stages::Model,
     strategic::Strategic,
 };
-use dualwheel_lake::Lake;
+use dualwheel_kit::{config::Config, server::Server};
+use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Window};
-use dualwheel_proto::facts::{BehaviorKind, FactKind, FactRows, OrderLine};
+use dualwheel_proto::facts::{
+    BehaviorKind, FactKind, FactRows, OrderLine, fact_service_server::FactServiceServer,
+};
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
 use tonic::transport::Channel;
 
 use crate::{
     edges::{D, act, sale},
+    faulty::Faults,
     service::{append, house_on},
     world::{BRAND, cells, definitions, facts, world},
 };
@@ -331,4 +338,66 @@ async fn a_tenant_with_too_many_consumers_is_refused() {
             .await
             .is_none()
     );
+}
+
+/// Facts of a tenant, taken by a server of its own.
+fn taker(lake: &Lake, tenant: &str) -> Channel {
+    let facts = FactServiceServer::new(Facts::new(lake.clone(), &["consumer", "product"]));
+    let config = Config {
+        tenant: tenant.to_owned(),
+        ..Config::default()
+    };
+    let server = Server::builder(&config).unwrap().add(facts);
+    server.build().unwrap().in_process()
+}
+
+/// Waits until the order lines of a tenant have been followed up to a version.
+async fn until_followed(lake: &Lake, tenant: &str, version: i64) {
+    for _ in 0..400 {
+        let stored = lake.tenant(tenant).people_index(&["order_lines"]).await.unwrap();
+        if stored.followed.get("order_lines").copied() >= Some(version) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{tenant} is not followed to version {version}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_turn_panics_keeps_no_other_from_its_own() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
+    let options = dualwheel_lake::Options {
+        location: folder.path().join("lake").display().to_string(),
+        frame_cache_bytes: 64 << 20,
+    };
+    let lake = Lake::open(&options).unwrap();
+    let (poor, rich) = (taker(&lake, "poor"), taker(&lake, "rich"));
+    append_lines(&poor, 1, vec![sale("a", D - 5, "a/x", 1, 10)]).await;
+    append_lines(&rich, 1, vec![sale("a", D - 5, "a/x", 1, 10)]).await;
+    let index = index(&Lake::open_through(&options, |store| faults.in_store(store)).unwrap());
+    index.catch_up("poor").await.unwrap();
+    index.catch_up("rich").await.unwrap();
+    index.keep_up(None);
+
+    // A replaced line makes its brand be counted anew, which asks for the tenant's settings.
+    faults.panic_at("tenants/poor");
+    let again = OrderLine {
+        revision: 2,
+        ..sale("a", D - 5, "a/x", 1, 10)
+    };
+    append_lines(&poor, 2, vec![again]).await;
+    for _ in 0..400 {
+        if faults.met() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(faults.met() > 0);
+    append_lines(&rich, 2, vec![sale("b", D - 5, "a/x", 1, 10)]).await;
+    until_followed(&lake, "rich", 4).await;
+    assert!(index.soon("poor", Duration::from_secs(5)).await.is_none());
+
+    faults.heal();
+    let snapshot = index.catch_up("poor").await.unwrap();
+    assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 5, &["a"])]));
 }

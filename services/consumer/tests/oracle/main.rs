@@ -21,6 +21,8 @@ mod expansion_features;
 mod expansion_service;
 mod facts;
 mod fast;
+#[path = "../../../lake/tests/lake/faulty.rs"]
+mod faulty;
 mod flow;
 mod grow;
 mod index;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use dualwheel_kit::survive::survived;
 use sea_orm::DatabaseConnection;
 use tokio::time::{Instant, sleep};
 
@@ -33,8 +34,10 @@ async fn watch(live: Weak<LiveRuns>, database: DatabaseConnection) {
     loop {
         sleep(BEAT).await;
         let Some(live) = live.upgrade() else { return };
-        if let Err(error) = round(&live, &database, &mut seen).await {
-            tracing::warn!(%error, "runs cannot be watched over");
+        let watched = survived(round(&live, &database, &mut seen)).await;
+        let watched = watched.map_err(|error| error.to_string());
+        if let Err(error) = watched.and_then(|done| done.map_err(|error| error.to_string())) {
+            tracing::warn!(error, "runs cannot be watched over");
             // Others could not say that they work, either: only what was watched without a break counts.
             seen.clear();
         }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ahash::AHashSet;
+use dualwheel_kit::survive::survived;
 use object_store::{ObjectStore, path::Path};
 
 use super::{Erasure, FOLDER, personal_facts};
@@ -23,7 +24,8 @@ impl Lake {
             loop {
                 let Some(inner) = inner.upgrade() else { return };
                 let lake = Self { inner };
-                if let Err(error) = lake.bring_on(&owned, grace).await {
+                let round = survived(lake.bring_on(&owned, grace)).await;
+                if let Err(error) = round.map_err(Error::from).flatten() {
                     tracing::warn!(%error, "erasures cannot be read; they are looked at again later");
                 }
                 drop(lake);
@@ -61,7 +63,8 @@ impl Lake {
             });
             for erasure in &erasures {
                 for fact in owned {
-                    if let Err(error) = tenant.bring_on(erasure, fact, grace).await {
+                    let step = survived(tenant.bring_on(erasure, fact, grace)).await;
+                    if let Err(error) = step.map_err(Error::from).flatten() {
                         tracing::warn!(tenant = name, table = fact.table, %error, "an erasure waits");
                     }
                 }

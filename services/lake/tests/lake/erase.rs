@@ -88,7 +88,7 @@ async fn fill(house: &mut House) {
 }
 
 /// Waits until nothing is left in any table; what services keep beside them is none here.
-async fn erased(tenant: &TenantLake, id: &str) -> Erasure {
+pub async fn erased(tenant: &TenantLake, id: &str) -> Erasure {
     for _ in 0..200 {
         let erasure = tenant.erasure(id).await.unwrap().unwrap();
         let tables: Vec<_> = erasure

@@ -7,12 +7,14 @@ mod campaigns;
 mod compact;
 mod days;
 mod erase;
+mod faulty;
 mod import;
 mod names;
 mod social;
 mod stamp;
+mod survive;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{config::Config, server::Server};
 use dualwheel_lake::{Lake, Options, service::Facts};
@@ -20,6 +22,7 @@ use dualwheel_proto::facts::{
     AppendRequest, AppendResponse, Behavior, BehaviorKind, FactKind, FactRows, OrderLine, append_request,
     fact_service_client::FactServiceClient, fact_service_server::FactServiceServer,
 };
+use object_store::ObjectStore;
 use prost_types::Timestamp;
 use tempfile::TempDir;
 use tonic::{Status, transport::Channel};
@@ -61,12 +64,19 @@ async fn count_lines(lake: &Lake, brand: &str) -> usize {
 }
 
 fn open(folder: &TempDir) -> (Lake, FactServiceClient<Channel>) {
-    let location = folder.path().join("lake").display().to_string();
-    let lake = Lake::open(&Options {
-        location,
+    open_through(folder, |store| store)
+}
+
+/// The same with another store for the lake's own small files.
+fn open_through(
+    folder: &TempDir,
+    through: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+) -> (Lake, FactServiceClient<Channel>) {
+    let options = Options {
+        location: folder.path().join("lake").display().to_string(),
         frame_cache_bytes: 64 << 20,
-    })
-    .unwrap();
+    };
+    let lake = Lake::open_through(&options, through).unwrap();
     let config = Config::default();
     let facts = FactServiceServer::new(Facts::new(lake.clone(), &OWNERS)).max_decoding_message_size(17 << 20);
     let channel = Server::builder(&config)
