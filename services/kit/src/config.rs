@@ -300,9 +300,9 @@ pub struct Limits {
     pub tenant_burst: u32,
     /// Rows of a batch.
     pub batch_rows: usize,
-    /// Bytes of decoded facts kept for the next question.
+    /// Bytes of decoded facts kept for the next question, with the names that they are written in.
     pub frame_cache_bytes: u64,
-    /// Bytes that the bitmaps of the people index may take in memory.
+    /// Bytes that the bitmaps of the people index, and sums of them, may take in memory.
     pub index_cache_bytes: u64,
     /// Seconds for which files of former versions stay after a consumer's facts were removed, for questions and appends
     /// that are running. Longer than any of them takes.

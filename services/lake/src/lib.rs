@@ -10,6 +10,7 @@
 
 mod append;
 mod blobs;
+mod budget;
 pub mod changes;
 pub mod check;
 mod disk;
@@ -43,14 +44,14 @@ pub use error::Error;
 pub use reader::{Reader, many::BrandFrame};
 pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
 
-use crate::{append::Writer, fact::Fact, frames::Names, reader::Cached, table::Table};
+use crate::{append::Writer, budget::Budget, fact::Fact, frames::Names, reader::Cached, table::Table};
 
 /// Where the lake lies and what it may use.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// A folder, or a `file://` or object-store URL.
     pub location: String,
-    /// Bytes that frames in memory may take together.
+    /// Bytes that frames in memory, and the names that they are written in, may take together.
     pub frame_cache_bytes: u64,
 }
 
@@ -68,6 +69,7 @@ struct Inner {
     writers: Mutex<HashMap<&'static str, Writer>>,
     tenants: Mutex<HashMap<String, Held>>,
     frames: moka::future::Cache<reader::Key, Cached>,
+    budget: Arc<Budget>,
     /// Changes when an erasure was asked for or has come further.
     erasing: tokio::sync::watch::Sender<()>,
 }
@@ -139,9 +141,11 @@ impl Lake {
                 )))
             })
             .collect::<Result<_, Error>>()?;
+        let budget = Arc::new(Budget::new(options.frame_cache_bytes));
+        let weighing = budget.clone();
         let frames = moka::future::Cache::builder()
-            .max_capacity(options.frame_cache_bytes)
-            .weigher(|_, frame: &Cached| u32::try_from(frame.bytes().max(1)).unwrap_or(u32::MAX))
+            .max_capacity(budget.capacity())
+            .weigher(move |_, frame| weighing.weight(frame))
             .build();
         let inner = Inner {
             store,
@@ -151,6 +155,7 @@ impl Lake {
             writers: Mutex::default(),
             tenants: Mutex::default(),
             frames,
+            budget,
             erasing: tokio::sync::watch::Sender::default(),
         };
         let lake = Self {
@@ -165,10 +170,10 @@ impl Lake {
         let inner = Arc::downgrade(&self.inner);
         opentelemetry::global::meter("dualwheel")
             .u64_observable_gauge("dualwheel.lake.frame_cache.bytes")
-            .with_description("Decoded facts in memory, in bytes")
+            .with_description("Decoded facts in memory, with the names that they are written in, in bytes")
             .with_callback(move |observer| {
                 if let Some(inner) = inner.upgrade() {
-                    observer.observe(inner.frames.weighted_size(), &[]);
+                    observer.observe(inner.budget.taken(inner.frames.weighted_size()), &[]);
                 }
             })
             .build();

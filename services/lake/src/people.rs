@@ -153,7 +153,7 @@ impl TenantLake {
         let columns = ["first_ordinal", "data"];
         let batches = table::scan_where(&stored.table, &self.tenant, filter, &columns).await?;
         let names = self.names.clone();
-        crate::reader::blocking(move || {
+        let seeded = crate::reader::blocking(move || {
             let mut runs = Vec::new();
             for batch in &batches {
                 let first = View(batch).count("first_ordinal")?;
@@ -171,7 +171,9 @@ impl TenantLake {
                     .all(|(stored, ordinal)| i64::from(ordinal) == stored)
             }))
         })
-        .await
+        .await;
+        self.inner.weigh_names().await;
+        seeded
     }
 
     /// The pieces of a brand whose signal is one of `signals`.

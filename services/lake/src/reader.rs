@@ -310,15 +310,16 @@ impl Reader {
         key: Key,
         load: impl Future<Output = Result<Cached, Error>>,
     ) -> Result<Cached, Error> {
-        self.lake
-            .inner
-            .frames
-            .try_get_with(key, load)
-            .await
-            .map_err(shared)
+        let load = async {
+            let loaded = load.await?;
+            self.lake.inner.weigh_names().await;
+            Ok(loaded)
+        };
+        let cached = self.lake.inner.frames.try_get_with(key, load).await;
+        cached.map_err(shared)
     }
 
-    fn key(&self, frame: &'static str, brand: Option<&str>, versions: Vec<i64>) -> Key {
+    pub(crate) fn key(&self, frame: &'static str, brand: Option<&str>, versions: Vec<i64>) -> Key {
         Key {
             tenant: self.lake.tenant.clone(),
             epoch: self.lake.epoch,

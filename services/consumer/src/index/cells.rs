@@ -2,8 +2,11 @@
 //! signals in a window, and who did so on several days of it.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, btree_map::Entry},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use dualwheel_lake::frames::Kind;
@@ -42,6 +45,41 @@ struct Summed {
     windows: Mutex<Sums>,
 }
 
+/// What the sums of all brands may take together, in bytes.
+#[derive(Debug)]
+pub struct Room(AtomicUsize);
+
+impl Room {
+    /// Room for so many bytes.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        Self(AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)))
+    }
+
+    /// What is left of it, in bytes.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+
+    fn give(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(AtomicUsize::new(BLOCK_BYTES + WINDOW_BYTES))
+    }
+}
+
 /// What a sum is of: signals, first and last day, most distinct days that are counted.
 type Key = (u32, Day, Day, usize);
 
@@ -49,9 +87,11 @@ type Key = (u32, Day, Day, usize);
 struct Sums {
     levels: BTreeMap<Key, Levels>,
     bytes: usize,
+    room: Arc<Room>,
 }
 
-/// Bytes that the sums of blocks may take in a brand; further ones are made again each time.
+/// Bytes that the sums of blocks may take in a brand; further ones are made again each time, as are those for which
+/// there is no room.
 const BLOCK_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes that the sums of whole windows may take; all are forgotten when there are more.
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
@@ -63,11 +103,34 @@ fn locked(sums: &Mutex<Sums>) -> MutexGuard<'_, Sums> {
 }
 
 impl Sums {
+    fn of(room: &Arc<Room>) -> Mutex<Self> {
+        Mutex::new(Self {
+            levels: BTreeMap::new(),
+            bytes: 0,
+            room: room.clone(),
+        })
+    }
+
+    /// Keeps a sum where there is room for it.
     fn keep(&mut self, key: Key, levels: &Levels) {
         let bytes: usize = levels.iter().map(RoaringBitmap::serialized_size).sum();
-        if self.levels.insert(key, levels.clone()).is_none() {
+        if let Entry::Vacant(place) = self.levels.entry(key)
+            && self.room.take(bytes)
+        {
+            place.insert(levels.clone());
             self.bytes += bytes;
         }
+    }
+
+    fn forget(&mut self) {
+        self.levels.clear();
+        self.room.give(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl Drop for Sums {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -81,15 +144,26 @@ impl Summed {
 
     fn keep_window(&self, key: Key, levels: &Levels) {
         let mut windows = locked(&self.windows);
-        if windows.bytes > WINDOW_BYTES {
-            *windows = Sums::default();
+        if windows.bytes > WINDOW_BYTES.min(windows.room.left()) {
+            windows.forget();
         }
         windows.keep(key, levels);
     }
 
+    fn of(room: &Arc<Room>) -> Self {
+        Self {
+            blocks: Sums::of(room),
+            windows: Sums::of(room),
+        }
+    }
+
+    fn room(&self) -> Arc<Room> {
+        locked(&self.blocks).room.clone()
+    }
+
     /// The sums of blocks that none of the changed bitmaps is part of.
     fn without(&self, changed: &[(usize, Day)]) -> Self {
-        let kept = Self::default();
+        let kept = Self::of(&self.room());
         if changed.len() > MANY_CHANGES {
             return kept;
         }
@@ -139,7 +213,16 @@ impl Cells {
         }
         Self {
             signals,
-            summed: Summed::default(),
+            summed: Summed::of(&self.summed.room()),
+        }
+    }
+
+    /// The same with sums that take from `room`.
+    #[must_use]
+    pub fn in_room(self, room: &Arc<Room>) -> Self {
+        Self {
+            signals: self.signals,
+            summed: Summed::of(room),
         }
     }
 
@@ -149,7 +232,7 @@ impl Cells {
         signals.flat_map(|(signal, days)| days.iter().map(move |(day, people)| (signal, *day, &**people)))
     }
 
-    /// Bytes that the bitmaps take, about; sums are not counted.
+    /// Bytes that the bitmaps take, about; sums take from their [`Room`].
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.iter()
@@ -414,5 +497,40 @@ mod tests {
         assert!(0 < kept(&later) && kept(&later) < kept(&cells));
         assert_eq!(later.on_days(0b110_0000, window, 2), one(&[1, 2, 3]));
         assert_eq!(later.without(6).on_days(0b110_0000, window, 2), one(&[1, 3]));
+    }
+
+    #[test]
+    fn sums_of_all_brands_share_their_room_and_give_it_back() {
+        let days =
+            |brand: u32| (0..64).map(move |day| (5, Day(day), RoaringBitmap::from_iter([brand, brand + 1])));
+        let window = Window {
+            first: Day(1),
+            last: Day(62),
+        };
+        let alone = Cells::default().with(days(7));
+        let (room, full) = (Arc::new(Room::new(1_000)), 1_000);
+        let brands: Vec<Cells> = (0..40)
+            .map(|brand| Cells::default().with(days(brand)).in_room(&room))
+            .collect();
+        for cells in &brands {
+            let _ = cells.on_days(1 << 5, window, 2);
+        }
+        let left = room.left();
+        assert!(left < full / 4, "{left}");
+        let kept = |cells: &Cells| locked(&cells.summed.blocks).bytes + locked(&cells.summed.windows).bytes;
+        assert_eq!(brands.iter().map(kept).sum::<usize>(), full - left);
+        let late = Cells::default().with(days(7)).in_room(&room);
+        for days in 1..5 {
+            assert_eq!(
+                late.on_days(1 << 5, window, days),
+                alone.on_days(1 << 5, window, days)
+            );
+        }
+        // An update shares the room, too.
+        let later = late.with([(5, Day(70), RoaringBitmap::from_iter([1]))]);
+        drop((brands, late));
+        assert!(room.left() + kept(&later) == full);
+        drop(later);
+        assert_eq!(room.left(), full);
     }
 }

@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     Cells, Error,
+    cells::Room,
     state::{State, load},
 };
 
@@ -33,6 +34,8 @@ const GATHERED: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_secs(30);
 /// Tenants whose facts are followed at a time when nobody asks.
 const TURNS: usize = 8;
+/// The part of the index's memory that is for sums of bitmaps.
+const PART_FOR_SUMS: u64 = 4;
 /// Tries against other processes that follow the same tables.
 const TRIES: usize = 4;
 
@@ -47,6 +50,8 @@ struct Inner {
     most_consumers: usize,
     tenants: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<State>>>>>,
     cells: moka::future::Cache<(String, String, i64), Arc<Cells>>,
+    /// What sums of bitmaps may take, and how much of it is left.
+    sums: (u64, Arc<Room>),
     /// Tenants whose facts could not be followed, and since when.
     paused: Mutex<HashMap<String, Instant>>,
     /// Versions of the fact tables that are not followed yet, by tenant.
@@ -82,12 +87,13 @@ pub struct Status {
 }
 
 impl PeopleIndex {
-    /// The index of `lake`; decoded bitmaps take `cache_bytes` together, and no tenant has more than
+    /// The index of `lake`; decoded bitmaps and sums of them take `cache_bytes` together, and no tenant has more than
     /// `most_consumers` consumers.
     #[must_use]
     pub fn new(lake: Lake, cache_bytes: u64, most_consumers: usize) -> Self {
+        let sums = cache_bytes / PART_FOR_SUMS;
         let cells = moka::future::Cache::builder()
-            .max_capacity(cache_bytes)
+            .max_capacity(cache_bytes - sums)
             .weigher(|_, cells: &Arc<Cells>| u32::try_from(cells.bytes().max(1)).unwrap_or(u32::MAX))
             .build();
         let inner = Inner {
@@ -95,6 +101,7 @@ impl PeopleIndex {
             most_consumers,
             tenants: Mutex::default(),
             cells,
+            sums: (sums, Arc::new(Room::new(sums))),
             paused: Mutex::default(),
             behind: Mutex::default(),
         };
@@ -124,10 +131,12 @@ impl PeopleIndex {
         let inner = Arc::downgrade(&self.inner);
         meter
             .u64_observable_gauge("dualwheel.index.cache.bytes")
-            .with_description("Decoded bitmaps of the people index, in bytes")
+            .with_description("Decoded bitmaps of the people index and sums of them, in bytes")
             .with_callback(move |observer| {
                 if let Some(inner) = inner.upgrade() {
-                    observer.observe(inner.cells.weighted_size(), &[]);
+                    let (sums, left) = &inner.sums;
+                    let sums = sums.saturating_sub(left.left() as u64);
+                    observer.observe(inner.cells.weighted_size() + sums, &[]);
                 }
             })
             .build();
@@ -349,7 +358,10 @@ impl Snapshot {
     /// # Errors
     /// When they cannot be read.
     pub async fn brand(&self, brand: &str) -> Result<Arc<Cells>, Error> {
-        let load = load(&self.lake, &self.stored, brand);
+        let load = async {
+            let cells = load(&self.lake, &self.stored, brand).await?;
+            Ok::<_, Error>(Arc::new(cells.in_room(&self.index.inner.sums.1)))
+        };
         let loaded = self.index.cells().try_get_with(self.key(brand), load).await;
         if loaded.is_err() {
             // Its files may have been erased by another process; the next question opens what is stored now.

@@ -395,10 +395,10 @@ fn join(pieces: Vec<Piece>) -> Result<Vec<Piece>, Error> {
 }
 
 /// The bitmaps of a brand.
-pub(super) async fn load(lake: &TenantLake, stored: &Stored, brand: &str) -> Result<Arc<Cells>, Error> {
+pub(super) async fn load(lake: &TenantLake, stored: &Stored, brand: &str) -> Result<Cells, Error> {
     let signals = 0..=SIGNALS as i64 - 1;
     let pieces = lake.people_pieces(stored, brand, signals).await?;
-    Ok(Arc::new(add_up(&pieces)?))
+    add_up(&pieces)
 }
 
 /// The bitmaps of a brand's pieces, those of the newest generation of each signal.

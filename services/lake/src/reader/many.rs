@@ -94,6 +94,7 @@ impl Reader {
             for (brand, built) in built {
                 frames.insert(key(&brand), built).await;
             }
+            self.lake.inner.weigh_names().await;
         }
         Ok(())
     }
