@@ -1,5 +1,6 @@
 //! Gradient-boosted trees that tell some people from others by what is known of them, and how well they do.
 
+use dualwheel_kit::work;
 use forust_ml::{
     data::Matrix,
     gradientbooster::{ContributionsMethod, GradientBooster, ImportanceMethod},
@@ -56,6 +57,7 @@ impl<const FEATURES: usize> FromIterator<[Option<f64>; FEATURES]> for Columns {
             columns: vec![Vec::with_capacity(rows.size_hint().0); FEATURES],
         };
         for row in rows {
+            work::look();
             for (column, value) in all.columns.iter_mut().zip(row) {
                 column.push(value.unwrap_or(f64::NAN));
             }
@@ -173,9 +175,13 @@ impl std::fmt::Debug for Model {
 impl Model {
     /// Fits trees to examples; the same examples in the same order give the same trees.
     ///
+    /// The library fits all of the trees at once and cannot be stopped meanwhile: who calls bounds the examples, about
+    /// 400 000.
+    ///
     /// # Errors
     /// When the library cannot fit them.
     pub fn fit(examples: &Examples<'_>) -> Result<Self, Unfit> {
+        work::look();
         let mut booster = GradientBooster::default()
             .set_iterations(TREES)
             .set_learning_rate(LEARNING_RATE)
@@ -205,6 +211,7 @@ impl Model {
         if rows == 0 {
             return Vec::new();
         }
+        work::look();
         let odds = self
             .booster
             .predict(&Matrix::new(flat, rows, self.features), false);

@@ -10,6 +10,7 @@ pub mod scale;
 
 use std::cmp::Ordering;
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::Names;
 use dualwheel_measure::{Day, Window};
 use ndarray::{Array2, Axis};
@@ -120,6 +121,7 @@ pub fn everyone(facts: &Facts, as_of: Day) -> RoaringBitmap {
         lines.any(|line| line.is_purchase() && year.contains(line.day))
     };
     (0..facts.consumers())
+        .inspect(|_| work::look())
         .filter(|consumer| acts(facts, *consumer).any(|(_, day)| year.contains(day)) || bought(*consumer))
         .collect()
 }
@@ -141,6 +143,7 @@ pub fn find(
     }
     let (people, hashes) = by_key(people, &portrayer.facts.orders.names);
     let portray = |consumer: &u32| {
+        work::look();
         portrayer
             .portray(*consumer)
             .map(|value| value.unwrap_or(f64::NAN))
@@ -187,6 +190,7 @@ fn best(
     let mut trials = Vec::new();
     let mut best: Option<(f64, Array2<f64>)> = None;
     for clusters in numbers.clone() {
+        work::look();
         let centres = centres(&fitted, clusters).map_err(|error| Refusal::Unfit(error.to_string()))?;
         let of = nearest(&centres, &fitted);
         if !(0..clusters).all(|cluster| of.contains(&cluster)) {

@@ -9,6 +9,7 @@
 pub mod bands;
 pub mod features;
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::KeysView;
 use dualwheel_measure::{Day, Window};
 use rayon::prelude::*;
@@ -132,6 +133,7 @@ pub fn expand(
     let candidates = match ask.candidates {
         Some(candidates) => candidates - ask.seed,
         None => (0..facts.consumers())
+            .inspect(|_| work::look())
             .filter(|one| !ask.seed.contains(*one) && facts.has_by(*one, ask.as_of))
             .collect(),
     };
@@ -264,6 +266,7 @@ fn conversion(
     let before = since.first.plus(-1);
     let people: Vec<u32> = candidates
         .iter()
+        .inspect(|_| work::look())
         .filter(|one| facts.has_by(*one, before))
         .collect();
     let scores = likeness(model, portrayer, &people, before);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Products};
 use dualwheel_measure::{Day, Label, Metric, Window};
 use rayon::prelude::*;
@@ -115,16 +116,19 @@ pub fn fold<T: Send>(
         .unwrap_or(1)
         .saturating_mul(4);
     let length = consumers.div_ceil(parts.max(1)).max(1_024);
+    let stop = work::Stop::current();
+    let fold_part = |part: u32| {
+        let mut state = make();
+        let first = part.saturating_mul(length);
+        for consumer in first..first.saturating_add(length).min(consumers) {
+            stop.look();
+            visit(&mut state, consumer);
+        }
+        state
+    };
     let states: Vec<T> = (0..consumers.div_ceil(length))
         .into_par_iter()
-        .map(|part| {
-            let mut state = make();
-            let first = part.saturating_mul(length);
-            for consumer in first..first.saturating_add(length).min(consumers) {
-                visit(&mut state, consumer);
-            }
-            state
-        })
+        .map(fold_part)
         .collect();
     states.into_iter().reduce(merge).unwrap_or_else(make)
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: methodology 2.3.
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, Role};
 use dualwheel_measure::{Absence, Day, Metric, Scope, Window};
 
@@ -101,7 +102,7 @@ pub fn measure_by_index(judge: &Judge<'_>, parameters: &Parameters, scope: &Scop
         (fertile, people(&supers), people(&(supers & active)))
     };
     let moved = || judge.flow(&rules.model, window.first.plus(-1), last);
-    let (matrix, (fertile, supers, thriving)) = rayon::join(moved, reached);
+    let (matrix, (fertile, supers, thriving)) = work::join(moved, reached);
     let counts = Counts {
         matrix,
         fertile,

@@ -10,6 +10,7 @@ pub mod routes;
 
 use std::collections::BTreeMap;
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, NONE};
 use dualwheel_measure::{Day, Money, Window};
 use roaring::RoaringBitmap;
@@ -20,6 +21,8 @@ use crate::{facts::Facts, parameters::Signal};
 pub const LOOK_BACK: i32 = 30;
 /// The point of a path without any touch.
 pub const DIRECT: &str = "DIRECT";
+/// The point that stands for the less touched ones where the Markov chain has too many.
+pub const OTHER: &str = "OTHER";
 /// The channel of a behaviour that names none.
 pub const NO_CHANNEL: &str = "none";
 
@@ -59,7 +62,7 @@ pub struct Path {
 /// The paths of a brand's people in a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journeys {
-    /// Points by name, sorted; [`DIRECT`] is one of them.
+    /// Points by name, sorted; [`DIRECT`] and [`OTHER`] are among them.
     pub points: Vec<String>,
     /// Paths to outcomes of the window by consumer and instant, and one path of the window's touches for everyone without
     /// an outcome in it.
@@ -85,6 +88,7 @@ pub fn journeys(
     let mut points: BTreeMap<(u32, u8), usize> = BTreeMap::new();
     let mut paths = Vec::new();
     for consumer in 0..facts.consumers() {
+        work::look();
         if people.is_some_and(|people| !people.contains(consumer)) {
             continue;
         }
@@ -241,16 +245,18 @@ fn named(facts: &Facts, points: BTreeMap<(u32, u8), usize>, mut paths: Vec<Path>
         }
     };
     let mut names: Vec<(String, usize)> = points.into_iter().map(|(key, at)| (name(key), at)).collect();
-    names.push((DIRECT.to_owned(), usize::MAX));
+    // Behind the touched ones, so that their places are those of no touch.
+    let (direct, other) = (names.len(), names.len() + 1);
+    names.push((DIRECT.to_owned(), direct));
+    names.push((OTHER.to_owned(), other));
     names.sort_unstable();
     let mut places = vec![0; names.len()];
-    let mut direct = 0;
     for (place, (_, at)) in names.iter().enumerate() {
-        match places.get_mut(*at) {
-            Some(slot) => *slot = place,
-            None => direct = place,
+        if let Some(slot) = places.get_mut(*at) {
+            *slot = place;
         }
     }
+    let direct = places.get(direct).copied().unwrap_or_default();
     for path in &mut paths {
         for point in &mut path.points {
             *point = places.get(*point).copied().unwrap_or(direct);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Question};
+use dualwheel_kit::{Question, work};
 use dualwheel_lake::{
     BrandFrame, Error, Reader,
     frames::{Orders, Profiles},
@@ -90,9 +90,12 @@ pub(crate) async fn profiles(reader: &Reader) -> Result<Arc<Profiles>, Error> {
 pub(crate) async fn compute<T: Send + 'static>(
     scan: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Status> {
-    Ok(tokio::task::spawn_blocking(scan)
-        .await
-        .map_err(|error| Failure::internal(&error))?)
+    Ok(work::metrics(scan).await?)
+}
+
+/// Fits a model, or credits journeys, beside the scans.
+pub(crate) async fn model<T: Send + 'static>(fit: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    Ok(work::models(fit).await?)
 }
 
 /// The facts of GROW; profiles are read only for a cut by audience, stock only where launches are missing.

@@ -13,6 +13,7 @@ mod outlook;
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use dualwheel_kit::work;
 use dualwheel_measure::Day;
 
 pub use outlook::{MOST_CHANNELS, Outlook, Outlooks, channels, outlooks};
@@ -28,6 +29,8 @@ use features::{FEATURES, Portrayer};
 
 /// Packs of a decile.
 const REASONS_A_DECILE: usize = 5;
+/// Most lapsed buyers of a day that a model learns from: its library cannot be stopped while it fits.
+const MOST_EXAMPLES: usize = 200_000;
 /// Deciles.
 const DECILES: usize = 10;
 
@@ -124,7 +127,8 @@ pub fn measure(
 ) -> Winback {
     let [candidates, late, early] = [0, 1, 2].map(|horizons| {
         let day = ask.as_of.plus(-horizons * ask.horizon);
-        Cohort::on(day, facts, portrayer, ask.cuts, parameters)
+        let most = if horizons == 0 { usize::MAX } else { MOST_EXAMPLES };
+        Cohort::on(day, most, facts, portrayer, ask.cuts, parameters)
     });
     let trained = train(
         early.examples(facts, ask.horizon, ask.channel),
@@ -193,6 +197,7 @@ fn packs(candidates: &Cohort, model: &Model) -> Vec<Pack> {
     order.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
     let mut packs = Vec::new();
     for decile in 0..DECILES {
+        work::look();
         let (from, to) = (
             decile * order.len() / DECILES,
             (decile + 1) * order.len() / DECILES,

@@ -1,6 +1,6 @@
 //! The gRPC handlers: contract → domain → contract.
 
-use dualwheel_kit::{Failure, Question, answer, explain, tenant_of};
+use dualwheel_kit::{Question, answer, explain, tenant_of, work};
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, Day, Metric};
 use dualwheel_proto::{
@@ -48,9 +48,7 @@ impl Service {
         reader.require_brand(&question.brand).await?;
         let frames = StartFrames::read(&reader, &question.brand).await?;
         let definitions = self.catalogue.of(tenant, &question.brand);
-        let metrics = tokio::task::spawn_blocking(move || frames.answer(&question, &definitions))
-            .await
-            .map_err(|error| Failure::internal(&error))?;
+        let metrics = work::metrics(move || frames.answer(&question, &definitions)).await?;
         Ok(Answered {
             metrics,
             currency: reader.currency().to_owned(),

@@ -12,6 +12,7 @@
 //! - [`db`]: the operational state's database
 //! - [`shared`]: what replicas share through Redis
 //! - [`survive`]: work that goes on although a round of it panicked
+//! - [`work`]: work that takes its time, off the threads that serve calls
 
 pub mod access;
 pub mod answer;
@@ -33,6 +34,7 @@ pub mod survive;
 pub mod telemetry;
 pub mod tenant;
 mod tls;
+pub mod work;
 
 pub use config::Config;
 pub use failure::{Failure, Reason, Violations};

@@ -10,6 +10,7 @@ use std::{
 use arrow::array::RecordBatch;
 use chrono_tz::Tz;
 use deltalake::DeltaTable;
+use dualwheel_kit::work;
 use dualwheel_measure::Day;
 use dualwheel_proto::types::DataVersion;
 use tokio::sync::OnceCell;
@@ -403,7 +404,7 @@ fn tables_with_brands() -> impl Iterator<Item = &'static str> {
 pub(crate) async fn blocking<T: Send + 'static>(
     build: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(build)
+    work::metrics(build)
         .await
         .map_err(|error| Error::Group(error.to_string()))?
 }

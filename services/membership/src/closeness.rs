@@ -1,5 +1,6 @@
 //! The member side of NEO (methodology §6.1): close people among the buyers.
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Profiles, Role};
 use dualwheel_measure::{Absence, Label, Metric, Scope, Window};
 
@@ -64,6 +65,7 @@ pub fn closeness(
     };
     let (mut buyers, mut close) = (0, 0);
     for consumer in 0..facts.orders.groups.len().max(facts.behaviors.groups.len()) {
+        work::look();
         if acts.is_buyer(consumer, scope.window) {
             buyers += 1;
             let is_fan = close_fans.get(consumer as usize).copied().unwrap_or(false);

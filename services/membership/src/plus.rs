@@ -1,5 +1,6 @@
 //! FAST+ (methodology §5.1): capital, conversion, connection and value of the private domain.
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Behaviors, MemberRow, Members, Orders, Reach, Role};
 use dualwheel_measure::{
     Absence, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Money, Quantity, Scope, Window,
@@ -212,11 +213,13 @@ impl Sums {
         let size = people.div_ceil(parts).max(1);
         let range =
             |part: u32| part.saturating_mul(size)..part.saturating_add(1).saturating_mul(size).min(people);
+        let stop = work::Stop::current();
         (0..parts)
             .into_par_iter()
             .map(|part| {
                 let mut sums = Self::default();
                 for consumer in range(part) {
+                    stop.look();
                     sums.add(members.of(consumer), consumer, acts, window);
                 }
                 sums

@@ -1,6 +1,6 @@
 //! What can go wrong with plugins within the services.
 
-use dualwheel_kit::{Failure, Reason};
+use dualwheel_kit::{Failure, Reason, work};
 use tonic::Status;
 
 use crate::{signature, store};
@@ -81,6 +81,9 @@ pub enum Error {
     /// Work that broke down.
     #[error("work broke down: {0}")]
     Broken(#[from] tokio::task::JoinError),
+    /// A job that gave no answer.
+    #[error(transparent)]
+    Work(#[from] work::Error),
     /// Rows that cannot be kept.
     #[error("rows cannot be kept: {0}")]
     Rows(#[from] arrow::error::ArrowError),
@@ -146,6 +149,7 @@ impl From<Error> for Status {
             | Error::Damaged(_)
             | Error::Cache { .. }
             | Error::Broken(_)
+            | Error::Work(_)
             | Error::Rows(_) => Failure::internal(&error).into(),
         }
     }

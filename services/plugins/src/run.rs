@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use dualwheel_kit::caller;
+use dualwheel_kit::{caller, work};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record};
 use dualwheel_plugin_sdk::Batch;
 use dualwheel_proto::plugin::PluginRole;
-use tokio::task::spawn_blocking;
 use tracing::Instrument;
 
 use crate::{
@@ -97,7 +96,7 @@ impl Plugins {
     async fn run_anew(&self, purpose: &Purpose, plugin: Plugin, question: Question) -> Result<Ran, Error> {
         let sha256 = plugin.sha256().to_owned();
         let begun = Instant::now();
-        let (question, answered) = spawn_blocking(move || {
+        let (question, answered) = work::models(move || {
             let answered = plugin.ask_all(&question);
             (question, answered)
         })

@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_kit::{Failure, Reason};
+use dualwheel_kit::{Failure, Reason, work};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Features, Plugin, Policy};
 use dualwheel_plugin_sdk::Parameters;
 use dualwheel_proto::plugin::{ModelFailure, ModelSource, ModelUse, PluginRole};
-use tokio::task::spawn_blocking;
 use tonic::Status;
 
 use crate::{
@@ -205,7 +204,7 @@ impl Plugins {
             .load(&asked.tenant, &setting.id, &setting.version, policy)
             .await?;
         let (table, parameters, model) = (table.clone(), setting.parameters.clone(), plugin.clone());
-        let (question, table_hash) = spawn_blocking(move || {
+        let (question, table_hash) = work::metrics(move || {
             let question = model.question(&table, &parameters);
             (question, table.hash())
         })
@@ -294,7 +293,7 @@ async fn ask_built_in(
     failure: Option<ModelFailure>,
 ) -> Result<Scored, Status> {
     let (model, table) = (asked.built_in.clone(), table.clone());
-    let answered = spawn_blocking(move || {
+    let answered = work::metrics(move || {
         let question = model.question(&table, &Parameters::new())?;
         model.ask_all(&question)
     });

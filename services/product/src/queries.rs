@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Question};
+use dualwheel_kit::{Question, work};
 use dualwheel_lake::{BrandFrame, Reader};
 use dualwheel_measure::{Day, Definitions, Metric, Scope, Window};
 use dualwheel_proto::types;
-use tokio::task::spawn_blocking;
 use tonic::Status;
 
 use crate::{
@@ -37,13 +36,11 @@ impl Answered {
     }
 }
 
-/// Runs `work` where it may take its time.
+/// Runs `scan` where it may take its time.
 pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
+    scan: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Status> {
-    spawn_blocking(work)
-        .await
-        .map_err(|error| Failure::internal(&error).into())
+    Ok(work::metrics(scan).await?)
 }
 
 async fn brand_facts(reader: &Reader, brand: &str, with_behaviors: bool) -> Result<BrandFacts, Status> {

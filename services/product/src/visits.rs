@@ -1,5 +1,6 @@
 //! Who visited and who bought, consumer by consumer.
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, NONE};
 use dualwheel_measure::Window;
 
@@ -28,6 +29,7 @@ fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
         .as_ref()
         .map_or(0, |behaviors| behaviors.groups.len());
     for consumer in 0..behaved.max(orders.groups.len()) {
+        work::look();
         if let Some(behaviors) = &facts.behaviors {
             let rows = behaviors.groups.rows(consumer);
             let days = behaviors.day.get(rows.clone()).unwrap_or_default();

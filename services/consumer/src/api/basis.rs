@@ -127,7 +127,7 @@ impl Basis {
     async fn forecasts(&self, expressions: &[Expression]) -> Result<Vec<Forecast>, Status> {
         let orders = self.reader.orders(&self.brand).await?;
         let (definitions, as_of) = (self.definitions.clone(), self.as_of);
-        let valued = compute(move || {
+        let valued = queries::model(move || {
             let parameters = &definitions.parameters;
             let weeks = u32::from(parameters.value_weeks.get());
             measure::value(&histories(&orders, as_of), as_of, weeks, parameters)

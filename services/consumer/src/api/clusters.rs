@@ -192,7 +192,7 @@ impl Service {
         let facts = queries::people(&basis.reader, &basis.brand).await?;
         let profiles = queries::profiles(&basis.reader).await?;
         let (known, definitions, as_of) = (profiles.clone(), basis.definitions.clone(), basis.as_of);
-        let found = compute(move || {
+        let found = queries::model(move || {
             let level = definitions.parameters.category_level.get();
             let portrayer = Portrayer {
                 facts: &facts,

@@ -17,7 +17,7 @@ use crate::{
         self, Ask, Expansion,
         features::{FEATURES, Portrayer},
     },
-    queries::{self, compute},
+    queries,
     store::NewAudience,
 };
 
@@ -150,7 +150,7 @@ async fn found(
     let facts = queries::people(&basis.reader, &basis.brand).await?;
     let profiles = queries::profiles(&basis.reader).await?;
     let (names, definitions, as_of) = (basis.reader.names(), basis.definitions.clone(), basis.as_of);
-    let expanded = compute(move || {
+    let expanded = queries::model(move || {
         let parameters = &definitions.parameters;
         let portrayer = Portrayer {
             facts: &facts,

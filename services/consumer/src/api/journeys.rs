@@ -18,7 +18,7 @@ use crate::{
         routes::{self, Route},
     },
     parameters::Signal,
-    queries::{self, compute},
+    queries,
 };
 
 /// Most routes of an answer.
@@ -63,7 +63,7 @@ impl Service {
             JourneyPoint::Unspecified | JourneyPoint::Channel => Point::Channel,
         };
         let window = question.window;
-        let (found, credits, routes) = compute(move || {
+        let (found, credits, routes) = queries::model(move || {
             let found = journeys::journeys(&facts, window, outcome, point, people.as_ref());
             let credits = Model::ALL.map(|model| (model, attribution::credits(&found, model)));
             let routes = routes::routes(&found, most);

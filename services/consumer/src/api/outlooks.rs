@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     categories::Categories,
-    queries::{self, compute},
+    queries,
     winback::{self, Outlook, features::Portrayer},
 };
 
@@ -31,7 +31,7 @@ impl Service {
         let profiles = queries::profiles(&asked.reader).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let names = asked.reader.names();
-        let found = compute({
+        let found = queries::model({
             let names = names.clone();
             move || {
                 let parameters = &definitions.parameters;

@@ -49,7 +49,7 @@ impl Service {
         let orders = asked.reader.orders(&asked.question.brand).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let (metrics, valued) =
-            compute(move || queries::value(&orders, &question, weeks, &definitions)).await?;
+            queries::model(move || queries::value(&orders, &question, weeks, &definitions)).await?;
         Ok((asked.answered(metrics), valued, weeks))
     }
 

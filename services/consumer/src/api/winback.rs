@@ -17,7 +17,7 @@ use tonic::Status;
 use super::{Asked, Service};
 use crate::{
     categories::Categories,
-    queries::{self, compute},
+    queries,
     store::NewAudience,
     winback::{
         self, Pack, Question, Trained, Winback,
@@ -156,7 +156,7 @@ impl Service {
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let names: Arc<Names> = asked.reader.names();
         let channel = channel.to_owned();
-        let found = compute(move || {
+        let found = queries::model(move || {
             let parameters = &definitions.parameters;
             let level = question.category_level.unwrap_or(parameters.category_level.get());
             let ask = Question {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{MemberRow, Profile, Profiles};
 use dualwheel_measure::{Day, Window};
 use rayon::prelude::*;
@@ -83,10 +84,11 @@ pub fn needs_forecasts(expression: &Expression) -> bool {
 /// Finds the people of a checked expression.
 #[must_use]
 pub fn evaluate(expression: &Expression, world: &World<'_>) -> Evaluated {
+    let stop = work::Stop::current();
     let found: Vec<RoaringBitmap> = expression
         .terms()
         .par_iter()
-        .map(|term| world.of_term(term))
+        .map(|term| stop.during(|| world.of_term(term)))
         .collect();
     Evaluated {
         terms: found.iter().map(RoaringBitmap::len).collect(),

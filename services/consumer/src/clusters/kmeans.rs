@@ -1,7 +1,8 @@
 //! k-means with a fixed seed, and how well its groups lie apart.
 
+use dualwheel_kit::work;
 use linfa::{DatasetBase, traits::Fit};
-use linfa_clustering::{KMeans, KMeansError};
+use linfa_clustering::{KMeans, KMeansError, KMeansInit};
 use ndarray::{Array2, ArrayView1};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 use rayon::prelude::*;
@@ -16,23 +17,55 @@ const TOLERANCE: f64 = 1e-3;
 const MOST_MOVES: u64 = 100;
 
 /// The centres of `clusters` groups of `rows`: k-means++ and the best of several runs. Equal rows in equal order have equal
-/// centres; fewer different rows than groups leave some of them empty.
+/// centres; fewer different rows than groups leave some of them empty. The library is asked for one move at a time, so
+/// that a question that nobody waits for ends between two.
 ///
 /// # Errors
 /// The library's.
 pub fn centres(rows: &Array2<f64>, clusters: usize) -> Result<Array2<f64>, KMeansError> {
-    let model = KMeans::<f64, _>::params_with_rng(clusters, Xoshiro256Plus::seed_from_u64(SEED))
-        .n_runs(RUNS)
+    let mut random = Xoshiro256Plus::seed_from_u64(SEED);
+    let mut best: Option<(f64, Array2<f64>)> = None;
+    for _ in 0..RUNS {
+        let (mut inertia, mut centres) = moved(rows, clusters, &random, KMeansInit::KMeansPlusPlus)?;
+        for _ in 1..MOST_MOVES {
+            let from = KMeansInit::Precomputed(centres.clone());
+            let (nearer, next) = moved(rows, clusters, &random, from)?;
+            let way = (&next - &centres).mapv(|by| by * by).sum().sqrt();
+            (inertia, centres) = (nearer, next);
+            if way < TOLERANCE {
+                break;
+            }
+        }
+        if best.as_ref().is_none_or(|(least, _)| inertia < *least) {
+            best = Some((inertia, centres));
+        }
+        random.jump();
+    }
+    best.map(|(_, centres)| centres).ok_or(KMeansError::InertiaError)
+}
+
+/// The inertia of the given centres, and where they move.
+fn moved(
+    rows: &Array2<f64>,
+    clusters: usize,
+    random: &Xoshiro256Plus,
+    from: KMeansInit<f64>,
+) -> Result<(f64, Array2<f64>), KMeansError> {
+    work::look();
+    let model = KMeans::<f64, _>::params_with_rng(clusters, random.clone())
+        .init_method(from)
+        .n_runs(1)
         .tolerance(TOLERANCE)
-        .max_n_iterations(MOST_MOVES)
+        .max_n_iterations(1)
         .fit(&DatasetBase::from(rows.view()))?;
-    Ok(model.centroids().clone())
+    Ok((model.inertia(), model.centroids().clone()))
 }
 
 /// The number of the centre nearest to each row; of equally near ones the first.
 #[must_use]
 pub fn nearest(centres: &Array2<f64>, rows: &Array2<f64>) -> Vec<usize> {
     let nearest = |row: usize| {
+        work::look();
         let row = rows.row(row);
         let distances = centres.outer_iter().map(|centre| squared(&centre, &row));
         let nearest = distances
@@ -68,6 +101,7 @@ pub fn silhouette(rows: &Array2<f64>, of: &[usize]) -> f64 {
 }
 
 fn silhouette_of(row: usize, rows: &Array2<f64>, of: &[usize], clusters: usize) -> f64 {
+    work::look();
     let (mine, own) = (rows.row(row), of.get(row));
     let mut sums = vec![(0.0, 0_u32); clusters];
     for (other, (theirs, cluster)) in rows.outer_iter().zip(of).enumerate() {

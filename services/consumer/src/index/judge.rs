@@ -1,5 +1,6 @@
 //! Stages, flow and FAST by bitmap algebra: the same rules as [`stages`](crate::stages), for everyone at once.
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Members, Role};
 use dualwheel_measure::{Day, Metric, Window};
 use roaring::RoaringBitmap;
@@ -144,7 +145,7 @@ impl Judge<'_> {
     /// The flow matrix between two days.
     #[must_use]
     pub fn flow(&self, model: &Model, before: Day, after: Day) -> Matrix {
-        let (from, to) = rayon::join(|| self.states(model, before), || self.states(model, after));
+        let (from, to) = work::join(|| self.states(model, before), || self.states(model, after));
         let mut matrix = Matrix::new(model);
         let mut arrived: Vec<i64> = to.iter().map(count).collect();
         for (depth, start) in (1..).zip(&from) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use dualwheel_kit::work;
 use dualwheel_measure::Money;
 
 use super::{Journeys, Path};
@@ -15,6 +16,9 @@ pub const PERSON: i128 = 1_000_000_000;
 const HALF_LIFE: f64 = 7.0;
 /// Weights of decay are whole numbers of this fineness.
 const FINE: f64 = 4_294_967_296.0;
+
+/// Most states of the Markov chain: its price grows with their third power.
+const MOST_STATES: usize = 256;
 
 /// A way to credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +79,12 @@ pub struct Credit {
 /// The credits of all points, in their order.
 #[must_use]
 pub fn credits(journeys: &Journeys, model: Model) -> Vec<Credit> {
+    credits_within(journeys, model, MOST_STATES)
+}
+
+/// The same with at most so many states of the Markov chain.
+#[must_use]
+pub fn credits_within(journeys: &Journeys, model: Model, most: usize) -> Vec<Credit> {
     let reached = reached(journeys);
     let mut credits = vec![Credit::default(); journeys.points.len()];
     if model == Model::Markov {
@@ -82,7 +92,7 @@ pub fn credits(journeys: &Journeys, model: Model) -> Vec<Credit> {
             people: sum.people + one.people,
             money: sum.money + one.money,
         });
-        let weights = removal_effects(journeys);
+        let weights = removal_effects(journeys, &States::new(journeys, most));
         credit(
             &mut credits,
             &(0..journeys.points.len()).collect::<Vec<_>>(),
@@ -92,6 +102,7 @@ pub fn credits(journeys: &Journeys, model: Model) -> Vec<Credit> {
         return credits;
     }
     for (path, total) in reached {
+        work::look();
         let (points, weights) = weights(path, model);
         credit(&mut credits, &points, &weights, total);
     }
@@ -178,14 +189,60 @@ fn split(amount: i128, weights: &[u64]) -> Vec<i128> {
     parts
 }
 
+/// The states of the Markov chain: the most touched points each, and all others together as [`OTHER`](super::OTHER).
+struct States {
+    /// The state of every point.
+    of: Vec<usize>,
+    /// The point that has a state's credit.
+    points: Vec<usize>,
+}
+
+impl States {
+    fn new(journeys: &Journeys, most: usize) -> Self {
+        let n = journeys.points.len();
+        let mut touches = vec![0_u64; n];
+        for point in journeys.paths.iter().flat_map(|path| &path.points) {
+            if let Some(touches) = touches.get_mut(*point) {
+                *touches += 1;
+            }
+        }
+        let mut points: Vec<(u64, usize)> = touches
+            .into_iter()
+            .zip(0..)
+            .filter(|(touched, _)| *touched > 0)
+            .collect();
+        let other = journeys.points.iter().position(|name| name == super::OTHER);
+        if let Some(other) = other
+            && points.len() > most
+        {
+            // Equally touched ones in the order of their names.
+            points.sort_by_key(|(touched, point)| (*point == other, std::cmp::Reverse(*touched), *point));
+            points.truncate(most.saturating_sub(1));
+            points.push((0, other));
+        }
+        let mut points: Vec<usize> = points.into_iter().map(|(_, point)| point).collect();
+        points.sort_unstable();
+        let state = |point: usize| points.binary_search(&point).ok();
+        let rest = other.and_then(state).unwrap_or_default();
+        Self {
+            of: (0..n).map(|point| state(point).unwrap_or(rest)).collect(),
+            points,
+        }
+    }
+
+    fn of(&self, point: usize) -> usize {
+        self.of.get(point).copied().unwrap_or_default()
+    }
+}
+
 /// The removal effect of every point, in whole numbers of [`FINE`]; all on [`DIRECT`](super::DIRECT) where none has any.
 ///
-/// A chain goes from the start over the points of a path to an outcome, or to none. Without the point p, who would come to
+/// A chain goes from the start over the states of a path to an outcome, or to none. Without the state p, who would come to
 /// p comes to no outcome. The share of outcomes lost is P(start hits p) · P(outcome from p) ÷ P(outcome from start), with
-/// P(start hits p) = N(start, p) ÷ N(p, p) and N = (I − Q)⁻¹ of the steps Q between the points.
-fn removal_effects(journeys: &Journeys) -> Vec<u64> {
-    let n = journeys.points.len();
-    // The start is behind the points; beside the steps stand those to an outcome.
+/// P(start hits p) = N(start, p) ÷ N(p, p) and N = (I − Q)⁻¹ of the steps Q between the states.
+fn removal_effects(journeys: &Journeys, states: &States) -> Vec<u64> {
+    let n = states.points.len();
+    // The start is behind the states; beside the steps stand those to an outcome.
     let (start, size) = (n, n + 1);
     let mut steps = vec![vec![0.0; size]; size];
     let (mut ends, mut leaves) = (vec![0.0; size], vec![0.0; size]);
@@ -195,13 +252,14 @@ fn removal_effects(journeys: &Journeys) -> Vec<u64> {
         }
     };
     for path in &journeys.paths {
+        work::look();
         let mut from = start;
-        for point in &path.points {
+        for state in path.points.iter().map(|point| states.of(*point)) {
             if let Some(row) = steps.get_mut(from) {
-                add(row, *point);
+                add(row, state);
             }
             add(&mut leaves, from);
-            from = *point;
+            from = state;
         }
         add(&mut leaves, from);
         if path.outcome.is_some() {
@@ -220,16 +278,17 @@ fn removal_effects(journeys: &Journeys) -> Vec<u64> {
     };
     let outcome = |from: usize| -> f64 { ends.iter().enumerate().map(|(to, end)| at(from, to) * end).sum() };
     let all = outcome(start);
-    let mut effects: Vec<u64> = (0..n)
-        .map(|point| {
-            let own = at(point, point);
-            if all <= 0.0 || own <= 0.0 {
-                return 0;
-            }
-            let effect = at(start, point) / own * outcome(point) / all;
-            (FINE * effect.clamp(0.0, 1.0)).round() as u64
-        })
-        .collect();
+    let mut effects = vec![0; journeys.points.len()];
+    for (state, point) in states.points.iter().enumerate() {
+        let own = at(state, state);
+        if let Some(slot) = effects.get_mut(*point)
+            && all > 0.0
+            && own > 0.0
+        {
+            let effect = at(start, state) / own * outcome(state) / all;
+            *slot = (FINE * effect.clamp(0.0, 1.0)).round() as u64;
+        }
+    }
     if effects.iter().all(|effect| *effect == 0) {
         let direct = journeys.points.iter().position(|name| name == super::DIRECT);
         if let Some(slot) = direct.and_then(|at| effects.get_mut(at)) {
@@ -256,6 +315,7 @@ fn inverse_of_rest(steps: &[Vec<f64>]) -> Vec<Vec<f64>> {
         })
         .collect();
     for at in 0..n {
+        work::look();
         let Some(mut pivot) = rows.get(at).cloned() else {
             continue;
         };

@@ -1,11 +1,13 @@
 //! Those who had lapsed on a day, what was known of them then, and who of them came back.
 
 use dualwheel_measure::{Day, Window};
+use roaring::RoaringBitmap;
 
 use super::{features::Portrayer, lapsed::Rhythm};
 use crate::{
     boosted::{Columns, Examples},
     categories::Categories,
+    expansion::sample,
     facts::Facts,
     parameters::Parameters,
 };
@@ -23,25 +25,24 @@ pub struct Cohort {
 }
 
 impl Cohort {
-    /// Those who had lapsed on `day`.
+    /// Those who had lapsed on `day`; of more than `most` as many, drawn by a hash of their keys.
     #[must_use]
     pub fn on(
         day: Day,
+        most: usize,
         facts: &Facts,
         portrayer: &Portrayer<'_>,
         cuts: &Categories,
         parameters: &Parameters,
     ) -> Self {
         let rhythm = Rhythm::new(&facts.orders, cuts, day, parameters.winback_quantile);
-        let mut people: Vec<u32> = facts
+        let lapsed: RoaringBitmap = facts
             .orders
             .groups
             .consumers()
             .filter(|consumer| rhythm.has_lapsed(facts.orders.of(*consumer), cuts, day))
             .collect();
-        let keys = facts.orders.names.consumers.view();
-        people.sort_unstable_by(|one, other| keys.key(*one).cmp(keys.key(*other)));
-        drop(keys);
+        let people = sample(&lapsed, most, &facts.orders.names.consumers.view());
         let columns = portrayer.rows(facts, &people, &rhythm, cuts, day);
         Self { day, people, columns }
     }

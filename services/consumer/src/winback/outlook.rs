@@ -6,7 +6,7 @@ use dualwheel_lake::frames::{NONE, Orders};
 use dualwheel_measure::Day;
 use rayon::prelude::*;
 
-use super::{Cohort, Refusal, Trained, features::Portrayer, train};
+use super::{Cohort, MOST_EXAMPLES, Refusal, Trained, features::Portrayer, train};
 use crate::{categories::Categories, facts::Facts, parameters::Parameters};
 
 /// Most channels that are looked at one by one.
@@ -45,8 +45,10 @@ pub fn outlooks(
     parameters: &Parameters,
 ) -> Outlooks {
     // One and two horizons back from the as-of day: 180 days are two of the shorter and one of the longer.
-    let [now, quarter, half, year] =
-        [0, 90, 180, 360].map(|back| Cohort::on(as_of.plus(-back), facts, portrayer, cuts, parameters));
+    let [now, quarter, half, year] = [0, 90, 180, 360].map(|back| {
+        let most = if back == 0 { usize::MAX } else { MOST_EXAMPLES };
+        Cohort::on(as_of.plus(-back), most, facts, portrayer, cuts, parameters)
+    });
     let channels = channels(&facts.orders, as_of);
     let anywhere = || std::iter::once(None).chain(channels.iter().copied().map(Some));
     let asked: Vec<(i32, Option<u32>)> = [90, 180]

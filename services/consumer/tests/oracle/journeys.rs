@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_consumer::journeys::{
-    DIRECT, Journeys, NO_CHANNEL, Outcome, Path, Point,
-    attribution::{Credit, Model, PERSON, credits},
+    DIRECT, Journeys, NO_CHANNEL, OTHER, Outcome, Path, Point,
+    attribution::{Credit, Model, PERSON, credits, credits_within},
     journeys,
     routes::{lengths, routes, times},
 };
@@ -366,6 +366,78 @@ proptest! {
             }
         }
     }
+}
+
+/// The chain with few states: the most touched points, and all others as one.
+fn merged(journeys: &Journeys, most: usize) -> Journeys {
+    let touches = |point: usize| {
+        journeys
+            .paths
+            .iter()
+            .flat_map(|path| &path.points)
+            .filter(|one| **one == point)
+            .count()
+    };
+    let (mut merged, other) = (journeys.clone(), journeys.points.len() - 1);
+    let mut touched: Vec<usize> = (0..other).filter(|point| touches(*point) > 0).collect();
+    if touched.len() > most {
+        touched.sort_by_key(|point| std::cmp::Reverse(touches(*point)));
+        for path in &mut merged.paths {
+            for point in &mut path.points {
+                if !touched[..most - 1].contains(point) {
+                    *point = other;
+                }
+            }
+        }
+    }
+    merged
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_markov_chain_is_that_of_the_most_touched_points_and_the_rest(mut journeys in random(), most in 2..5usize) {
+        journeys.points.push(OTHER.to_owned());
+        let mine = credits_within(&journeys, Model::Markov, most);
+        prop_assert_eq!(&mine, &credits(&merged(&journeys, most), Model::Markov));
+        let whole = |credits: &[Credit]| credits.iter().fold((0, 0), |sum, one| (sum.0 + one.people, sum.1 + one.money));
+        prop_assert_eq!(whole(&mine), whole(&credits(&journeys, Model::Linear)));
+    }
+}
+
+/// A hundred thousand channels: the price does not grow with them, and what is credited is all there is.
+#[test]
+fn many_points_are_one_for_the_markov_chain() {
+    let points = 100_000;
+    let mut names: Vec<String> = (0..points - 2).map(|at| format!("c{at:06}")).collect();
+    names.extend([DIRECT, OTHER].map(str::to_owned));
+    names.sort_unstable();
+    let other = names.iter().position(|name| name == OTHER).unwrap();
+    let direct = names.iter().position(|name| name == DIRECT).unwrap();
+    // Neither of these has a touch.
+    let point = |at: usize| (at % points..).find(|at| *at != other && *at != direct).unwrap() % points;
+    let path = |at: usize| Path {
+        consumer: at as u32,
+        points: vec![point(at * 2 + 10), point(at * 2 + 11), point(at % 300 + 10)],
+        ages: vec![3, 2, 1],
+        outcome: (at % 4 == 0).then_some(10_001),
+    };
+    let journeys = Journeys {
+        points: names,
+        paths: (0..points / 2 - 10).map(path).collect(),
+    };
+    let reached = journeys
+        .paths
+        .iter()
+        .filter(|path| path.outcome.is_some())
+        .count() as i128;
+    let credits = credits(&journeys, Model::Markov);
+    let people: i128 = credits.iter().map(|one| one.people).sum();
+    let money: i128 = credits.iter().map(|one| one.money).sum();
+    assert_eq!((people, money), (reached * PERSON, reached * 10_001));
+    assert!(credits.iter().filter(|one| one.people > 0).count() <= 256);
+    assert!(credits[other].people > 0);
 }
 
 /// The worked example of C1 → C2 → C3 sold, C1 sold, C2 → C3 not: without C1 everything is lost but nothing more.

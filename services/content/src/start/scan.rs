@@ -1,5 +1,6 @@
 //! The pass over the consumers.
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::NONE;
 use dualwheel_measure::{Day, Scope};
 use rayon::prelude::*;
@@ -54,12 +55,12 @@ pub(super) fn scan(
     let consumers = facts.behaviors.groups.len();
     let parts = u32::try_from(rayon::current_num_threads()).unwrap_or(1).max(1);
     let size = consumers.div_ceil(parts).max(1);
-    let tallies: Vec<Vec<Tally>> = (0..parts)
-        .into_par_iter()
-        .map(|part| {
-            scan.part(part.saturating_mul(size)..part.saturating_add(1).saturating_mul(size).min(consumers))
-        })
-        .collect();
+    let stop = work::Stop::current();
+    let tally = |part: u32| {
+        let first = part.saturating_mul(size);
+        stop.during(|| scan.part(first..first.saturating_add(size).min(consumers)))
+    };
+    let tallies: Vec<Vec<Tally>> = (0..parts).into_par_iter().map(tally).collect();
     let mut total = board.tallies();
     for part in tallies {
         for (sum, tally) in total.iter_mut().zip(&part) {
@@ -75,6 +76,7 @@ impl<'a> Scan<'a> {
         let mut reaches: Vec<Reach<'a>> = Vec::new();
         let mut follow_up = FollowUp::default();
         for consumer in consumers {
+            work::look();
             reaches.clear();
             self.read_views(consumer, &mut tallies, &mut reaches);
             if reaches.is_empty() {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use dualwheel_kit::{
-    Failure,
     question::{day_to_proto, window_to_proto},
+    work,
 };
 use dualwheel_measure::{Catalogue, Definitions, Window};
 use dualwheel_proto::{diagnosis as proto, types};
@@ -158,8 +158,7 @@ impl Diagnoser {
         let gathered = gather(&self.clients, &asked, progress).await?;
         let definitions = self.catalogue.of(tenant, &question.brand);
         let (map, question) = (Arc::clone(&self.map), question.clone());
-        let scored = tokio::task::spawn_blocking(move || score(&definitions, &map, &question, &gathered));
-        let diagnosis = scored.await.map_err(|error| Failure::internal(&error).status())?;
+        let diagnosis = work::metrics(move || score(&definitions, &map, &question, &gathered)).await?;
         progress("scored".to_owned());
         Ok(diagnosis)
     }

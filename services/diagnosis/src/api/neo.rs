@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use dualwheel_kit::{Failure, Question, Reason, Violations, answer::metrics_to_proto, question::check_brand};
+use dualwheel_kit::{Question, Reason, Violations, answer::metrics_to_proto, question::check_brand, work};
 use dualwheel_proto::{diagnosis as proto, types};
 use tonic::Status;
 
@@ -65,7 +65,7 @@ pub async fn get(
             .collect();
         let peers = members(&model, peers.iter(), &gathered);
         let read = data_version(&gathered);
-        let scored = tokio::task::spawn_blocking(move || {
+        let scored = work::metrics(move || {
             let scope = scope(&definitions, question.window);
             let scope = dualwheel_measure::Scope {
                 as_of: question.as_of,
@@ -73,7 +73,7 @@ pub async fn get(
             };
             metrics_to_proto(&neo::means(&model, &scope, brand, peers), "", &read)
         });
-        metrics.extend(scored.await.map_err(|error| Failure::internal(&error).status())?);
+        metrics.extend(scored.await?);
     }
     Ok(metrics)
 }

@@ -16,6 +16,8 @@ mod social;
 mod stock;
 pub(crate) mod view;
 
+use dualwheel_kit::work;
+
 pub use behaviors::{Behaviors, Kind, Venue};
 pub use campaigns::{CampaignRow, Campaigns};
 pub use contents::{ContentRow, Contents};
@@ -141,13 +143,14 @@ impl Groups {
         self.len() == 0
     }
 
-    /// Consumers with at least one row, by ordinal.
+    /// Consumers with at least one row, by ordinal. A question that nobody waits for ends here.
     pub fn consumers(&self) -> impl Iterator<Item = u32> + '_ {
         let dense = if self.sparse.is_empty() { self.len() } else { 0 };
         self.sparse
             .iter()
             .copied()
             .chain((0..dense).filter(|consumer| !self.rows(*consumer).is_empty()))
+            .inspect(|_| work::look())
     }
 
     /// Bytes that the groups take, about.

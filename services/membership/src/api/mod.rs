@@ -2,7 +2,7 @@
 
 mod koc;
 
-use dualwheel_kit::{Failure, Question, Violations, answer, explain, tenant_of};
+use dualwheel_kit::{Question, Violations, answer, explain, tenant_of, work};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day, Metric};
 use dualwheel_plugin_host::Plugin;
@@ -109,9 +109,7 @@ impl Service {
 
 /// Runs a scan beside the threads that serve calls.
 async fn compute<T: Send + 'static>(scan: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    Ok(tokio::task::spawn_blocking(scan)
-        .await
-        .map_err(|error| Failure::internal(&error))?)
+    Ok(work::metrics(scan).await?)
 }
 
 #[tonic::async_trait]

@@ -8,10 +8,9 @@ mod publishers;
 mod runs;
 pub(crate) mod worlds;
 
-use dualwheel_kit::{Reason, Violations, resource::page_size, tenant_of};
+use dualwheel_kit::{Reason, Violations, resource::page_size, tenant_of, work};
 use dualwheel_plugin_host::conformance;
 use dualwheel_proto::plugin::{plugin_service_server::PluginService, *};
-use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Error, Plugins, load::WIDEST};
@@ -131,8 +130,7 @@ impl PluginService for Service {
         }
         let plugin = self.plugins.load(&tenant, &id, &version, WIDEST).await?;
         plugin.describe().map_err(Error::from)?;
-        let findings = spawn_blocking(move || conformance::examine(&plugin, rows));
-        let findings = findings.await.map_err(Error::from)?;
+        let findings = work::models(move || conformance::examine(&plugin, rows)).await?;
         Ok(Response::new(CheckPluginResponse {
             conforms: findings.iter().all(|finding| finding.holds),
             findings: findings.into_iter().map(convert::finding).collect(),

@@ -1,8 +1,8 @@
 //! Replays.
 
+use dualwheel_kit::work;
 use dualwheel_plugin_host::output_hash;
 use dualwheel_proto::plugin::ReplayPluginRunResponse;
-use tokio::task::spawn_blocking;
 use tonic::Status;
 
 use super::{Service, convert};
@@ -20,7 +20,7 @@ impl Service {
             .load(tenant, &setting.id, &setting.version, WIDEST)
             .await?;
         let parameters = setting.parameters.clone();
-        let (hash, answered) = spawn_blocking(move || {
+        let (hash, answered) = work::models(move || {
             let question = plugin.question_of(batches, &parameters)?;
             let answered = plugin.ask_all(&question);
             Ok::<_, dualwheel_plugin_host::Error>((question.input_hash().to_owned(), answered))

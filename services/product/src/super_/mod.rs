@@ -7,6 +7,7 @@ pub mod novelty;
 pub mod star;
 pub mod stock;
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::Line;
 use dualwheel_measure::{Label, Metric, Scope};
 
@@ -195,7 +196,7 @@ impl Counts {
                 fulfilment::by_slot(&lines, scope.as_of, slots),
             )
         };
-        let ((stars, traffic), (novelty, stock, deliveries)) = rayon::join(people, goods);
+        let ((stars, traffic), (novelty, stock, deliveries)) = work::join(people, goods);
         let has_lines = !facts.orders.lines.is_empty();
         let purchases = match (has_lines, visits::has_purchases(facts)) {
             (true, _) => Purchases::Lines,
