@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dualwheel_kit::{Question, work};
 use dualwheel_lake::{
     BrandFrame, Error, Reader,
-    frames::{Orders, Profiles},
+    frames::{Members, Orders, Profiles},
 };
 use dualwheel_measure::{Definitions, Metric, Scope, Window};
 use tonic::Status;
@@ -283,19 +283,25 @@ pub(crate) fn rfm(orders: &Orders, question: &Question, definitions: &InForce) -
     let category = question.category.as_deref();
     let restricted = category.map(|path| Categories::new(&orders.names, Some(path), level));
     let buyers = measure::buyers(orders, question.window, restricted.as_ref());
-    measure::rfm(&buyers, &scope(question, definitions))
+    measure::rfm(&buyers, &orders.names, &scope(question, definitions))
 }
 
-/// The value of everyone who bought by the window's last day, `weeks` ahead.
+/// The value of everyone who bought by the window's last day, `weeks` ahead; with `members` also by role.
 pub(crate) fn value(
     orders: &Orders,
+    members: Option<&Members>,
     question: &Question,
     weeks: u32,
     definitions: &InForce,
 ) -> (Vec<Metric>, Valued) {
     let end = question.window.last;
     let valued = measure::value(&histories(orders, end), end, weeks, &definitions.parameters);
-    (valued.metrics(&scope(question, definitions)), valued)
+    let scope = scope(question, definitions);
+    let mut metrics = valued.metrics(&scope);
+    if let Some(members) = members {
+        metrics.extend(valued.by_role(members, &scope));
+    }
+    (metrics, valued)
 }
 
 fn categories(facts: &Facts, question: &Question, definitions: &InForce) -> Categories {

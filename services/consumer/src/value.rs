@@ -9,7 +9,7 @@ pub mod measure;
 pub mod rfm;
 
 use dualwheel_lake::frames::{Line, Orders};
-use dualwheel_measure::{Day, MONEY_SCALE, Money};
+use dualwheel_measure::{Absence, Day, MONEY_SCALE, Money};
 
 /// Days of a week.
 const WEEK: f64 = 7.0;
@@ -36,9 +36,20 @@ pub enum Refusal {
         /// Largest that is admitted.
         most: f64,
     },
-    /// The likelihood has no maximum that could be found.
+    /// The facts do not determine the parameters: the likelihood rises for ever, or is flat.
     #[error("the likelihood has no maximum within reach; the histories may be all alike")]
     NoMaximum,
+}
+
+impl Refusal {
+    /// Why what the model would tell has no value.
+    #[must_use]
+    pub fn absence(&self) -> Absence {
+        match self {
+            Self::NoMaximum => Absence::Undetermined,
+            Self::TooFewRepeaters { .. } | Self::Correlated { .. } => Absence::NoData,
+        }
+    }
 }
 
 /// The purchases of one customer up to the last day of observation.

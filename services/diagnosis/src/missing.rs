@@ -71,6 +71,7 @@ fn supply(absence: Absence, fact: &str, service: Service) -> String {
     match absence {
         Absence::ServiceUnavailable => format!("no fact; the {service} service has to answer"),
         Absence::TooFewPeers => format!("{fact}, of more peers"),
+        Absence::Undetermined => format!("{fact}, of more people"),
         Absence::NoDenominator | Absence::NoData | Absence::SignalNotSupplied => fact.to_owned(),
     }
 }

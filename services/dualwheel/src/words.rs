@@ -223,6 +223,7 @@ words! {
     signal_not_supplied: "signal not supplied", "未提供该类数据";
     too_few_peers: "fewer than three brands have a value", "有数值的品牌不足三个";
     service_unavailable: "service did not answer", "服务未响应";
+    undetermined: "the facts do not determine the model", "数据不足以确定模型";
     absent: "absent", "缺失";
     plain_count: "plain count", "全量计数";
     exact_identity: "exact sum", "精确求和";
@@ -261,6 +262,7 @@ impl Words {
             Absence::SignalNotSupplied => self.signal_not_supplied,
             Absence::TooFewPeers => self.too_few_peers,
             Absence::ServiceUnavailable => self.service_unavailable,
+            Absence::Undetermined => self.undetermined,
         }
     }
 

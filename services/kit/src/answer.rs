@@ -168,6 +168,7 @@ pub fn absence_to_proto(absence: Absence) -> types::Absence {
         Absence::SignalNotSupplied => types::Absence::SignalNotSupplied,
         Absence::TooFewPeers => types::Absence::TooFewPeers,
         Absence::ServiceUnavailable => types::Absence::ServiceUnavailable,
+        Absence::Undetermined => types::Absence::Undetermined,
     }
 }
 

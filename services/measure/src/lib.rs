@@ -7,12 +7,14 @@ pub mod lmdi;
 pub mod metric;
 pub mod rank;
 pub mod score;
+mod sum;
 pub mod time;
 pub mod trend;
 pub mod wilson;
 
 pub use definitions::{Catalogue, Definitions, Entry};
 pub use metric::{Absence, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Quantity, Scope, Unit};
+pub use sum::sum;
 pub use time::{Day, Window};
 
 /// Money in ten-thousandths of the tenant's currency unit, exact.

@@ -80,6 +80,8 @@ pub enum Absence {
     TooFewPeers,
     /// The owner of the metric did not answer.
     ServiceUnavailable,
+    /// The facts are there, but do not determine the model that the value comes from.
+    Undetermined,
 }
 
 /// How an interval was computed.

@@ -281,7 +281,7 @@ impl Service {
             Some("neo") => self.brand_signals(tenant, query).await,
             Some("rfm") => self.rfm(tenant, query).await,
             Some("value") => self
-                .value(tenant, query, 0)
+                .value(tenant, query, &value::VALUE_CUTS, 0)
                 .await
                 .map(|(answered, _, _)| answered),
             _ => Err(explain::unknown(metric)),

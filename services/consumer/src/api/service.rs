@@ -29,7 +29,7 @@ use super::{
     Service,
     audience::Keys,
     deletion::Kept,
-    value::{Values, models_to_proto},
+    value::{VALUE_CUTS, Values, models_to_proto},
 };
 use crate::flow::Matrix;
 
@@ -110,7 +110,7 @@ impl ConsumerService for Service {
     ) -> Result<Response<GetValueResponse>, Status> {
         let tenant = tenant_of(&request)?.to_owned();
         let GetValueRequest { query, horizon_weeks } = request.into_inner();
-        let (answered, valued, weeks) = self.value(&tenant, query, horizon_weeks).await?;
+        let (answered, valued, weeks) = self.value(&tenant, query, &VALUE_CUTS, horizon_weeks).await?;
         Ok(Response::new(models_to_proto(&answered, &valued, weeks)))
     }
 

@@ -16,6 +16,8 @@ use crate::{
     value::measure::{Forecast, Valued, by_key},
 };
 
+/// Cuts of a question for value.
+pub(super) const VALUE_CUTS: [&str; 1] = ["role"];
 /// Longest horizon, in weeks.
 const MOST_WEEKS: i32 = 520;
 /// Customers of one message.
@@ -37,19 +39,24 @@ impl Service {
         Ok(asked.answered(metrics))
     }
 
-    /// Metrics, models and weeks foreseen.
+    /// Metrics, models and weeks foreseen; `cuts` are those that the question may have.
     pub(super) async fn value(
         &self,
         tenant: &str,
         query: Option<types::MetricQuery>,
+        cuts: &[&str],
         weeks: i32,
     ) -> Result<(Answered, Valued, u32), Status> {
-        let (asked, weeks) = self.ask(tenant, query, &[], |_| horizon(weeks)).await?;
+        let (asked, weeks) = self.ask(tenant, query, cuts, |_| horizon(weeks)).await?;
         let weeks = weeks.unwrap_or(u32::from(asked.definitions.parameters.value_weeks.get()));
         let orders = asked.reader.orders(&asked.question.brand).await?;
+        let members = match &asked.question.by {
+            Some(_) => Some(asked.reader.members(&asked.question.brand).await?),
+            None => None,
+        };
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let (metrics, valued) =
-            queries::model(move || queries::value(&orders, &question, weeks, &definitions)).await?;
+        let fit = move || queries::value(&orders, members.as_deref(), &question, weeks, &definitions);
+        let (metrics, valued) = queries::model(fit).await?;
         Ok((asked.answered(metrics), valued, weeks))
     }
 
@@ -59,7 +66,7 @@ impl Service {
         query: Option<types::MetricQuery>,
         weeks: i32,
     ) -> Result<Values, Status> {
-        let (answered, valued, _) = self.value(tenant, query, weeks).await?;
+        let (answered, valued, _) = self.value(tenant, query, &[], weeks).await?;
         let names = answered.names;
         let customers = compute(move || by_key(&valued.customers, &names)).await?;
         let messages: Vec<ListValuesResponse> = customers

@@ -4,6 +4,7 @@
 //! customer buys at a rate λ that is gamma distributed over customers (shape r, rate α); after each purchase they die
 //! with a probability that is beta distributed (a, b).
 
+use dualwheel_kit::work;
 use statrs::function::gamma::{digamma, ln_gamma};
 
 use super::{
@@ -55,8 +56,7 @@ impl Model {
                 needed: fewest.max(1),
             });
         }
-        let (parameters, log_likelihood) = fit::maximise(&Histories::new(timings), &[1.0; 4])?;
-        let [r, alpha, a, b] = parameters.try_into().map_err(|_| Refusal::NoMaximum)?;
+        let ([r, alpha, a, b], log_likelihood) = fit::maximise(&Histories::new(timings), [1.0; 4])?;
         Ok(Self {
             r,
             alpha,
@@ -119,6 +119,7 @@ impl Model {
         let mut before = 0.0;
         let mut sum = 0.0;
         for week in 1..=weeks {
+            work::look();
             let after = self.expected(customer, f64::from(week));
             sum += (after - before) / (1.0 + yearly).powf(f64::from(week) / 52.0);
             before = after;
@@ -175,11 +176,8 @@ impl Histories {
     }
 }
 
-impl Likelihood for Histories {
-    fn at(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
-        let &[r, alpha, a, b] = parameters else {
-            return (f64::NAN, Vec::new());
-        };
+impl Likelihood<4> for Histories {
+    fn at(&self, &[r, alpha, a, b]: &[f64; 4]) -> (f64, [f64; 4]) {
         // What depends on the number of repeats alone: the value, and its slopes by r, a and b.
         let fixed = r * alpha.ln() - ln_gamma(r) - ln_gamma(b) + ln_gamma(a + b);
         let (by_r, by_ab, by_b) = (alpha.ln() - digamma(r), digamma(a + b), digamma(b));
@@ -194,7 +192,7 @@ impl Likelihood for Histories {
             )
         };
         let table: Vec<(f64, f64, f64, f64)> = self.repeats.iter().map(by_repeats).collect();
-        let (value, slopes) = fit::sum(&self.rows, |row| {
+        fit::sum(&self.rows, |row| {
             let Some(&(base, base_r, base_a, base_b)) = table.get(row.place) else {
                 return (0.0, [0.0; 4]);
             };
@@ -226,8 +224,7 @@ impl Likelihood for Histories {
                 row.customers * (base + top),
                 slopes.map(|slope| row.customers * slope),
             )
-        });
-        (value, slopes.to_vec())
+        })
     }
 
     fn customers(&self) -> f64 {

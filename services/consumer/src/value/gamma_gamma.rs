@@ -61,11 +61,9 @@ impl Model {
                 most: limits.correlation,
             });
         }
-        // In units of the mean, so that the start fits every currency.
-        let unit = spendings.iter().map(|spending| spending.mean).sum::<f64>() / spendings.len() as f64;
-        let scaled = Scaled::new(spendings, unit);
-        let (parameters, value) = fit::maximise(&scaled, &[1.0; 3])?;
-        let [p, q, gamma] = parameters.try_into().map_err(|_| Refusal::NoMaximum)?;
+        let scaled = Scaled::new(spendings);
+        let unit = scaled.unit;
+        let ([p, q, gamma], value) = fit::maximise(&scaled, [1.0; 3])?;
         Ok(Self {
             p,
             q,
@@ -74,29 +72,38 @@ impl Model {
         })
     }
 
-    /// Expected value of a customer's purchase; of one without repeats when there is no spending. Nothing where the
-    /// mean over customers does not exist (q ≤ 1).
+    /// Expected value of a customer's purchase; of one without repeats when there is no spending. Nothing where that
+    /// mean does not exist: p·x + q ≤ 1, which is q ≤ 1 without repeats.
     #[must_use]
     pub fn expected(&self, spending: Option<Spending>) -> Option<f64> {
-        if self.q <= 1.0 {
-            return None;
-        }
         let (x, mean) = spending.map_or((0.0, 0.0), |spending| {
             (f64::from(spending.repeats), spending.mean)
         });
-        Some(self.p * (self.gamma + x * mean) / (self.p * x + self.q - 1.0))
+        let beyond = self.p * x + self.q - 1.0;
+        (beyond > 0.0).then(|| self.p * (self.gamma + x * mean) / beyond)
     }
+}
+
+/// Spendings in an order that nothing but themselves decides, so that sums over them have the same bits everywhere.
+fn sorted(spendings: &[Spending]) -> Vec<Spending> {
+    let mut sorted = spendings.to_vec();
+    sorted.sort_unstable_by(|one, other| {
+        let by_repeats = one.repeats.cmp(&other.repeats);
+        by_repeats.then(one.mean.total_cmp(&other.mean))
+    });
+    sorted
 }
 
 /// Pearson's correlation of repeats and mean value; 0 where either is the same for all.
 #[must_use]
 pub fn correlation(spendings: &[Spending]) -> f64 {
+    let spendings = sorted(spendings);
     let n = spendings.len() as f64;
     let means = spendings.iter().fold((0.0, 0.0), |(x, z), spending| {
         (x + f64::from(spending.repeats) / n, z + spending.mean / n)
     });
     let (mut both, mut of_x, mut of_z) = (0.0, 0.0, 0.0);
-    for spending in spendings {
+    for spending in &spendings {
         let (x, z) = (f64::from(spending.repeats) - means.0, spending.mean - means.1);
         both += x * z;
         of_x += x * x;
@@ -109,8 +116,11 @@ pub fn correlation(spendings: &[Spending]) -> f64 {
     }
 }
 
-/// Spending in units of `unit`.
+/// Spending in units of its geometric mean, so that the start fits every currency and the longest tail; equal ones
+/// together.
 struct Scaled {
+    /// Geometric mean of the means, in currency units.
+    unit: f64,
     /// Numbers of repeats that occur, ascending.
     repeats: Vec<u32>,
     rows: Vec<Row>,
@@ -123,32 +133,40 @@ struct Row {
     x: f64,
     mean: f64,
     log_mean: f64,
+    customers: f64,
 }
 
 impl Scaled {
-    fn new(spendings: &[Spending], unit: f64) -> Self {
-        let mut repeats: Vec<u32> = spendings.iter().map(|spending| spending.repeats).collect();
-        repeats.sort_unstable();
-        repeats.dedup();
-        let row = |spending: &Spending| Row {
-            place: repeats.partition_point(|known| *known < spending.repeats),
-            x: f64::from(spending.repeats),
-            mean: spending.mean / unit,
-            log_mean: (spending.mean / unit).ln(),
-        };
+    fn new(spendings: &[Spending]) -> Self {
+        let sorted = sorted(spendings);
+        let customers = sorted.len() as f64;
+        let logs: f64 = sorted.iter().map(|spending| spending.mean.ln()).sum();
+        let unit = (logs / customers).exp();
+        let (mut repeats, mut rows) = (Vec::new(), Vec::new());
+        for alike in sorted.chunk_by(|one, other| one == other) {
+            let Some(spending) = alike.first() else { continue };
+            if repeats.last() != Some(&spending.repeats) {
+                repeats.push(spending.repeats);
+            }
+            rows.push(Row {
+                place: repeats.len() - 1,
+                x: f64::from(spending.repeats),
+                mean: spending.mean / unit,
+                log_mean: (spending.mean / unit).ln(),
+                customers: alike.len() as f64,
+            });
+        }
         Self {
-            rows: spendings.iter().map(row).collect(),
-            customers: spendings.len() as f64,
+            unit,
             repeats,
+            rows,
+            customers,
         }
     }
 }
 
-impl Likelihood for Scaled {
-    fn at(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
-        let &[p, q, gamma] = parameters else {
-            return (f64::NAN, Vec::new());
-        };
+impl Likelihood<3> for Scaled {
+    fn at(&self, &[p, q, gamma]: &[f64; 3]) -> (f64, [f64; 3]) {
         let fixed = q * gamma.ln() - ln_gamma(q);
         let by_q = gamma.ln() - digamma(q);
         // The value, and its slopes by p and q.
@@ -162,22 +180,22 @@ impl Likelihood for Scaled {
             )
         };
         let table: Vec<(f64, f64, f64)> = self.repeats.iter().map(by_repeats).collect();
-        let (value, slopes) = fit::sum(&self.rows, |row| {
+        fit::sum(&self.rows, |row| {
             let Some(&(base, base_p, base_q)) = table.get(row.place) else {
                 return (0.0, [0.0; 3]);
             };
             let (shape, spread) = (p * row.x + q, gamma + row.x * row.mean);
             let log = spread.ln();
+            let slopes = [
+                base_p + row.x * (row.log_mean - log),
+                base_q - log,
+                q / gamma - shape / spread,
+            ];
             (
-                base + (p * row.x - 1.0) * row.log_mean - shape * log,
-                [
-                    base_p + row.x * (row.log_mean - log),
-                    base_q - log,
-                    q / gamma - shape / spread,
-                ],
+                row.customers * (base + (p * row.x - 1.0) * row.log_mean - shape * log),
+                slopes.map(|slope| row.customers * slope),
             )
-        });
-        (value, slopes.to_vec())
+        })
     }
 
     fn customers(&self) -> f64 {

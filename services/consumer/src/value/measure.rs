@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dualwheel_lake::frames::{Names, Orders};
+use dualwheel_lake::frames::{Members, Names, Orders, Reach, Role};
 use dualwheel_measure::{
-    Absence, Day, Interval, IntervalAbsence, IntervalMethod, Metric, Money, Quantity, Scope, Window,
+    Absence, Day, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Money, Quantity, Scope, Window,
+    bootstrap::RatioGroups, sum,
 };
 use rayon::prelude::*;
 
@@ -16,6 +17,9 @@ use crate::{categories::Categories, parameters::Parameters};
 
 /// Two-sided 95 % quantile of the normal distribution.
 const NORMAL_95: f64 = 1.959_963_984_540_054;
+/// Why customers without repeats have no value.
+const NO_MEAN: &str =
+    "a customer without a repeat purchase has no expected value: q of Gamma-Gamma is at most 1";
 
 /// Models of a brand's customers, and what they foresee of each.
 #[derive(Clone, Debug)]
@@ -139,10 +143,10 @@ impl Valued {
             scope.count("value.customers", n as i64),
             scope.share("value.repeaters", repeaters as i64, n as i64),
         ];
-        let refused = |id: &str, refusal: &Refusal| scope.absent(id, Absence::NoData, &refusal.to_string());
+        let refused = |id: &str, refusal: &Refusal| scope.absent(id, refusal.absence(), &refusal.to_string());
         let total = |id: &str, of: fn(&Forecast) -> Option<f64>| {
-            let sum: f64 = self.customers.iter().filter_map(of).sum();
-            scope.real(id, sum, Err(IntervalAbsence::NoUnitData))
+            let total = sum(self.customers.iter().filter_map(of));
+            scope.real(id, total, Err(IntervalAbsence::NoUnitData))
         };
         match &self.purchases {
             Ok(_) => metrics.extend([
@@ -154,35 +158,85 @@ impl Valued {
                 refused("value.expected_purchases", refusal),
             ]),
         }
-        let no_mean = "the mean value over customers does not exist (q is at most 1)";
-        metrics.push(match &self.spending {
-            Ok(model) => match model.expected(None) {
-                Some(value) => scope.real("value.purchase_value", value, Err(IntervalAbsence::NoUnitData)),
-                None => scope.absent("value.purchase_value", Absence::NoData, no_mean),
-            },
-            Err(refusal) => refused("value.purchase_value", refusal),
-        });
+        match &self.spending {
+            Ok(model) => {
+                let unvalued = self.customers.iter().filter(|one| one.purchase_value.is_none());
+                metrics.extend([
+                    match model.expected(None) {
+                        Some(value) => {
+                            scope.real("value.purchase_value", value, Err(IntervalAbsence::NoUnitData))
+                        }
+                        None => scope.absent("value.purchase_value", Absence::Undetermined, NO_MEAN),
+                    },
+                    scope.count("value.unvalued", unvalued.count() as i64),
+                ]);
+            }
+            Err(refusal) => metrics.extend([
+                refused("value.purchase_value", refusal),
+                refused("value.unvalued", refusal),
+            ]),
+        }
         metrics.push(match (&self.purchases, &self.spending) {
-            (Ok(_), Ok(_)) => self.lifetime_value(scope, no_mean),
+            (Ok(_), Ok(_)) => self.lifetime_value(scope),
             (Err(refusal), _) | (_, Err(refusal)) => refused("value.lifetime_value", refusal),
         });
         metrics
     }
 
-    /// The mean over customers, with its normal interval.
-    fn lifetime_value(&self, scope: &Scope<'_>, no_mean: &str) -> Metric {
+    /// The metrics of the people of Capital who have bought: by the deepest role that each holds on the scope's last day,
+    /// where they can be reached. What one purchase is worth does not depend on roles and is left out.
+    #[must_use]
+    pub fn by_role(&self, members: &Members, scope: &Scope<'_>) -> Vec<Metric> {
+        let day = scope.window.last;
+        let mut parts: BTreeMap<Role, (Vec<Forecast>, bool)> = BTreeMap::new();
+        for one in &self.customers {
+            let rows = members.of(one.history.consumer);
+            let open = || rows.iter().filter(|row| row.is_open(day));
+            let can = |reach: Reach| open().any(|row| row.reach == reach);
+            let (is_sure, is_assumed) = (can(Reach::Reachable), can(Reach::NotSupplied));
+            if let Some(role) = open().map(|row| row.role).max()
+                && (is_sure || is_assumed)
+            {
+                let (people, assumed) = parts.entry(role).or_default();
+                people.push(*one);
+                *assumed |= !is_sure;
+            }
+        }
+        let of_role = |role: Role| {
+            let (customers, assumed) = parts.remove(&role).unwrap_or_default();
+            let part = Self {
+                purchases: self.purchases.clone(),
+                spending: self.spending.clone(),
+                customers,
+                ..*self
+            };
+            let mut metrics = part.metrics(&scope.cut("role", role.name()));
+            metrics.retain(|metric| metric.id != "value.purchase_value");
+            metrics.into_iter().map(move |metric| {
+                if assumed {
+                    metric.with_label(Label::ReachabilityAssumed)
+                } else {
+                    metric
+                }
+            })
+        };
+        Role::ALL.into_iter().flat_map(of_role).collect()
+    }
+
+    /// The mean over the customers who have a value, with its normal interval.
+    fn lifetime_value(&self, scope: &Scope<'_>) -> Metric {
         let values: Vec<f64> = self
             .customers
             .iter()
             .filter_map(|one| one.lifetime_value)
             .collect();
-        if values.is_empty() {
-            return scope.absent("value.lifetime_value", Absence::NoData, no_mean);
+        if values.is_empty() && !self.customers.is_empty() {
+            return scope.absent("value.lifetime_value", Absence::Undetermined, NO_MEAN);
         }
         let n = values.len() as f64;
-        let sum: f64 = values.iter().sum();
-        let mean = sum / n;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let total = sum(values.iter().copied());
+        let mean = total / n;
+        let variance = sum(values.iter().map(|value| (value - mean).powi(2))) / (n - 1.0).max(1.0);
         let reach = NORMAL_95 * (variance / n).sqrt();
         let interval = Interval {
             low: mean - reach,
@@ -191,7 +245,7 @@ impl Valued {
         };
         scope.ratio(
             "value.lifetime_value",
-            Quantity::Real(sum),
+            Quantity::Real(total),
             Quantity::Count(values.len() as i64),
             Ok(interval),
         )
@@ -227,33 +281,69 @@ pub fn buyers(orders: &Orders, window: Window, category: Option<&Categories>) ->
 
 /// The RFM metrics of the whole and of each group.
 #[must_use]
-pub fn rfm(buyers: &[Buyer], scope: &Scope<'_>) -> Vec<Metric> {
+pub fn rfm(buyers: &[Buyer], names: &Names, scope: &Scope<'_>) -> Vec<Metric> {
+    let keys = names.consumers.view();
     let groups = rfm::groups(&rfm::points(buyers));
-    let mut totals: BTreeMap<rfm::Group, (i64, Money)> = BTreeMap::new();
+    // Everyone is below the line of every share.
+    let mut everyone = RatioGroups::default();
+    for buyer in buyers {
+        everyone.add(keys.key(buyer.consumer), 0, buyer.monetary);
+    }
+    let mut parts: BTreeMap<rfm::Group, Part> = BTreeMap::new();
     for (buyer, group) in buyers.iter().zip(&groups) {
-        let total = totals.entry(*group).or_default();
-        total.0 += 1;
-        total.1 += buyer.monetary;
+        let part = parts.entry(*group).or_insert_with(|| Part::new(&everyone));
+        part.people += 1;
+        part.net += buyer.monetary;
+        part.units.add(keys.key(buyer.consumer), buyer.monetary, 0);
     }
     let whole: Money = buyers.iter().map(|buyer| buyer.monetary).sum();
-    let emit = |scope: &Scope<'_>, people: i64, net: Money| {
-        [
-            scope.count("rfm.customers", people),
-            scope.money("rfm.net_gmv", net),
-            scope.ratio(
-                "rfm.net_gmv_share",
-                Quantity::Money(net),
-                Quantity::Money(whole),
-                Err(IntervalAbsence::ExactIdentity),
-            ),
-        ]
-    };
-    let mut metrics = emit(scope, buyers.len() as i64, whole).to_vec();
+    let of_whole = Quantity::Money(whole);
+    let mut metrics = vec![
+        scope.count("rfm.customers", buyers.len() as i64),
+        scope.money("rfm.net_gmv", whole),
+        scope.ratio(
+            "rfm.net_gmv_share",
+            of_whole,
+            of_whole,
+            Err(IntervalAbsence::ExactIdentity),
+        ),
+    ];
+    let nobody = Part::new(&everyone);
     for group in rfm::Group::ALL {
-        let (people, net) = totals.get(&group).copied().unwrap_or_default();
-        metrics.extend(emit(&scope.cut("rfm_group", group.id()), people, net));
+        let (scope, part) = (
+            scope.cut("rfm_group", group.id()),
+            parts.get(&group).unwrap_or(&nobody),
+        );
+        metrics.extend([
+            scope.count("rfm.customers", part.people),
+            scope.money("rfm.net_gmv", part.net),
+            scope.ratio_of_sums(
+                "rfm.net_gmv_share",
+                Quantity::Money(part.net),
+                of_whole,
+                &part.units,
+            ),
+        ]);
     }
     metrics
+}
+
+/// What an RFM group holds.
+struct Part {
+    people: i64,
+    net: Money,
+    /// Its net GMV, and that of everyone, by the hash of their keys.
+    units: RatioGroups,
+}
+
+impl Part {
+    fn new(everyone: &RatioGroups) -> Self {
+        Self {
+            people: 0,
+            net: 0,
+            units: everyone.clone(),
+        }
+    }
 }
 
 /// The forecasts with the keys of their consumers, in the order of the keys.

@@ -434,7 +434,11 @@ fn every_metric_is_defined_and_has_its_unit() {
     got.extend(signals::measure(&facts, &pioneers, parameters, &scope, None));
     // The whole; the groups repeat its metrics.
     let buyers = value::measure::buyers(&frames.orders, world.window, None);
-    got.extend(value::measure::rfm(&buyers, &scope).into_iter().take(3));
+    got.extend(
+        value::measure::rfm(&buyers, &frames.names, &scope)
+            .into_iter()
+            .take(3),
+    );
     let histories = value::histories(&frames.orders, world.window.last);
     got.extend(value::measure::value(&histories, world.window.last, 52, parameters).metrics(&scope));
     let emitted: Vec<&str> = got.iter().map(|metric| metric.id.as_str()).collect();

@@ -34,6 +34,8 @@ mod outlooks;
 mod service;
 mod signals;
 mod sources;
+mod stops;
 mod value;
+mod value_fit;
 mod winback;
 mod world;

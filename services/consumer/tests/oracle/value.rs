@@ -116,8 +116,19 @@ fn gamma_gamma_reproduces_cdnow() {
         model.p * (model.gamma + 40.0) / (2.0 * model.p + model.q - 1.0),
         1e-9,
     );
+    // Without a mean over customers only those with repeats have one: p(γ + 40) ÷ (2p − 0.1).
     let heavy_tail = gamma_gamma::Model { q: 0.9, ..model };
-    assert_eq!(heavy_tail.expected(Some(twice)), None);
+    assert_eq!(heavy_tail.expected(None), None);
+    near(
+        heavy_tail.expected(Some(twice)).unwrap(),
+        model.p * (model.gamma + 40.0) / (2.0 * model.p - 0.1),
+        1e-9,
+    );
+    let hardly = gamma_gamma::Model {
+        p: 0.05,
+        ..heavy_tail
+    };
+    assert_eq!(hardly.expected(Some(twice)), None);
 }
 
 /// The log-likelihood as the methodology writes it, customer by customer.

@@ -355,6 +355,7 @@ fn reading(metric: &types::Metric) -> crate::score::Reading {
         types::Absence::SignalNotSupplied => Absence::SignalNotSupplied,
         types::Absence::TooFewPeers => Absence::TooFewPeers,
         types::Absence::ServiceUnavailable => Absence::ServiceUnavailable,
+        types::Absence::Undetermined => Absence::Undetermined,
         types::Absence::NoData | types::Absence::Unspecified => Absence::NoData,
     };
     Err((absence, metric.absence_detail.clone()))
