@@ -4,6 +4,7 @@
 //! folder; build it first: `cargo build --profile quick -p dualwheel`.
 #![cfg(test)]
 
+mod abandoned;
 mod audience;
 mod bad_input;
 mod bucket;
