@@ -296,9 +296,10 @@ async fn send(
         }
         anyhow::Ok(())
     });
-    let mut client = FactServiceClient::new(channel.clone());
+    let mut facts = FactServiceClient::new(channel.clone());
     let answered = async {
-        let mut answers = client.append(ReceiverStream::new(requests)).await?.into_inner();
+        let request = client::unbounded(ReceiverStream::new(requests));
+        let mut answers = facts.append(request).await?.into_inner();
         while let Some(answer) = answers.message().await? {
             progress.inc(u64::try_from(answer.accepted + answer.refused).unwrap_or(0));
             count(counts, answer);

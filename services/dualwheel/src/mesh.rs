@@ -74,7 +74,7 @@ pub fn lake(config: &Config) -> anyhow::Result<Lake> {
         location: config.data.clone(),
         frame_cache_bytes: config.limits.frame_cache_bytes,
     };
-    Lake::open(&options).context("the lake cannot be opened")
+    Lake::open(&options).context("the lake (setting `data`) cannot be opened")
 }
 
 /// Builds the server of the given roles.
@@ -95,8 +95,9 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         .filter(|role| *role != Role::Diagnosis)
         .collect();
     let lake = lake(config)?;
-    let database = db::open(config).await.context("the database cannot be opened")?;
-    let versions = answers::Versions::of(config, lake.clone()).context("definitions cannot be read")?;
+    let database = db::open(config).await.context("the state cannot be opened")?;
+    let versions = answers::Versions::of(config, lake.clone())
+        .context("the definitions (setting `definitions`) cannot be read")?;
     let empty = Server::builder(config)?.keep_answers(Arc::new(versions));
     let services = FactServices::build(config, &lake, &database, empty.shared(), &owners).await?;
     let builder = services.clone().serve(empty.clone());

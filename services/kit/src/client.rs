@@ -18,7 +18,7 @@ use tonic::{
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    Config, Failure, Reason, caller, failure,
+    Config, Failure, Reason, caller, config, failure,
     layers::{REQUEST_ID, RequestId},
     reload, tls,
 };
@@ -51,7 +51,7 @@ pub enum Error {
     /// It is no URL of a host.
     #[error("{endpoint}: expected a URL such as http://127.0.0.1:7650 ({source})")]
     Url {
-        /// What was given.
+        /// What was given, a password hidden.
         endpoint: String,
         /// Cause.
         source: tonic::transport::Error,
@@ -76,7 +76,7 @@ pub fn connect(endpoint: &str, config: &Config) -> Result<Channel, Error> {
     let longest = Duration::from_millis(config.deadlines.default_ms);
     let secure = url.starts_with("https://");
     let built = Endpoint::from_shared(url).map_err(|source| Error::Url {
-        endpoint: endpoint.to_owned(),
+        endpoint: config::shown(endpoint),
         source,
     })?;
     let built = tuned(built).connect_timeout(CONNECT.min(longest));
@@ -104,13 +104,12 @@ pub fn token(config: &Config) -> Result<Option<HeaderValue>, reload::Error> {
     let Some(file) = &config.client.token_file else {
         return Ok(None);
     };
-    let wrong = |reason: String| reload::Error {
-        file: file.clone(),
-        reason,
-    };
-    let token = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    let mut header = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| wrong("holds no token".to_owned()))?;
+    let setting = ("client.token_file", file.as_str());
+    let token = std::fs::read_to_string(file).map_err(|error| reload::Error::unread(setting, &error))?;
+    let token = Some(token.trim()).filter(|token| !token.is_empty());
+    let header = token.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
+    let mut header = header
+        .ok_or_else(|| reload::Error::of(setting, "holds no token; write one into it, and nothing else"))?;
     header.set_sensitive(true);
     Ok(Some(header))
 }
@@ -118,8 +117,14 @@ pub fn token(config: &Config) -> Result<Option<HeaderValue>, reload::Error> {
 /// A request that must be answered within `timeout`; it names the current span as its parent, and is made on behalf of who
 /// is served now.
 pub fn with_deadline<T>(request: impl IntoRequest<T>, timeout: Duration) -> Request<T> {
-    let mut request = request.into_request();
+    let mut request = unbounded(request);
     request.set_timeout(timeout);
+    request
+}
+
+/// As [`with_deadline`], for a stream that goes on for as long as there is something to send.
+pub fn unbounded<T>(request: impl IntoRequest<T>) -> Request<T> {
+    let mut request = request.into_request();
     let context = tracing::Span::current().context();
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut Metadata(request.metadata_mut()));

@@ -11,6 +11,8 @@ mod check;
 mod load;
 mod render;
 
+pub use render::shown;
+
 /// Names the configuration file when no flag does.
 pub const FILE_VARIABLE: &str = "DUALWHEEL_CONFIG";
 /// Prefix of the environment.
@@ -20,7 +22,10 @@ pub const PREFIX: &str = "DUALWHEEL_";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
-    #[error("configuration file {file}: {source}")]
+    #[error(
+        "configuration file {file} cannot be read: {source}; correct --config or DUALWHEEL_CONFIG, or let the user of this \
+         process read it"
+    )]
     Unreadable {
         /// File.
         file: String,
@@ -28,15 +33,17 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("configuration file {file}: {message}")]
+    #[error("configuration file {file}, {place}: {message}; correct it there")]
     Malformed {
         /// File.
         file: String,
-        /// What is wrong, with line and column.
+        /// Line and column.
+        place: String,
+        /// What is wrong; the text itself is left out, as it may be a password.
         message: String,
     },
     /// A key that does not exist.
-    #[error("{key} from {origin}: there is no such key; there are {known}")]
+    #[error("{key} from {origin}: there is no such key; take it out, or write one of {known}")]
     Unknown {
         /// Dotted key.
         key: String,
@@ -239,6 +246,8 @@ pub struct Auth {
     pub audience: Option<String>,
     /// Seconds by which clocks may differ.
     pub leeway_s: u64,
+    /// Longest time for which a token may be good, from when it was made (`iat`) and from when it is shown, in seconds.
+    pub lifetime_s: u64,
 }
 
 impl Default for Auth {
@@ -248,6 +257,7 @@ impl Default for Auth {
             issuer: None,
             audience: None,
             leeway_s: 30,
+            lifetime_s: 86_400,
         }
     }
 }

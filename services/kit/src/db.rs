@@ -12,7 +12,11 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseBackend, DbErr, Transacti
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use tokio::time::sleep;
 
-use crate::{Config, config::State};
+use crate::{
+    Config,
+    config::{State, shown},
+    private,
+};
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(10);
@@ -27,16 +31,32 @@ const WRITES: u32 = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder of an SQLite file cannot be made.
-    #[error("the database's folder {folder} cannot be made: {source}")]
+    #[error(
+        "the database's folder {folder} (setting `database` or `data`) cannot be made: {source}; name one that can be"
+    )]
     Folder {
         /// Folder.
         folder: String,
         /// Cause.
         source: std::io::Error,
     },
-    /// The database refuses; the URL is left out, as it may carry a password.
-    #[error("the database cannot be opened: {0}")]
-    Connect(#[from] DbErr),
+    /// It cannot be opened.
+    #[error(
+        "the database {place} (setting `database`, or in the folder of `data`) cannot be opened: {source}; see that it is \
+         there, that this process may write to it, and that user and password are right"
+    )]
+    Open {
+        /// Its URL, a password hidden.
+        place: String,
+        /// Cause.
+        source: DbErr,
+    },
+    /// No database of this kind is known; the URL is left out, as it may carry a password.
+    #[error("the setting `database` expects a URL that begins with postgres:// or sqlite:")]
+    Kind,
+    /// The database refuses.
+    #[error("the database refuses: {0}")]
+    Refused(#[from] DbErr),
     /// The tables are not those of this version.
     #[error("the database is not up to date; run `dualwheel migrate up`: {0} not applied")]
     Outdated(String),
@@ -85,6 +105,13 @@ pub async fn connect(url: &str) -> Result<Database, Error> {
 }
 
 async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
+    if !url.starts_with("postgres") && !url.starts_with("sqlite:") {
+        return Err(Error::Kind);
+    }
+    let failed = |source| Error::Open {
+        place: shown(url),
+        source,
+    };
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).acquire_timeout(BUSY * 3);
     if url.starts_with("postgres") {
@@ -98,11 +125,11 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
                     ("lock_timeout", limit.as_str()),
                 ])
             });
-        return Ok(sea_orm::Database::connect(options).await?);
+        return sea_orm::Database::connect(options).await.map_err(failed);
     }
     let file = sqlite_file(url);
     if let Some(folder) = file.and_then(|file| Path::new(file).parent()) {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Folder {
+        private::make_folders(folder).map_err(|source| Error::Folder {
             folder: folder.display().to_string(),
             source,
         })?;
@@ -111,6 +138,11 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
     options.map_sqlx_sqlite_opts(move |sqlite| {
         let sqlite = sqlite.foreign_keys(true).busy_timeout(BUSY);
         if on_disk {
+            // SQLite opens it to others, and what it writes beside it as it finds it. Where it cannot be made, SQLite says why.
+            let _ = private::options()
+                .create(true)
+                .append(true)
+                .open(sqlite.get_filename());
             sqlite.create_if_missing(true).pragma("journal_mode", "WAL")
         } else {
             sqlite
@@ -127,7 +159,7 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
             Err(error) if begun.elapsed() < BUSY && error.to_string().contains("database is locked") => {
                 sleep(Duration::from_millis(20)).await;
             }
-            done => return Ok(done?),
+            done => return done.map_err(failed),
         }
     }
 }
@@ -284,6 +316,8 @@ fn sqlite_file(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
@@ -305,6 +339,11 @@ mod tests {
         let url = format!("sqlite://{}/a/b/state.db", folder.path().display());
         let database = connect(&url).await.unwrap().connection;
         assert_eq!(text(&database, "PRAGMA journal_mode").await, "wal");
+        for file in std::fs::read_dir(folder.path().join("a/b")).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{file:?}");
+        }
         database
             .execute_unprepared("CREATE TABLE t (x TEXT); INSERT INTO t VALUES ('kept')")
             .await
@@ -320,6 +359,7 @@ mod tests {
     async fn memory_needs_no_file() {
         let database = connect("sqlite::memory:").await.unwrap().connection;
         assert_eq!(text(&database, "SELECT 'x'").await, "x");
-        assert!(connect("nonsense").await.is_err());
+        let told = connect("mysql://me:hush@db/x").await.unwrap_err().to_string();
+        assert!(told.contains("postgres://") && !told.contains("hush"), "{told}");
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Tokens are JWTs signed with EdDSA (Ed25519) or RS256 by a key of the JWKS file; `none` and symmetric keys are never
 //! accepted. Claims: `sub`, `tenant`, `brands` (keys of brands, or `["*"]` for all), `scope` (words separated by
-//! spaces), `exp`, and `iss` and `aud` where the configuration asks for them.
+//! spaces), `exp`, `iat` where there is one, and `iss` and `aud` where the configuration asks for them. A token that is good
+//! for longer than the configuration allows is refused, as is one whose header calls something critical: nothing is known here
+//! that could be.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation, decode, decode_header,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk},
 };
 use serde::Deserialize;
 
@@ -45,6 +47,15 @@ pub enum Error {
     /// It is over.
     #[error("the token has expired")]
     Expired,
+    /// It is good for longer than a token may be.
+    #[error("the token is good for longer than the {0} s that this mesh allows")]
+    Lifetime(u64),
+    /// Its header names an extension that must be understood.
+    #[error("the token's header `crit` names what this mesh does not know")]
+    Critical,
+    /// The JWKS file has no key.
+    #[error("this mesh has no key by which a token could be signed; its operator must add one")]
+    NoKeys,
     /// A claim is missing or wrong.
     #[error("the token's claim `{0}` is missing or wrong")]
     Claim(String),
@@ -59,6 +70,7 @@ struct Claims {
     #[serde(default)]
     scope: String,
     exp: u64,
+    iat: Option<u64>,
 }
 
 struct Keys(Vec<Key>);
@@ -81,6 +93,7 @@ struct Seen {
 pub struct Verifier {
     keys: Reloaded<Keys>,
     validation: Validation,
+    lifetime_s: u64,
     seen: moka::future::Cache<Vec<u8>, Seen>,
 }
 
@@ -107,9 +120,18 @@ impl Verifier {
             None => validation.validate_aud = false,
         }
         validation.set_required_spec_claims(&required);
+        let setting = ("auth.jwks", file.as_str());
+        let keys = Reloaded::open(&[setting], |files| keys(&files.concat()))?;
+        if keys.get().0.is_empty() {
+            return Err(reload::Error::of(
+                setting,
+                "has no Ed25519 and no RSA key, and nobody could be let in; add the public key of who issues tokens",
+            ));
+        }
         Ok(Some(Self {
-            keys: Reloaded::open(&[file], |files| keys(&files.concat()))?,
+            keys,
             validation,
+            lifetime_s: config.lifetime_s,
             seen: moka::future::Cache::new(TOKENS),
         }))
     }
@@ -148,7 +170,13 @@ impl Verifier {
         if token.len() > TOKEN_BYTES {
             return Err(Error::Signature);
         }
+        if keys.0.is_empty() {
+            return Err(Error::NoKeys);
+        }
         let header = decode_header(token).map_err(|_| Error::Signature)?;
+        if header.crit.is_some() {
+            return Err(Error::Critical);
+        }
         let fits = |key: &&Key| key.algorithm == header.alg && (header.kid.is_none() || key.id == header.kid);
         let mut refused = Error::Signature;
         for key in keys.0.iter().filter(fits) {
@@ -157,11 +185,24 @@ impl Verifier {
                 ..self.validation.clone()
             };
             match decode::<Claims>(token, &key.key, &validation) {
-                Ok(token) => return Ok(token.claims),
+                Ok(token) => return self.in_bounds(token.claims),
                 Err(error) => refused = explain(&error, refused),
             }
         }
         Err(refused)
+    }
+
+    /// Claims that are not good for longer than allowed, from when they were made as from now.
+    fn in_bounds(&self, claims: Claims) -> Result<Claims, Error> {
+        let (now, leeway) = (jsonwebtoken::get_current_timestamp(), self.validation.leeway);
+        if claims.iat.is_some_and(|made| made > now.saturating_add(leeway)) {
+            return Err(Error::Claim("iat".to_owned()));
+        }
+        let from = claims.iat.map_or(now, |made| made.min(now));
+        if claims.exp.saturating_sub(from) > self.lifetime_s.saturating_add(leeway) {
+            return Err(Error::Lifetime(self.lifetime_s));
+        }
+        Ok(claims)
     }
 }
 
@@ -207,12 +248,25 @@ fn identity(claims: Claims) -> Result<Identity, Error> {
     })
 }
 
-/// The usable keys of a JWKS; others, such as a new kind beside the old one, are passed over.
+/// A JWKS, of which each key is read by itself.
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<serde_json::Value>,
+}
+
+/// The usable keys of a JWKS; others, such as a new kind beside the old one, are passed over. Where none is left, nobody is let
+/// in: whoever takes the last key out wants that.
 fn keys(json: &[u8]) -> Result<Keys, String> {
-    let set: JwkSet = serde_json::from_slice(json).map_err(|error| format!("no JWKS: {error}"))?;
-    let keys: Vec<Key> = set.keys.iter().filter_map(key).collect();
+    let set: Set = serde_json::from_slice(json).map_err(|error| format!("is no JWKS: {error}"))?;
+    let read = |jwk| serde_json::from_value::<Jwk>(jwk).ok();
+    let keys: Vec<Key> = set
+        .keys
+        .into_iter()
+        .filter_map(read)
+        .filter_map(|jwk| key(&jwk))
+        .collect();
     if keys.is_empty() {
-        return Err("has no Ed25519 and no RSA key".to_owned());
+        tracing::error!("the JWKS has no Ed25519 and no RSA key: every caller is refused until it has one");
     }
     Ok(Keys(keys))
 }

@@ -10,6 +10,7 @@
 //! - [`access`], [`identity`] and [`caller`]: who calls, and what they may
 //! - [`tenant`]: for whom a call is made
 //! - [`db`]: the operational state's database
+//! - [`private`]: folders and files that nobody else may open
 //! - [`shared`]: what replicas share through Redis
 //! - [`survive`]: work that goes on although a round of it panicked
 //! - [`work`]: work that takes its time, off the threads that serve calls
@@ -24,6 +25,7 @@ pub mod explain;
 pub mod failure;
 pub mod identity;
 pub mod layers;
+pub mod private;
 pub mod question;
 pub mod reload;
 pub mod resource;

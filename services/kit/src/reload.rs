@@ -1,7 +1,6 @@
 //! Values read from files, read again when the files change.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,19 +10,44 @@ const LOOKED_FOR: Duration = Duration::from_secs(1);
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {reason}")]
+#[error("{setting}: the file {file} {reason}")]
 pub struct Error {
+    /// The setting that names it.
+    pub setting: String,
     /// File.
     pub file: String,
-    /// What is wrong with it.
+    /// What is wrong with it, and what to do.
     pub reason: String,
+}
+
+/// A setting and the file that it names.
+pub(crate) type Named<'a> = (&'static str, &'a str);
+
+impl Error {
+    /// The file of a setting, and what is wrong with it.
+    pub(crate) fn of((setting, file): Named<'_>, reason: impl Into<String>) -> Self {
+        Self {
+            setting: setting.to_owned(),
+            file: file.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The file of a setting that cannot be read.
+    pub(crate) fn unread(named: Named<'_>, error: &std::io::Error) -> Self {
+        let cure = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => "let the user of this process read it",
+            _ => "write it, or correct the path",
+        };
+        Self::of(named, format!("cannot be read ({error}); {cure}"))
+    }
 }
 
 type Read<T> = dyn Fn(&[Vec<u8>]) -> Result<T, String> + Send + Sync;
 
 /// A value read from files. While they cannot be used the value of before stays in force, and the log says so.
 pub(crate) struct Reloaded<T> {
-    files: Vec<PathBuf>,
+    files: Vec<(&'static str, String)>,
     read: Box<Read<T>>,
     held: Mutex<Held<T>>,
 }
@@ -39,13 +63,17 @@ impl<T> Reloaded<T> {
     ///
     /// # Errors
     /// When one of them cannot be read, or `read` refuses them.
-    pub(crate) fn open<F>(files: &[&str], read: F) -> Result<Self, Error>
+    pub(crate) fn open<F>(files: &[Named<'_>], read: F) -> Result<Self, Error>
     where
         F: Fn(&[Vec<u8>]) -> Result<T, String> + Send + Sync + 'static,
     {
-        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(setting, file)| (*setting, (*file).to_owned()))
+            .collect();
         let bytes = bytes(&files)?;
         let value = read(&bytes).map_err(|reason| Error {
+            setting: joined(files.iter().map(|(setting, _)| *setting)),
             file: names(&files),
             reason,
         })?;
@@ -93,19 +121,19 @@ impl<T> Reloaded<T> {
     }
 }
 
-fn bytes(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Error> {
-    let read = |file: &PathBuf| {
-        std::fs::read(file).map_err(|error| Error {
-            file: file.display().to_string(),
-            reason: error.to_string(),
-        })
+fn bytes(files: &[(&'static str, String)]) -> Result<Vec<Vec<u8>>, Error> {
+    let read = |(setting, file): &(&'static str, String)| {
+        std::fs::read(file).map_err(|error| Error::unread((setting, file), &error))
     };
     files.iter().map(read).collect()
 }
 
-fn names(files: &[PathBuf]) -> String {
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    names.join(" and ")
+fn names(files: &[(&'static str, String)]) -> String {
+    joined(files.iter().map(|(_, file)| file.as_str()))
+}
+
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(" and ")
 }
 
 #[cfg(test)]
@@ -122,9 +150,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("n");
         let name = path.to_str().unwrap();
-        assert!(Reloaded::open(&[name], number).is_err());
+        let told = Reloaded::open(&[("a.b", name)], number)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            told.contains("a.b") && told.contains(name) && told.contains("write it"),
+            "{told}"
+        );
         std::fs::write(&path, "1").unwrap();
-        let value = Reloaded::open(&[name], number).unwrap();
+        let value = Reloaded::open(&[("a.b", name)], number).unwrap();
         let mut told = Vec::new();
         for text in ["2", "broken", "3"] {
             std::fs::write(&path, text).unwrap();

@@ -17,7 +17,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use crate::{Config, config::LogFormat};
+use crate::{Config, config::LogFormat, private};
 
 /// Target of the lines of the audit log.
 pub const AUDIT: &str = "audit";
@@ -35,7 +35,7 @@ pub enum Error {
     #[error("telemetry.otlp_endpoint: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The file of the audit log cannot be opened.
-    #[error("log.audit: {file}: {source}")]
+    #[error("log.audit: the file {file} cannot be opened: {source}; name one that this process may write to")]
     Audit {
         /// File.
         file: String,
@@ -43,7 +43,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The address for Prometheus cannot be bound, or its metrics cannot be collected.
-    #[error("telemetry.prometheus_listen: {0}")]
+    #[error("telemetry.prometheus_listen: {0}; choose a free address of this machine")]
     Prometheus(String),
     /// Telemetry that is sent or asked for needs a tokio runtime around it.
     #[error("telemetry is configured, but no tokio runtime runs")]
@@ -116,7 +116,7 @@ fn audit(config: &Config) -> Result<Option<File>, Error> {
     let Some(name) = &config.log.audit else {
         return Ok(None);
     };
-    let opened = File::options().create(true).append(true).open(name);
+    let opened = private::options().create(true).append(true).open(name);
     opened.map(Some).map_err(|source| Error::Audit {
         file: name.clone(),
         source,

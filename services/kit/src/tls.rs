@@ -59,8 +59,8 @@ impl Acceptor {
         let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
             return Ok(Self { config: None });
         };
-        let mut files = vec![certificate.as_str(), key];
-        files.extend(tls.client_ca.as_deref());
+        let mut files = vec![("tls.certificate", certificate.as_str()), ("tls.key", key)];
+        files.extend(tls.client_ca.as_deref().map(|file| ("tls.client_ca", file)));
         let config = Reloaded::open(&files, server_config)?;
         Ok(Self {
             config: Some(Arc::new(config)),
@@ -108,7 +108,7 @@ fn server_config(files: &[Vec<u8>]) -> Result<Arc<ServerConfig>, String> {
     };
     let mut config = builder
         .with_single_cert(chain(certificate)?, private_key(key)?)
-        .map_err(|error| error.to_string())?;
+        .map_err(unpaired)?;
     config.alpn_protocols = SERVED.map(<[u8]>::to_vec).into();
     Ok(Arc::new(config))
 }
@@ -125,10 +125,15 @@ impl Connector {
     /// # Errors
     /// When a file cannot be read, or certificate and key do not belong together.
     pub(crate) fn open(client: &Client) -> Result<Self, Error> {
-        let mut files: Vec<&str> = client.ca.as_deref().into_iter().collect();
+        let mut files: Vec<_> = client
+            .ca
+            .as_deref()
+            .map(|file| ("client.ca", file))
+            .into_iter()
+            .collect();
         let has_ca = !files.is_empty();
         if let (Some(certificate), Some(key)) = (&client.certificate, &client.key) {
-            files.extend([certificate.as_str(), key]);
+            files.extend([("client.certificate", certificate.as_str()), ("client.key", key)]);
         }
         let config = Reloaded::open(&files, move |files| client_config(files, has_ca))?;
         Ok(Self {
@@ -173,7 +178,7 @@ fn client_config(files: &[Vec<u8>], has_ca: bool) -> Result<Arc<ClientConfig>, S
     let mut config = match own {
         [certificate, key] => builder
             .with_client_auth_cert(chain(certificate)?, private_key(key)?)
-            .map_err(|error| error.to_string())?,
+            .map_err(unpaired)?,
         _ => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -187,10 +192,15 @@ fn machine_roots() -> RootCertStore {
     store
 }
 
+fn unpaired(error: rustls::Error) -> String {
+    format!("do not belong together ({error}); name a certificate and the key that it was made with")
+}
+
 fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     for certificate in chain(pem)? {
-        store.add(certificate).map_err(|error| error.to_string())?;
+        let added = store.add(certificate);
+        added.map_err(|error| format!("has a certificate that is no authority's ({error})"))?;
     }
     Ok(store)
 }
@@ -198,13 +208,13 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(pem).collect();
     match chain {
-        Ok(chain) if chain.is_empty() => Err("has no certificate".to_owned()),
-        chain => chain.map_err(|error| error.to_string()),
+        Ok(chain) if chain.is_empty() => Err("has no certificate; expected PEM".to_owned()),
+        chain => chain.map_err(|error| format!("has no certificate ({error}); expected PEM")),
     }
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("has no private key: {error}"))
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("has no private key ({error}); expected PEM"))
 }
 
 /// A connection that was taken in, encrypted or not, and its place among those that may be open.

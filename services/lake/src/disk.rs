@@ -3,9 +3,10 @@
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Permissions},
     io::{self, Write},
     ops::Range,
+    os::unix::fs::PermissionsExt,
     path::{self, PathBuf},
     sync::Arc,
 };
@@ -19,6 +20,7 @@ use deltalake::{
         logstore_factories, object_store_factories,
     },
 };
+use dualwheel_kit::{config::shown, private};
 use futures::stream::BoxStream;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
@@ -43,7 +45,10 @@ pub(crate) fn open(root: &Url) -> Result<(Arc<dyn ObjectStore>, Path), Error> {
     if !SCHEMES.contains(&root.scheme()) {
         return Err(Error::Setting {
             field: "data",
-            reason: format!("`{root}` is neither a folder nor a URL that begins with file, s3, gs or az"),
+            reason: format!(
+                "`{}` is neither a folder nor a URL that begins with file, s3, gs or az",
+                shown(root.as_str())
+            ),
         });
     }
     for scheme in SCHEMES {
@@ -193,9 +198,9 @@ impl MultipartUpload for Upload {
         let file = self.file.clone();
         // It has its name before its bytes are safe; nothing tells of it before this returns.
         let synced = move || {
-            File::open(&file)?
-                .sync_data()
-                .and_then(|()| sync_folder(folder_of(&file)))
+            let made = File::open(&file)?;
+            made.set_permissions(Permissions::from_mode(0o600))?;
+            made.sync_data().and_then(|()| sync_folder(folder_of(&file)))
         };
         blocking(move || synced().map_err(local)).await?;
         Ok(done)
@@ -230,7 +235,7 @@ fn write(file: &path::Path, payload: &PutPayload, once: bool) -> io::Result<()> 
     staged.push(format!("#{}", Uuid::new_v4().as_u64_pair().0));
     let staged = PathBuf::from(staged);
     let written = (|| {
-        let mut open = OpenOptions::new().write(true).create_new(true).open(&staged)?;
+        let mut open = private::options().write(true).create_new(true).open(&staged)?;
         payload.iter().try_for_each(|bytes| open.write_all(bytes))?;
         open.sync_data()?;
         if once {
@@ -254,7 +259,7 @@ fn folder_of(file: &path::Path) -> &path::Path {
 /// Makes a folder and those above it, and forces their names to the disk.
 pub(crate) fn make_folders(folder: &path::Path) -> io::Result<()> {
     let missing: Vec<&path::Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::create_dir_all(folder)?;
+    private::make_folders(folder)?;
     missing
         .into_iter()
         .try_for_each(|made| sync_folder(folder_of(made)))
@@ -303,6 +308,9 @@ mod tests {
         let found: Vec<_> = store.list(Some(&root)).try_collect().await.unwrap();
         assert_eq!(found.iter().map(|file| file.size).sum::<u64>(), 5 + 7);
         let count = |path: &str| fs::read_dir(folder.path().join(path)).unwrap().count();
+        let mode = |path: &str| folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(["a", "a/b c", "e"].map(mode), [0o700; 3]);
+        assert_eq!(["a/b c/d", "e/f"].map(mode), [0o600; 2]);
         assert_eq!((count("a/b c"), count("e")), (1, 1));
     }
 

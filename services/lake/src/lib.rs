@@ -37,6 +37,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use dualwheel_kit::config::shown;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -335,11 +336,17 @@ fn root_url(location: &str) -> Result<Url, Error> {
         reason,
     };
     if location.contains("://") {
-        return Url::parse(location).map_err(|error| wrong(format!("`{location}` is no URL: {error}")));
+        let shown = shown(location);
+        return Url::parse(location)
+            .map_err(|error| wrong(format!("`{shown}` is no URL ({error}); correct it")));
     }
     let path = Path::new(location);
     disk::make_folders(path)
-        .map_err(|error| wrong(format!("the folder `{location}` cannot be made: {error}")))?;
+        .map_err(|error| {
+            wrong(format!(
+                "the folder `{location}` cannot be made ({error}); name one that this process may make and write to"
+            ))
+        })?;
     let whole = path
         .canonicalize()
         .map_err(|error| wrong(format!("the folder `{location}`: {error}")))?;

@@ -4,7 +4,6 @@
 //! changed, no log is read.
 
 use std::{
-    fs::File,
     io,
     path::{self, PathBuf},
     sync::Arc,
@@ -12,6 +11,7 @@ use std::{
 };
 
 use deltalake::DeltaTable;
+use dualwheel_kit::private;
 use futures::future::try_join_all;
 use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::Mutex;
@@ -104,7 +104,7 @@ pub(crate) fn changed(table: &DeltaTable) -> io::Result<()> {
     let Ok(folder) = table.table_url().to_file_path() else {
         return Ok(());
     };
-    let file = File::options()
+    let file = private::options()
         .create(true)
         .truncate(false)
         .write(true)

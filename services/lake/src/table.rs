@@ -18,6 +18,7 @@ use deltalake::{
     operations::vacuum::VacuumMode,
     protocol::SaveMode,
 };
+use dualwheel_kit::private;
 use object_store::ObjectStoreExt;
 use tokio::sync::Mutex;
 use url::Url;
@@ -83,7 +84,7 @@ impl Table {
         };
         let locked = || {
             let path = folder.with_file_name(format!(".{}.lock", self.name));
-            let file = File::options()
+            let file = private::options()
                 .create(true)
                 .truncate(false)
                 .write(true)

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dualwheel_kit::{Config, db::Database};
+use dualwheel_kit::{Config, db::Database, private};
 use dualwheel_lake::Lake;
 use dualwheel_plugin_host::{Cache, Limits, MOST_ROWS, World};
 
@@ -99,7 +99,7 @@ fn cache(config: &Config) -> Result<Option<Cache>, Error> {
 }
 
 fn cache_key(folder: &Path) -> io::Result<[u8; 32]> {
-    fs::create_dir_all(folder)?;
+    private::make_folders(folder)?;
     let path = folder.join("key");
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(io::Error::other)?;

@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "data",
         "a lake that is no local folder needs `database` to be set as well",
     )?;
+    database(config.database.as_deref())?;
     filter(&config.log.filter)?;
     let collector = config.telemetry.otlp_endpoint.as_deref();
     require(
@@ -85,6 +86,7 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         ("redis.answer_bytes", config.redis.answer_bytes, 0, 1 << 40),
         ("redis.kept_s", config.redis.kept_s, 1, 2_592_000),
         ("auth.leeway_s", config.auth.leeway_s, 0, 3_600),
+        ("auth.lifetime_s", config.auth.lifetime_s, 1, 31_536_000),
         ("deadlines.unready_ms", deadlines.unready_ms, 0, 600_000),
         ("deadlines.handshake_ms", deadlines.handshake_ms, 1, 3_600_000),
         (
@@ -141,14 +143,30 @@ fn together(config: &Config) -> Result<(), (String, String)> {
         listen("telemetry.prometheus_listen", address)?;
     }
     let nodes = config.redis.url.iter().flat_map(|url| url.split(','));
-    for node in nodes {
+    for node in nodes.map(str::trim) {
         require(
             node.starts_with("redis://") || node.starts_with("rediss://"),
             "redis.url",
-            "expected a URL such as redis://127.0.0.1:6379",
+            "expected a URL such as redis://127.0.0.1:6379, or several with commas between; a comma in a password is written %2C",
         )?;
+        require(redis::Client::open(node).is_ok(), "redis.url", UNREADABLE)?;
     }
     Ok(())
+}
+
+/// What to do about a URL that cannot be read, which is not told, as it may hold a password.
+const UNREADABLE: &str = "cannot be read as a URL; write @ : / ? # [ ] % of its user and password as %40 %3A %2F %3F %23 %5B \
+                          %5D %25, and the port as a number";
+
+fn database(url: Option<&str>) -> Result<(), (String, String)> {
+    let Some(url) = url else { return Ok(()) };
+    let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    require(
+        postgres || url.starts_with("sqlite:"),
+        "database",
+        "expected a URL that begins with postgres:// or sqlite:",
+    )?;
+    require(!postgres || url::Url::parse(url).is_ok(), "database", UNREADABLE)
 }
 
 fn plugins(plugins: &Plugins) -> Result<(), (String, String)> {

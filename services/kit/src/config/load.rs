@@ -57,7 +57,8 @@ pub(super) fn load(
         })?;
         let dict: Dict = toml::from_str(&text).map_err(|error| Error::Malformed {
             file: name.clone(),
-            message: error.to_string(),
+            place: place(&text, &error),
+            message: error.message().to_owned(),
         })?;
         for key in leaves(&dict) {
             check_known(&key, &format!("file {name}"), &known)?;
@@ -83,6 +84,15 @@ pub(super) fn load(
         expected,
     })?;
     Ok(config)
+}
+
+/// Where in `text` something is wrong.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    format!("line {line}, column {column}")
 }
 
 fn variable((name, value): (String, String)) -> Option<Setting> {
@@ -141,7 +151,11 @@ fn invalid(figment: &Figment, error: figment::Error) -> Error {
             format!("expected {expected}, found {}", hidden(&key, &actual.to_string()))
         }
         Kind::UnknownVariant(actual, expected) => {
-            format!("expected one of {}, found {actual}", expected.join(", "))
+            format!(
+                "expected one of {}, found {}",
+                expected.join(", "),
+                hidden(&key, actual)
+            )
         }
         kind => kind.to_string(),
     };
@@ -157,7 +171,7 @@ fn invalid(figment: &Figment, error: figment::Error) -> Error {
 }
 
 fn hidden<'a>(key: &str, value: &'a str) -> &'a str {
-    if super::render::is_secret(key) {
+    if super::render::is_secret(key) || value.contains("://") || value.contains('@') {
         "a value that is kept secret"
     } else {
         value

@@ -113,6 +113,9 @@ fn wrong_values_are_named_with_their_source() {
         ("plugins.runs", "0"),
         ("deadlines.margin_ms", "30000"),
         ("data", "s3://bucket/lake"),
+        ("auth.lifetime_s", "0"),
+        ("database", "mysql://db/x"),
+        ("redis.url", "127.0.0.1:6379"),
     ];
     for (key, value) in cases {
         let wrong = error(None, &[], &[(key, value)]);
@@ -159,4 +162,71 @@ fn what_is_shown_hides_secrets_and_loads_again() {
         load(Some(&Config::default().render()), &[], &[]).unwrap(),
         Config::default()
     );
+}
+
+#[test]
+fn no_password_is_told_of_a_url_that_cannot_be_read() {
+    let urls = [
+        "postgres://me:hu?sh@db/x",
+        "postgres://me:hu/sh@db/x",
+        "postgres://me:hu#sh@db/x",
+        "postgres://me:5?hush@db/x",
+        "postgres://me:5/hush@db/x",
+        "postgres://me:hush@db:port/x",
+        "postgres://me:hush@[db/x",
+        "postgres://me:hush@db/x?a=b@c",
+        "postgres://db/x?user=me&password=hush",
+        "postgres://db/x?user=me&pass%77ord=hush",
+        "postgres:me:hush@db/x",
+        "me:hush@db/x",
+        "host=db password=hush",
+        "redis://me:5,hush@db",
+        "redis://:hu,sh@db",
+        "redis://:hush@a:1,:hush@b:2",
+        "https://me:hush@host:99999",
+    ];
+    for url in urls {
+        let told = shown(url);
+        assert!(
+            !told.contains("hush") && !told.contains("sh@") && !told.contains("hu"),
+            "{url}: {told}"
+        );
+        // Whatever the setting, neither what is shown nor what is refused tells it.
+        for key in [
+            "database",
+            "redis.url",
+            "telemetry.otlp_endpoint",
+            "endpoints.product",
+            "data",
+            "redis",
+        ] {
+            let told = match load(None, &[], &[(key, url)]) {
+                Ok(config) => config.render(),
+                Err(error) => format!("{error} {error:?}"),
+            };
+            // A folder may have any name.
+            let folder = key == "data" && !url.contains("://");
+            assert!(
+                folder || !told.contains("hush") && !told.contains("sh@"),
+                "{key}={url}: {told}"
+            );
+        }
+        for text in [
+            format!("database = {url}"),
+            format!("[redis]\nurl = \"{url}"),
+            format!("redis = '{url}'"),
+        ] {
+            let told = error(Some(&text), &[], &[]);
+            assert!(!told.contains("hush") && !told.contains("sh@"), "{text}: {told}");
+        }
+    }
+    for plain in [
+        "sqlite://./a@b/state.db",
+        "sqlite::memory:",
+        "http://127.0.0.1:7650",
+        "s3://bucket/lake?region=x",
+        "redis://a:1,redis://b:2",
+    ] {
+        assert_eq!(shown(plain), plain);
+    }
 }

@@ -19,13 +19,14 @@ fn jwks() -> Value {
     ]})
 }
 
-struct House {
+/// A mesh with a key.
+pub(crate) struct House {
     folder: tempfile::TempDir,
     config: Auth,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jwks.json");
         std::fs::write(&file, jwks().to_string()).unwrap();
@@ -34,11 +35,16 @@ impl House {
             issuer: Some("issuer".to_owned()),
             audience: Some("dualwheel".to_owned()),
             leeway_s: 1,
+            ..Auth::default()
         };
         Self { folder, config }
     }
 
-    fn verifier(&self) -> Verifier {
+    pub(crate) fn write_jwks(&self, jwks: &Value) {
+        std::fs::write(self.folder.path().join("jwks.json"), jwks.to_string()).unwrap();
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier {
         Verifier::open(&self.config).unwrap().unwrap()
     }
 }
@@ -54,7 +60,8 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-fn signed(changes: Value) -> String {
+/// A token of its key, with other claims than usual.
+pub(crate) fn signed(changes: Value) -> String {
     let header = Header {
         kid: Some("k1".to_owned()),
         ..Header::new(Algorithm::EdDSA)
@@ -101,6 +108,7 @@ async fn wrong_claims_are_named() {
         (json!({"nbf": now + 60}), claim("nbf")),
         (json!({"tenant": "../other"}), claim("tenant")),
         (json!({"tenant": ""}), claim("tenant")),
+        (json!({"iat": now + 60}), claim("iat")),
     ] {
         assert_eq!(
             refusal(&verifier, &signed(changes.clone())).await,
@@ -154,19 +162,88 @@ async fn a_key_that_is_taken_out_opens_nothing_any_more() {
     let other = json!({"keys": [
         {"kty": "OKP", "crv": "Ed25519", "kid": "k2", "x": "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"},
     ]});
-    std::fs::write(house.folder.path().join("jwks.json"), other.to_string()).unwrap();
+    house.write_jwks(&other);
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(refusal(&verifier, &token).await, Error::Signature);
 }
 
+const WITHOUT_KEYS: [&str; 3] = [
+    r#"{"keys": []}"#,
+    r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#,
+    r#"{"keys": [{"kty": "a kind of tomorrow"}]}"#,
+];
+
 #[test]
-fn a_file_without_usable_keys_is_refused() {
-    for text in [
-        "",
-        "{}",
-        r#"{"keys": []}"#,
-        r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#,
-    ] {
-        assert!(keys(text.as_bytes()).is_err(), "{text}");
+fn a_file_without_usable_keys_lets_nobody_begin() {
+    let house = House::new();
+    let file = house.config.jwks.clone().unwrap();
+    for text in ["", "{}", "[]"].iter().chain(&WITHOUT_KEYS) {
+        std::fs::write(&file, text).unwrap();
+        let told = Verifier::open(&house.config).err().unwrap().to_string();
+        assert!(told.contains("auth.jwks") && told.contains(&file), "{told}");
     }
+}
+
+#[tokio::test]
+async fn the_last_key_taken_out_shuts_everybody_out() {
+    for text in WITHOUT_KEYS {
+        let house = House::new();
+        let verifier = house.verifier();
+        let token = signed(json!({}));
+        assert!(verifier.identity(token.as_bytes()).await.is_ok());
+        std::fs::write(house.folder.path().join("jwks.json"), text).unwrap();
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert_eq!(refusal(&verifier, &token).await, Error::NoKeys, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_key_that_is_not_known_does_not_hide_the_others() {
+    let house = House::new();
+    let mut with_new = jwks();
+    with_new["keys"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, json!({"kty": "AKP", "alg": "ML-DSA-65", "pub": "AA"}));
+    house.write_jwks(&with_new);
+    assert!(
+        house
+            .verifier()
+            .identity(signed(json!({})).as_bytes())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn tokens_without_a_near_end_are_refused() {
+    let mut house = House::new();
+    house.config.lifetime_s = 3_600;
+    let verifier = house.verifier();
+    let now = get_current_timestamp();
+    for (claims, good) in [
+        (json!({"exp": now + 3_600}), true),
+        (json!({"exp": now + 3_700}), false),
+        (json!({"exp": u64::MAX}), false),
+        (json!({"exp": now + 600, "iat": now - 3_000}), true),
+        // Made long ago, for long.
+        (json!({"exp": now + 600, "iat": now - 3_100}), false),
+        (json!({"exp": now + 600, "iat": 0}), false),
+    ] {
+        let told = verifier.identity(signed(claims.clone()).as_bytes()).await;
+        let wanted = if good { None } else { Some(Error::Lifetime(3_600)) };
+        assert_eq!(told.err(), wanted, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_header_calls_critical_is_not_passed_over() {
+    let verifier = House::new().verifier();
+    let header = Header {
+        crit: Some(vec!["http://example.com/UNDEFINED".to_owned()]),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    let key = EncodingKey::from_ed_pem(ED25519.as_bytes()).unwrap();
+    let token = encode(&header, &claims(json!({})), &key).unwrap();
+    assert_eq!(refusal(&verifier, &token).await, Error::Critical);
 }
