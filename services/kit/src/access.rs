@@ -239,7 +239,9 @@ impl Brands {
 
 /// The brands that a request names, where its bytes can be read as the method's request.
 pub mod named {
-    use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
+    use prost_reflect::{
+        DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, Value, prost::DecodeError,
+    };
 
     use std::collections::HashSet;
 
@@ -268,25 +270,41 @@ pub mod named {
 
     /// Whether a method takes one message and answers one.
     pub fn is_unary(path: &str) -> bool {
-        static UNARY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-            let unary = |path: &&'static str| {
-                path.split_once('/').is_some_and(|(service, name)| {
-                    let service = POOL.get_service_by_name(service);
-                    let method = service.and_then(|service| service.methods().find(|one| one.name() == name));
-                    method.is_some_and(|one| !one.is_client_streaming() && !one.is_server_streaming())
-                })
-            };
-            METHODS.iter().map(|method| method.path).filter(unary).collect()
-        });
+        static UNARY: LazyLock<HashSet<&'static str>> =
+            LazyLock::new(|| paths(|method| !method.is_client_streaming() && !method.is_server_streaming()));
         UNARY.contains(path)
     }
 
-    /// Every brand named in `bytes`, the request of `path`; `None` when they cannot be read.
-    pub fn brands(path: &str, bytes: &[u8]) -> Option<Vec<String>> {
-        let message = DynamicMessage::decode(request(path)?, bytes).ok()?;
+    /// Whether a method takes one message.
+    pub fn takes_one(path: &str) -> bool {
+        static ONE: LazyLock<HashSet<&'static str>> =
+            LazyLock::new(|| paths(|method| !method.is_client_streaming()));
+        ONE.contains(path)
+    }
+
+    fn paths(such: impl Fn(&MethodDescriptor) -> bool) -> HashSet<&'static str> {
+        let is_such = |path: &&'static str| {
+            path.split_once('/').is_some_and(|(service, name)| {
+                let service = POOL.get_service_by_name(service);
+                let method = service.and_then(|service| service.methods().find(|one| one.name() == name));
+                method.is_some_and(|method| such(&method))
+            })
+        };
+        METHODS.iter().map(|method| method.path).filter(is_such).collect()
+    }
+
+    /// Every brand named in `bytes`, the request of `path`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn brands(path: &str, bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
+        let Some(request) = request(path) else {
+            return Ok(Vec::new());
+        };
+        let message = DynamicMessage::decode(request, bytes)?;
         let mut found = Vec::new();
         collect(&message, &mut found);
-        Some(found)
+        Ok(found)
     }
 
     fn collect(message: &DynamicMessage, found: &mut Vec<String>) {
@@ -391,7 +409,7 @@ mod tests {
             brands(neo, r#"{"query": {"brand": "A"}, "peers": ["B", "C"]}"#),
             ["A", "B", "C"]
         );
-        assert!(named::brands(fast, &[0xff]).is_none());
+        assert!(named::brands(fast, &[0xff]).is_err());
     }
 
     #[test]

@@ -60,6 +60,14 @@ pub fn current() -> Option<Arc<Caller>> {
     CALLER.try_with(Arc::clone).ok()
 }
 
+/// The tenant of who is served now; empty where nobody is.
+#[must_use]
+pub fn tenant() -> String {
+    CALLER
+        .try_with(|caller| caller.tenant.clone())
+        .unwrap_or_default()
+}
+
 /// Whether who is served now may see the brand.
 #[must_use]
 pub fn may_see(brand: &str) -> bool {

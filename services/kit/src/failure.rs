@@ -6,11 +6,16 @@
 
 use std::{collections::HashMap, error::Error, fmt::Write, time::Duration};
 
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
+
+use crate::client::random_share;
 
 /// Domain of every reason.
 pub const DOMAIN: &str = "dualwheel.dev";
+
+/// Metadata that says in how many milliseconds to try again, as gRPC's retry policies have it.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// Longest message of a status, in bytes. All of a status travels in headers, of which many clients take in 16 KiB.
 const MESSAGE_BYTES: usize = 1 << 10;
@@ -211,6 +216,25 @@ reasons! {
         "A request with this id is still being worked on. Wait, and send the same request again for its answer.";
     Overloaded "OVERLOADED" ResourceExhausted:
         "The server has as many calls in hand as it may. The call was not begun; try again later, with fewer at once.";
+    StreamIdle "STREAM_IDLE" Unavailable:
+        "The stream waited for its caller's next message for long, and another stream needed its place. What was acknowledged \
+         is kept; go on with a new stream.";
+    MethodUnknown "METHOD_UNKNOWN" Unimplemented:
+        "This endpoint has no such method. Check its name, and whether another service of the mesh has it; reflection lists \
+         what there is here.";
+    CompressionUnknown "COMPRESSION_UNKNOWN" Unimplemented:
+        "The message is compressed in a way that this endpoint does not know. Send it as `grpc-accept-encoding` says, or \
+         uncompressed.";
+    MessageMalformed "MESSAGE_MALFORMED" InvalidArgument:
+        "The bytes of a message are none of its type in the contract; the field is named where it is known. Nothing was done; \
+         build the client from the contract, and send texts in UTF-8.";
+    MessageTooLarge "MESSAGE_TOO_LARGE" InvalidArgument:
+        "A message is larger than the endpoint takes in, as the message says. Nothing was done; ask for less, or send it in \
+         parts.";
+    NotFound "NOT_FOUND" NotFound:
+        "The endpoint serves nothing of this name. Check the name; reflection lists what there is here.";
+    Cancelled "CANCELLED" Cancelled:
+        "The call was given up before it was answered. Ask again where the answer is still wanted.";
     Deadline "DEADLINE" DeadlineExceeded:
         "The answer was not ready in time. Ask for a shorter window or fewer cuts, or allow more time.";
     Internal "INTERNAL" Internal:
@@ -225,6 +249,7 @@ pub struct Failure {
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
     retry_after: Option<Duration>,
+    quotas: Vec<QuotaViolation>,
 }
 
 impl Failure {
@@ -237,6 +262,7 @@ impl Failure {
             metadata: HashMap::new(),
             violations: Vec::new(),
             retry_after: None,
+            quotas: Vec::new(),
         }
     }
 
@@ -271,7 +297,16 @@ impl Failure {
         self
     }
 
-    /// Says when to try again, as a `google.rpc.RetryInfo`.
+    /// Says which quota of the tenant is used up, as a `google.rpc.QuotaFailure`.
+    #[must_use]
+    pub fn quota(mut self, tenant: &str, description: impl Into<String>) -> Self {
+        self.quotas
+            .push(QuotaViolation::new(format!("tenants/{tenant}"), description));
+        self
+    }
+
+    /// Says when to try again, as a `google.rpc.RetryInfo` and as `grpc-retry-pushback-ms`, which clients with a retry policy
+    /// heed by themselves. Up to a half is added at random, so that those who are refused together do not come again together.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
@@ -307,10 +342,17 @@ impl Failure {
         if !self.violations.is_empty() {
             details.set_bad_request(self.violations);
         }
-        if self.retry_after.is_some() {
-            details.set_retry_info(self.retry_after);
+        if !self.quotas.is_empty() {
+            details.set_quota_failure(self.quotas);
         }
-        Status::with_error_details(self.reason.code(), self.message, details)
+        let mut metadata = MetadataMap::new();
+        if let Some(wait) = self.retry_after {
+            let wait = wait.mul_f64(1.0 + random_share() / 2.0);
+            details.set_retry_info(Some(wait));
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            metadata.insert(PUSHBACK, millis.saturating_add(1).into());
+        }
+        Status::with_error_details_and_metadata(self.reason.code(), self.message, details, metadata)
     }
 }
 

@@ -11,12 +11,8 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::BodyExt;
 use opentelemetry::{KeyValue, global, metrics::Counter};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tonic::{body::Body, service::Routes};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -34,7 +30,10 @@ use crate::{
 mod access;
 mod answers;
 mod body;
+mod places;
+mod reasons;
 mod replay;
+mod streams;
 mod trace;
 
 pub use answers::Versions;
@@ -48,9 +47,6 @@ pub struct RequestId(
     /// 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `_`.
     pub String,
 );
-
-/// When to try again at a server that has too many calls in hand.
-const OVERLOADED_WAIT: Duration = Duration::from_millis(250);
 
 /// How often refusals with a reason are told in the log.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -125,7 +121,7 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
         Layer::new("request-id", request_id),
         trace::layer(),
         Layer::new("panic", panic),
-        load_shed(config.limits.concurrency),
+        places::load_shed(config.limits.concurrency),
         deadline(
             Duration::from_millis(config.deadlines.default_ms),
             Duration::from_millis(config.deadlines.margin_ms),
@@ -136,15 +132,16 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
         },
         access::audit(),
         access::authorization(),
-        stream_share(config.limits.concurrency),
+        places::stream_share(config.limits.concurrency),
     ];
     if config.limits.tenant_calls_per_second > 0 && !inner {
-        layers.push(rate_limit(shared.clone()));
+        layers.push(rate_limit(config.limits.tenant_calls_per_second, shared.clone()));
     }
     layers.push(replay::layer(config, shared.clone()));
     if let Some(versions) = versions {
         layers.push(answers::layer(config, shared.clone(), versions.clone()));
     }
+    layers.push(reasons::layer());
     layers
 }
 
@@ -187,67 +184,6 @@ async fn panic(request: Request<Body>, next: Next) -> Response<Body> {
         let text = "something went wrong inside; see the server's log";
         Failure::new(Reason::Internal, text).status().into_http()
     })
-}
-
-/// Refuses single calls beyond `limit` at once instead of queueing them, and streams beyond as many; a stream counts until it
-/// ends. Health is always answered, or an orchestrator would take a busy server for a dead one.
-fn load_shed(limit: usize) -> Layer {
-    let [calls, streams] = [(); 2].map(|()| places(limit));
-    Layer::new("load-shed", move |request: Request<Body>, next: Next| {
-        let single = is_single(&request);
-        let place = Arc::clone(if single { &calls } else { &streams }).try_acquire_owned();
-        async move {
-            if is_health(&request) {
-                return next.run(request).await;
-            }
-            match place {
-                // A caller who does not read a single answer holds no place: only a stream is work that goes on.
-                Ok(_held) if single => next.run(request).await,
-                Ok(place) => held(place, next.run(request).await),
-                Err(_) => overloaded(limit),
-            }
-        }
-    })
-}
-
-/// Refuses streams of a tenant beyond half of `limit` at once, so that none has them all.
-fn stream_share(limit: usize) -> Layer {
-    let share = limit.div_ceil(2);
-    let tenants: Arc<Mutex<HashMap<String, Arc<Semaphore>>>> = Arc::default();
-    Layer::new("stream-share", move |request: Request<Body>, next: Next| {
-        let tenant = request.extensions().get::<Tenant>();
-        let place = tenant.filter(|_| !is_single(&request)).map(|Tenant(tenant)| {
-            let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_tenant = tenants.entry(tenant.clone()).or_insert_with(|| places(share));
-            Arc::clone(of_tenant).try_acquire_owned()
-        });
-        async move {
-            match place {
-                None => next.run(request).await,
-                Some(Ok(place)) => held(place, next.run(request).await),
-                Some(Err(_)) => overloaded(share),
-            }
-        }
-    })
-}
-
-fn places(limit: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
-}
-
-/// Keeps a place until the answer is read or given up.
-fn held(place: OwnedSemaphorePermit, answer: Response<Body>) -> Response<Body> {
-    answer.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _held = &place;
-            frame
-        }))
-    })
-}
-
-fn overloaded(limit: usize) -> Response<Body> {
-    let failure = Failure::new(Reason::Overloaded, "too many calls are in hand; try again later");
-    refused(failure.with("limit", limit).retry_after(OVERLOADED_WAIT))
 }
 
 /// Whether a call has one request and one answer.
@@ -305,7 +241,7 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Refuses calls of a tenant beyond its limit, and says when to come again.
-fn rate_limit(shared: Shared) -> Layer {
+fn rate_limit(per_second: u32, shared: Shared) -> Layer {
     Layer::new("rate-limit", move |request: Request<Body>, next: Next| {
         let shared = shared.clone();
         async move {
@@ -316,7 +252,8 @@ fn rate_limit(shared: Shared) -> Layer {
                 Ok(()) => next.run(request).await,
                 Err(wait) => {
                     let failure = Failure::new(Reason::RateLimited, "the tenant's limit of calls is reached");
-                    refused(failure.retry_after(wait))
+                    let quota = format!("{per_second} calls a second");
+                    refused(failure.retry_after(wait).quota(tenant, quota))
                 }
             }
         }

@@ -52,6 +52,12 @@ const FRAME_BYTES: u32 = 256 << 10;
 const FIRST_BYTES: usize = 24;
 /// How long is waited for more of the first bytes.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// Services of every server, besides its own.
+const STANDARD: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 /// Connections that have shaken hands and wait to be served.
 const SHAKEN: usize = 64;
 
@@ -62,7 +68,9 @@ pub enum Error {
     #[error("the contracts cannot be reflected: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// The address cannot be bound.
-    #[error("cannot listen on {listen}: {source}")]
+    #[error(
+        "cannot listen on {listen} (setting `listen`): {source}; end what listens there, or name another address of this machine"
+    )]
     Bind {
         /// Configured address.
         listen: String,
@@ -149,18 +157,19 @@ impl Builder {
     /// When the contracts cannot be reflected.
     pub fn build(self) -> Result<Server, Error> {
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(dualwheel_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name("grpc.health.v1.Health")
-            .with_service_name("grpc.reflection.v1.ServerReflection");
-        for name in &self.names {
-            reflection = reflection.with_service_name(*name);
-        }
-        let routes = self
-            .routes
-            .add_service(health_service)
-            .add_service(reflection.build_v1()?);
+        let reflection = || {
+            let builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(dualwheel_proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+                .include_reflection_service(false);
+            let names = self.names.iter().copied().chain(STANDARD);
+            names.fold(builder, |builder, name| builder.with_service_name(name))
+        };
+        let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+        let routes = self.routes.add_service(health_service);
+        let routes = routes.add_service(v1).add_service(v1alpha);
         Ok(Server {
             calls: layers::wrap(layers::list(&self.config, &self.parts), Next::services(routes)),
             health,

@@ -1,6 +1,6 @@
 //! What can go wrong with plugins within the services.
 
-use dualwheel_kit::{Failure, Reason, work};
+use dualwheel_kit::{Failure, Reason, caller, work};
 use tonic::Status;
 
 use crate::{signature, store};
@@ -71,7 +71,10 @@ pub enum Error {
     #[error("what is kept of {0} is damaged")]
     Damaged(String),
     /// The folder of machine code cannot be used.
-    #[error("the folder {folder} of compiled plugins cannot be used: {source}")]
+    #[error(
+        "plugins.cache: the folder {folder} of compiled plugins cannot be used: {source}; name one that this process may \
+         write to"
+    )]
     Cache {
         /// Folder.
         folder: String,
@@ -143,7 +146,10 @@ impl From<Error> for Status {
             Error::NoShadow(_) => Failure::new(Reason::PluginNoShadow, text).into(),
             Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
-            Error::TooMany { .. } => Failure::new(Reason::PluginRegistryLimit, text).into(),
+            Error::TooMany { what, most } => {
+                let failure = Failure::new(Reason::PluginRegistryLimit, text);
+                failure.quota(&caller::tenant(), format!("{most} {what}")).into()
+            }
             Error::Upload(_) => Failure::new(Reason::PluginUpload, text).into(),
             Error::Tables(_)
             | Error::Damaged(_)

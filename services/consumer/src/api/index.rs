@@ -1,6 +1,6 @@
 //! The people index between contract and domain.
 
-use dualwheel_kit::{Failure, Reason, question::day_to_proto};
+use dualwheel_kit::{Failure, Reason, caller, question::day_to_proto};
 use dualwheel_proto::{
     consumer::{
         GetPeopleIndexResponse, PeopleIndex, PeopleIndexDifference, RebuildPeopleIndexResponse,
@@ -17,7 +17,12 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
             Error::Lake(error) => error.into(),
-            Error::Exhausted { .. } => Failure::new(Reason::ConsumerLimit, error.to_string()).into(),
+            Error::Exhausted { .. } => {
+                let failure = Failure::new(Reason::ConsumerLimit, error.to_string());
+                failure
+                    .quota(&caller::tenant(), "consumers of a people index")
+                    .into()
+            }
             Error::Bitmap(_) | Error::RowsGone | Error::Shared(_) | Error::Panicked(_) => {
                 Failure::internal(&error).into()
             }

@@ -322,7 +322,10 @@ impl Service {
         }
         let text =
             format!("the tenant may have {MOST_AUDIENCES} audiences, and {more} more would be too many");
-        Err(Failure::new(Reason::AudienceLimit, text).into())
+        let failure = Failure::new(Reason::AudienceLimit, text);
+        Err(failure
+            .quota(tenant, format!("{MOST_AUDIENCES} audiences"))
+            .into())
     }
 
     /// Keeps the people that an expression has now.

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use http::{HeaderMap, Request, header::AUTHORIZATION};
+use http::{HeaderValue, Request, header::AUTHORIZATION};
 use opentelemetry::{KeyValue, global, metrics::Counter};
 use tonic::{Code, Status, body::Body};
 
-use super::{Layer, Next, RequestId, body, is_health, refused};
+use super::{Layer, Next, RequestId, body, is_health, is_single, reasons, refused, streams};
 use crate::{
     Failure, Reason, Tenant,
     access::{Bound, Brands, Deed, Method, named},
@@ -41,7 +41,8 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
             if is_health(&request) {
                 return next.run(request).await;
             }
-            let identity = match identified(&verifier, request.headers()).await {
+            let header = request.headers().get(AUTHORIZATION).cloned();
+            let identity = match identified(&verifier, header.as_ref()).await {
                 Ok(identity) => identity,
                 Err(failure) => return refused(failure),
             };
@@ -49,20 +50,30 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
                 subject: identity.subject.clone(),
                 tenant: identity.tenant.clone(),
                 brands: identity.brands.clone(),
-                authorization: request.headers().get(AUTHORIZATION).cloned(),
+                authorization: header.clone(),
             });
             let extensions = request.extensions_mut();
             extensions.insert(Tenant(identity.tenant.clone()));
             extensions.insert(caller.clone());
             extensions.insert(identity);
-            caller::on_behalf(caller, next.run(request)).await
+            let single = is_single(&request);
+            match header.filter(|_| !single) {
+                Some(header) => {
+                    let token = streams::Token { verifier, header };
+                    caller::on_behalf(caller, streams::run(request, next, token)).await
+                }
+                None => caller::on_behalf(caller, next.run(request)).await,
+            }
         }
     })
 }
 
-async fn identified(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Identity>, Failure> {
+/// Who the header of a call says that calls.
+pub(super) async fn identified(
+    verifier: &Verifier,
+    header: Option<&HeaderValue>,
+) -> Result<Arc<Identity>, Failure> {
     let failure = |message: &str| Failure::new(Reason::Unauthenticated, message);
-    let header = headers.get(AUTHORIZATION);
     let header = header.ok_or_else(|| failure("the call carries no token"))?;
     let (scheme, token) = header
         .as_bytes()
@@ -112,8 +123,10 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(),
         return Err(failure.with("brand", "*"));
     }
     let bytes = body::read(request, NAMED_BYTES).await?;
-    let named = body::message(&bytes).and_then(|message| named::brands(method.path, &message));
-    let named = named.ok_or_else(|| denied("the brands of the request cannot be read"))?;
+    let message = body::message(&bytes);
+    let message = message.ok_or_else(|| denied("the brands of the request cannot be read"))?;
+    let named =
+        named::brands(method.path, &message).map_err(|error| reasons::malformed(&error.to_string()))?;
     if named.is_empty() && method.bound == Bound::Named {
         return Err(denied("the token is for some brands only; name one of them"));
     }

@@ -120,13 +120,63 @@ async fn health_and_reflection_answer_in_process() {
         panic!("a list of services expected")
     };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    assert!(names.contains(&"test.Moody".to_owned()), "{names:?}");
+    for name in ["test.Moody"].iter().chain(&STANDARD) {
+        assert!(names.contains(&(*name).to_owned()), "{names:?}");
+    }
     let Some(MessageResponse::FileDescriptorResponse(files)) =
         answers.message().await.unwrap().unwrap().message_response
     else {
         panic!("a file expected")
     };
     assert_eq!(files.file_descriptor_proto.len(), 1);
+}
+
+#[tokio::test]
+async fn tools_that_know_the_older_reflection_only_are_answered_too() {
+    use tonic_reflection::pb::v1alpha::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::FileContainingSymbol(
+            "dualwheel.type.v1.Metric".to_owned(),
+        )),
+    };
+    let mut client = ServerReflectionClient::new(server().in_process());
+    let answers = client.server_reflection_info(tokio_stream::once(ask)).await;
+    let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else {
+        panic!("a file expected")
+    };
+    assert_eq!(files.file_descriptor_proto.len(), 1);
+}
+
+#[tokio::test]
+async fn every_failure_has_a_reason() {
+    let channel = server().in_process();
+    let unknown = [
+        "/test.Moody2/Fine",
+        "/dualwheel.consumer.v1.ConsumerService/Nothing",
+        "/nothing/at/all",
+    ];
+    for path in unknown {
+        let mut client = Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let codec = ProstCodec::<(), ()>::default();
+        let status = client
+            .unary(Request::new(()), PathAndQuery::from_static(path), codec)
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented, "{path}");
+        assert_eq!(reason_of(&status).as_deref(), Some("METHOD_UNKNOWN"), "{path}");
+        assert!(!status.message().is_empty());
+    }
+    let request = HealthCheckRequest {
+        service: "nothing".to_owned(),
+    };
+    let status = HealthClient::new(channel).check(request).await.unwrap_err();
+    assert_eq!(reason_of(&status).as_deref(), Some("NOT_FOUND"));
 }
 
 #[tokio::test]
