@@ -169,7 +169,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 "GetKocBoard" | "ListKocCandidates" => at_day.clone(),
                 "StartDiagnosis" | "GetIndex" => json!({"spec": spec}),
                 "GetNeo" => with(&asked, json!({"peers": ["brand-03", "brand-04", "brand-05"]})),
-                "GetRun" | "WatchRun" | "CancelRun" => name("run"),
+                "GetRun" | "WatchRun" | "CancelRun" | "ResumeRun" => name("run"),
                 "CreatePeerSet" => {
                     json!({"peerSetId": "set-made", "peerSet": {"displayName": "s", "peers": peers}})
                 }

@@ -13,7 +13,7 @@ use dualwheel_proto::{
     diagnosis::{
         CancelRunRequest, CreatePeerSetRequest, DeletePeerSetRequest, DiagnosisSpec, GetIndexRequest,
         GetNeoRequest, GetPeerSetRequest, GetRunRequest, ListPeerSetsRequest, ListRunsRequest, PeerSet,
-        RunState, UpdatePeerSetRequest,
+        ResumeRunRequest, RunState, UpdatePeerSetRequest,
     },
     membership::{
         GetClosenessRequest, GetKocBoardRequest, GetPlusRequest,
@@ -363,6 +363,14 @@ async fn every_diagnosis_rpc_answers() {
         RunState::Succeeded,
         "a run that had ended stays as it was"
     );
+    let resumed = client
+        .resume_run(ResumeRunRequest {
+            name: run.name.clone(),
+        })
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(resumed.run.as_ref(), Some(&run), "one that has succeeded, too");
 
     let got = client
         .get_peer_set(GetPeerSetRequest {

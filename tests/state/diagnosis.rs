@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_diagnosis::{
     peer::{Peer, Supplied},
-    store::{Change, Error, NewPeerSet, NewRun, PeerSets, Runs, State, beat, beats, fail_abandoned},
+    store::{
+        Change, Error, Filter, KEPT, NewPeerSet, NewRun, PeerSets, Runs, State, beat, beats,
+        interrupt_abandoned,
+    },
 };
 use dualwheel_kit::{
     access::Brands,
@@ -21,7 +24,10 @@ on_both! {
     another_request_of_the_same_id_makes_nothing
     of_changes_with_one_etag_one_wins
     pages_show_everything_once
-    runs_without_beats_are_failed
+    runs_without_beats_are_interrupted
+    runs_are_found_by_state_and_time
+    a_run_works_again_once_and_keeps_what_it_had
+    the_oldest_ended_runs_are_forgotten
     brands_of_others_are_as_if_they_were_not
 }
 
@@ -197,7 +203,7 @@ async fn pages_show_everything_once(database: Place) {
     made.reverse();
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
-        let page = runs.list(None, 3, &token).await.unwrap();
+        let page = runs.list(&Filter::default(), 3, &token).await.unwrap();
         seen.extend(page.items.into_iter().map(|run| run.id));
         token = page.next;
         if token.is_empty() {
@@ -205,14 +211,18 @@ async fn pages_show_everything_once(database: Place) {
         }
     }
     assert_eq!(seen, made);
-    assert_eq!(runs.list(Some("odd"), 10, "").await.unwrap().items.len(), 3);
+    let odd = Filter {
+        brand: Some("odd".to_owned()),
+        ..Filter::default()
+    };
+    assert_eq!(runs.list(&odd, 10, "").await.unwrap().items.len(), 3);
     assert!(matches!(
-        runs.list(None, 3, "nonsense").await,
+        runs.list(&Filter::default(), 3, "nonsense").await,
         Err(Error::PageToken)
     ));
 }
 
-async fn runs_without_beats_are_failed(database: Place) {
+async fn runs_without_beats_are_interrupted(database: Place) {
     let runs = Runs::of(&database, "t");
     let (left, _) = runs.create(new_run("b", None)).await.unwrap();
     let (worked_on, _) = Runs::of(&database, "u").create(new_run("b", None)).await.unwrap();
@@ -223,16 +233,106 @@ async fn runs_without_beats_are_failed(database: Place) {
     beat(&database, &[("u".to_owned(), worked_on.id.clone())])
         .await
         .unwrap();
-    let mut failed = Vec::new();
+    let mut interrupted = Vec::new();
     for (run, beats) in before {
-        if fail_abandoned(&database, &run, beats, "stopped").await.unwrap() {
-            failed.push(run.1);
+        if interrupt_abandoned(&database, &run, beats, "stopped")
+            .await
+            .unwrap()
+        {
+            interrupted.push(run.1);
         }
     }
-    assert_eq!(failed, [left.id.as_str()]);
+    assert_eq!(interrupted, [left.id.as_str()]);
     let run = runs.get(&left.id).await.unwrap();
-    assert_eq!((run.state, run.error.as_str()), (State::Failed, "stopped"));
+    assert_eq!((run.state, run.error.as_str()), (State::Interrupted, "stopped"));
     assert!(run.ended_at.is_some());
+}
+
+async fn runs_are_found_by_state_and_time(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let mut made = Vec::new();
+    for state in [State::Succeeded, State::Running, State::Failed] {
+        let (run, _) = runs.create(new_run("b", None)).await.unwrap();
+        if state != State::Running {
+            runs.end(&run.id, state, 3, None, "").await.unwrap();
+        }
+        made.push(run);
+        // No two of one instant.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let found = async |filter: Filter| -> Vec<String> {
+        let page = runs.list(&filter, 10, "").await.unwrap();
+        page.items.into_iter().map(|run| run.id).collect()
+    };
+    let of = |states: &[State]| Filter {
+        states: states.to_vec(),
+        ..Filter::default()
+    };
+    assert_eq!(found(of(&[State::Running])).await, [made[1].id.as_str()]);
+    assert_eq!(
+        found(of(&[State::Succeeded, State::Failed])).await,
+        [made[2].id.as_str(), made[0].id.as_str()]
+    );
+    let within = |from, before| Filter {
+        from,
+        before,
+        ..Filter::default()
+    };
+    let middle = found(within(Some(made[1].made_at), Some(made[2].made_at))).await;
+    assert_eq!(middle, [made[1].id.as_str()]);
+    assert_eq!(found(within(Some(made[0].made_at), None)).await.len(), 3);
+    assert!(found(within(None, Some(made[0].made_at))).await.is_empty());
+}
+
+async fn a_run_works_again_once_and_keeps_what_it_had(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let (run, _) = runs.create(new_run("b", None)).await.unwrap();
+    assert_eq!(runs.resume(&run.id, &[], 5).await.unwrap(), None, "it works");
+    let result = Some(vec![1, 2]);
+    runs.end(&run.id, State::Partial, 3, result.clone(), "")
+        .await
+        .unwrap();
+    let (one, two) = tokio::join!(runs.resume(&run.id, &[], 5), runs.resume(&run.id, &[], 5));
+    let again: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
+    assert_eq!(again.len(), 1, "of two calls one starts it");
+    assert_eq!(
+        (again[0].state, again[0].total_steps, again[0].done_steps),
+        (State::Running, 5, 0)
+    );
+    assert_eq!((&again[0].result, again[0].ended_at), (&result, None));
+    let ended = runs
+        .end(&run.id, State::Partial, 1, None, "no luck")
+        .await
+        .unwrap();
+    assert_eq!((ended.result, ended.error.as_str()), (result, "no luck"));
+    runs.resume(&run.id, &[], 5).await.unwrap().unwrap();
+    runs.end(&run.id, State::Succeeded, 5, Some(vec![3]), "")
+        .await
+        .unwrap();
+    assert_eq!(
+        runs.resume(&run.id, &[], 5).await.unwrap(),
+        None,
+        "it has succeeded"
+    );
+}
+
+async fn the_oldest_ended_runs_are_forgotten(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let (working, _) = runs.create(new_run("b", None)).await.unwrap();
+    let mut ended = Vec::new();
+    for _ in 0..KEPT + 2 {
+        let (run, _) = runs.create(new_run("b", None)).await.unwrap();
+        runs.end(&run.id, State::Failed, 0, None, "").await.unwrap();
+        ended.push(run.id);
+    }
+    // The next one makes room.
+    let (next, _) = runs.create(new_run("b", None)).await.unwrap();
+    for gone in &ended[..2] {
+        assert!(matches!(runs.get(gone).await, Err(Error::Unknown(_))));
+    }
+    for kept in [&working.id, &ended[2], &next.id] {
+        runs.get(kept).await.unwrap();
+    }
 }
 
 async fn brands_of_others_are_as_if_they_were_not(database: Place) {

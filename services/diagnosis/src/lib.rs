@@ -85,7 +85,7 @@ pub enum Error {
 
 impl Options {
     /// Brings the database up to date, loads definitions and the scenario map, and offers the service. Runs that a crash
-    /// left unfinished are marked as failed when nobody has said for a while that they are worked on.
+    /// left unfinished are marked as interrupted when nobody has said for a while that they are worked on.
     ///
     /// # Errors
     /// When the database refuses, or a definition file or the map is wrong.

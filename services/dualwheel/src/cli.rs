@@ -226,17 +226,20 @@ pub struct Generate {
 #[derive(Args, Debug)]
 pub struct Diagnose {
     /// Brand to diagnose
-    #[arg(long)]
-    pub brand: String,
+    #[arg(long, required_unless_present = "resume")]
+    pub brand: Option<String>,
     /// Peers, separated by commas
-    #[arg(long, value_delimiter = ',', required_unless_present = "peer_set")]
+    #[arg(long, value_delimiter = ',', required_unless_present_any = ["peer_set", "resume"])]
     pub peers: Vec<String>,
     /// Name of a stored peer set, peerSets/ID
     #[arg(long, conflicts_with = "peers")]
     pub peer_set: Option<String>,
     /// Days to measure, both ends included
-    #[arg(long, value_name = "FROM..TO", value_parser = window)]
-    pub window: Window,
+    #[arg(long, value_name = "FROM..TO", value_parser = window, required_unless_present = "resume")]
+    pub window: Option<Window>,
+    /// Start a run again that ended as partial, failed, cancelled or interrupted: its name, runs/ID
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["brand", "peers", "peer_set", "window", "modes", "category_level"])]
+    pub resume: Option<String>,
     /// DTC modes whose metrics weigh double: brand-led, service-led, product-led, supply-chain-led
     #[arg(long = "mode", value_delimiter = ',')]
     pub modes: Vec<String>,

@@ -53,7 +53,7 @@ pub async fn run(mut config: Config, common: &Common, args: &Demo) -> anyhow::Re
     let peers: Vec<String> = brands.into_iter().filter(|brand| *brand != args.brand).collect();
     let window = Window::ending(Day::from_date(last), WINDOW_DAYS);
     let spec = diagnose::spec(&args.brand, &peers, window);
-    let diagnosis = diagnose::follow(channel, spec, &config, !common.json).await?;
+    let diagnosis = diagnose::follow(channel, diagnose::Start::New(spec), &config, !common.json).await?;
     clock.tell("diagnosed");
     diagnose::write_report(&diagnosis, args.lang.into(), &args.report)?;
     if common.json {

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use dualwheel_kit::{client, config::Config, question::window_to_proto};
 use dualwheel_measure::Window;
 use dualwheel_proto::diagnosis::{
-    Diagnosis, DiagnosisSpec, Peer, RunState, StartDiagnosisRequest, WatchRunRequest,
+    Diagnosis, DiagnosisSpec, Peer, ResumeRunRequest, RunState, StartDiagnosisRequest, WatchRunRequest,
     diagnosis_service_client::DiagnosisServiceClient,
 };
 use tonic::transport::Channel;
@@ -35,11 +35,17 @@ impl From<Language> for Lang {
 /// When the mesh cannot be reached, refuses the question, or the run fails.
 pub async fn run(config: &Config, common: &Common, args: &Diagnose) -> anyhow::Result<()> {
     let channel = reach(args.place.endpoint.as_deref(), Role::Diagnosis, config).await?;
-    let mut spec = spec(&args.brand, &args.peers, args.window);
-    spec.peer_set = args.peer_set.clone().unwrap_or_default();
-    spec.modes.clone_from(&args.modes);
-    spec.category_level = args.category_level;
-    let diagnosis = follow(channel, spec, config, !common.json).await?;
+    let start = match (&args.resume, &args.brand, args.window) {
+        (Some(name), ..) => Start::Resumed(name.clone()),
+        (None, Some(brand), Some(window)) => Start::New(DiagnosisSpec {
+            peer_set: args.peer_set.clone().unwrap_or_default(),
+            modes: args.modes.clone(),
+            category_level: args.category_level,
+            ..spec(brand, &args.peers, window)
+        }),
+        _ => bail!("say --brand and --window, or --resume"),
+    };
+    let diagnosis = follow(channel, start, config, !common.json).await?;
     if let Some(file) = &args.report {
         write_report(&diagnosis, args.lang.into(), file)?;
     }
@@ -64,28 +70,48 @@ pub fn spec(brand: &str, peers: &[String], window: Window) -> DiagnosisSpec {
     }
 }
 
-/// Starts a run, follows it, and answers its result; progress goes to standard error where `tell`.
+/// How a run begins.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A new one.
+    New(DiagnosisSpec),
+    /// The one of this name, once more.
+    Resumed(String),
+}
+
+/// Begins a run, follows it, and answers its result; progress goes to standard error where `tell`.
 ///
 /// # Errors
 /// When the mesh refuses the question or the run fails.
 pub async fn follow(
     channel: Channel,
-    spec: DiagnosisSpec,
+    start: Start,
     config: &Config,
     tell: bool,
 ) -> anyhow::Result<Diagnosis> {
     let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
-    let request = StartDiagnosisRequest {
-        spec: Some(spec),
-        request_id: String::new(),
+    let patience = mesh::patience(config);
+    let begun = match start {
+        Start::New(spec) => {
+            let request = StartDiagnosisRequest {
+                spec: Some(spec),
+                request_id: String::new(),
+            };
+            let started = client
+                .start_diagnosis(client::with_deadline(request, patience))
+                .await;
+            started.map(|answer| answer.into_inner().run)
+        }
+        Start::Resumed(name) => {
+            let request = client::with_deadline(ResumeRunRequest { name }, patience);
+            client
+                .resume_run(request)
+                .await
+                .map(|answer| answer.into_inner().run)
+        }
     };
-    let request = client::with_deadline(request, mesh::patience(config));
-    let started = client
-        .start_diagnosis(request)
-        .await
-        .map_err(|status| explain(&status))?
-        .into_inner();
-    let name = started.run.context("the answer names no run")?.name;
+    let begun = begun.map_err(|status| explain(&status))?;
+    let name = begun.context("the answer names no run")?.name;
     let progress = indicatif::ProgressBar::new(0);
     if !tell {
         progress.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -106,7 +132,12 @@ pub async fn follow(
         RunState::Succeeded | RunState::Partial => {
             run.result.with_context(|| format!("{name} has no result"))
         }
-        RunState::Cancelled => bail!("{name} was cancelled"),
+        RunState::Cancelled => {
+            bail!("{name} was cancelled; `dualwheel diagnose --resume {name}` starts it again")
+        }
+        RunState::Interrupted => {
+            bail!("{name} was interrupted; `dualwheel diagnose --resume {name}` starts it again")
+        }
         state => bail!("{name} ended as {}: {}", state.as_str_name(), run.error),
     }
 }

@@ -186,6 +186,7 @@ pub const METHODS: &[Method] = methods! {
         GetRun              DiagnosisRead   Stored  Read;
         ListRuns            DiagnosisRead   Named   Read;
         CancelRun           DiagnosisWrite  Stored  Write;
+        ResumeRun           DiagnosisWrite  Stored  Write;
         GetIndex            MetricsRead     Named   Read;
         GetNeo              MetricsRead     Named   Read;
         CreatePeerSet       DiagnosisWrite  Whole   Write;

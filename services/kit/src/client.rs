@@ -30,6 +30,8 @@ pub const TIMEOUT_HEADER: &str = "grpc-timeout";
 const TRIES: u32 = 3;
 /// Upper bound of the wait before the second try; it doubles with every further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// Longest upper bound of a wait for a service that is overloaded.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Flow-control window of one stream, sized for batches of facts; shared with the server.
@@ -163,8 +165,14 @@ pub fn remaining<T>(request: &Request<T>) -> Duration {
 
 /// Whether a call may be made again: the service is away, or says when to come again.
 fn is_passing(status: &Status) -> bool {
-    status.code() == Code::Unavailable
-        || (status.code() == Code::ResourceExhausted && failure::retry_after(status).is_some())
+    status.code() == Code::Unavailable || is_overloaded(status).is_some()
+}
+
+/// When to come again, where a service has too much in hand.
+fn is_overloaded(status: &Status) -> Option<Duration> {
+    (status.code() == Code::ResourceExhausted)
+        .then(|| failure::retry_after(status))
+        .flatten()
 }
 
 /// Makes an idempotent call, again where it fails as `UNAVAILABLE` or is told to come again: at most three times, with full jitter,
@@ -198,6 +206,32 @@ where
         }
     }
     call().await.map_err(noticed_here)
+}
+
+/// Makes a call again, with growing waits and jitter, as long as the service says that it has too much in hand, and not
+/// beyond `deadline`: for work in the background, which has time.
+///
+/// # Errors
+/// The status of the last try.
+pub async fn retry_overloaded<T, F, A>(deadline: Instant, mut call: F) -> Result<T, Status>
+where
+    F: FnMut() -> A,
+    A: Future<Output = Result<T, Status>>,
+{
+    let mut longest = FIRST_WAIT;
+    loop {
+        let answer = call().await;
+        let Err(status) = &answer else { return answer };
+        let Some(told) = is_overloaded(status) else {
+            return answer;
+        };
+        let next = Instant::now() + told + longest.mul_f64(random_share());
+        if next >= deadline {
+            return answer;
+        }
+        sleep_until(next).await;
+        longest = (longest * 2).min(LONGEST_WAIT);
+    }
 }
 
 /// What a process may spend on trying again: every try that finds a service unavailable takes a token, every tenth of
@@ -300,6 +334,40 @@ mod tests {
             tries(&[Code::Unavailable; 9], Duration::ZERO).await,
             (1, Err(Code::Unavailable))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn overload_is_waited_out_within_the_deadline_and_nothing_else_is() {
+        let begun = Instant::now();
+        let made = Cell::new(0);
+        let overloaded = || {
+            Failure::new(Reason::Overloaded, "x")
+                .retry_after(Duration::from_secs(1))
+                .status()
+        };
+        let answer = retry_overloaded(begun + Duration::from_secs(600), || {
+            made.set(made.get() + 1);
+            let enough = made.get() > 20;
+            async move { if enough { Ok(7) } else { Err(overloaded()) } }
+        });
+        assert_eq!(answer.await.unwrap(), 7);
+        assert!(
+            begun.elapsed() >= Duration::from_secs(20),
+            "{:?}",
+            begun.elapsed()
+        );
+        let begun = Instant::now();
+        let answer = retry_overloaded(begun + Duration::from_secs(30), || async {
+            Err::<(), _>(overloaded())
+        });
+        assert_eq!(answer.await.unwrap_err().code(), Code::ResourceExhausted);
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let down = retry_overloaded(begun + Duration::from_secs(600), || async {
+            made.set(0);
+            Err::<(), _>(Status::unavailable("x"))
+        });
+        assert_eq!(down.await.unwrap_err().code(), Code::Unavailable);
+        assert_eq!(made.get(), 0);
     }
 
     #[tokio::test]

@@ -196,6 +196,9 @@ reasons! {
         "A peer set of this name exists. Update it, or choose another name.";
     RunUnknown "RUN_UNKNOWN" NotFound:
         "The tenant has no diagnosis run of this name. List the runs to see which there are.";
+    RunLimit "RUN_LIMIT" ResourceExhausted:
+        "As many diagnosis runs of the tenant are at work or wait as may. Nothing was stored; wait until some have ended, or \
+         cancel some, and send the same request again.";
     EtagMismatch "ETAG_MISMATCH" Aborted:
         "Somebody changed the resource since it was read. Read it again, apply the change and send the new etag.";
     StateUnavailable "STATE_UNAVAILABLE" Unavailable:

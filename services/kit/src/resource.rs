@@ -149,6 +149,17 @@ pub fn time_to_proto(micros: i64) -> Timestamp {
     }
 }
 
+/// Reads a time, in microseconds since 1970 UTC; `None` when there is none.
+pub fn read_time(field: &str, time: Option<&Timestamp>, violations: &mut Violations) -> Option<i64> {
+    let time = time?;
+    let nanos = u32::try_from(time.nanos).ok();
+    let read = nanos.and_then(|nanos| chrono::DateTime::from_timestamp(time.seconds, nanos));
+    if read.is_none() {
+        violations.add(field, "a time, with 0 to 999 999 999 nanoseconds");
+    }
+    read.map(|time| time.timestamp_micros())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,7 @@ pub fn diagnosis(told: &Told<'_>) -> proto::Diagnosis {
         let answer = gathered.brand.answer(Call::Definitions(service));
         all.extend(answer.into_iter().flat_map(|answer| answer.definitions.clone()));
     }
+    let missing = told.missing();
     proto::Diagnosis {
         brand: question.brand.clone(),
         window: Some(window_to_proto(question.window)),
@@ -84,7 +85,8 @@ pub fn diagnosis(told: &Told<'_>) -> proto::Diagnosis {
             .collect(),
         gaps: assessment.gaps.iter().map(|gap| gap.metric.clone()).collect(),
         scenes: told.scenes(),
-        missing: told.missing(),
+        partial: !missing.is_empty(),
+        missing,
         members: told.members(),
         pictures: Some(pictures(&gathered.brand)),
         definitions_version: definitions.version.clone(),

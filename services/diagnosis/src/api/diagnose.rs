@@ -65,8 +65,8 @@ pub struct Question {
 }
 
 impl Question {
-    /// What is to be asked of the other services, a call taking at most `limit`.
-    fn asked(&self, limit: Duration) -> Asked {
+    /// What is to be asked of the other services, a call taking at most `limit`, everything at most `total`.
+    fn asked(&self, limit: Duration, total: Duration) -> Asked {
         let tenants = self.peers.iter().filter(|(peer, _)| !peer.is_supplied());
         Asked {
             query: types::MetricQuery {
@@ -82,12 +82,19 @@ impl Question {
             extras: true,
             root: "spec",
             limit,
+            total,
         }
+    }
+
+    /// Keys of the peers whose facts are asked for: who may not see all of them may not see what comes of it.
+    pub fn seen_peers(&self) -> Vec<String> {
+        let asked = self.peers.iter().filter(|(peer, _)| !peer.is_supplied());
+        asked.map(|(peer, _)| peer.brand.clone()).collect()
     }
 
     /// Steps of its diagnosis: one per call, and one for the scoring.
     pub fn steps(&self) -> i32 {
-        i32::try_from(self.asked(Duration::ZERO).steps())
+        i32::try_from(self.asked(Duration::ZERO, Duration::ZERO).steps())
             .unwrap_or(i32::MAX)
             .saturating_add(1)
     }
@@ -139,7 +146,7 @@ impl Diagnoser {
     pub async fn check(&self, question: &Question, limit: Duration) -> Result<(), Status> {
         let limit = limit.min(CHECK_LIMIT);
         let day = day_to_proto(question.window.last);
-        check_brands(&self.clients, &question.asked(limit), Some(day), limit).await
+        check_brands(&self.clients, &question.asked(limit, limit), Some(day), limit).await
     }
 
     /// Diagnoses; `limit` is the time for everything.
@@ -154,7 +161,7 @@ impl Diagnoser {
         progress: Progress<'_>,
     ) -> Result<proto::Diagnosis, Status> {
         // Peers come after the brand: a service that hangs must not eat up the time for both.
-        let asked = question.asked(self.call_limit.min(limit / 2));
+        let asked = question.asked(self.call_limit.min(limit / 2), limit);
         let gathered = gather(&self.clients, &asked, progress).await?;
         let definitions = self.catalogue.of(tenant, &question.brand);
         let (map, question) = (Arc::clone(&self.map), question.clone());

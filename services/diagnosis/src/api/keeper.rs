@@ -1,7 +1,7 @@
 //! Sees to it that no run stays unfinished for ever, although processes come and go.
 //!
 //! A process says of its runs, beat by beat, that they are being worked on. A run whose beats stand still, by the clock
-//! of who watches, has lost its process, and is marked as failed.
+//! of who watches, has lost its process, and is marked as interrupted: its caller may start it again.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ const BEAT: Duration = Duration::from_secs(2);
 /// How long beats stand still before a run counts as abandoned.
 const ABANDONED: Duration = Duration::from_secs(15);
 /// What a run's caller is told.
-const STOPPED: &str = "the service was stopped while this run was working; start the diagnosis again";
+const STOPPED: &str = "the service was stopped while this run was working; resume it";
 
 /// Watches over runs from now on, as long as `live` is in use.
 pub fn keep(live: &Arc<LiveRuns>, database: &DatabaseConnection) {
@@ -71,15 +71,15 @@ async fn round(
         if *last != beats {
             (*last, *since) = (beats, now);
         } else if since.elapsed() >= ABANDONED {
-            fail(database, &run, beats).await?;
+            interrupt(database, &run, beats).await?;
         }
     }
     Ok(())
 }
 
-async fn fail(database: &DatabaseConnection, run: &Key, beats: i64) -> Result<(), store::Error> {
-    if store::fail_abandoned(database, run, beats, STOPPED).await? {
-        tracing::warn!(run = run.1, "a run that was left unfinished is now failed");
+async fn interrupt(database: &DatabaseConnection, run: &Key, beats: i64) -> Result<(), store::Error> {
+    if store::interrupt_abandoned(database, run, beats, STOPPED).await? {
+        tracing::warn!(run = run.1, "a run that was left unfinished is now interrupted");
     }
     Ok(())
 }

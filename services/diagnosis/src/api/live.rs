@@ -10,6 +10,11 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use crate::store::Key;
 
+/// Runs of a tenant that are at work or wait in this process.
+pub const TENANT_RUNS: usize = 32;
+/// The same of all tenants.
+pub const ALL_RUNS: usize = 128;
+
 /// Where a run stands.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -41,9 +46,47 @@ struct Live {
 
 /// The working runs of all tenants.
 #[derive(Default)]
-pub struct LiveRuns(Mutex<HashMap<Key, Live>>);
+pub struct LiveRuns {
+    runs: Mutex<HashMap<Key, Live>>,
+    taken: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// A run's place among those of its tenant; free again when dropped.
+pub struct Place {
+    tenant: String,
+    taken: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = locked(&self.taken);
+        if let Some(runs) = taken.get_mut(&self.tenant) {
+            *runs -= 1;
+            if *runs == 0 {
+                taken.remove(&self.tenant);
+            }
+        }
+    }
+}
 
 impl LiveRuns {
+    /// A place for a run; `None` while the tenant, or all tenants together, have as many as they may.
+    pub fn place(&self, tenant: &str) -> Option<Place> {
+        let mut taken = locked(&self.taken);
+        if taken.values().sum::<usize>() >= ALL_RUNS {
+            return None;
+        }
+        let runs = taken.entry(tenant.to_owned()).or_default();
+        if *runs >= TENANT_RUNS {
+            return None;
+        }
+        *runs += 1;
+        Some(Place {
+            tenant: tenant.to_owned(),
+            taken: Arc::clone(&self.taken),
+        })
+    }
+
     /// Starts the task that `begin` makes of the run's progress, and knows the run from then on.
     pub fn begin(
         &self,
@@ -94,6 +137,10 @@ impl LiveRuns {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Live>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.runs)
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

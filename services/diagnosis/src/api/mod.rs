@@ -9,9 +9,9 @@ use dualwheel_proto::{
         CancelRunRequest, CancelRunResponse, CreatePeerSetRequest, CreatePeerSetResponse,
         DeletePeerSetRequest, DeletePeerSetResponse, GetIndexRequest, GetIndexResponse, GetNeoRequest,
         GetNeoResponse, GetPeerSetRequest, GetPeerSetResponse, GetRunRequest, GetRunResponse,
-        ListPeerSetsRequest, ListPeerSetsResponse, ListRunsRequest, ListRunsResponse, StartDiagnosisRequest,
-        StartDiagnosisResponse, UpdatePeerSetRequest, UpdatePeerSetResponse, WatchRunRequest,
-        WatchRunResponse, diagnosis_service_server::DiagnosisService,
+        ListPeerSetsRequest, ListPeerSetsResponse, ListRunsRequest, ListRunsResponse, ResumeRunRequest,
+        ResumeRunResponse, StartDiagnosisRequest, StartDiagnosisResponse, UpdatePeerSetRequest,
+        UpdatePeerSetResponse, WatchRunRequest, WatchRunResponse, diagnosis_service_server::DiagnosisService,
     },
     types::{ExplainMetricRequest, ExplainMetricResponse, ListDefinitionsRequest, ListDefinitionsResponse},
 };
@@ -105,6 +105,16 @@ impl DiagnosisService for Service {
         let tenant = tenant_of(&request)?;
         let run = runs::cancel(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
         Ok(Response::new(CancelRunResponse { run: Some(run) }))
+    }
+
+    async fn resume_run(
+        &self,
+        request: Request<ResumeRunRequest>,
+    ) -> Result<Response<ResumeRunResponse>, Status> {
+        let tenant = tenant_of(&request)?;
+        let (limit, name) = (remaining(&request), &request.get_ref().name);
+        let run = runs::resume(&self.diagnoser, &self.live, tenant, name, limit).await?;
+        Ok(Response::new(ResumeRunResponse { run: Some(run) }))
     }
 
     async fn get_index(

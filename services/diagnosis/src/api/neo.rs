@@ -40,6 +40,7 @@ pub async fn get(
         extras: false,
         root: "query",
         limit: diagnoser.call_limit.min(limit / 2),
+        total: limit,
     };
     let gathered = gather(&diagnoser.clients, &asked, &|_| {}).await?;
     let definitions = diagnoser.catalogue.of(tenant, &question.brand);

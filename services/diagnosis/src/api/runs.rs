@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
     Failure, Reason, Violations, caller,
-    resource::{id_of, page_size, read_request_id, time_to_proto},
+    resource::{id_of, page_size, read_request_id, read_time, time_to_proto},
 };
 use dualwheel_proto::diagnosis as proto;
 use futures::{FutureExt, Stream, StreamExt, stream};
@@ -15,12 +15,15 @@ use tracing::Instrument;
 
 use super::{
     diagnose::{Diagnoser, Question},
-    live::{LiveRuns, Progress},
+    live::{LiveRuns, Place, Progress, TENANT_RUNS},
 };
-use crate::store::{self, NewRun, Runs, State, StoredRun};
+use crate::store::{self, Filter, NewRun, Runs, State, StoredRun};
 
 /// Time for a whole run: with hundreds of peers many calls follow one another.
 const RUN_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// When to try again where all places for runs are taken.
+const FULL: Duration = Duration::from_secs(10);
 
 /// How often a run is looked after that works at another process.
 const LOOKED_AFTER: Duration = Duration::from_millis(500);
@@ -41,15 +44,12 @@ pub async fn start(
     if let Some(made) = runs.by_request(request_id.as_deref()).await? {
         return repeated(live, tenant, &made, &spec);
     }
+    let place = place(live, tenant)?;
     let question = diagnoser.question(tenant, &spec).await?;
     diagnoser.check(&question, limit / 2).await?;
     let new = NewRun {
         brand: question.brand.clone(),
-        peers: question
-            .peers
-            .iter()
-            .map(|(peer, _)| peer.brand.clone())
-            .collect(),
+        peers: question.seen_peers(),
         spec: spec.encode_to_vec(),
         total_steps: question.steps(),
         request_id,
@@ -58,19 +58,63 @@ pub async fn start(
     if !is_new {
         return repeated(live, tenant, &made, &spec);
     }
-    let run = run_to_proto(&made)?;
     let work = Work {
         diagnoser: Arc::clone(diagnoser),
         live: Arc::clone(live),
         runs,
         tenant: tenant.to_owned(),
         made,
+        _place: place,
     };
-    let id = work.made.id.clone();
-    live.begin(tenant, run.clone(), &id, |progress| {
-        caller::spawn(work.run(question, progress).in_current_span()).abort_handle()
-    });
-    Ok(run)
+    work.begin(question)
+}
+
+/// Starts a run again that ended without a whole result, under its name: everything is asked anew, so that all of the
+/// result is of one state of the facts. One that works or has succeeded stays as it is.
+pub async fn resume(
+    diagnoser: &Arc<Diagnoser>,
+    live: &Arc<LiveRuns>,
+    tenant: &str,
+    name: &str,
+    limit: Duration,
+) -> Result<proto::DiagnosisRun, Status> {
+    let id = run_id(name)?;
+    let runs = Runs::of(&diagnoser.database, tenant);
+    let made = runs.get(&id).await?;
+    if matches!(made.state, State::Running | State::Succeeded) {
+        return current(live, tenant, &made);
+    }
+    let place = place(live, tenant)?;
+    let spec = run_to_proto(&made)?.spec.unwrap_or_default();
+    let question = diagnoser.question(tenant, &spec).await?;
+    diagnoser.check(&question, limit / 2).await?;
+    let resumed = runs.resume(&id, &question.seen_peers(), question.steps()).await?;
+    let Some(made) = resumed else {
+        // Another call was faster.
+        return current(live, tenant, &runs.get(&id).await?);
+    };
+    let work = Work {
+        diagnoser: Arc::clone(diagnoser),
+        live: Arc::clone(live),
+        runs,
+        tenant: tenant.to_owned(),
+        made,
+        _place: place,
+    };
+    work.begin(question)
+}
+
+fn place(live: &LiveRuns, tenant: &str) -> Result<Place, Status> {
+    let full = || {
+        Failure::new(
+            Reason::RunLimit,
+            "as many diagnoses are at work or wait as may; wait until some have ended, or cancel some",
+        )
+        .with("runs", TENANT_RUNS)
+        .retry_after(FULL)
+        .status()
+    };
+    live.place(tenant).ok_or_else(full)
 }
 
 fn repeated(
@@ -93,12 +137,22 @@ struct Work {
     runs: Runs,
     tenant: String,
     made: StoredRun,
+    _place: Place,
 }
 
 impl Work {
+    fn begin(self, question: Question) -> Result<proto::DiagnosisRun, Status> {
+        let run = run_to_proto(&self.made)?;
+        let (live, tenant, id) = (Arc::clone(&self.live), self.tenant.clone(), self.made.id.clone());
+        live.begin(&tenant, run.clone(), &id, |progress| {
+            caller::spawn(self.run(question, progress).in_current_span()).abort_handle()
+        });
+        Ok(run)
+    }
+
     async fn run(self, question: Question, progress: watch::Sender<Progress>) {
         // The semaphore is never closed.
-        let _place = self.diagnoser.places.acquire().await;
+        let _turn = self.diagnoser.places.acquire().await;
         let step = |text: String| {
             progress.send_modify(|progress| {
                 progress.done_steps += 1;
@@ -144,19 +198,23 @@ impl Work {
         let id = &self.made.id;
         match outcome {
             Ok(diagnosis) => {
-                let state = if diagnosis.missing.is_empty() {
-                    State::Succeeded
-                } else {
+                let state = if diagnosis.partial {
                     State::Partial
+                } else {
+                    State::Succeeded
                 };
                 self.runs
                     .end(id, state, done, Some(diagnosis.encode_to_vec()), "")
                     .await
             }
             Err(status) => {
-                self.runs
-                    .end(id, State::Failed, done, None, status.message())
-                    .await
+                // What was there before a run was resumed is still true of its day.
+                let state = if self.made.result.is_some() {
+                    State::Partial
+                } else {
+                    State::Failed
+                };
+                self.runs.end(id, state, done, None, status.message()).await
             }
         }
     }
@@ -258,10 +316,10 @@ pub async fn list(
     tenant: &str,
     request: &proto::ListRunsRequest,
 ) -> Result<proto::ListRunsResponse, Status> {
-    let brand = (!request.brand.is_empty()).then_some(request.brand.as_str());
+    let filter = read_filter(request)?;
     let size = page_size(request.page_size)?;
     let page = Runs::of(&diagnoser.database, tenant)
-        .list(brand, size, &request.page_token)
+        .list(&filter, size, &request.page_token)
         .await?;
     let runs = page.items.iter().map(|made| {
         let run = current(live, tenant, made)?;
@@ -271,6 +329,25 @@ pub async fn list(
         runs: runs.collect::<Result<_, Status>>()?,
         next_page_token: page.next,
     })
+}
+
+fn read_filter(request: &proto::ListRunsRequest) -> Result<Filter, Status> {
+    let mut violations = Violations::new();
+    let mut states = Vec::new();
+    for (position, number) in request.states.iter().enumerate() {
+        match State::read(*number) {
+            Some(state) => states.push(state),
+            None => violations.add(format!("states[{position}]"), "a state of runs"),
+        }
+    }
+    let filter = Filter {
+        brand: (!request.brand.is_empty()).then(|| request.brand.clone()),
+        states,
+        from: read_time("created_from", request.created_from.as_ref(), &mut violations),
+        before: read_time("created_before", request.created_before.as_ref(), &mut violations),
+    };
+    violations.finish(Reason::InvalidQuestion)?;
+    Ok(filter)
 }
 
 /// A stored run with the steps that it has done since.

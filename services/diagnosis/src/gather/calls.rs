@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use dualwheel_kit::{
     Failure, MESSAGE_BYTES, Reason,
-    client::{retry_unavailable, with_deadline},
+    client::{retry_overloaded, retry_unavailable, with_deadline},
 };
 use dualwheel_proto::{
     consumer::{self, consumer_service_client::ConsumerServiceClient},
@@ -85,10 +85,30 @@ pub struct Clients {
     membership: MembershipServiceClient<Channel>,
 }
 
-/// Asks once more where that is safe, and gives up after `$within`.
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long a service may take that has begun.
+    pub call: Duration,
+    /// Until when a service that is overloaded is asked again.
+    pub until: Instant,
+}
+
+impl Patience {
+    /// For one call of at most `limit`, its waits included.
+    #[must_use]
+    pub fn once(patience: Patience) -> Self {
+        Self {
+            call: limit,
+            until: Instant::now() + limit,
+        }
+    }
+}
+
+/// Asks once more where that is safe, and gives up when `$patience` ends.
 macro_rules! ask {
-    ($client:expr, $method:ident, $question:expr, $within:expr) => {
-        within($within, $question, |request| {
+    ($client:expr, $method:ident, $question:expr, $patience:expr) => {
+        within($patience, $question, |request| {
             let mut client = $client.clone();
             async move { client.$method(request).await }
         })
@@ -112,21 +132,21 @@ impl Clients {
     /// Makes `call` for `query`, with the FAST trend by week where `trend` is set.
     ///
     /// # Errors
-    /// The service's status; `UNAVAILABLE` where it cannot be reached, `DEADLINE_EXCEEDED` after `limit`.
+    /// The service's status; `UNAVAILABLE` where it cannot be reached, `DEADLINE_EXCEEDED` where it takes too long.
     pub async fn ask(
         &self,
         call: Call,
         query: &types::MetricQuery,
         trend: bool,
-        limit: Duration,
+        patience: Patience,
     ) -> Result<Answer, Status> {
         match call {
-            Call::Group(group) => self.group(group, query, trend, limit).await,
+            Call::Group(group) => self.group(group, query, trend, patience).await,
             Call::Aipl => {
                 let question = consumer::GetAiplRequest {
                     query: Some(query.clone()),
                 };
-                let answer = ask!(self.consumer, get_aipl, question, limit)?;
+                let answer = ask!(self.consumer, get_aipl, question, patience)?;
                 Ok(Answer {
                     metrics: answer.metrics,
                     ..Answer::default()
@@ -136,14 +156,14 @@ impl Clients {
                 let question = consumer::GetFlowRequest {
                     query: Some(query.clone()),
                 };
-                let answer = ask!(self.consumer, get_flow, question, limit)?;
+                let answer = ask!(self.consumer, get_flow, question, patience)?;
                 Ok(Answer {
                     metrics: answer.metrics,
                     cells: answer.cells,
                     ..Answer::default()
                 })
             }
-            Call::Definitions(service) => self.definitions(service, &query.brand, limit).await,
+            Call::Definitions(service) => self.definitions(service, &query.brand, patience).await,
         }
     }
 
@@ -155,7 +175,7 @@ impl Clients {
         &self,
         brand: &str,
         day: Option<dualwheel_proto::Date>,
-        limit: Duration,
+        patience: Patience,
     ) -> Result<(), Status> {
         let question = product::ListLifecycleRequest {
             brand: brand.to_owned(),
@@ -163,7 +183,7 @@ impl Clients {
             page_size: 1,
             ..product::ListLifecycleRequest::default()
         };
-        ask!(self.product, list_lifecycle, question, limit).map(drop)
+        ask!(self.product, list_lifecycle, question, patience).map(drop)
     }
 
     async fn group(
@@ -171,17 +191,17 @@ impl Clients {
         group: Group,
         query: &types::MetricQuery,
         trend: bool,
-        limit: Duration,
+        patience: Patience,
     ) -> Result<Answer, Status> {
         let query = Some(query.clone());
         let metrics = match group {
-            Group::Fast => return self.fast(query, trend, limit).await,
+            Group::Fast => return self.fast(query, trend, patience).await,
             Group::Grow => {
                 ask!(
                     self.consumer,
                     get_grow,
                     consumer::GetGrowRequest { query, base: None },
-                    limit
+                    patience
                 )?
                 .metrics
             }
@@ -190,27 +210,43 @@ impl Clients {
                     self.consumer,
                     get_brand_signals,
                     consumer::GetBrandSignalsRequest { query },
-                    limit
+                    patience
                 )?
                 .metrics
             }
-            Group::Super => ask!(self.product, get_super, product::GetSuperRequest { query }, limit)?.metrics,
+            Group::Super => {
+                ask!(
+                    self.product,
+                    get_super,
+                    product::GetSuperRequest { query },
+                    patience
+                )?
+                .metrics
+            }
             Group::PriceStrength => {
                 ask!(
                     self.product,
                     get_price_strength,
                     product::GetPriceStrengthRequest { query },
-                    limit
+                    patience
                 )?
                 .metrics
             }
-            Group::Start => ask!(self.content, get_start, content::GetStartRequest { query }, limit)?.metrics,
+            Group::Start => {
+                ask!(
+                    self.content,
+                    get_start,
+                    content::GetStartRequest { query },
+                    patience
+                )?
+                .metrics
+            }
             Group::Plus => {
                 ask!(
                     self.membership,
                     get_plus,
                     membership::GetPlusRequest { query },
-                    limit
+                    patience
                 )?
                 .metrics
             }
@@ -219,7 +255,7 @@ impl Clients {
                     self.membership,
                     get_closeness,
                     membership::GetClosenessRequest { query },
-                    limit
+                    patience
                 )?
                 .metrics
             }
@@ -234,7 +270,7 @@ impl Clients {
         &self,
         query: Option<types::MetricQuery>,
         trend: bool,
-        limit: Duration,
+        patience: Patience,
     ) -> Result<Answer, Status> {
         let mut question = consumer::GetFastRequest {
             query,
@@ -243,7 +279,7 @@ impl Clients {
         if trend {
             question.set_trend_step(consumer::TrendStep::Week);
         }
-        let answer = ask!(self.consumer, get_fast, question, limit)?;
+        let answer = ask!(self.consumer, get_fast, question, patience)?;
         Ok(Answer {
             metrics: answer.metrics,
             trend: answer.trend,
@@ -251,15 +287,15 @@ impl Clients {
         })
     }
 
-    async fn definitions(&self, service: Service, brand: &str, limit: Duration) -> Result<Answer, Status> {
+    async fn definitions(&self, service: Service, brand: &str, patience: Patience) -> Result<Answer, Status> {
         let question = types::ListDefinitionsRequest {
             brand: brand.to_owned(),
         };
         let answer = match service {
-            Service::Consumer => ask!(self.consumer, list_definitions, question, limit)?,
-            Service::Product => ask!(self.product, list_definitions, question, limit)?,
-            Service::Content => ask!(self.content, list_definitions, question, limit)?,
-            Service::Membership => ask!(self.membership, list_definitions, question, limit)?,
+            Service::Consumer => ask!(self.consumer, list_definitions, question, patience)?,
+            Service::Product => ask!(self.product, list_definitions, question, patience)?,
+            Service::Content => ask!(self.content, list_definitions, question, patience)?,
+            Service::Membership => ask!(self.membership, list_definitions, question, patience)?,
         };
         Ok(Answer {
             definitions: answer.definitions,
@@ -268,19 +304,22 @@ impl Clients {
     }
 }
 
-async fn within<Q, R, F, A>(limit: Duration, question: Q, ask: F) -> Result<R, Status>
+async fn within<Q, R, F, A>(patience: Patience, question: Q, ask: F) -> Result<R, Status>
 where
     Q: Clone,
     F: Fn(Request<Q>) -> A,
     A: Future<Output = Result<Response<R>, Status>>,
 {
-    let end = Instant::now() + limit;
-    let asked = retry_unavailable(end, || {
-        let left = end.saturating_duration_since(Instant::now());
-        ask(with_deadline(Request::new(question.clone()), left))
-    });
-    match timeout_at(end, asked).await {
-        Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Failure::new(Reason::Deadline, "the service did not answer in time").status()),
-    }
+    let once = || async {
+        let end = Instant::now() + patience.call;
+        let asked = retry_unavailable(end, || {
+            let left = end.saturating_duration_since(Instant::now());
+            ask(with_deadline(Request::new(question.clone()), left))
+        });
+        match timeout_at(end, asked).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) => Err(Failure::new(Reason::Deadline, "the service did not answer in time").status()),
+        }
+    };
+    retry_overloaded(patience.until, once).await
 }

@@ -16,11 +16,12 @@ use dualwheel_kit::{
 use dualwheel_measure::Absence;
 use dualwheel_proto::{Date, types};
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 mod calls;
 
-pub use calls::{Answer, Call, Clients};
+pub use calls::{Answer, Call, Clients, Patience};
 
 use crate::{
     model::Model,
@@ -46,6 +47,8 @@ pub struct Asked {
     pub root: &'static str,
     /// How long one call may take.
     pub limit: Duration,
+    /// How long everything may take: until then a service that is overloaded is asked again.
+    pub total: Duration,
 }
 
 /// What was answered about one brand.
@@ -106,13 +109,23 @@ impl Asked {
 /// absent.
 pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) -> Result<Gathered, Status> {
     let calls = asked.brand_calls();
-    let mut brand = about_brand(clients, asked, &calls, &BTreeMap::new(), Some(progress)).await?;
+    let start = Instant::now();
+    let until = |part: Duration| Patience {
+        call: asked.limit,
+        until: start + part,
+    };
+    // Peers come after the brand, which must not take the time for both.
+    let patience = until(asked.total / 2);
+    let none = BTreeMap::new();
+    let mut brand = about_brand(clients, asked, &calls, (&none, patience), Some(progress)).await?;
     let pin = brand.data_version();
     let stale: Vec<Call> = brand.stale(&pin);
     if !stale.is_empty() {
-        brand
-            .answers
-            .extend(about_brand(clients, asked, &stale, &pin, None).await?.answers);
+        brand.answers.extend(
+            about_brand(clients, asked, &stale, (&pin, patience), None)
+                .await?
+                .answers,
+        );
     }
     let live: BTreeSet<Call> = (brand.answers.iter().filter(|(_, answer)| answer.is_ok()))
         .map(|(call, _)| *call)
@@ -128,7 +141,8 @@ pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) ->
         );
         return Err(failure.status());
     }
-    let peers = about_peers(clients, asked, &live, &pin, progress).await?;
+    let patience = until(asked.total);
+    let peers = about_peers(clients, asked, &live, (&pin, patience), progress).await?;
     let mut data_version = pin;
     for facts in peers.values().chain([&brand]) {
         for (table, version) in facts.data_version() {
@@ -146,13 +160,13 @@ async fn about_brand(
     clients: &Clients,
     asked: &Asked,
     calls: &[Call],
-    pin: &BTreeMap<String, i64>,
+    (pin, patience): (&BTreeMap<String, i64>, Patience),
     progress: Option<Progress<'_>>,
 ) -> Result<Facts, Status> {
     let query = &asked.about(&asked.query.brand, pin);
     let answers = stream::iter(calls.iter().copied())
         .map(|call| async move {
-            let answer = clients.ask(call, query, asked.extras, asked.limit).await;
+            let answer = clients.ask(call, query, asked.extras, patience).await;
             if let Some(progress) = progress {
                 progress(format!("{}: {call}", query.brand));
             }
@@ -185,7 +199,7 @@ async fn about_peers(
     clients: &Clients,
     asked: &Asked,
     live: &BTreeSet<Call>,
-    pin: &BTreeMap<String, i64>,
+    (pin, patience): (&BTreeMap<String, i64>, Patience),
     progress: Progress<'_>,
 ) -> Result<BTreeMap<String, Facts>, Status> {
     let mut calls = Vec::new();
@@ -204,7 +218,7 @@ async fn about_peers(
                 return Ok((brand, call, None));
             }
             let answer = clients
-                .ask(call, &asked.about(&brand, pin), false, asked.limit)
+                .ask(call, &asked.about(&brand, pin), false, patience)
                 .await;
             progress(format!("{brand}: {call}"));
             match answer {
@@ -239,12 +253,13 @@ pub async fn check_brands(
     day: Option<Date>,
     limit: Duration,
 ) -> Result<(), Status> {
+    let patience = Patience::once(limit);
     let own = (asked.query.brand.clone(), String::new());
     let brands: Vec<(String, String)> = std::iter::once(own).chain(asked.peers.iter().cloned()).collect();
     let mut unknown = Vec::new();
     let mut answers = stream::iter(brands.into_iter().enumerate())
         .map(|(position, (brand, field))| async move {
-            let answer = clients.knows(&brand, day, limit).await;
+            let answer = clients.knows(&brand, day, patience).await;
             (answer.is_err_and(|status| status.code() == Code::NotFound)).then_some((position, brand, field))
         })
         .buffer_unordered(IN_FLIGHT);

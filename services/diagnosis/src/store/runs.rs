@@ -2,16 +2,20 @@
 //! does not look into.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::Expr,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
 };
 use uuid::Uuid;
 
 use super::{
-    Cursor, Error, Page, insert, is_taken, now, request_hash,
+    Cursor, Error, Page, delete, insert, is_taken, now, request_hash,
     run::{ActiveModel, Column, Entity, Model},
     same_request, update, visible,
 };
+
+/// Ended runs of a tenant that are kept; the oldest go first.
+pub const KEPT: u64 = 1_000;
 
 /// Tenant and id of a run.
 pub type Key = (String, String);
@@ -29,16 +33,21 @@ pub enum State {
     Failed = 4,
     /// Ended by a caller.
     Cancelled = 5,
+    /// Left by a process that stopped.
+    Interrupted = 6,
 }
 
 impl State {
-    fn read(number: i32) -> Option<Self> {
+    /// The state of a number.
+    #[must_use]
+    pub fn read(number: i32) -> Option<Self> {
         [
             Self::Running,
             Self::Succeeded,
             Self::Partial,
             Self::Failed,
             Self::Cancelled,
+            Self::Interrupted,
         ]
         .into_iter()
         .find(|state| *state as i32 == number)
@@ -60,7 +69,7 @@ pub struct StoredRun {
     pub total_steps: i32,
     /// What was asked.
     pub spec: Vec<u8>,
-    /// What came out, once done.
+    /// What came out, once done; of a run that works again, what came out before.
     pub result: Option<Vec<u8>>,
     /// Why it failed, in words.
     pub error: String,
@@ -85,6 +94,19 @@ pub struct NewRun {
     pub request_id: Option<String>,
 }
 
+/// Which runs are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those of this brand.
+    pub brand: Option<String>,
+    /// Only those in one of these states; in any when empty.
+    pub states: Vec<State>,
+    /// Only those made at this time or later, microseconds since 1970 UTC.
+    pub from: Option<i64>,
+    /// Only those made before this time, microseconds since 1970 UTC.
+    pub before: Option<i64>,
+}
+
 /// The runs of one tenant.
 #[derive(Clone, Debug)]
 pub struct Runs {
@@ -102,7 +124,7 @@ impl Runs {
         }
     }
 
-    /// Makes a run in state `Running`; `true` where it is new, `false` where the request id was seen before and the
+    /// Makes a run in state `Running`, and forgets ended runs beyond [`KEPT`]; `true` where it is new, `false` where the request id was seen before and the
     /// first run is answered.
     ///
     /// # Errors
@@ -129,13 +151,35 @@ impl Runs {
             beats: 0,
         };
         match insert(&self.database, ActiveModel::from(row.clone())).await {
-            Ok(_) => Ok((read(row)?, true)),
+            Ok(_) => {
+                self.prune().await?;
+                Ok((read(row)?, true))
+            }
             Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
                 Some(made) => Ok((made, false)),
                 None => Err(error.into()),
             },
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn prune(&self) -> Result<(), Error> {
+        let ended = Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::State.ne(State::Running as i32));
+        let last_kept = Entity::find()
+            .filter(ended.clone())
+            .order_by_desc(Column::MadeAt)
+            .select_only()
+            .column(Column::MadeAt)
+            .offset(KEPT - 1)
+            .into_tuple::<i64>()
+            .one(&self.database)
+            .await?;
+        if let Some(last_kept) = last_kept {
+            delete::<Entity>(&self.database, ended.add(Column::MadeAt.lt(last_kept))).await?;
+        }
+        Ok(())
     }
 
     /// The run that `request` made; none without one.
@@ -168,24 +212,24 @@ impl Runs {
         read(row)
     }
 
-    /// A page of runs, newest first, of `brand` or of all.
+    /// A page of the runs that fit `filter`, newest first.
     ///
     /// # Errors
     /// `PageToken`; the database's.
-    pub async fn list(
-        &self,
-        brand: Option<&str>,
-        size: usize,
-        token: &str,
-    ) -> Result<Page<StoredRun>, Error> {
+    pub async fn list(&self, filter: &Filter, size: usize, token: &str) -> Result<Page<StoredRun>, Error> {
+        let states = filter.states.iter().map(|state| *state as i32);
+        let states = (!filter.states.is_empty()).then(|| Column::State.is_in(states));
+        let wanted = Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add_option(filter.brand.as_deref().map(|brand| Column::Brand.eq(brand)))
+            .add_option(states)
+            .add_option(filter.from.map(|from| Column::MadeAt.gte(from)))
+            .add_option(filter.before.map(|before| Column::MadeAt.lt(before)));
         let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(wanted)
             .order_by_desc(Column::MadeAt)
             .order_by_desc(Column::Id)
             .limit(size as u64 + 1);
-        if let Some(brand) = brand {
-            query = query.filter(Column::Brand.eq(brand));
-        }
         if let Some(after) = Cursor::read(token)? {
             let tie = Condition::all()
                 .add(Column::MadeAt.eq(after.made_at))
@@ -205,8 +249,37 @@ impl Runs {
         })
     }
 
+    /// Lets a run work again that ended without a whole result; answers it if this call did so. What came out of it stays
+    /// until there is something new.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn resume(
+        &self,
+        id: &str,
+        peers: &[String],
+        total_steps: i32,
+    ) -> Result<Option<StoredRun>, Error> {
+        self.get(id).await?;
+        let row = ActiveModel {
+            state: Set(State::Running as i32),
+            done_steps: Set(0),
+            total_steps: Set(total_steps),
+            peers: Set(serde_json::to_string(peers).map_err(|error| damaged(&name(id), &error))?),
+            error: Set(String::new()),
+            ended_at: Set(None),
+            ..Default::default()
+        };
+        let ended = this(&(self.tenant.clone(), id.to_owned()))
+            .add(Column::State.is_not_in([State::Running as i32, State::Succeeded as i32]));
+        if update(&self.database, row, ended).await? == 0 {
+            return Ok(None);
+        }
+        self.get(id).await.map(Some)
+    }
+
     /// Ends a run, if it is still running; answers the run as it then stands. Of two ends at the same time the first
-    /// one counts.
+    /// one counts. Without a result it keeps the one that it had.
     ///
     /// # Errors
     /// `Unknown`; the database's.
@@ -223,15 +296,13 @@ impl Runs {
         let row = ActiveModel {
             state: Set(state as i32),
             done_steps: Set(done_steps),
-            result: Set(result),
+            result: result.map_or(NotSet, |result| Set(Some(result))),
             error: Set(error.to_owned()),
             ended_at: Set(Some(now())),
             ..Default::default()
         };
-        let running = Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
-            .add(Column::Id.eq(id))
-            .add(Column::State.eq(State::Running as i32));
+        let running =
+            this(&(self.tenant.clone(), id.to_owned())).add(Column::State.eq(State::Running as i32));
         update(&self.database, row, running).await?;
         self.get(id).await
     }
@@ -265,18 +336,18 @@ pub async fn beat(database: &DatabaseConnection, runs: &[Key]) -> Result<(), Err
     Ok(())
 }
 
-/// Marks a run as failed with `error` if nobody has worked on it since it had `beats`; whether it was so.
+/// Marks a run as interrupted, for the reason `error`, if nobody has worked on it since it had `beats`; whether it was so.
 ///
 /// # Errors
 /// The database's.
-pub async fn fail_abandoned(
+pub async fn interrupt_abandoned(
     database: &DatabaseConnection,
     run: &Key,
     beats: i64,
     error: &str,
 ) -> Result<bool, Error> {
     let row = ActiveModel {
-        state: Set(State::Failed as i32),
+        state: Set(State::Interrupted as i32),
         error: Set(error.to_owned()),
         ended_at: Set(Some(now())),
         ..Default::default()

@@ -48,6 +48,8 @@ pub struct World {
     pub failing: BTreeMap<&'static str, Code>,
     /// Services that never answer.
     pub hanging: BTreeSet<&'static str>,
+    /// How many calls are still refused for want of room.
+    pub refusals: AtomicI64,
     /// Metrics that nobody has.
     pub absent: BTreeSet<&'static str>,
     /// Every answer without a pin is read at a newer version than the one before.
@@ -68,6 +70,10 @@ impl Fake {
     async fn health(&self) -> Result<(), Status> {
         if self.world.hanging.contains(self.service) {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
+        }
+        if self.world.refusals.fetch_sub(1, Ordering::SeqCst) > 0 {
+            let full = Failure::new(Reason::Overloaded, "too many calls are in hand");
+            return Err(full.retry_after(Duration::from_millis(20)).status());
         }
         match self.world.failing.get(self.service) {
             Some(code) => Err(Status::new(*code, "out of order")),

@@ -2,13 +2,16 @@
 
 #![cfg(test)]
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use dualwheel_diagnosis::store::{NewRun, Runs, State};
 use dualwheel_proto::{
     diagnosis::{
-        CancelRunRequest, DiagnosisRun, GetIndexRequest, GetRunRequest, ListRunsRequest, RunState,
-        StartDiagnosisRequest, WatchRunRequest, WatchRunResponse,
+        CancelRunRequest, DiagnosisRun, GetIndexRequest, GetRunRequest, ListRunsRequest, ResumeRunRequest,
+        RunState, StartDiagnosisRequest, WatchRunRequest, WatchRunResponse,
     },
     types::Absence,
 };
@@ -38,6 +41,19 @@ async fn watch(client: &mut Client, name: &str) -> Vec<WatchRunResponse> {
     };
     let stream = client.watch_run(request).await.unwrap().into_inner();
     stream.map(Result::unwrap).collect().await
+}
+
+async fn resume(client: &mut Client, name: &str) -> DiagnosisRun {
+    let request = ResumeRunRequest {
+        name: name.to_owned(),
+    };
+    client
+        .resume_run(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .run
+        .unwrap()
 }
 
 async fn get(client: &mut Client, name: &str) -> DiagnosisRun {
@@ -287,7 +303,7 @@ async fn an_ended_run_cannot_be_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_a_crash_left_working_is_failed_soon() {
+async fn a_run_that_a_crash_left_working_is_interrupted_and_resumed() {
     let house = House::new().await;
     let new = NewRun {
         brand: "ash".to_owned(),
@@ -316,9 +332,148 @@ async fn a_run_that_a_crash_left_working_is_failed_soon() {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
-    assert_eq!(run.state(), RunState::Failed);
-    assert!(run.error.contains("start the diagnosis again") && run.end_time.is_some());
+    assert_eq!(run.state(), RunState::Interrupted);
+    assert!(run.error.contains("resume it") && run.end_time.is_some());
     assert_eq!(watch(&mut client, &run.name).await.len(), 1);
+    let again = resume(&mut client, &run.name).await;
+    assert_eq!((again.state(), again.error.as_str()), (RunState::Running, ""));
+    let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    assert_eq!(
+        (ended.name.as_str(), ended.state()),
+        (run.name.as_str(), RunState::Succeeded)
+    );
+    assert_eq!(ended.done_steps, ended.total_steps);
+    // What has succeeded stays as it is.
+    assert_eq!(resume(&mut client, &run.name).await, ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_run_is_filled_up_when_the_service_is_back() {
+    let world = World {
+        failing: [("content", Code::Unavailable)].into(),
+        ..World::default()
+    };
+    let mut house = House::with(world, Duration::from_secs(20)).await;
+    let run = start(&mut house.client.clone(), &PEERS).await;
+    let partial = watch(&mut house.client.clone(), &run.name)
+        .await
+        .pop()
+        .unwrap()
+        .run
+        .unwrap();
+    assert!(partial.state() == RunState::Partial && partial.result.as_ref().unwrap().partial);
+    // Nobody answers now: the result of before stays.
+    house.world = Arc::new(World {
+        failing: ["consumer", "product", "content", "membership"]
+            .map(|service| (service, Code::Unavailable))
+            .into(),
+        ..World::default()
+    });
+    let mut client = house.restarted().await;
+    resume(&mut client, &run.name).await;
+    let kept = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    assert_eq!((kept.state(), &kept.result), (RunState::Partial, &partial.result));
+    assert!(!kept.error.is_empty());
+    house.world = Arc::default();
+    let mut client = house.restarted().await;
+    resume(&mut client, &run.name).await;
+    let whole = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    assert_eq!((whole.state(), whole.error.as_str()), (RunState::Succeeded, ""));
+    let whole = whole.result.unwrap();
+    assert!(!whole.partial && whole.missing.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overload_is_waited_out_and_changes_no_number() {
+    let house = House::new().await;
+    let calm = start(&mut house.client.clone(), &PEERS).await;
+    let calm = watch(&mut house.client.clone(), &calm.name)
+        .await
+        .pop()
+        .unwrap()
+        .run
+        .unwrap();
+    // More refusals than a call is tried.
+    let world = World {
+        refusals: 300.into(),
+        ..World::default()
+    };
+    let house = House::with(world, Duration::from_secs(20)).await;
+    let mut client = house.client.clone();
+    let run = start(&mut client, &PEERS).await;
+    let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    assert_eq!(ended.state(), RunState::Succeeded, "{}", ended.error);
+    assert_eq!(ended.result, calm.result);
+    assert!(house.world.refusals.load(Ordering::SeqCst) <= 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_runs_are_refused_until_some_have_ended() {
+    let world = World {
+        hanging: ["consumer"].into(),
+        ..World::default()
+    };
+    let house = House::with(world, Duration::from_secs(3_600)).await;
+    let mut client = house.client.clone();
+    let mut names = Vec::new();
+    for _ in 0..32 {
+        names.push(start(&mut client, &PEERS).await.name);
+    }
+    let request = StartDiagnosisRequest {
+        spec: Some(spec("ash", &PEERS)),
+        request_id: String::new(),
+    };
+    let status = client.start_diagnosis(request).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::ResourceExhausted, "RUN_LIMIT")
+    );
+    assert!(dualwheel_kit::failure::retry_after(&status).is_some());
+    let cancelled = CancelRunRequest {
+        name: names.pop().unwrap(),
+    };
+    client.cancel_run(cancelled.clone()).await.unwrap();
+    // Its place is free as soon as its task has gone.
+    let limit = std::time::Instant::now() + Duration::from_secs(10);
+    let request = ResumeRunRequest { name: cancelled.name };
+    while let Err(status) = client.resume_run(request.clone()).await {
+        assert_eq!(reason(&status), "RUN_LIMIT");
+        assert!(std::time::Instant::now() < limit, "its place is not freed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_listed_by_state_and_time() {
+    let house = House::new().await;
+    let mut client = house.client.clone();
+    let run = start(&mut client, &PEERS).await;
+    let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
+    let made = ended.create_time.unwrap();
+    let mut found = async |request: ListRunsRequest| client.list_runs(request).await;
+    let mut request = ListRunsRequest {
+        created_from: Some(made),
+        ..ListRunsRequest::default()
+    };
+    request.states = vec![RunState::Succeeded.into()];
+    assert_eq!(found(request.clone()).await.unwrap().into_inner().runs.len(), 1);
+    request.states = vec![RunState::Failed.into()];
+    assert!(found(request).await.unwrap().into_inner().runs.is_empty());
+    let before = ListRunsRequest {
+        created_before: Some(made),
+        ..ListRunsRequest::default()
+    };
+    assert!(found(before).await.unwrap().into_inner().runs.is_empty());
+    let wrong = ListRunsRequest {
+        states: vec![0],
+        created_from: Some(prost_types::Timestamp {
+            seconds: 0,
+            nanos: -1,
+        }),
+        ..ListRunsRequest::default()
+    };
+    let status = found(wrong).await.unwrap_err();
+    assert_eq!(fields(&status), ["states[0]", "created_from"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
