@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use dualwheel_kit::access::{Bound, Deed, METHODS, Method, named};
+use dualwheel_proto::diagnosis::{Diagnosis, GetIndexResponse, GetRunResponse, StartDiagnosisResponse};
 use dualwheel_tests::{
     keys::{Issuer, write_jwks},
     raw::Raw,
 };
+use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -332,6 +334,10 @@ async fn no_rpc_tells_a_token_of_others_anything() {
                     let short = bytes.len() < 600 || method.path.ends_with("/ExplainMetric");
                     assert!(short && !has(&bytes, "brand-03"), "{told} is answered: {bytes:?}");
                 }
+                // A list of what is shown to the brand: of nothing.
+                ("brand", Bound::Stored) if code == Code::Ok => {
+                    assert!(bytes.is_empty(), "{told}: {bytes:?}")
+                }
                 ("brand", Bound::Free) => assert!(!has(&bytes, BRAND), "{told}: {bytes:?}"),
                 ("tenant", _) => assert!(
                     is_refused(code) || code == Code::InvalidArgument || code == Code::FailedPrecondition,
@@ -354,6 +360,89 @@ async fn no_rpc_tells_a_token_of_others_anything() {
     assert!(refused.is_empty(), "the owner is refused: {refused:#?}");
     assert!(answered > 50, "the owner is answered only {answered} times");
     check_audit(&house);
+}
+
+/// The owner of one brand is scored against others of which only aggregates are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_brand_is_diagnosed_against_aggregates_and_an_opened_set() {
+    const SERVICE: &str = "dualwheel.diagnosis.v1.DiagnosisService";
+    let house = House::new(&[]);
+    let channel = house.server.channel();
+    let (admin, owner) = (house.token("default", &["*"]), house.token("default", &[BRAND]));
+    let stranger = house.token("default", &[OTHER]);
+    let ask = async |token: &str, method: &str, request: Value| {
+        call(&channel, token, &format!("{SERVICE}/{method}"), &request).await
+    };
+    let index = async |token: &str, spec: Value| -> Result<Diagnosis, Status> {
+        let bytes = ask(token, "GetIndex", json!({"spec": spec})).await?;
+        Ok(GetIndexResponse::decode(bytes).unwrap().diagnosis.unwrap())
+    };
+    let window = json!({"firstDay": day(4, 1), "lastDay": day(6, 30)});
+    let others = json!([{"brand": "brand-03"}, {"brand": "brand-04"}, {"brand": "brand-05"}]);
+    let against = |peers: Value| json!({"brand": BRAND, "window": window, "peers": peers});
+    let code = |answer: Result<Diagnosis, Status>| answer.map_or_else(|status| status.code(), |_| Code::Ok);
+    assert_eq!(
+        code(index(&owner, against(others.clone())).await),
+        Code::PermissionDenied
+    );
+
+    // Values that come along are nobody's facts.
+    let supplied =
+        |name: &str, value: f64| json!({"brand": name, "supplied": {"super.star": {"value": value}}});
+    let along = json!([
+        supplied("brand-03", 0.1),
+        supplied("rival", 0.2),
+        supplied("other", 0.3)
+    ]);
+    let diagnosis = index(&owner, against(along)).await.unwrap();
+    assert_eq!(diagnosis.reference_size, 4);
+
+    // What the administrator has measured is what the administrator would be answered, whoever asks.
+    let make = json!({"peerSetId": "house", "measuredOver": window,
+        "peerSet": {"displayName": "house", "peers": others, "openTo": [BRAND]}});
+    assert_eq!(
+        ask(&owner, "CreatePeerSet", make.clone())
+            .await
+            .unwrap_err()
+            .code(),
+        Code::PermissionDenied
+    );
+    ask(&admin, "CreatePeerSet", make).await.unwrap();
+    let by_set = json!({"brand": BRAND, "window": window, "peerSet": "peerSets/house"});
+    let (measured, live) = (
+        index(&owner, by_set.clone()).await.unwrap(),
+        index(&admin, against(others)).await.unwrap(),
+    );
+    assert_eq!(measured.index, live.index);
+    assert_eq!(measured.members, live.members);
+    let shifted = json!({"brand": BRAND, "peerSet": "peerSets/house",
+        "window": {"firstDay": day(4, 1), "lastDay": day(6, 29)}});
+    assert_eq!(code(index(&owner, shifted).await), Code::InvalidArgument);
+    let set = json!({"name": "peerSets/house"});
+    ask(&owner, "GetPeerSet", set.clone()).await.unwrap();
+    assert_eq!(
+        ask(&stranger, "GetPeerSet", set).await.unwrap_err().code(),
+        Code::NotFound
+    );
+    let strangers = json!({"brand": OTHER, "window": window, "peerSet": "peerSets/house"});
+    assert_eq!(code(index(&stranger, strangers).await), Code::NotFound);
+
+    // The run is the brand's own.
+    let started = ask(&owner, "StartDiagnosis", json!({"spec": by_set}))
+        .await
+        .unwrap();
+    let name = StartDiagnosisResponse::decode(started).unwrap().run.unwrap().name;
+    ask(&owner, "WatchRun", json!({"name": name})).await.unwrap();
+    let run = ask(&owner, "GetRun", json!({"name": name})).await.unwrap();
+    let run = GetRunResponse::decode(run).unwrap().run.unwrap();
+    assert_eq!(run.result.unwrap().members, live.members);
+    assert_eq!(
+        ask(&stranger, "GetRun", json!({"name": name}))
+            .await
+            .unwrap_err()
+            .code(),
+        Code::NotFound
+    );
 }
 
 /// Every write and export is told, and nothing of what was in it.

@@ -13,6 +13,7 @@ use dualwheel_kit::{
     access::Brands,
     caller::{Caller, asked, on_behalf},
 };
+use dualwheel_measure::{Day, Window};
 use sea_orm::ConnectionTrait;
 
 use crate::{Place, on_both};
@@ -44,6 +45,8 @@ fn new_set(id: Option<&str>, request: Option<&str>) -> NewPeerSet {
             brand: "b".to_owned(),
             supplied: BTreeMap::from([("super.star".to_owned(), supplied)]),
         }],
+        open_to: vec!["o".to_owned()],
+        measured_over: Window::new(Day(3), Day(9)),
         request_id: request.map(str::to_owned),
     }
 }

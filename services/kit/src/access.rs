@@ -190,8 +190,8 @@ pub const METHODS: &[Method] = methods! {
         GetIndex            MetricsRead     Named   Read;
         GetNeo              MetricsRead     Named   Read;
         CreatePeerSet       DiagnosisWrite  Whole   Write;
-        GetPeerSet          DiagnosisRead   Whole   Read;
-        ListPeerSets        DiagnosisRead   Whole   Read;
+        GetPeerSet          DiagnosisRead   Stored  Read;
+        ListPeerSets        DiagnosisRead   Stored  Read;
         UpdatePeerSet       DiagnosisWrite  Whole   Write;
         DeletePeerSet       DiagnosisWrite  Whole   Write;
         ListDefinitions     MetricsRead     Free    Read;
@@ -309,6 +309,11 @@ pub mod named {
     }
 
     fn collect(message: &DynamicMessage, found: &mut Vec<String>) {
+        // Values that come with the request are nobody's facts, whatever they are called.
+        let supplied = message.get_field_by_name("supplied");
+        if supplied.is_some_and(|values| values.as_map().is_some_and(|values| !values.is_empty())) {
+            return;
+        }
         for (field, value) in message.fields() {
             let is_brand = FIELDS.contains(&field.name());
             walk(value, is_brand, found);
@@ -410,6 +415,10 @@ mod tests {
             brands(neo, r#"{"query": {"brand": "A"}, "peers": ["B", "C"]}"#),
             ["A", "B", "C"]
         );
+        let index = "dualwheel.diagnosis.v1.DiagnosisService/GetIndex";
+        let peers = r#"{"spec": {"brand": "A", "peers": [{"brand": "B"},
+            {"brand": "C", "supplied": {"super.star": {"value": 0.5}}}, {"brand": "D", "supplied": {}}]}}"#;
+        assert_eq!(brands(index, peers), ["A", "B", "D"]);
         assert!(named::brands(fast, &[0xff]).is_err());
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dualwheel_kit::{
+    Reason, Violations,
     question::{day_to_proto, window_to_proto},
     work,
 };
@@ -24,7 +25,7 @@ use crate::{
     peer::Peer,
     scenes::Map,
     score::Member,
-    store::PeerSets,
+    store::{self, PeerSets, StoredPeerSet},
 };
 
 /// Longest wait for the check of brands before a run starts.
@@ -100,6 +101,22 @@ impl Question {
     }
 }
 
+/// Whether `brand` may be diagnosed against `set` over `window`.
+fn check_set(set: &StoredPeerSet, brand: &str, window: Window) -> Result<(), Status> {
+    if !set.serves(brand) {
+        return Err(store::Error::Unknown(format!("peerSets/{}", set.id)).into());
+    }
+    let mut violations = Violations::new();
+    if let Some(over) = set.measured_over.filter(|over| *over != window) {
+        let text = format!(
+            "{} to {}, over which the peer set was measured; or make one for other days",
+            over.first, over.last
+        );
+        violations.add("spec.window", text);
+    }
+    violations.finish(Reason::InvalidQuestion)
+}
+
 impl Diagnoser {
     /// The peer sets of `tenant`.
     pub fn peer_sets(&self, tenant: &str) -> PeerSets {
@@ -125,8 +142,9 @@ impl Diagnoser {
                 .map(|(position, peer)| (peer, format!("spec.peers[{position}].brand")))
                 .collect(),
             Some(id) => {
-                let stored = self.peer_sets(tenant).get(&id).await?.peers;
-                let others = stored.into_iter().filter(|peer| peer.brand != brand);
+                let stored = self.peer_sets(tenant).get(&id).await?;
+                check_set(&stored, &brand, window)?;
+                let others = stored.peers.into_iter().filter(|peer| peer.brand != brand);
                 others.map(|peer| (peer, "spec.peer_set".to_owned())).collect()
             }
         };

@@ -10,7 +10,7 @@ use dualwheel_proto::{diagnosis as proto, types};
 use tonic::Status;
 
 use super::{answer::scope, diagnose::Diagnoser, runs::run_to_proto, spec::latest_day};
-use crate::store::{Runs, State};
+use crate::store::{Filter, Runs, State};
 
 /// How many of a brand's newest runs are looked through for the window.
 const RUNS_LOOKED_THROUGH: usize = 200;
@@ -62,14 +62,15 @@ async fn newest(
     brand: &str,
     window: types::Window,
 ) -> Result<Option<proto::DiagnosisRun>, Status> {
+    let finished = Filter {
+        brand: Some(brand.to_owned()),
+        states: vec![State::Succeeded, State::Partial],
+        ..Filter::default()
+    };
     let page = Runs::of(&diagnoser.database, tenant)
-        .list(Some(brand), RUNS_LOOKED_THROUGH, "")
+        .list(&finished, RUNS_LOOKED_THROUGH, "")
         .await?;
-    for made in page
-        .items
-        .iter()
-        .filter(|made| matches!(made.state, State::Succeeded | State::Partial))
-    {
+    for made in &page.items {
         let run = run_to_proto(made)?;
         if run.spec.as_ref().is_some_and(|spec| spec.window == Some(window)) {
             return Ok(Some(run));

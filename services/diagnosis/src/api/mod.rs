@@ -24,6 +24,7 @@ mod diagnose;
 mod explain;
 mod keeper;
 mod live;
+mod measure;
 mod neo;
 mod peer_sets;
 mod runs;
@@ -146,7 +147,8 @@ impl DiagnosisService for Service {
         request: Request<CreatePeerSetRequest>,
     ) -> Result<Response<CreatePeerSetResponse>, Status> {
         let tenant = tenant_of(&request)?.to_owned();
-        let peer_set = peer_sets::create(&self.diagnoser, &tenant, request.into_inner()).await?;
+        let limit = remaining(&request);
+        let peer_set = peer_sets::create(&self.diagnoser, &tenant, request.into_inner(), limit).await?;
         Ok(Response::new(CreatePeerSetResponse {
             peer_set: Some(peer_set),
         }))

@@ -1,7 +1,10 @@
 //! Peer sets: make, read, list, change, delete.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use dualwheel_kit::{
     Reason, Violations,
+    question::{check_brand, read_window, window_to_proto},
     resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
 };
 use dualwheel_measure::Definitions;
@@ -10,10 +13,12 @@ use tonic::Status;
 
 use super::{
     diagnose::Diagnoser,
-    spec::{peer_to_proto, read_peers},
+    measure,
+    spec::{latest_day, peer_to_proto, read_peers},
 };
 use crate::{
     parameters::Parameters,
+    peer::{MOST_PEERS, Peer},
     store::{self, Change, NewPeerSet, StoredPeerSet},
 };
 
@@ -22,21 +27,35 @@ pub async fn create(
     diagnoser: &Diagnoser,
     tenant: &str,
     request: proto::CreatePeerSetRequest,
+    limit: Duration,
 ) -> Result<proto::PeerSet, Status> {
     let definitions = diagnoser.catalogue.of(tenant, "");
     let set = request.peer_set.unwrap_or_default();
     let mut violations = Violations::new();
     let id = read_new_id("peer_set_id", &request.peer_set_id, &mut violations);
     let request_id = read_request_id(&request.request_id, &mut violations);
-    let (display_name, peers) = (
+    let (display_name, mut peers) = (
         read_display_name("peer_set.display_name", &set.display_name, &mut violations),
         checked_peers(&set, &definitions, &mut violations),
     );
+    let days = request.measured_over.as_ref();
+    let measured_over =
+        days.and_then(|days| read_window("measured_over", Some(days), latest_day(), &mut violations));
+    let aggregates = days.is_some() || peers.iter().all(Peer::is_supplied);
+    let open_to = read_open_to(&set.open_to, aggregates, &mut violations);
+    if days.is_some() && peers.iter().any(Peer::is_supplied) {
+        violations.add("measured_over", "only where no peer has supplied values");
+    }
     violations.finish(Reason::InvalidResource)?;
+    if let Some(window) = measured_over {
+        peers = measure::peers(diagnoser, &definitions.parameters, peers, window, limit).await?;
+    }
     let new = NewPeerSet {
         id,
         display_name,
         peers,
+        open_to,
+        measured_over,
         request_id,
     };
     Ok(to_proto(&diagnoser.peer_sets(tenant).create(new).await?))
@@ -78,11 +97,11 @@ pub async fn update(
     for path in paths
         .iter()
         .flatten()
-        .filter(|path| !["display_name", "peers"].contains(&path.as_str()))
+        .filter(|path| !["display_name", "peers", "open_to"].contains(&path.as_str()))
     {
         violations.add(
             "update_mask",
-            format!("{path} cannot be changed; display_name and peers can"),
+            format!("{path} cannot be changed; display_name, peers and open_to can"),
         );
     }
     let wanted = |field: &str| {
@@ -90,18 +109,31 @@ pub async fn update(
             .as_ref()
             .is_none_or(|paths| paths.iter().any(|path| path == field))
     };
-    let change = Change {
-        display_name: wanted("display_name")
-            .then(|| read_display_name("peer_set.display_name", &set.display_name, &mut violations)),
-        peers: wanted("peers").then(|| checked_peers(&set, &definitions, &mut violations)),
-    };
+    let sets = diagnoser.peer_sets(tenant);
+    let display_name = wanted("display_name")
+        .then(|| read_display_name("peer_set.display_name", &set.display_name, &mut violations));
+    let peers = wanted("peers").then(|| checked_peers(&set, &definitions, &mut violations));
+    let mut aggregates = peers.as_ref().map(|peers| peers.iter().all(Peer::is_supplied));
+    let (mut etag, mut open_to) = (etag(&set.etag).map(str::to_owned), None);
+    if peers.is_some() || wanted("open_to") {
+        let stored = sets.get(&id).await?;
+        let aggregates = *aggregates.get_or_insert_with(|| stored.peers.iter().all(Peer::is_supplied));
+        let brands = if wanted("open_to") {
+            &set.open_to
+        } else {
+            &stored.open_to
+        };
+        open_to = Some(read_open_to(brands, aggregates, &mut violations));
+        // What was checked must be what is changed.
+        etag.get_or_insert(stored.etag);
+    }
     violations.finish(Reason::InvalidResource)?;
-    Ok(to_proto(
-        &diagnoser
-            .peer_sets(tenant)
-            .update(&id, etag(&set.etag), change)
-            .await?,
-    ))
+    let change = Change {
+        display_name,
+        peers,
+        open_to,
+    };
+    Ok(to_proto(&sets.update(&id, etag.as_deref(), change).await?))
 }
 
 /// Deletes a set.
@@ -120,15 +152,41 @@ fn checked_peers(
     set: &proto::PeerSet,
     definitions: &Definitions<Parameters>,
     violations: &mut Violations,
-) -> Vec<crate::peer::Peer> {
+) -> Vec<Peer> {
     if set.peers.is_empty() {
         violations.add("peer_set.peers", "at least one peer");
     }
     read_peers("peer_set.peers", &set.peers, &definitions.parameters, violations)
 }
 
+/// The brands that a set is opened to; only one of aggregates can be.
+fn read_open_to(brands: &[String], aggregates: bool, violations: &mut Violations) -> Vec<String> {
+    let field = "peer_set.open_to";
+    if brands.len() > MOST_PEERS {
+        violations.add(field, format!("at most {MOST_PEERS} brands"));
+        return Vec::new();
+    }
+    if !brands.is_empty() && !aggregates {
+        violations.add(
+            field,
+            "only for a set whose peers all have supplied values; make one with measured_over",
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (position, brand) in brands.iter().enumerate() {
+        let field = format!("{field}[{position}]");
+        check_brand(&field, brand, violations);
+        if !seen.insert(brand) {
+            violations.add(field, "each brand once");
+        }
+    }
+    brands.to_vec()
+}
+
 fn to_proto(set: &StoredPeerSet) -> proto::PeerSet {
     proto::PeerSet {
+        open_to: set.open_to.clone(),
+        measured_over: set.measured_over.map(window_to_proto),
         name: format!("peerSets/{}", set.id),
         display_name: set.display_name.clone(),
         peers: set.peers.iter().map(peer_to_proto).collect(),

@@ -97,7 +97,7 @@ pub struct Patience {
 impl Patience {
     /// For one call of at most `limit`, its waits included.
     #[must_use]
-    pub fn once(patience: Patience) -> Self {
+    pub fn once(limit: Duration) -> Self {
         Self {
             call: limit,
             until: Instant::now() + limit,

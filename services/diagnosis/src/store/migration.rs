@@ -8,7 +8,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(PeerSetsAndRuns), Box::new(Replicas)]
+        vec![
+            Box::new(PeerSetsAndRuns),
+            Box::new(Replicas),
+            Box::new(OpenedPeerSets),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -70,9 +74,11 @@ impl MigrationName for Replicas {
     }
 }
 
-/// Tables and the columns that they gain.
-fn gained() -> [(&'static str, ColumnDef); 4] {
-    [
+/// A table and a column that it gains.
+type Gain = (&'static str, ColumnDef);
+
+fn for_replicas() -> Vec<Gain> {
+    vec![
         ("peer_sets", big_integer_null("request_hash")),
         ("runs", big_integer_null("request_hash")),
         ("runs", text("peers").default("[]").to_owned()),
@@ -83,23 +89,57 @@ fn gained() -> [(&'static str, ColumnDef); 4] {
 #[async_trait::async_trait]
 impl MigrationTrait for Replicas {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (table, column) in gained() {
-            let table = Table::alter().table(table).add_column(column).to_owned();
-            manager.alter_table(table).await?;
-        }
-        Ok(())
+        add(manager, for_replicas()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (table, column) in gained() {
-            let table = Table::alter()
-                .table(table)
-                .drop_column(column.get_column_name())
-                .to_owned();
-            manager.alter_table(table).await?;
-        }
-        Ok(())
+        drop_again(manager, for_replicas()).await
     }
+}
+
+/// Peer sets of measured aggregates, opened to brands.
+struct OpenedPeerSets;
+
+impl MigrationName for OpenedPeerSets {
+    fn name(&self) -> &str {
+        "m0003_opened_peer_sets"
+    }
+}
+
+fn for_opening() -> Vec<Gain> {
+    vec![
+        ("peer_sets", text("open_to").default("[]").to_owned()),
+        ("peer_sets", integer_null("measured_first")),
+        ("peer_sets", integer_null("measured_last")),
+    ]
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OpenedPeerSets {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        add(manager, for_opening()).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        drop_again(manager, for_opening()).await
+    }
+}
+
+async fn add(manager: &SchemaManager<'_>, gains: Vec<Gain>) -> Result<(), DbErr> {
+    for (table, column) in gains {
+        let table = Table::alter().table(table).add_column(column).to_owned();
+        manager.alter_table(table).await?;
+    }
+    Ok(())
+}
+
+async fn drop_again(manager: &SchemaManager<'_>, gains: Vec<Gain>) -> Result<(), DbErr> {
+    for (table, column) in gains {
+        let column = column.get_column_name();
+        let table = Table::alter().table(table).drop_column(column).to_owned();
+        manager.alter_table(table).await?;
+    }
+    Ok(())
 }
 
 fn peer_sets() -> TableCreateStatement {

@@ -19,6 +19,12 @@ pub struct Model {
     /// The peers as JSON.
     #[sea_orm(column_type = "Text")]
     pub peers: String,
+    /// Brands whose callers may diagnose against it, as JSON.
+    #[sea_orm(column_type = "Text")]
+    pub open_to: String,
+    /// Days over which it was measured, counted from 1970.
+    pub measured_first: Option<i32>,
+    pub measured_last: Option<i32>,
     pub etag: String,
     /// Microseconds since 1970 UTC.
     pub made_at: i64,

@@ -1,15 +1,17 @@
 //! Peer sets of a tenant.
 
+use dualwheel_kit::caller;
+use dualwheel_measure::{Day, Window};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
 use super::{
     Cursor, Error, Page, delete, insert, is_taken, now,
     peer_set::{ActiveModel, Column, Entity, Model},
-    request_hash, same_request, update, visible,
+    request_hash, same_request, update,
 };
 use crate::peer::Peer;
 
@@ -22,12 +24,33 @@ pub struct StoredPeerSet {
     pub display_name: String,
     /// The peers.
     pub peers: Vec<Peer>,
+    /// Brands whose callers may diagnose against it.
+    pub open_to: Vec<String>,
+    /// Days over which the peers' values were measured.
+    pub measured_over: Option<Window>,
     /// Changes with every update.
     pub etag: String,
     /// When it was made, microseconds since 1970 UTC.
     pub made_at: i64,
     /// When it was last changed, microseconds since 1970 UTC.
     pub changed_at: i64,
+}
+
+impl StoredPeerSet {
+    /// Whether who is served now may diagnose `brand` against the set.
+    #[must_use]
+    pub fn serves(&self, brand: &str) -> bool {
+        self.open_to.iter().any(|open| open == brand) || self.is_seen_whole()
+    }
+
+    /// Whether who is served now may see the set: all of its peers, or a brand that it is open to.
+    fn is_shown(&self) -> bool {
+        self.open_to.iter().any(|brand| caller::may_see(brand)) || self.is_seen_whole()
+    }
+
+    fn is_seen_whole(&self) -> bool {
+        self.peers.iter().all(|peer| caller::may_see(&peer.brand))
+    }
 }
 
 /// A peer set to be made.
@@ -39,6 +62,10 @@ pub struct NewPeerSet {
     pub display_name: String,
     /// The peers.
     pub peers: Vec<Peer>,
+    /// Brands whose callers may diagnose against it.
+    pub open_to: Vec<String>,
+    /// Days over which the peers' values were measured.
+    pub measured_over: Option<Window>,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
 }
@@ -48,8 +75,10 @@ pub struct NewPeerSet {
 pub struct Change {
     /// New name for people.
     pub display_name: Option<String>,
-    /// New peers.
+    /// New peers, which nobody has measured.
     pub peers: Option<Vec<Peer>>,
+    /// New brands whose callers may diagnose against it.
+    pub open_to: Option<Vec<String>>,
 }
 
 /// The peer sets of one tenant.
@@ -85,6 +114,9 @@ impl PeerSets {
             request_hash: request_hash(),
             display_name: new.display_name,
             peers: json(&new.peers)?,
+            open_to: json(&new.open_to)?,
+            measured_first: new.measured_over.map(|window| window.first.0),
+            measured_last: new.measured_over.map(|window| window.last.0),
             etag: Uuid::new_v4().to_string(),
             made_at,
             changed_at: made_at,
@@ -109,13 +141,10 @@ impl PeerSets {
             .one(&self.database)
             .await?;
         let set = row.map_or_else(|| Err(unknown(id)), read)?;
-        for peer in &set.peers {
-            visible(&peer.brand, || format!("peerSets/{id}"))?;
-        }
-        Ok(set)
+        if set.is_shown() { Ok(set) } else { Err(unknown(id)) }
     }
 
-    /// A page of sets, oldest first.
+    /// A page of sets, oldest first; shorter than asked for by what the caller may not see.
     ///
     /// # Errors
     /// `PageToken`; the database's.
@@ -133,10 +162,12 @@ impl PeerSets {
         }
         let rows = query.all(&self.database).await?;
         let sets = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(sets, size, |set| Cursor {
+        let mut page = Page::cut(sets, size, |set| Cursor {
             made_at: set.made_at,
             id: set.id.clone(),
-        }))
+        });
+        page.items.retain(StoredPeerSet::is_shown);
+        Ok(page)
     }
 
     /// Changes a set, if `etag` is its current one or not given. Two changes at the same time do not mix: the later
@@ -149,14 +180,15 @@ impl PeerSets {
         if etag.is_some_and(|etag| etag != current.etag) {
             return Err(changed(id));
         }
+        let unmeasured = || {
+            if change.peers.is_some() { Set(None) } else { NotSet }
+        };
         let row = ActiveModel {
-            display_name: change.display_name.map_or(sea_orm::NotSet, Set),
-            peers: change
-                .peers
-                .as_deref()
-                .map(json)
-                .transpose()?
-                .map_or(sea_orm::NotSet, Set),
+            measured_first: unmeasured(),
+            measured_last: unmeasured(),
+            display_name: change.display_name.map_or(NotSet, Set),
+            peers: change.peers.as_ref().map(json).transpose()?.map_or(NotSet, Set),
+            open_to: change.open_to.as_ref().map(json).transpose()?.map_or(NotSet, Set),
             etag: Set(Uuid::new_v4().to_string()),
             changed_at: Set(now().max(current.changed_at + 1)),
             ..Default::default()
@@ -209,8 +241,8 @@ fn changed(id: &str) -> Error {
     Error::Etag(format!("peerSets/{id}"))
 }
 
-fn json(peers: &[Peer]) -> Result<String, Error> {
-    serde_json::to_string(peers).map_err(|error| Error::Damaged {
+fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Damaged {
         resource: "the peer set".to_owned(),
         message: error.to_string(),
     })
@@ -223,6 +255,9 @@ fn read(row: Model) -> Result<StoredPeerSet, Error> {
     };
     Ok(StoredPeerSet {
         peers: serde_json::from_str(&row.peers).map_err(damaged)?,
+        open_to: serde_json::from_str(&row.open_to).map_err(damaged)?,
+        measured_over: (row.measured_first.zip(row.measured_last))
+            .and_then(|(first, last)| Window::new(Day(first), Day(last))),
         id: row.id,
         display_name: row.display_name,
         etag: row.etag,

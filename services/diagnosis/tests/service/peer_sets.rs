@@ -30,8 +30,115 @@ fn create(id: &str, brands: &[&str]) -> CreatePeerSetRequest {
     CreatePeerSetRequest {
         peer_set: Some(peer_set),
         peer_set_id: id.to_owned(),
-        request_id: String::new(),
+        ..CreatePeerSetRequest::default()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_measured_set_scores_as_its_brands_do() {
+    let house = House::new().await;
+    let mut client = house.client.clone();
+    let mut request = create("measured", &["birch", "cedar", "elm", "fir"]);
+    request.measured_over = spec("ash", &[]).window;
+    request.peer_set.as_mut().unwrap().open_to = vec!["ash".to_owned()];
+    let made = client.create_peer_set(request.clone()).await.unwrap();
+    let made = made.into_inner().peer_set.unwrap();
+    assert_eq!(
+        (made.measured_over, made.open_to.len()),
+        (request.measured_over, 1)
+    );
+    assert!(made.peers.iter().all(|peer| peer.supplied.len() > 30), "{made:?}");
+    let by_set = DiagnosisSpec {
+        peer_set: made.name.clone(),
+        ..spec("ash", &[])
+    };
+    let mut index = async |spec: DiagnosisSpec| {
+        let answer = client.get_index(GetIndexRequest { spec: Some(spec) }).await;
+        answer.map(|answer| answer.into_inner().diagnosis.unwrap())
+    };
+    let live = index(spec("ash", &["birch", "cedar", "elm", "fir"]))
+        .await
+        .unwrap();
+    let kept = index(by_set.clone()).await.unwrap();
+    assert_eq!((&kept.index, &kept.members), (&live.index, &live.members));
+    // Over other days it says nothing.
+    let mut other = by_set;
+    other.window.as_mut().unwrap().last_day.as_mut().unwrap().day -= 1;
+    assert_eq!(fields(&index(other).await.unwrap_err()), ["spec.window"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_sets_of_aggregates_are_opened() {
+    let house = House::new().await;
+    let mut client = house.client.clone();
+    let mut request = create("live", &["birch"]);
+    request.peer_set.as_mut().unwrap().open_to = ["ash", "", "ash"].map(str::to_owned).to_vec();
+    let status = client.create_peer_set(request.clone()).await.unwrap_err();
+    assert_eq!(
+        fields(&status),
+        ["peer_set.open_to", "peer_set.open_to[1]", "peer_set.open_to[2]"]
+    );
+    request.peer_set.as_mut().unwrap().open_to.clear();
+    let made = client.create_peer_set(request).await.unwrap().into_inner();
+    let open = |mask: &[&str], peers: Vec<Peer>| UpdatePeerSetRequest {
+        peer_set: Some(PeerSet {
+            open_to: vec!["ash".to_owned()],
+            peers,
+            ..made.peer_set.clone().unwrap()
+        }),
+        update_mask: Some(FieldMask {
+            paths: mask.iter().map(|path| (*path).to_owned()).collect(),
+        }),
+    };
+    let status = client.update_peer_set(open(&["open_to"], Vec::new())).await;
+    assert_eq!(fields(&status.unwrap_err()), ["peer_set.open_to"]);
+    let supplied = Peer {
+        brand: "rival".to_owned(),
+        supplied: [(
+            "super.star".to_owned(),
+            SuppliedMetric {
+                value: 0.5,
+                ..Default::default()
+            },
+        )]
+        .into(),
+    };
+    let change = open(&["open_to", "peers"], vec![supplied]);
+    let opened = client
+        .update_peer_set(change)
+        .await
+        .unwrap()
+        .into_inner()
+        .peer_set
+        .unwrap();
+    assert_eq!(opened.open_to, ["ash"]);
+    // An opened set cannot be given peers whose facts would be asked for.
+    let change = UpdatePeerSetRequest {
+        peer_set: Some(PeerSet {
+            peers: peers(&["birch"]),
+            ..opened
+        }),
+        update_mask: Some(FieldMask {
+            paths: vec!["peers".to_owned()],
+        }),
+    };
+    assert_eq!(
+        fields(&client.update_peer_set(change).await.unwrap_err()),
+        ["peer_set.open_to"]
+    );
+    // A service that does not answer leaves no half of a set behind.
+    let world = crate::fakes::World {
+        failing: [("content", Code::Unavailable)].into(),
+        ..Default::default()
+    };
+    let house = House::with(world, std::time::Duration::from_secs(20)).await;
+    let mut request = create("half", &["birch", "cedar"]);
+    request.measured_over = spec("ash", &[]).window;
+    let status = house.client.clone().create_peer_set(request).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "SERVICE_UNAVAILABLE")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,6 +205,7 @@ async fn lists_are_newest_first_and_paged() {
         brand: "ash".to_owned(),
         page_size,
         page_token: page_token.to_owned(),
+        ..ListRunsRequest::default()
     };
     let first = client.list_runs(page(2, "")).await.unwrap().into_inner();
     let second = client
