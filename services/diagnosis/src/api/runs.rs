@@ -111,6 +111,7 @@ fn place(live: &LiveRuns, tenant: &str) -> Result<Place, Status> {
             "as many diagnoses are at work or wait as may; wait until some have ended, or cancel some",
         )
         .with("runs", TENANT_RUNS)
+        .quota(tenant, "diagnosis runs at work or waiting")
         .retry_after(FULL)
         .status()
     };
