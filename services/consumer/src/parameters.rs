@@ -3,9 +3,11 @@
 use std::{
     collections::BTreeMap,
     num::{NonZeroU16, NonZeroU32},
+    ops::RangeInclusive,
 };
 
 use dualwheel_lake::frames::Kind;
+use dualwheel_measure::definitions::Ranged;
 use serde::{Deserialize, Serialize};
 
 /// Every parameter, with the values in force.
@@ -70,6 +72,38 @@ pub struct Parameters {
     pub strategic_audiences: Vec<AudienceRule>,
     /// Occupations that count as service, in lower case.
     pub service_occupations: Vec<String>,
+}
+
+impl Ranged for Parameters {
+    const RANGES: &'static [(&'static str, RangeInclusive<f64>)] = &[
+        ("category_level", 1.0..=10.0),
+        ("loyal_purchase_days", 1.0..=3_660.0),
+        ("loyal_days", 1.0..=3_660.0),
+        ("purchase_days", 1.0..=3_660.0),
+        ("interest_days", 1.0..=3_660.0),
+        ("awareness_days", 1.0..=3_660.0),
+        // Days, or a count of behaviours.
+        ("aipl.*.any.*.*.*", 1.0..=3_660.0),
+        ("stage_models.*.*.any.*.*.*", 1.0..=3_660.0),
+        ("thriving_days", 1.0..=3_660.0),
+        ("new_customer_days", 1.0..=3_660.0),
+        ("novelty_days", 0.0..=3_660.0),
+        ("repurchase_days", 1.0..=3_660.0),
+        ("repurchase_purchase_days", 1.0..=3_660.0),
+        ("value_weeks", 1.0..=520.0),
+        ("value_discount", 0.0..=1.0),
+        ("value_repeaters", 1.0..=65_535.0),
+        ("value_correlation", 0.0..=1.0),
+        ("winback_quantile", 0.0..=1.0),
+        ("winback_positives", 1.0..=65_535.0),
+        ("expansion_positives", 1.0..=65_535.0),
+        ("age_bands.*", 0.0..=150.0),
+        ("min_cell", 1.0..=65_535.0),
+        ("strategic_audiences.*.tiers.*", 1.0..=6.0),
+        ("strategic_audiences.*.ages.*", 0.0..=150.0),
+        ("strategic_audiences.*.spending_power_from", 0.0..=1.0),
+        ("strategic_audiences.*.spending_power_below", 0.0..=1.0),
+    ];
 }
 
 /// Name of a role in definitions.

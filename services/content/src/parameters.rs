@@ -1,5 +1,8 @@
 //! Parameters of the service's metrics, as `definitions.yaml` and its overrides give them.
 
+use std::ops::RangeInclusive;
+
+use dualwheel_measure::definitions::Ranged;
 use serde::{Deserialize, Serialize};
 
 /// Form of a content.
@@ -61,6 +64,18 @@ pub struct Parameters {
     pub direct_hours: u16,
     /// Days within which a purchase is assisted.
     pub assisted_days: u16,
+}
+
+impl Ranged for Parameters {
+    const RANGES: &'static [(&'static str, RangeInclusive<f64>)] = &[
+        ("reach_dwell_seconds", 0.0..=3_600.0),
+        ("reach_watched_share", 0.0..=1.0),
+        ("interaction_watched_share", 0.0..=1.0),
+        ("seeding_days", 1.0..=366.0),
+        ("traffic_days", 1.0..=366.0),
+        ("direct_hours", 1.0..=8_784.0),
+        ("assisted_days", 1.0..=366.0),
+    ];
 }
 
 impl Parameters {

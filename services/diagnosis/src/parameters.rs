@@ -4,10 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    ops::Deref,
+    ops::{Deref, RangeInclusive},
 };
 
-use dualwheel_measure::definitions::Better;
+use dualwheel_measure::definitions::{Better, Ranged};
 use serde::{Deserialize, Serialize};
 
 /// Checked parameters.
@@ -37,6 +37,22 @@ pub struct Plain {
     pub partial_below: f64,
     /// Draws behind the intervals.
     pub bootstrap: Bootstrap,
+}
+
+/// A weight, or a factor of weights: above zero.
+const WEIGHT: RangeInclusive<f64> = 0.000_001..=1_000_000.0;
+
+impl Ranged for Parameters {
+    const RANGES: &'static [(&'static str, RangeInclusive<f64>)] = &[
+        ("tracks.*.weight", WEIGHT),
+        ("weights.*", WEIGHT),
+        ("mode_factor", WEIGHT),
+        ("weakest_metrics", 0.0..=1_000.0),
+        ("scenes_listed", 0.0..=1_000.0),
+        ("partial_below", 0.0..=1.0),
+        ("bootstrap.draws", 100.0..=100_000.0),
+        ("bootstrap.seed", 0.0..=1e19),
+    ];
 }
 
 /// One track of the index.
@@ -206,7 +222,6 @@ impl TryFrom<Plain> for Parameters {
     fn try_from(plain: Plain) -> Result<Self, String> {
         plain.check_tracks()?;
         plain.check_metrics()?;
-        plain.check_numbers()?;
         Ok(Self(plain))
     }
 }
@@ -281,27 +296,6 @@ impl Plain {
                     "metrics: {id} is a share of {base}, which is not among metrics"
                 ));
             }
-        }
-        Ok(())
-    }
-
-    fn check_numbers(&self) -> Result<(), String> {
-        let tracks = self.tracks.iter().map(|track| (&track.id, track.weight));
-        let weights = self.weights.iter().map(|(id, weight)| (id, *weight));
-        if let Some((id, _)) = tracks
-            .chain(weights)
-            .find(|(_, weight)| !(weight.is_finite() && *weight > 0.0))
-        {
-            return Err(format!("the weight of {id} must be a number above 0"));
-        }
-        if !(self.mode_factor.is_finite() && self.mode_factor > 0.0) {
-            return Err("mode_factor must be a number above 0".to_owned());
-        }
-        if !(0.0..=1.0).contains(&self.partial_below) {
-            return Err("partial_below must be from 0 to 1".to_owned());
-        }
-        if !(100..=100_000).contains(&self.bootstrap.draws) {
-            return Err("bootstrap.draws must be from 100 to 100000".to_owned());
         }
         Ok(())
     }

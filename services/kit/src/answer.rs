@@ -253,12 +253,21 @@ mod tests {
         assert_eq!(of(i128::MIN).units, i64::MIN);
     }
 
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Parameters {
+        days: i32,
+        other: i32,
+    }
+
+    impl dualwheel_measure::definitions::Ranged for Parameters {
+        const RANGES: &'static [(&'static str, std::ops::RangeInclusive<f64>)] = &[("*", 1.0..=99.0)];
+    }
+
     #[test]
     fn definitions_carry_their_parameters() {
         let text = "version: 2\nparameters: {days: 15, other: 1}\nmetrics:\n- {id: x, en: X, zh: 甲, unit: people, \
                     text: t, formula: f, grade: com, better: lower, parameters: [days]}\n";
-        let definitions: Definitions<std::collections::BTreeMap<String, i32>> =
-            Definitions::shipped(text).unwrap();
+        let definitions: Definitions<Parameters> = Definitions::shipped(text).unwrap();
         let listed = list_definitions(&definitions).definitions;
         assert_eq!(listed.len(), 1);
         assert_eq!(

@@ -1,11 +1,12 @@
 //! Definition files: what every metric means, and every parameter, as data.
 //!
 //! A service ships a `definitions.yaml` and a type for its parameters. A tenant, and a brand of it, may override
-//! parameters in a file of their own; the version then says so, and unknown or ill-typed parameters are refused
-//! when the file is loaded.
+//! parameters in a file of their own; the version then says so. Parameters that are unknown, ill-typed or out of their
+//! range are refused when the file is loaded, and so is a file that nothing uses.
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +28,15 @@ pub enum Error {
         /// What is wrong, naming the field.
         message: String,
     },
+    /// Nothing reads a file of the folder.
+    #[error(
+        "{file}: nothing uses this file; expected are TENANT/NAME.yaml and TENANT/BRAND/NAME.yaml, NAME one of {}",
+        FILES.join(", ")
+    )]
+    Unused {
+        /// File.
+        file: String,
+    },
     /// A file cannot be read.
     #[error("{file}: {source}")]
     Unreadable {
@@ -35,6 +45,22 @@ pub enum Error {
         /// Cause.
         source: std::io::Error,
     },
+}
+
+/// Names of the files that override something, without `.yaml`: one a service, and the scenes and modes of the diagnosis.
+pub const FILES: [&str; 6] = [
+    "consumer",
+    "product",
+    "content",
+    "membership",
+    "diagnosis",
+    "diagnosis.scenes",
+];
+
+/// Parameters of a service, with what its numbers may be.
+pub trait Ranged {
+    /// The range of every number by its path, parts joined by dots; `*` stands for any key and any place of a list.
+    const RANGES: &'static [(&'static str, RangeInclusive<f64>)];
 }
 
 /// One metric of a definition file.
@@ -113,7 +139,7 @@ pub struct Definitions<P> {
     pub metrics: Vec<Entry>,
 }
 
-impl<P: DeserializeOwned + Serialize> Definitions<P> {
+impl<P: DeserializeOwned + Serialize + Ranged> Definitions<P> {
     /// Reads the shipped file.
     ///
     /// # Errors
@@ -122,6 +148,40 @@ impl<P: DeserializeOwned + Serialize> Definitions<P> {
         Self::build(text, &[])
     }
 
+    fn build(text: &str, overrides: &[Layer]) -> Result<Self, Error> {
+        let invalid = |file: &str, error: serde_yaml_ng::Error| Error::Invalid {
+            file: file.to_owned(),
+            message: error.to_string(),
+        };
+        let in_range = |file: &str, parameters: &Value| {
+            check_ranges(P::RANGES, parameters, file == SHIPPED).map_err(|message| Error::Invalid {
+                file: file.to_owned(),
+                message,
+            })
+        };
+        let mut file: File = serde_yaml_ng::from_str(text).map_err(|error| invalid(SHIPPED, error))?;
+        in_range(SHIPPED, &file.parameters)?;
+        let mut version = file.version.to_string();
+        for layer in overrides {
+            let name = layer.path.display().to_string();
+            let over: Override =
+                serde_yaml_ng::from_str(&layer.text).map_err(|error| invalid(&name, error))?;
+            merge(&mut file.parameters, over.parameters);
+            in_range(&name, &file.parameters)?;
+            serde_yaml_ng::from_value::<P>(file.parameters.clone()).map_err(|error| invalid(&name, error))?;
+            version.push_str(&layer.mark());
+        }
+        let parameters: P =
+            serde_yaml_ng::from_value(file.parameters).map_err(|error| invalid(SHIPPED, error))?;
+        Ok(Self {
+            version,
+            parameters,
+            metrics: file.metrics,
+        })
+    }
+}
+
+impl<P: Serialize> Definitions<P> {
     /// The entry of a metric.
     #[must_use]
     pub fn entry(&self, id: &str) -> Option<&Entry> {
@@ -141,34 +201,62 @@ impl<P: DeserializeOwned + Serialize> Definitions<P> {
             .collect();
         serde_json::to_string(&read).unwrap_or_else(|_| "{}".to_owned())
     }
+}
 
-    fn build(text: &str, overrides: &[(&str, &Path, &str)]) -> Result<Self, Error> {
-        let invalid = |file: &str, error: serde_yaml_ng::Error| Error::Invalid {
-            file: file.to_owned(),
-            message: error.to_string(),
+/// What messages call the file that a service ships.
+const SHIPPED: &str = "shipped definitions";
+
+/// Holds every number against its range, which those of a whole file all have. What is no parameter at all is told when the
+/// parameters are read.
+fn check_ranges(
+    ranges: &[(&str, RangeInclusive<f64>)],
+    parameters: &Value,
+    is_whole: bool,
+) -> Result<(), String> {
+    for (path, number) in numbers(parameters) {
+        let fits = |pattern: &str| {
+            let parts = pattern.split('.');
+            parts.clone().count() == path.len()
+                && parts.zip(&path).all(|(part, key)| part == "*" || part == key)
         };
-        let mut file: File =
-            serde_yaml_ng::from_str(text).map_err(|error| invalid("shipped definitions", error))?;
-        let mut version = file.version.to_string();
-        for (level, path, text) in overrides {
-            let name = path.display().to_string();
-            let over: Override = serde_yaml_ng::from_str(text).map_err(|error| invalid(&name, error))?;
-            merge(&mut file.parameters, over.parameters);
-            serde_yaml_ng::from_value::<P>(file.parameters.clone()).map_err(|error| invalid(&name, error))?;
-            version.push_str(&format!("+{level}.{:08x}", xxh3_64(text.as_bytes()) as u32));
+        let name = path.join(".");
+        match ranges.iter().find(|(pattern, _)| fits(pattern)) {
+            Some((_, range)) if range.contains(&number) => {}
+            Some((_, range)) => {
+                let (least, most) = (range.start(), range.end());
+                return Err(format!(
+                    "parameters.{name}: {number}, and a number from {least} to {most} is expected"
+                ));
+            }
+            None if is_whole => return Err(format!("parameters.{name}: nobody said what it may be")),
+            None => {}
         }
-        let parameters: P = serde_yaml_ng::from_value(file.parameters)
-            .map_err(|error| invalid("shipped definitions", error))?;
-        Ok(Self {
-            version,
-            parameters,
-            metrics: file.metrics,
-        })
+    }
+    Ok(())
+}
+
+/// Every number of `value` with the keys and places that lead to it.
+fn numbers(value: &Value) -> Vec<(Vec<String>, f64)> {
+    let below = |key: String, value: &Value| {
+        let mut found = numbers(value);
+        found.iter_mut().for_each(|(path, _)| path.insert(0, key.clone()));
+        found
+    };
+    match value {
+        Value::Number(number) => vec![(Vec::new(), number.as_f64().unwrap_or(f64::NAN))],
+        Value::Sequence(values) => (values.iter().enumerate())
+            .flat_map(|(place, value)| below(place.to_string(), value))
+            .collect(),
+        Value::Mapping(values) => (values.iter())
+            .filter_map(|(key, value)| Some(below(key.as_str()?.to_owned(), value)))
+            .flatten()
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
 /// Lays `over` on `base`: mappings key by key, all else as a whole.
-fn merge(base: &mut Value, over: Value) {
+pub fn merge(base: &mut Value, over: Value) {
     match (base, over) {
         (Value::Mapping(base), Value::Mapping(over)) => {
             for (key, value) in over {
@@ -184,69 +272,130 @@ fn merge(base: &mut Value, over: Value) {
     }
 }
 
-/// The definitions of one service for every tenant and brand.
+/// What is shipped, and what tenants and brands have in its place.
 #[derive(Clone, Debug)]
-pub struct Catalogue<P> {
-    shipped: Arc<Definitions<P>>,
-    overridden: BTreeMap<(String, Option<String>), Arc<Definitions<P>>>,
+pub struct Overridden<T> {
+    /// What counts where nobody says otherwise.
+    pub shipped: Arc<T>,
+    /// What counts for a tenant, or for a brand of it.
+    pub places: BTreeMap<(String, Option<String>), Arc<T>>,
 }
 
-impl<P: DeserializeOwned + Serialize + Clone> Catalogue<P> {
-    /// Loads the shipped text and every override below `folder`: `{tenant}/{service}.yaml` for a tenant and
-    /// `{tenant}/{brand}/{service}.yaml` for a brand of it, which is laid on the tenant's.
-    ///
-    /// # Errors
-    /// When any file does not fit the schema, so that a wrong one is found at start and not in an answer.
-    pub fn load(service: &str, shipped: &str, folder: Option<&Path>) -> Result<Self, Error> {
-        let mut overridden = BTreeMap::new();
-        let name = format!("{service}.yaml");
-        for tenant in folders(folder)? {
-            let mut layers: Vec<(&str, PathBuf, String)> = Vec::new();
-            if let Some(text) = read(&tenant.join(&name))? {
-                layers.push(("tenant", tenant.join(&name), text));
-            }
-            overridden.insert((file_name(&tenant), None), Arc::new(layered(shipped, &layers)?));
-            for brand in folders(Some(&tenant))? {
-                if let Some(text) = read(&brand.join(&name))? {
-                    layers.push(("brand", brand.join(&name), text));
-                    let key = (file_name(&tenant), Some(file_name(&brand)));
-                    overridden.insert(key, Arc::new(layered(shipped, &layers)?));
-                    layers.pop();
-                }
-            }
-        }
-        Ok(Self {
-            shipped: Arc::new(Definitions::shipped(shipped)?),
-            overridden,
-        })
-    }
-
-    /// The definitions in force for a brand of a tenant; an empty brand asks for the tenant's.
+impl<T> Overridden<T> {
+    /// What is in force for a brand of a tenant; an empty brand asks for the tenant's.
     #[must_use]
-    pub fn of(&self, tenant: &str, brand: &str) -> Arc<Definitions<P>> {
-        self.overridden
+    pub fn of(&self, tenant: &str, brand: &str) -> Arc<T> {
+        self.places
             .get(&(tenant.to_owned(), Some(brand.to_owned())))
-            .or_else(|| self.overridden.get(&(tenant.to_owned(), None)))
+            .or_else(|| self.places.get(&(tenant.to_owned(), None)))
             .unwrap_or(&self.shipped)
             .clone()
     }
 }
 
-fn layered<P: DeserializeOwned + Serialize>(
-    shipped: &str,
-    layers: &[(&str, PathBuf, String)],
-) -> Result<Definitions<P>, Error> {
-    let layers: Vec<_> = layers
-        .iter()
-        .map(|(level, path, text)| (*level, path.as_path(), text.as_str()))
-        .collect();
-    Definitions::build(shipped, &layers)
+/// The definitions of one service for every tenant and brand.
+#[derive(Clone, Debug)]
+pub struct Catalogue<P>(Overridden<Definitions<P>>);
+
+impl<P: DeserializeOwned + Serialize + Clone + Ranged> Catalogue<P> {
+    /// Loads the shipped text and every override below `folder`: `{tenant}/{service}.yaml` for a tenant and
+    /// `{tenant}/{brand}/{service}.yaml` for a brand of it, which is laid on the tenant's.
+    ///
+    /// # Errors
+    /// When any file does not fit the schema or is used by nothing, so that a wrong one is found at start and not in an
+    /// answer.
+    pub fn load(service: &str, shipped: &str, folder: Option<&Path>) -> Result<Self, Error> {
+        let mut overridden = BTreeMap::new();
+        for Place { tenant, brand, files } in places(service, folder)? {
+            overridden.insert((tenant, brand), Arc::new(Definitions::build(shipped, &files)?));
+        }
+        Ok(Self(Overridden {
+            shipped: Arc::new(Definitions::shipped(shipped)?),
+            places: overridden,
+        }))
+    }
+
+    /// The definitions in force for a brand of a tenant; an empty brand asks for the tenant's.
+    #[must_use]
+    pub fn of(&self, tenant: &str, brand: &str) -> Arc<Definitions<P>> {
+        self.0.of(tenant, brand)
+    }
 }
 
-fn folders(parent: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
-    let Some(parent) = parent else {
+/// A file of overrides, with the level that it is of.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// `tenant` or `brand`.
+    pub level: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+}
+
+impl Layer {
+    /// What tells in a version that it counts: `+tenant.9c1d0a77`.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("+{}.{:08x}", self.level, xxh3_64(self.text.as_bytes()) as u32)
+    }
+}
+
+/// A tenant, or a brand of it, with the files that are laid one upon the other for it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Tenant.
+    pub tenant: String,
+    /// Brand; `None` for the tenant as a whole.
+    pub brand: Option<String>,
+    /// The tenant's file, then the brand's.
+    pub files: Vec<Layer>,
+}
+
+/// The places that have a file `{name}.yaml` below `folder`, one of [`FILES`]. Names that begin with a dot are none of
+/// ours: that is how mounted folders keep their own.
+///
+/// # Errors
+/// When a file cannot be read, or is used by nothing.
+pub fn places(name: &str, folder: Option<&Path>) -> Result<Vec<Place>, Error> {
+    let Some(folder) = folder else {
         return Ok(Vec::new());
     };
+    let mut places = Vec::new();
+    for tenant in folders(folder, &[])? {
+        let files: Vec<Layer> = layer("tenant", &tenant, name)?.into_iter().collect();
+        for brand in folders(&tenant, &FILES)? {
+            // What lies deeper is nobody's.
+            folders(&brand, &FILES)?
+                .first()
+                .map_or(Ok(()), |path| Err(unused(path)))?;
+            if let Some(layer) = layer("brand", &brand, name)? {
+                places.push(Place {
+                    tenant: file_name(&tenant),
+                    brand: Some(file_name(&brand)),
+                    files: files.iter().cloned().chain([layer]).collect(),
+                });
+            }
+        }
+        if !files.is_empty() {
+            places.push(Place {
+                tenant: file_name(&tenant),
+                brand: None,
+                files,
+            });
+        }
+    }
+    Ok(places)
+}
+
+fn layer(level: &'static str, folder: &Path, name: &str) -> Result<Option<Layer>, Error> {
+    let path = folder.join(format!("{name}.yaml"));
+    let text = read(&path)?;
+    Ok(text.map(|text| Layer { level, path, text }))
+}
+
+/// The folders in `parent`, whose files must be named as one of `files`.
+fn folders(parent: &Path, files: &[&str]) -> Result<Vec<PathBuf>, Error> {
     let unreadable = |source| Error::Unreadable {
         file: parent.display().to_string(),
         source,
@@ -254,12 +403,27 @@ fn folders(parent: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(parent).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
+        let name = file_name(&path);
+        if name.starts_with('.') {
+            continue;
+        }
         if path.is_dir() {
             found.push(path);
+        } else if !files
+            .iter()
+            .any(|known| name.strip_suffix(".yaml") == Some(*known))
+        {
+            return Err(unused(&path));
         }
     }
     found.sort();
     Ok(found)
+}
+
+fn unused(path: &Path) -> Error {
+    Error::Unused {
+        file: path.display().to_string(),
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -288,10 +452,16 @@ mod tests {
     struct Parameters {
         days: i32,
         roles: Vec<String>,
+        shares: Vec<BTreeMap<String, f64>>,
+    }
+
+    impl Ranged for Parameters {
+        const RANGES: &'static [(&'static str, RangeInclusive<f64>)] =
+            &[("days", 1.0..=60.0), ("shares.*.most", 0.0..=1.0)];
     }
 
     const SHIPPED: &str = "version: 3
-parameters: {days: 15, roles: [fan, member]}
+parameters: {days: 15, roles: [fan, member], shares: [{most: 0.5}]}
 metrics:
 - {id: x, en: X, zh: 甲, unit: people, text: t, formula: f, grade: own, parameters: [days]}
 ";
@@ -301,9 +471,10 @@ metrics:
         let folder = tempfile::tempdir().unwrap();
         let brand = folder.path().join("acme/b1");
         std::fs::create_dir_all(&brand).unwrap();
-        std::fs::write(folder.path().join("acme/s.yaml"), "parameters: {days: 7}").unwrap();
-        std::fs::write(brand.join("s.yaml"), "parameters: {roles: [member]}").unwrap();
-        let catalogue: Catalogue<Parameters> = Catalogue::load("s", SHIPPED, Some(folder.path())).unwrap();
+        std::fs::write(folder.path().join("acme/content.yaml"), "parameters: {days: 7}").unwrap();
+        std::fs::write(brand.join("content.yaml"), "parameters: {roles: [member]}").unwrap();
+        let catalogue: Catalogue<Parameters> =
+            Catalogue::load("content", SHIPPED, Some(folder.path())).unwrap();
         let shipped = catalogue.of("other", "b1");
         assert_eq!((shipped.version.as_str(), shipped.parameters.days), ("3", 15));
         let tenant = catalogue.of("acme", "b2");
@@ -318,10 +489,76 @@ metrics:
     fn wrong_overrides_are_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("acme")).unwrap();
-        std::fs::write(folder.path().join("acme/s.yaml"), "parameters: {dayz: 7}").unwrap();
-        let error = Catalogue::<Parameters>::load("s", SHIPPED, Some(folder.path()))
+        std::fs::write(folder.path().join("acme/content.yaml"), "parameters: {dayz: 7}").unwrap();
+        let error = Catalogue::<Parameters>::load("content", SHIPPED, Some(folder.path()))
             .unwrap_err()
             .to_string();
-        assert!(error.contains("s.yaml") && error.contains("dayz"), "{error}");
+        assert!(
+            error.contains("content.yaml") && error.contains("dayz"),
+            "{error}"
+        );
+    }
+
+    fn load(files: &[(&str, &str)]) -> Result<Catalogue<Parameters>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Catalogue::load("product", SHIPPED, Some(folder.path())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_out_of_range_name_file_field_and_range() {
+        let of = |text: &str| load(&[("acme/b1/product.yaml", text)]);
+        assert!(of("parameters: {days: 60, shares: [{most: 1}, {most: 0}]}").is_ok());
+        for (text, names) in [
+            (
+                "parameters: {days: 61}",
+                "parameters.days: 61, and a number from 1 to 60 is expected",
+            ),
+            ("parameters: {days: -1}", "parameters.days: -1"),
+            ("parameters: {days: .nan}", "parameters.days: NaN"),
+            (
+                "parameters: {shares: [{most: 1}, {most: 1.5}]}",
+                "parameters.shares.1.most: 1.5, and a number from 0 to 1",
+            ),
+        ] {
+            let error = of(text).unwrap_err();
+            assert!(
+                error.contains("acme/b1/product.yaml: ") && error.contains(names),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_nothing_uses_is_refused() {
+        let days = "parameters: {days: 7}";
+        assert!(
+            load(&[
+                ("acme/product.yaml", days),
+                ("acme/b1/consumer.yaml", ""),
+                ("acme/.git/x", "")
+            ])
+            .is_ok()
+        );
+        let scenes = [("acme/diagnosis.scenes.yaml", ""), ("..data/acme/x.yaml", "")];
+        assert!(load(&scenes).is_ok());
+        for wrong in [
+            "product.yaml",
+            "acme/products.yaml",
+            "acme/product.yml",
+            "acme/b1/produkt.yaml",
+            "acme/b1/deeper/product.yaml",
+        ] {
+            let error = load(&[("acme/product.yaml", days), (wrong, days)]).unwrap_err();
+            assert!(error.contains(wrong.trim_end_matches("/product.yaml")), "{error}");
+            assert!(
+                error.contains("nothing uses this file") && error.contains("diagnosis.scenes"),
+                "{error}"
+            );
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! Parameters of the service's metrics, as `definitions.yaml` and its overrides give them.
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::{
+    num::{NonZeroU16, NonZeroU32},
+    ops::RangeInclusive,
+};
 
 use dualwheel_lake::frames::Role;
+use dualwheel_measure::definitions::Ranged;
 use serde::{Deserialize, Serialize};
 
 use crate::koc::{Class, Quadrant};
@@ -192,6 +196,23 @@ pub struct Parameters {
     pub koc_scenes: Scenes,
     /// Levers by quadrant.
     pub koc_levers: Levers,
+}
+
+impl Ranged for Parameters {
+    const RANGES: &'static [(&'static str, RangeInclusive<f64>)] = &[
+        ("active_browse_days", 1.0..=366.0),
+        ("close_active_days", 1.0..=3_660.0),
+        ("category_level", 1.0..=10.0),
+        ("min_cell", 1.0..=65_535.0),
+        ("koc_content_cut", 0.0..=100.0),
+        ("koc_influence_cut", 0.0..=100.0),
+        ("koc_sharer_share", 0.0..=1.0),
+        ("koc_purchasing_cut", 0.0..=100.0),
+        ("koc_influence_axis", 0.0..=100.0),
+        ("koc_purchasing_axis", 0.0..=100.0),
+        ("koc_category_days", 1.0..=3_660.0),
+        ("koc_most_categories", 1.0..=1_000.0),
+    ];
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The parameters of the service's definitions.
 
-use std::{collections::BTreeMap, num::NonZeroU16};
+use std::{collections::BTreeMap, num::NonZeroU16, ops::RangeInclusive};
 
-use dualwheel_measure::MONEY_SCALE;
+use dualwheel_measure::{MONEY_SCALE, definitions::Ranged};
 use serde::{Deserialize, Serialize};
 
 /// The definitions that the service ships.
@@ -22,6 +22,8 @@ pub struct Parameters {
     pub tail_percent: i64,
     /// Depth at which category paths are cut.
     pub category_level: u32,
+    /// Fewest brands of which sums are told to who may not see them.
+    pub min_brands: usize,
     /// Days after the launch in which a sale counts as new.
     pub novelty_days: i32,
     /// Number of bands of equal market GMV.
@@ -52,6 +54,33 @@ pub struct Parameters {
     pub style_growth_cut: Option<f64>,
     /// Fit above which it is high; likewise.
     pub style_fit_cut: Option<f64>,
+}
+
+impl Ranged for Parameters {
+    const RANGES: &'static [(&'static str, RangeInclusive<f64>)] = &[
+        ("new_days", 0.0..=3_660.0),
+        ("tail_after_days", 0.0..=3_660.0),
+        ("tail_window_days", 1.0..=366.0),
+        ("tail_percent", 0.0..=100.0),
+        ("category_level", 1.0..=10.0),
+        // Of fewer brands each could work out another.
+        ("min_brands", 3.0..=1_000.0),
+        ("novelty_days", 0.0..=3_660.0),
+        ("price_band_count", 2.0..=9.0),
+        ("price_band_edges.*.*", 0.000_1..=99_999_999_999_999.0),
+        ("star_tests_to_pass", 1.0..=4.0),
+        ("star_gmv_quantile", 0.0..=1.0),
+        ("star_conversion_quantile", 0.0..=1.0),
+        ("star_positive_review_percent", 0.0..=100.0),
+        ("star_refund_quantile", 0.0..=1.0),
+        ("full_price_days", 1.0..=3_660.0),
+        ("style_history_days", 1.0..=7_320.0),
+        ("style_fewest_periods", 1.0..=1_000.0),
+        ("style_recent_days", 1.0..=3_660.0),
+        ("style_period_days", 1.0..=366.0),
+        ("style_growth_cut", -10.0..=10.0),
+        ("style_fit_cut", 0.0..=100.0),
+    ];
 }
 
 /// Number of price bands, 2 to 9, so that their names sort as numbers do.
