@@ -219,7 +219,7 @@ pub const METHODS: &[Method] = methods! {
 };
 
 /// The brands that a caller may see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Brands {
     /// Every brand of the tenant.
     All,

@@ -18,7 +18,8 @@ use tonic::{Status, body::Body};
 use super::{Layer, Next, body, refused};
 use crate::{
     Config, Tenant,
-    access::{Deed, Method},
+    access::{Brands, Deed, Method},
+    caller::Caller,
     shared::{Shared, key},
 };
 
@@ -35,10 +36,11 @@ pub trait Versions: Send + Sync {
     async fn of(&self, tenant: &str) -> Option<Arc<str>>;
 }
 
-/// A question, whole.
+/// A question, whole. What a market says depends on the brands that the asker may see.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Question {
     tenant: String,
+    brands: Brands,
     method: &'static str,
     request: Bytes,
     versions: Arc<str>,
@@ -46,15 +48,26 @@ struct Question {
 
 impl Question {
     fn bytes(&self) -> usize {
-        self.tenant.len() + self.request.len() + 128
+        let brands = match &self.brands {
+            Brands::All => 0,
+            Brands::Some(brands) => brands.iter().map(|brand| brand.len() + 32).sum(),
+        };
+        self.tenant.len() + brands + self.request.len() + 128
     }
 
     /// The key between processes.
     fn key(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [self.method.as_bytes(), &self.request, self.versions.as_bytes()] {
+        let mut add = |part: &[u8]| {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
+        };
+        for part in [self.method.as_bytes(), &self.request, self.versions.as_bytes()] {
+            add(part);
+        }
+        if let Brands::Some(brands) = &self.brands {
+            add(b"brands");
+            brands.iter().for_each(|brand| add(brand.as_bytes()));
         }
         let hash = hash.finalize();
         key(&self.tenant, "answer", &format!("{hash:x}"))
@@ -100,8 +113,10 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
             let Some(versions) = versions.of(&tenant).await else {
                 return next.run(request).await;
             };
+            let caller = request.extensions().get::<Arc<Caller>>();
             let question = Question {
                 tenant,
+                brands: caller.map_or(Brands::All, |caller| caller.brands.clone()),
                 method: method.path,
                 request: request_bytes,
                 versions,

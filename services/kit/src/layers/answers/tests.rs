@@ -93,6 +93,50 @@ async fn an_answer_is_kept_while_nothing_changes() {
     assert_eq!(house.ask(FAST, "t", b"q").await.0, frame(b"6"));
 }
 
+/// What a caller may see decides what a market says: callers of other rights share no answer, those of the same do.
+#[tokio::test]
+async fn an_answer_is_for_the_brands_that_the_caller_may_see() {
+    let house = House::new(false, false);
+    let ask = |brands: Brands| {
+        let mut request = call(FAST, "t", b"q"[..].into());
+        let caller = Caller {
+            brands,
+            ..Caller::anonymous()
+        };
+        request.extensions_mut().insert(Arc::new(caller));
+        house.calls.run(request)
+    };
+    let some = |brands: &[&str]| Brands::Some(brands.iter().map(|brand| (*brand).to_owned()).collect());
+    let askers = [
+        Brands::All,
+        some(&[]),
+        some(&["a"]),
+        some(&["b"]),
+        some(&["a", "b"]),
+        some(&["ab"]),
+    ];
+    for _ in 0..2 {
+        for (number, brands) in askers.iter().enumerate() {
+            let (answer, _) = read(ask(brands.clone()).await).await;
+            assert_eq!(answer, frame(number.to_string().as_bytes()), "{brands:?}");
+        }
+    }
+    let keys: std::collections::BTreeSet<String> = askers
+        .into_iter()
+        .map(|brands| {
+            let question = Question {
+                tenant: "t".to_owned(),
+                brands,
+                method: FAST,
+                request: Bytes::new(),
+                versions: "".into(),
+            };
+            question.key()
+        })
+        .collect();
+    assert_eq!(keys.len(), 6);
+}
+
 #[tokio::test]
 async fn only_answers_from_the_facts_are_kept() {
     let house = House::new(false, false);
