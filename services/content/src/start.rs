@@ -113,7 +113,7 @@ pub fn start(
     category: Option<&str>,
     scope: &Scope<'_>,
 ) -> Vec<Metric> {
-    let signals = Signals::read(facts, scope.window);
+    let signals = Signals::read(facts, scope);
     if !signals.views {
         let detail = "the brand has no CONTENT_VIEW or LIVE_WATCH that names a content";
         return METRICS
@@ -238,7 +238,8 @@ fn gmv(tally: &Tally, scope: &Scope<'_>, signals: &Signals) -> Metric {
     }
 }
 
-/// Net GMV of direct transactions won by contents with a known spend ÷ the spend of those with views.
+/// Net GMV of direct transactions won by contents with a known spend ÷ what of the spend of those with views falls on the
+/// window.
 fn gmv_per_spend(tally: &Tally, scope: &Scope<'_>, signals: &Signals, spend_is_split: bool) -> Metric {
     let id = "start.gmv_per_spend";
     if spend_is_split {

@@ -1,10 +1,14 @@
-//! The contents viewed in the window: what they carry, how long they last, and which cuts they belong to.
+//! The contents viewed in the window, or after it up to the as-of day: what they carry, how long they last, and which cuts they belong to.
 
 use ahash::AHashMap;
 use dualwheel_lake::frames::{ContentRow, NONE};
 use dualwheel_measure::{Day, Money};
 
-use super::{Cut, Facts, signals::Signals, tally::Tally};
+use super::{
+    Cut, Facts,
+    signals::{Signals, Viewed},
+    tally::Tally,
+};
 use crate::{Parameters, parameters::Format};
 
 /// A product that a content carries.
@@ -27,7 +31,7 @@ pub(super) struct Item {
     pub duration_ms: Option<i64>,
     /// Products that it carries, sorted by ordinal; with a category only those of it.
     pub carried: Vec<Carried>,
-    /// Spend, when supplied.
+    /// Spend on the window, when supplied.
     pub spend: Option<Money>,
     /// Slot of the content; 0 where the cut does not go by content.
     slot: usize,
@@ -61,7 +65,8 @@ impl Slots {
 }
 
 impl Board {
-    /// The contents viewed in the window that are in the category.
+    /// The contents of the category that were viewed in the window, and those that were viewed after it only: these belong
+    /// to no cut and can do no more than win a purchase from the others.
     pub(super) fn build(
         facts: Facts<'_>,
         parameters: &Parameters,
@@ -78,27 +83,29 @@ impl Board {
         }
         let names = &facts.behaviors.names;
         let keys = names.contents.view();
-        let mut viewed: Vec<u32> = (0u32..)
-            .zip(&signals.viewed)
-            .filter(|(_, viewed)| **viewed)
-            .map(|(at, _)| at)
-            .collect();
-        viewed.sort_by(|a, b| keys.key(*a).cmp(keys.key(*b)));
-        let named: Vec<(u32, String)> = viewed
-            .into_iter()
-            .map(|content| (content, keys.key(content).to_owned()))
+        let viewed = (0u32..).zip(&signals.viewed);
+        let mut named: Vec<(u32, Viewed, String)> = viewed
+            .filter(|(_, viewed)| viewed.within > 0 || viewed.after > 0)
+            .map(|(content, viewed)| (content, *viewed, keys.key(content).to_owned()))
             .collect();
         drop(keys);
+        named.sort_by(|a, b| a.2.cmp(&b.2));
         let mut items = vec![None; signals.viewed.len()];
-        for (rank, (content, key)) in named.into_iter().enumerate() {
+        for (rank, (content, viewed, key)) in named.into_iter().enumerate() {
             let row = facts.contents.get(content);
             let carried = carried(facts, row, category);
             if category.is_some() && carried.is_empty() {
                 continue;
             }
             let mut item = Item::new(row, parameters, rank);
-            item.slot = slot_of(facts, cut, row, &key, carried.is_empty(), &mut slots);
-            item.carried = with_slots(facts, cut, &carried, &mut slots);
+            if viewed.within > 0 {
+                item.spend = item.spend.map(|spend| viewed.share_of(spend));
+                item.slot = slot_of(facts, cut, row, &key, carried.is_empty(), &mut slots);
+                item.carried = with_slots(facts, cut, &carried, &mut slots);
+            } else {
+                item.spend = None;
+                item.carried = with_slots(facts, None, &carried, &mut slots);
+            }
             if let Some(place) = items.get_mut(content as usize) {
                 *place = Some(item);
             }

@@ -79,11 +79,14 @@ impl<'a> Scan<'a> {
             work::look();
             reaches.clear();
             self.read_views(consumer, &mut tallies, &mut reaches);
-            if reaches.is_empty() {
+            // Oldest first: those after the window only take purchases from those in it.
+            let of_window = reaches.partition_point(|reach| reach.day <= self.scope.window.last);
+            let of_window = reaches.get(..of_window).unwrap_or_default();
+            if of_window.is_empty() {
                 continue;
             }
             follow_up.read(self.facts, self.signals.purchases, consumer, self.scope);
-            for reach in &reaches {
+            for reach in of_window {
                 self.tell_reach(consumer, *reach, &follow_up, &mut tallies);
             }
             for purchase in &follow_up.purchases {
@@ -93,7 +96,7 @@ impl<'a> Scan<'a> {
         tallies
     }
 
-    /// Counts the views of a consumer and keeps those that reached, oldest first.
+    /// Counts the views of a consumer in the window, and keeps those that reached then or later, oldest first.
     fn read_views(&self, consumer: u32, tallies: &mut [Tally], reaches: &mut Vec<Reach<'a>>) {
         let behaviors = self.facts.behaviors;
         let rows = behaviors.groups.rows(consumer);
@@ -106,16 +109,16 @@ impl<'a> Scan<'a> {
                 continue;
             };
             let content = behaviors.content.get(row).copied().unwrap_or(NONE);
-            let Some(item) = self
-                .board
-                .item(content)
-                .filter(|_| self.scope.window.contains(*day))
-            else {
+            let Some(item) = self.board.item(content) else {
                 continue;
             };
             let dwell = behaviors.dwell_ms.get(row).copied().unwrap_or(-1);
-            self.board
-                .tell(tallies, item, *day, |tally| tell_view(tally, item, dwell));
+            if self.scope.window.contains(*day) {
+                self.board
+                    .tell(tallies, item, *day, |tally| tell_view(tally, item, dwell));
+            } else if *day < self.scope.window.first || *day > self.scope.as_of {
+                continue;
+            }
             if self.is_reach(item, dwell) {
                 let is_deep = item.is_watched(dwell, self.parameters.interaction_watched_share);
                 reaches.push(Reach {
@@ -187,9 +190,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The last reach before the purchase by a content that carries the product wins it.
+    /// The last reach before the purchase by a content that carries the product wins it; where that lies after the window,
+    /// no content of the window has it.
     fn tell_purchase(&self, consumer: u32, purchase: Purchase, reaches: &[Reach<'_>], tallies: &mut [Tally]) {
-        let Some((reach, carried)) = self.winner(purchase, reaches) else {
+        let winner = self.winner(purchase, reaches);
+        let Some((reach, carried)) = winner.filter(|(reach, _)| reach.day <= self.scope.window.last) else {
             return;
         };
         let is_direct = self.is_direct(purchase, reach);

@@ -1,7 +1,7 @@
 //! What the brand supplies at all: where a kind of fact was never supplied, its metrics have no value.
 
 use dualwheel_lake::frames::{Kind, NONE};
-use dualwheel_measure::Window;
+use dualwheel_measure::{Day, Money, Scope};
 
 use super::Facts;
 
@@ -33,13 +33,42 @@ pub(super) struct Signals {
     carried: bool,
     /// Where purchases come from.
     pub purchases: Purchases,
-    /// By content ordinal: whether it was viewed in the window.
-    pub viewed: Vec<bool>,
+    /// Views of each content, by its ordinal.
+    pub viewed: Vec<Viewed>,
+}
+
+/// Views of a content up to the as-of day.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Viewed {
+    /// Before the window.
+    pub before: i64,
+    /// In it.
+    pub within: i64,
+    /// After it.
+    pub after: i64,
+}
+
+impl Viewed {
+    fn count(&mut self, day: Day, scope: &Scope<'_>) {
+        if day < scope.window.first {
+            self.before += 1;
+        } else if day <= scope.window.last {
+            self.within += 1;
+        } else if day <= scope.as_of {
+            self.after += 1;
+        }
+    }
+
+    /// The part of an amount that falls on the window, as its views do, rounded half up.
+    pub(super) fn share_of(self, amount: Money) -> Money {
+        let all = Money::from(self.before + self.within + self.after).max(1);
+        (2 * amount * Money::from(self.within) + all).div_euclid(2 * all)
+    }
 }
 
 impl Signals {
     /// Reads every behaviour once.
-    pub(super) fn read(facts: Facts<'_>, window: Window) -> Self {
+    pub(super) fn read(facts: Facts<'_>, scope: &Scope<'_>) -> Self {
         let behaviors = facts.behaviors;
         let mut found = Self {
             views: false,
@@ -53,7 +82,7 @@ impl Signals {
             } else {
                 Purchases::Orders
             },
-            viewed: vec![false; behaviors.names.contents.view().len()],
+            viewed: vec![Viewed::default(); behaviors.names.contents.view().len()],
         };
         let rows = behaviors.kind.iter().zip(&behaviors.day).zip(&behaviors.content);
         let more = behaviors.product.iter().zip(&behaviors.dwell_ms);
@@ -62,11 +91,9 @@ impl Signals {
             if is_view(*kind) && on_content {
                 found.views = true;
                 found.interaction |= *dwell >= 0;
-                if window.contains(*day) {
-                    found.dwell_in_window |= *dwell >= 0;
-                    if let Some(viewed) = found.viewed.get_mut(*content as usize) {
-                        *viewed = true;
-                    }
+                found.dwell_in_window |= scope.window.contains(*day) && *dwell >= 0;
+                if let Some(viewed) = found.viewed.get_mut(*content as usize) {
+                    viewed.count(*day, scope);
                 }
             }
             found.interaction |= on_content && is_interaction(*kind);

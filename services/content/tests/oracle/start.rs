@@ -106,11 +106,28 @@ fn sums(naive: &Naive<'_>, segment: Option<&str>) -> Sums {
             .get(view.content())
             .and_then(|content| content.spend.as_deref());
         if let Some(spend) = spend.filter(|_| spent_on.insert(view.content())) {
-            sums.spend = Some(sums.spend.unwrap_or(0) + money(spend));
+            let of = |fits: &dyn Fn(&Behavior) -> bool| {
+                let on = naive
+                    .acts
+                    .iter()
+                    .filter(|act| is_view(act) && act.content() == view.content());
+                on.filter(|act| fits(act)).count() as i128
+            };
+            let within = of(&|act| naive.in_window(act));
+            let all = of(&|act| naive.day(act) <= naive.ask.as_of);
+            let part = (money(spend) * within * 2 + all) / (all * 2);
+            sums.spend = Some(sums.spend.unwrap_or(0) + part);
         }
     }
     let purchases = naive.purchases();
     let reaches: Vec<&Behavior> = views.into_iter().filter(|view| naive.is_reach(view)).collect();
+    let later = naive.acts.iter().copied().filter(|act| {
+        is_view(act)
+            && naive.day(act) > naive.ask.last
+            && naive.day(act) <= naive.ask.as_of
+            && naive.is_reach(act)
+    });
+    let winners: Vec<&Behavior> = reaches.iter().copied().chain(later).collect();
     for reach in reaches.iter().filter(|reach| fits(reach)) {
         let (person, day, at) = (&reach.consumer, naive.day(reach), micros(&reach.occurred_at));
         let carried = naive.carried(reach.content());
@@ -157,10 +174,11 @@ fn sums(naive: &Naive<'_>, segment: Option<&str>) -> Sums {
                 && *day <= naive.ask.as_of
                 && (naive.within(naive.day(reach), *day, 15) || hours(reach) <= 24.0)
         };
-        let winner = reaches
+        let winner = winners
             .iter()
             .filter(could)
-            .max_by_key(|reach| (micros(&reach.occurred_at), reach.content()));
+            .max_by_key(|reach| (micros(&reach.occurred_at), reach.content()))
+            .filter(|winner| naive.in_window(winner));
         let Some(winner) = winner.filter(|winner| fits(winner) && product_fits(product)) else {
             continue;
         };

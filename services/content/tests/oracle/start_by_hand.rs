@@ -147,6 +147,76 @@ fn without_dwell_times_views_count() {
     assert_eq!(metrics[0].labels, [dualwheel_measure::Label::DwellAssumed]);
 }
 
+/// ann sees k0 and the next day k1, which both carry p0, and buys p0 an hour later. The window ends between the two: the
+/// purchase is k1's, and k1 has none in the window. As of the first day nobody has bought.
+#[test]
+fn a_reach_after_the_window_wins_its_purchase() {
+    let mut rows = FactRows {
+        behaviors: vec![
+            view("1", "ann", "k0", "2017-03-01T02:00:00Z", 5_000),
+            view("2", "ann", "k1", "2017-03-02T02:00:00Z", 5_000),
+        ],
+        order_lines: vec![line("o1", "ann", "p0", "2017-03-02T03:00:00Z", "10")],
+        contents: vec![
+            content("k0", ContentFormat::Article, &["p0"]),
+            content("k1", ContentFormat::Article, &["p0"]),
+        ],
+        ..Default::default()
+    };
+    let first = ask(SHANGHAI, "2017-03-01", "2017-03-01", "2017-03-20");
+    let both = ask(SHANGHAI, "2017-03-01", "2017-03-02", "2017-03-20");
+    let assisted = |rows: &FactRows, ask: &Ask| value(&compare(rows, ask).1, "start.transaction.assisted");
+    assert_eq!(
+        (assisted(&rows, &first), assisted(&rows, &both)),
+        (Ok(0.0), Ok(1.0))
+    );
+    // k1 carries another product: the purchase is k0's, 25 hours before.
+    rows.contents[1].products = vec!["p1".to_owned()];
+    assert_eq!(assisted(&rows, &first), Ok(1.0));
+    assert_eq!(value(&compare(&rows, &first).1, "start.transaction"), Ok(0.0));
+}
+
+/// k0 cost 8.00 and was viewed once before the window, twice in it, once after it and once after the as-of day: half of
+/// its spend, 4.00, falls on the window, in which ann bought for 10.
+#[test]
+fn spend_falls_on_the_window_as_views_do() {
+    let cost = Content {
+        spend: Some("8".to_owned()),
+        ..content("k0", ContentFormat::Article, &["p0"])
+    };
+    let rows = FactRows {
+        behaviors: vec![
+            view("1", "ann", "k0", "2017-02-01T02:00:00Z", 5_000),
+            view("2", "ann", "k0", "2017-03-01T02:00:00Z", 5_000),
+            view("3", "bob", "k0", "2017-03-01T02:00:00Z", 100),
+            view("4", "bob", "k0", "2017-03-10T02:00:00Z", 5_000),
+            view("5", "bob", "k0", "2017-03-30T02:00:00Z", 5_000),
+        ],
+        order_lines: vec![line("o1", "ann", "p0", "2017-03-01T03:00:00Z", "10")],
+        contents: vec![cost],
+        ..Default::default()
+    };
+    let per_spend = |first: &str, last: &str| {
+        let (_, answers) = compare(&rows, &ask(SHANGHAI, first, last, "2017-03-20"));
+        let answer = &answers[&("start.gmv_per_spend".to_owned(), None)];
+        (answer.numerator.unwrap(), answer.denominator.unwrap())
+    };
+    assert_eq!(per_spend("2017-03-01", "2017-03-01"), (10.0, 4.0));
+    // Windows beside each other have all of it together.
+    let parts = [
+        ("2017-02-01", "2017-02-28"),
+        ("2017-03-01", "2017-03-05"),
+        ("2017-03-06", "2017-03-20"),
+    ];
+    assert_eq!(
+        parts
+            .map(|(first, last)| per_spend(first, last).1)
+            .iter()
+            .sum::<f64>(),
+        8.0
+    );
+}
+
 #[test]
 fn the_last_content_wins_and_keys_decide_ties() {
     let mut rows = FactRows {
