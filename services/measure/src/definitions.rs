@@ -137,6 +137,8 @@ pub struct Definitions<P> {
     pub parameters: P,
     /// The metrics.
     pub metrics: Vec<Entry>,
+    /// The parameters as they were loaded, by name, as JSON.
+    written: BTreeMap<String, String>,
 }
 
 impl<P: DeserializeOwned + Serialize + Ranged> Definitions<P> {
@@ -175,6 +177,7 @@ impl<P: DeserializeOwned + Serialize + Ranged> Definitions<P> {
             serde_yaml_ng::from_value(file.parameters).map_err(|error| invalid(SHIPPED, error))?;
         Ok(Self {
             version,
+            written: written(&parameters),
             parameters,
             metrics: file.metrics,
         })
@@ -191,15 +194,13 @@ impl<P: Serialize> Definitions<P> {
     /// The parameters that `entry` reads, with the values in force, as JSON.
     #[must_use]
     pub fn parameters_json(&self, entry: &Entry) -> String {
-        let Ok(Value::Mapping(all)) = serde_yaml_ng::to_value(&self.parameters) else {
-            return "{}".to_owned();
-        };
-        let read: BTreeMap<&str, &Value> = entry
+        let read: BTreeMap<&String, &String> = entry
             .parameters
             .iter()
-            .filter_map(|name| Some((name.as_str(), all.get(name.as_str())?)))
+            .filter_map(|name| self.written.get_key_value(name))
             .collect();
-        serde_json::to_string(&read).unwrap_or_else(|_| "{}".to_owned())
+        let members = read.iter().map(|(name, value)| format!("{name:?}:{value}"));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 }
 
@@ -253,6 +254,18 @@ fn numbers(value: &Value) -> Vec<(Vec<String>, f64)> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Each parameter as JSON, once: there are many metrics, and each is told with the parameters that it reads.
+fn written<P: Serialize>(parameters: &P) -> BTreeMap<String, String> {
+    let Ok(Value::Mapping(all)) = serde_yaml_ng::to_value(parameters) else {
+        return BTreeMap::new();
+    };
+    let one = |(name, value): (&Value, &Value)| {
+        let json = serde_json::to_string(value).ok()?;
+        Some((name.as_str()?.to_owned(), json))
+    };
+    all.iter().filter_map(one).collect()
 }
 
 /// Lays `over` on `base`: mappings key by key, all else as a whole.
