@@ -468,6 +468,27 @@ fn check_audit(house: &House) {
         told.iter()
             .all(|line| line["method"] != "dualwheel.consumer.v1.ConsumerService/GetFast")
     );
+    let by_owner = |method: &str| {
+        let path = format!("dualwheel.consumer.v1.ConsumerService/{method}");
+        let line = told
+            .iter()
+            .find(|line| line["method"] == path.as_str() && line["code"] == "Ok");
+        line.unwrap_or_else(|| panic!("{method} was not done"))
+    };
+    let exported = by_owner("ExportAudience");
+    assert_eq!(exported["brand"], BRAND);
+    assert!(exported["people"].as_u64() > Some(0), "{exported}");
+    assert_eq!(
+        exported["expression"].as_str().map(str::len),
+        Some(64),
+        "{exported}"
+    );
+    let made = by_owner("CreateAudience");
+    assert_eq!(
+        (&made["brand"], &made["resource"]),
+        (&json!(BRAND), &json!("audiences/planted"))
+    );
+    assert_eq!(made["expression"], exported["expression"]);
     let text = serde_json::to_string(&told).unwrap();
     assert!(
         !text.contains("planted-name") && !text.contains("c-no-such"),

@@ -156,7 +156,7 @@ pub const METHODS: &[Method] = methods! {
         GetPeopleIndex      IndexAdmin      Whole   Read;
         RebuildPeopleIndex  IndexAdmin      Whole   Write;
         VerifyPeopleIndex   IndexAdmin      Whole   Read;
-        ListDefinitions     MetricsRead     Free    Read;
+        ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.product.v1.ProductService" {
@@ -164,12 +164,12 @@ pub const METHODS: &[Method] = methods! {
         GetPriceStrength    MetricsRead     Named   Measure;
         ListLifecycle       MetricsRead     Named   Read;
         ListStyleTrends     MetricsRead     Whole   Read;
-        ListDefinitions     MetricsRead     Free    Read;
+        ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.content.v1.ContentService" {
         GetStart            MetricsRead     Named   Measure;
-        ListDefinitions     MetricsRead     Free    Read;
+        ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.membership.v1.MembershipService" {
@@ -177,7 +177,7 @@ pub const METHODS: &[Method] = methods! {
         GetCloseness        MetricsRead     Named   Measure;
         GetKocBoard         MetricsRead     Named   Read;
         ListKocCandidates   PeopleRead      Named   Export;
-        ListDefinitions     MetricsRead     Free    Read;
+        ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.diagnosis.v1.DiagnosisService" {
@@ -194,7 +194,7 @@ pub const METHODS: &[Method] = methods! {
         ListPeerSets        DiagnosisRead   Stored  Read;
         UpdatePeerSet       DiagnosisWrite  Whole   Write;
         DeletePeerSet       DiagnosisWrite  Whole   Write;
-        ListDefinitions     MetricsRead     Free    Read;
+        ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.plugin.v1.PluginService" {
@@ -251,6 +251,9 @@ pub mod named {
     /// Names of fields that hold brand keys.
     pub(super) const FIELDS: [&str; 4] = ["brand", "brands", "peer", "peers"];
 
+    /// Names of fields that hold names of resources.
+    const RESOURCES: [&str; 2] = ["name", "plugin"];
+
     static POOL: LazyLock<DescriptorPool> =
         LazyLock::new(|| DescriptorPool::decode(dualwheel_proto::DESCRIPTORS).unwrap_or_default());
 
@@ -302,10 +305,38 @@ pub mod named {
         let Some(request) = request(path) else {
             return Ok(Vec::new());
         };
-        let message = DynamicMessage::decode(request, bytes)?;
+        DynamicMessage::decode(request, bytes).map(|message| brands_of(&message))
+    }
+
+    /// The request of `path` in `bytes`; `None` when they cannot be read.
+    pub fn message(path: &str, bytes: &[u8]) -> Option<DynamicMessage> {
+        DynamicMessage::decode(request(path)?, bytes).ok()
+    }
+
+    /// Every brand that a request names.
+    pub fn brands_of(message: &DynamicMessage) -> Vec<String> {
         let mut found = Vec::new();
-        collect(&message, &mut found);
-        Ok(found)
+        collect(message, &mut found);
+        found
+    }
+
+    /// The resources that a request names, itself or in what it brings: `audiences/x`.
+    pub fn resources_of(message: &DynamicMessage) -> Vec<String> {
+        let mut found = Vec::new();
+        for (field, value) in message.fields() {
+            match value {
+                Value::String(name) if RESOURCES.contains(&field.name()) => found.push(name.clone()),
+                Value::Message(inner) => {
+                    let named = inner
+                        .fields()
+                        .filter(|(field, _)| RESOURCES.contains(&field.name()));
+                    found.extend(named.filter_map(|(_, value)| value.as_str().map(str::to_owned)));
+                }
+                _ => {}
+            }
+        }
+        found.retain(|name| !name.is_empty());
+        found
     }
 
     fn collect(message: &DynamicMessage, found: &mut Vec<String>) {
@@ -420,6 +451,38 @@ mod tests {
             {"brand": "C", "supplied": {"super.star": {"value": 0.5}}}, {"brand": "D", "supplied": {}}]}}"#;
         assert_eq!(brands(index, peers), ["A", "B", "D"]);
         assert!(named::brands(fast, &[0xff]).is_err());
+    }
+
+    #[test]
+    fn resources_are_found_where_a_request_names_them() {
+        let resources = |path: &str, json: &str| {
+            named::resources_of(&named::message(path, &named::encode(path, json)).unwrap())
+        };
+        let consumer = |method: &str| format!("dualwheel.consumer.v1.ConsumerService/{method}");
+        let name = r#"{"name": "audiences/x"}"#;
+        assert_eq!(resources(&consumer("RefreshAudience"), name), ["audiences/x"]);
+        let update = r#"{"audience": {"name": "audiences/x", "displayName": "y"}}"#;
+        assert_eq!(resources(&consumer("UpdateAudience"), update), ["audiences/x"]);
+        let keys = r#"{"consumer": "somebody"}"#;
+        assert!(resources(&consumer("ExportConsumer"), keys).is_empty());
+        let deleted = r#"{"consumers": ["somebody"]}"#;
+        assert!(resources(&consumer("DeleteConsumers"), deleted).is_empty());
+        let setting = r#"{"brand": "b", "setting": {"plugin": "plugins/m/versions/1.0.0"}}"#;
+        let activate = "dualwheel.plugin.v1.PluginService/ActivatePlugin";
+        assert_eq!(resources(activate, setting), ["plugins/m/versions/1.0.0"]);
+    }
+
+    #[test]
+    fn definitions_are_kept_as_metrics_are() {
+        let lists = METHODS
+            .iter()
+            .filter(|method| method.path.ends_with("/ListDefinitions"));
+        assert!(
+            lists
+                .inspect(|method| assert_eq!(method.deed, Deed::Measure))
+                .count()
+                >= 5
+        );
     }
 
     #[test]

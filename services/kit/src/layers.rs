@@ -29,6 +29,7 @@ use crate::{
 
 mod access;
 mod answers;
+mod audit;
 mod body;
 mod places;
 mod reasons;
@@ -130,8 +131,9 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
             Some(verifier) => access::authentication(verifier.clone()),
             None => access::anonymous(Tenant(config.tenant.clone())),
         },
-        access::audit(),
+        audit::layer(),
         access::authorization(),
+        audit::subject(config),
         places::stream_share(config.limits.concurrency),
     ];
     if config.limits.tenant_calls_per_second > 0 && !inner {

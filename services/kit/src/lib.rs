@@ -17,6 +17,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod audit;
 pub mod caller;
 pub mod client;
 pub mod config;

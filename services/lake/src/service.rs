@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use dualwheel_kit::{
+    audit,
     failure::{Failure, Reason},
     shared::{Notice, Shared},
     tenant::tenant_of,
@@ -168,6 +169,7 @@ impl FactService for Facts {
         // Batches are checked side by side, handed to the committer in order, and answered in order.
         let (service, lake) = (self.clone(), tenant.clone());
         let (shared, name) = (self.shared.clone(), tenant.name().to_owned());
+        let (notes, tables) = (audit::current(), audit::current());
         tokio::spawn(async move {
             loop {
                 let next = match timeout(IDLE, requests.message()).await {
@@ -187,6 +189,9 @@ impl FactService for Facts {
         });
         tokio::spawn(async move {
             while let Some(next) = checked.recv().await {
+                if let Ok((fact, _)) = &next {
+                    tables.add_resource(fact.table);
+                }
                 let handed = hand_over(&tenant, next).await;
                 let ended = handed.is_err();
                 if writing.send(handed).await.is_err() || ended {
@@ -201,6 +206,9 @@ impl FactService for Facts {
                     Err(status) => Err(status),
                 };
                 let ended = answer.is_err();
+                if let Ok(answer) = &answer {
+                    notes.add_rows(u64::try_from(answer.accepted).unwrap_or_default());
+                }
                 if let Some(shared) = shared.as_ref().filter(|_| !ended) {
                     shared.notify(Notice::facts(&name));
                 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use dualwheel_kit::{
-    Reason, Violations,
+    Reason, Violations, audit,
     question::{check_brand, read_window, window_to_proto},
     resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
 };
@@ -58,7 +58,9 @@ pub async fn create(
         measured_over,
         request_id,
     };
-    Ok(to_proto(&diagnoser.peer_sets(tenant).create(new).await?))
+    let made = to_proto(&diagnoser.peer_sets(tenant).create(new).await?);
+    audit::resource(&made.name);
+    Ok(made)
 }
 
 /// Reads a set.

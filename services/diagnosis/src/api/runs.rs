@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
-    Failure, Reason, Violations, caller,
+    Failure, Reason, Violations, audit, caller,
     resource::{id_of, page_size, read_request_id, read_time, time_to_proto},
 };
 use dualwheel_proto::diagnosis as proto;
@@ -58,6 +58,7 @@ pub async fn start(
     if !is_new {
         return repeated(live, tenant, &made, &spec);
     }
+    audit::resource(&format!("runs/{}", made.id));
     let work = Work {
         diagnoser: Arc::clone(diagnoser),
         live: Arc::clone(live),

@@ -1,18 +1,17 @@
-//! Who calls, whether they may, and the audit log of what they did.
+//! Who calls, and whether they may.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use http::{HeaderValue, Request, header::AUTHORIZATION};
-use opentelemetry::{KeyValue, global, metrics::Counter};
-use tonic::{Code, Status, body::Body};
+use tonic::body::Body;
 
-use super::{Layer, Next, RequestId, body, is_health, is_single, reasons, refused, streams};
+use super::{Layer, Next, body, is_health, is_single, reasons, refused, streams};
 use crate::{
     Failure, Reason, Tenant,
-    access::{Bound, Brands, Deed, Method, named},
+    access::{Bound, Brands, Method, named},
+    audit,
     caller::{self, Caller},
     identity::{Identity, Verifier},
-    telemetry::AUDIT,
 };
 
 /// Largest request whose brands are looked for, for callers who may see some only: read as a message of any kind, it takes many
@@ -131,68 +130,11 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(),
         return Err(denied("the token is for some brands only; name one of them"));
     }
     match named.iter().find(|brand| !identity.brands.has(brand)) {
-        Some(brand) => Err(denied("the token is not for this brand").with("brand", brand)),
+        Some(brand) => {
+            audit::brand(brand);
+            Err(denied("the token is not for this brand").with("brand", brand))
+        }
         None => Ok(()),
-    }
-}
-
-/// Tells every write and export, tried or done: who, for which tenant, what, and how it ended; never what was in it.
-pub(super) fn audit() -> Layer {
-    Layer::new("audit", |request: Request<Body>, next: Next| async move {
-        let method = Method::of(request.uri().path());
-        let Some(method) = method.filter(|method| matches!(method.deed, Deed::Write | Deed::Export)) else {
-            return next.run(request).await;
-        };
-        let extensions = request.extensions();
-        let tenant = extensions.get::<Tenant>().map(|tenant| tenant.0.clone());
-        let mut entry = Entry {
-            method,
-            tenant: tenant.unwrap_or_default(),
-            caller: extensions.get::<Arc<Caller>>().cloned(),
-            request_id: extensions.get::<RequestId>().map(|id| id.0.clone()),
-            code: Code::Cancelled,
-        };
-        let response = next.run(request).await;
-        let status = Status::from_header_map(response.headers());
-        entry.code = status.map_or(Code::Ok, |status| status.code());
-        response
-    })
-}
-
-/// A line of the audit log, written when it is dropped: also where the caller goes away before the answer, for what was
-/// asked for may have been done.
-struct Entry {
-    method: &'static Method,
-    tenant: String,
-    caller: Option<Arc<Caller>>,
-    request_id: Option<String>,
-    code: Code,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        static ENTRIES: LazyLock<Counter<u64>> = LazyLock::new(|| {
-            global::meter("dualwheel")
-                .u64_counter("dualwheel.audit.entries")
-                .with_description("Writes and exports noted in the audit log")
-                .build()
-        });
-        let kind = if self.method.deed == Deed::Write {
-            "write"
-        } else {
-            "export"
-        };
-        ENTRIES.add(1, &[KeyValue::new("kind", kind)]);
-        tracing::info!(
-            target: AUDIT,
-            kind,
-            tenant = self.tenant,
-            subject = self.caller.as_ref().map_or("", |caller| &caller.subject),
-            method = self.method.path,
-            code = ?self.code,
-            request_id = self.request_id.as_deref().unwrap_or_default(),
-            "audit"
-        );
     }
 }
 

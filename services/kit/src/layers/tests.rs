@@ -70,6 +70,7 @@ async fn the_order_is_fixed() {
             "authentication",
             "audit",
             "authorization",
+            "audit-subject",
             "stream-share",
             "rate-limit",
             "idempotency",

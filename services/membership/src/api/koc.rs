@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
-    Failure, Question, Reason, Violations, answer,
+    Failure, Question, Reason, Violations, answer, audit,
     question::{check_brand, day_to_proto, read_past_day, read_pin},
     resource::Slice,
 };
@@ -208,6 +208,7 @@ impl Scoreboard {
             opinions.then(b.purchasing.total_cmp(&a.purchasing))
         });
         let (page, next_page_token) = listing.slice.of(&rated);
+        audit::people(page.len());
         ListKocCandidatesResponse {
             candidates: page
                 .iter()

@@ -1,7 +1,7 @@
 //! Uploads.
 
 use bytes::Bytes;
-use dualwheel_kit::{Reason, Violations, resource::read_request_id};
+use dualwheel_kit::{Reason, Violations, audit, resource::read_request_id};
 use dualwheel_plugin_host::{Error as Host, Policy, sha256};
 use dualwheel_proto::plugin::{
     Plugin, PublishPluginHeader, PublishPluginRequest, publish_plugin_request::Part,
@@ -60,7 +60,9 @@ impl Service {
             bytes: size,
             ..Version::new(description)?
         };
-        Ok(convert::plugin(&versions.create(version).await?)?)
+        let made = convert::plugin(&versions.create(version).await?)?;
+        audit::resource(&made.name);
+        Ok(made)
     }
 
     /// The publisher whom a header names, and its key.

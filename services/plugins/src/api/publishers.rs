@@ -1,7 +1,7 @@
 //! Whom a tenant trusts.
 
 use dualwheel_kit::{
-    Reason, Violations,
+    Reason, Violations, audit,
     resource::{read_display_name, read_new_id, read_request_id},
 };
 use dualwheel_proto::plugin::{CreatePublisherRequest, Publisher};
@@ -51,6 +51,8 @@ impl Service {
             return Err(Error::TooMany { what, most: MOST }.into());
         }
         let stored = publishers.create(&id, name, key).await?;
-        Ok(convert::publisher(&stored))
+        let made = convert::publisher(&stored);
+        audit::resource(&made.name);
+        Ok(made)
     }
 }

@@ -1,0 +1,147 @@
+//! What a line of the audit log says of a call besides who called and how it ended. Whoever serves a write or an export
+//! notes it; other calls have no line, and what is noted for them is lost. Keys of people are never noted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+/// What is said of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// The brands that it is about.
+    pub brand: Option<String>,
+    /// Names of the resources that it made, changed or read; of an append, the tables.
+    pub resource: Option<String>,
+    /// SHA-256 of the text of the audience's expression, in hexadecimal digits.
+    pub expression: Option<String>,
+    /// Number of people whose keys it took or gave.
+    pub people: Option<u64>,
+    /// Number of rows that it took or gave.
+    pub rows: Option<u64>,
+}
+
+/// The note of a call, for work that outlives the call's handler. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Option<Arc<Mutex<Note>>>);
+
+tokio::task_local! {
+    static NOTES: Notes;
+}
+
+impl Notes {
+    /// An empty note.
+    pub(crate) fn begin() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Runs `work`, which may note something.
+    pub(crate) async fn during<F: Future>(&self, work: F) -> F::Output {
+        NOTES.scope(self.clone(), work).await
+    }
+
+    /// What was noted.
+    pub(crate) fn noted(&self) -> Note {
+        self.locked().map(|note| note.clone()).unwrap_or_default()
+    }
+
+    /// Adds a name to the resources, unless it is there.
+    pub fn add_resource(&self, name: &str) {
+        if let Some(mut note) = self.locked() {
+            add(&mut note.resource, name);
+        }
+    }
+
+    /// Adds to the number of rows.
+    pub fn add_rows(&self, rows: u64) {
+        if let Some(mut note) = self.locked() {
+            note.rows = Some(note.rows.unwrap_or(0) + rows);
+        }
+    }
+
+    fn locked(&self) -> Option<MutexGuard<'_, Note>> {
+        let note = self.0.as_ref()?;
+        Some(note.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn add(names: &mut Option<String>, name: &str) {
+    match names {
+        None => *names = Some(name.to_owned()),
+        Some(names) if names.split(' ').any(|one| one == name) => {}
+        Some(names) => names.extend([" ", name]),
+    }
+}
+
+/// The note of the call that is served now; one that nobody reads where it has no line.
+#[must_use]
+pub fn current() -> Notes {
+    NOTES.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Notes a brand.
+pub fn brand(brand: &str) {
+    if let Some(mut note) = current().locked() {
+        add(&mut note.brand, brand);
+    }
+}
+
+/// Notes the name of a resource.
+pub fn resource(name: &str) {
+    current().add_resource(name);
+}
+
+/// Notes the expression of an audience, as its hash.
+pub fn expression(expression: &impl ToString) {
+    if let Some(mut note) = current().locked() {
+        let hash = Sha256::digest(expression.to_string().as_bytes());
+        note.expression = Some(format!("{hash:x}"));
+    }
+}
+
+/// Notes how many people's keys are taken or given.
+pub fn people(people: usize) {
+    if let Some(mut note) = current().locked() {
+        note.people = Some(people as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_noted_during_a_call_is_its_own() {
+        let notes = Notes::begin();
+        notes
+            .during(async {
+                brand("b");
+                brand("b");
+                resource("audiences/x");
+                resource("audiences/y");
+                expression(&"abc");
+                people(7);
+                let later = current();
+                tokio::spawn(async move {
+                    later.add_rows(2);
+                    later.add_rows(3);
+                    // Not part of the call.
+                    people(9);
+                })
+                .await
+                .unwrap();
+            })
+            .await;
+        people(8);
+        // The hash is the test vector of FIPS 180-2.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let expected = Note {
+            brand: Some("b".to_owned()),
+            resource: Some("audiences/x audiences/y".to_owned()),
+            expression: Some(abc.to_owned()),
+            people: Some(7),
+            rows: Some(5),
+        };
+        assert_eq!(notes.noted(), expected);
+        assert_eq!(current().noted(), Note::default());
+    }
+}
