@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dualwheel_consumer::store::{
-    Audiences, Change, Error, Kind, NewAudience, People, StoredDeletion, StoredDeletions,
+    Answer, Audiences, Change, Error, Kind, NewAudience, People, StoredDeletion, StoredDeletions,
 };
 use dualwheel_kit::{
     access::Brands,
@@ -18,6 +18,7 @@ on_both! {
     audiences_come_back_as_they_were
     tenants_and_brands_do_not_see_each_other
     the_same_request_makes_one_audience_and_another_none
+    audiences_are_saved_together_or_not_at_all
     of_changes_with_one_etag_one_wins
     pages_show_every_audience_once
     deletions_are_kept_until_they_end
@@ -90,13 +91,22 @@ async fn tenants_and_brands_do_not_see_each_other(database: Place) {
             one.get("x").await.unwrap_err(),
             one.update("x", None, Change::default()).await.unwrap_err(),
             one.delete("x", None).await.unwrap_err(),
-            one.by_request(Some("r")).await.unwrap_err(),
+            one.by_request(Some("r")).await.unwrap(),
+            // The request id of another brand's is as free as any.
+            one.create(NewAudience {
+                brand: "other".to_owned(),
+                ..new(Some("y"), Some("r"), None)
+            })
+            .await
+            .unwrap(),
         )
     });
-    let (get, update, delete, request) = tried.await;
-    for error in [get, update, delete, request] {
+    let (get, update, delete, request, other) = tried.await;
+    for error in [get, update, delete] {
         assert!(matches!(error, Error::Unknown(_)), "{error}");
     }
+    assert_eq!(request, None);
+    assert_eq!((other.id.as_str(), other.brand.as_str()), ("y", "other"));
     assert_eq!(one.get("x").await.unwrap(), made);
 }
 
@@ -118,6 +128,35 @@ async fn the_same_request_makes_one_audience_and_another_none(database: Place) {
         .unwrap();
     assert_eq!(make(8).await.unwrap().id, ids[0]);
     assert_eq!(Audiences::of(&database, "t").count().await.unwrap(), 1);
+}
+
+async fn audiences_are_saved_together_or_not_at_all(database: Place) {
+    let audiences = Audiences::of(&database, "t");
+    let save = |ids: &[&str], request: Option<&str>, bytes: &[u8]| {
+        let new = ids.iter().map(|id| new(Some(id), None, Some(people()))).collect();
+        let answer = Answer {
+            brand: "b".to_owned(),
+            request_id: request.map(str::to_owned),
+            bytes: bytes.to_vec(),
+        };
+        let audiences = audiences.clone();
+        async move { audiences.create_all(new, answer).await }
+    };
+    assert_eq!(save(&["a", "b"], None, b"first").await.unwrap(), None);
+    // The last id is taken: nothing of it is there, and its request is not taken for done.
+    let refused = save(&["c", "d", "b"], Some("r"), b"second").await;
+    assert!(matches!(refused, Err(Error::Exists(id)) if id == "audiences/b"));
+    assert_eq!(audiences.count().await.unwrap(), 2);
+    assert_eq!(audiences.answered(Some("r")).await.unwrap(), None);
+    // At the same time, too, one request saves once.
+    let twelve = (0..12).map(|_| asked(7, save(&["c", "d"], Some("r"), b"third")));
+    let saved = futures::future::join_all(twelve).await;
+    let (ours, first): (Vec<_>, Vec<_>) = saved.into_iter().map(Result::unwrap).partition(Option::is_none);
+    assert_eq!(ours.len(), 1);
+    assert!(first.iter().all(|first| first.as_deref() == Some(b"third")));
+    assert_eq!(audiences.count().await.unwrap(), 4);
+    let another = asked(8, save(&["e"], Some("r"), b"fourth")).await;
+    assert!(matches!(another, Err(Error::RequestReused(_))));
 }
 
 async fn of_changes_with_one_etag_one_wins(database: Place) {

@@ -194,6 +194,14 @@ async fn another_request_of_the_same_id_makes_nothing(database: Place) {
     })
     .await;
     assert_eq!(sets.list(10, "").await.unwrap().items.len(), 1);
+    // Who may not see the run does not learn that its request id was used.
+    let mut caller = Caller::anonymous();
+    caller.brands = Brands::Some(["c".to_owned()].into());
+    let theirs = on_behalf(Arc::new(caller), async {
+        assert_eq!(runs.by_request(Some("r")).await.unwrap(), None);
+        runs.create(new_run("c", Some("r"))).await.unwrap()
+    });
+    assert!(theirs.await.1);
 }
 
 async fn pages_show_everything_once(database: Place) {

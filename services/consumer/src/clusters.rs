@@ -65,6 +65,24 @@ pub enum Refusal {
     Unfit(String),
 }
 
+impl Refusal {
+    /// The same without numbers of people.
+    #[must_use]
+    pub fn without_counts(&self) -> String {
+        match self {
+            Self::TooFew { needed, .. } => {
+                format!("too few people to be grouped; ask for at least {needed}")
+            }
+            Self::Alike { .. } => {
+                "the people do not differ in any feature; ask for others, or bring in more of their \
+                                   facts"
+                    .to_owned()
+            }
+            Self::TooAlike { .. } | Self::Unfit(_) => self.to_string(),
+        }
+    }
+}
+
 /// A number of groups that was tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {

@@ -100,6 +100,27 @@ pub enum Refusal {
     Unfit(#[from] Unfit),
 }
 
+impl Refusal {
+    /// The same without numbers of people.
+    #[must_use]
+    pub fn without_counts(&self) -> String {
+        match self {
+            Self::TooFewAlike { needed, .. } => format!(
+                "something is known of too few people of the audience; the model needs {needed}: widen the audience"
+            ),
+            Self::TooFewOthers { needed, .. } => format!(
+                "too few candidates are outside the audience; the model needs {needed}: widen the candidates"
+            ),
+            Self::Untestable { .. } => {
+                "a fifth of the people that is set apart has only the audience's or only others, or \
+                                        leaves only the one: the model cannot be tested; widen both"
+                    .to_owned()
+            }
+            Self::Unforeseeable { .. } | Self::Unfit(_) => self.to_string(),
+        }
+    }
+}
+
 /// The people most like a seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expansion {

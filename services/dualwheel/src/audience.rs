@@ -8,9 +8,9 @@ use dualwheel_kit::{client, config::Config, question::day_to_proto};
 use dualwheel_proto::{
     Date,
     consumer::{
-        AudienceDefinition, AudienceTrait, CompareAudiencesRequest, CompareAudiencesResponse,
-        EstimateAudienceRequest, EstimateAudienceResponse, ExportAudienceRequest, NamedAudience,
-        ProfileAudienceRequest, ProfileAudienceResponse, audience_definition::Form,
+        AudienceDefinition, AudienceTermSize, AudienceTrait, CompareAudiencesRequest,
+        CompareAudiencesResponse, EstimateAudienceRequest, EstimateAudienceResponse, ExportAudienceRequest,
+        NamedAudience, ProfileAudienceRequest, ProfileAudienceResponse, audience_definition::Form,
         consumer_service_client::ConsumerServiceClient,
     },
 };
@@ -188,12 +188,14 @@ fn day(basis: &Basis) -> Option<Date> {
 
 /// The people of every term, then those of the whole.
 fn sizes(estimated: &EstimateAudienceResponse) -> String {
-    let term = |text: &str, size: i64| vec![text.to_owned(), format::whole(size)];
+    let term = |text: &str, size: String| vec![text.to_owned(), size];
+    let of_term = |one: &AudienceTermSize| term(&one.text, format::people(one.size, one.size_withheld));
     let mut rows: Vec<Vec<String>> = Vec::new();
     if estimated.terms.len() > 1 {
-        rows.extend(estimated.terms.iter().map(|one| term(&one.text, one.size)));
+        rows.extend(estimated.terms.iter().map(of_term));
     }
-    rows.push(term(&estimated.text, estimated.size));
+    let size = format::people(estimated.size, estimated.size_withheld);
+    rows.push(term(&estimated.text, size));
     let day = format::day(format::calendar(estimated.as_of.as_ref()));
     table::rows(&[("Audience", false), (&format!("People on {day}"), true)], rows)
 }
@@ -206,7 +208,7 @@ fn overlaps(compared: &CompareAudiencesResponse) -> String {
     };
     let day = format::day(format::calendar(compared.as_of.as_ref()));
     let sizes = compared.audiences.iter();
-    let sizes = sizes.map(|one| vec![one.label.clone(), format::whole(one.size)]);
+    let sizes = sizes.map(|one| vec![one.label.clone(), format::people(one.size, one.size_withheld)]);
     let pairs = compared.overlaps.iter().map(|pair| {
         let jaccard = pair
             .jaccard
@@ -214,7 +216,7 @@ fn overlaps(compared: &CompareAudiencesResponse) -> String {
         vec![
             label(pair.first),
             label(pair.second),
-            format::whole(pair.both),
+            format::people(pair.both, pair.both_withheld),
             jaccard,
         ]
     });

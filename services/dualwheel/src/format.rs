@@ -19,6 +19,16 @@ pub fn whole(number: i64) -> String {
     signed(number < 0, &grouped(&number.unsigned_abs().to_string()))
 }
 
+/// A number of people, unless it is withheld.
+#[must_use]
+pub fn people(number: i64, is_withheld: bool) -> String {
+    if is_withheld {
+        "withheld".to_owned()
+    } else {
+        whole(number)
+    }
+}
+
 /// A number with thousands separators and exactly `places` decimals; one that rounds to zero has no sign.
 ///
 /// What is not finite is written as [`NONE`].

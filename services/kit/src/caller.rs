@@ -68,6 +68,12 @@ pub fn tenant() -> String {
         .unwrap_or_default()
 }
 
+/// The brands that who is served now may see.
+#[must_use]
+pub fn brands() -> Brands {
+    current().map_or(Brands::All, |caller| caller.brands.clone())
+}
+
 /// Whether who is served now may see the brand.
 #[must_use]
 pub fn may_see(brand: &str) -> bool {

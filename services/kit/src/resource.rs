@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::{Reason, Violations};
+use crate::{Reason, Violations, access::Brands, caller};
 
 /// Most resources on a page.
 const MOST_ON_PAGE: i32 = 1_000;
@@ -12,6 +12,8 @@ const MOST_ON_PAGE: i32 = 1_000;
 const ON_PAGE: i32 = 50;
 /// Longest display name, in bytes.
 const NAME_BYTES: usize = 256;
+/// Most characters of an id.
+const ID_CHARACTERS: usize = 63;
 
 /// The id in a resource name `{collection}/{id}`; `None` when it is no such name.
 #[must_use]
@@ -24,7 +26,7 @@ pub fn id_of(collection: &str, name: &str) -> Option<String> {
 #[must_use]
 pub fn is_id(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&id.len()) && id.bytes().all(allowed)
+    (1..=ID_CHARACTERS).contains(&id.len()) && id.bytes().all(allowed)
 }
 
 /// Reads a request id: empty, or a UUID, in its one canonical spelling.
@@ -124,6 +126,29 @@ pub fn read_new_id(field: &str, id: &str, violations: &mut Violations) -> Option
     Some(id.to_owned())
 }
 
+/// What stands at the end of the ids that who is served now gives to resources of `brand`: nothing for who may see every
+/// brand. Ids are unique in the tenant; without this, a refusal would tell somebody else that another brand has the id.
+#[must_use]
+pub fn id_ending(brand: &str) -> String {
+    match caller::brands() {
+        Brands::All => String::new(),
+        Brands::Some(_) => format!("-{:010x}", xxhash_rust::xxh3::xxh3_64(brand.as_bytes()) >> 24),
+    }
+}
+
+/// Reads the id of a resource of `brand` that is to be made at `field`, as [`read_new_id`] does, and gives it its
+/// [ending](id_ending).
+pub fn read_new_id_of(brand: &str, field: &str, id: &str, violations: &mut Violations) -> Option<String> {
+    let (id, ending) = (read_new_id(field, id, violations)?, id_ending(brand));
+    let most = ID_CHARACTERS - ending.len();
+    if is_id(&id) && id.len() > most {
+        let message =
+            format!("at most {most} characters: the token is not for every brand, and {ending} follows");
+        violations.add(field, message);
+    }
+    Some(id + &ending)
+}
+
 /// Reads a name for people at `field`.
 pub fn read_display_name(field: &str, name: &str, violations: &mut Violations) -> String {
     if name.len() > NAME_BYTES {
@@ -162,8 +187,44 @@ pub fn read_time(field: &str, time: Option<&Timestamp>, violations: &mut Violati
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::failure::violations_of;
+
+    #[tokio::test]
+    async fn ids_of_different_brands_never_meet() {
+        let read = |brand: &str, id: &str| {
+            let mut violations = Violations::new();
+            let read = read_new_id_of(brand, "id", id, &mut violations);
+            violations.finish(Reason::InvalidResource).map(|()| read)
+        };
+        let who = |brands| {
+            Arc::new(caller::Caller {
+                brands,
+                ..caller::Caller::anonymous()
+            })
+        };
+        let longest = "a".repeat(63);
+        caller::on_behalf(who(Brands::All), async {
+            assert_eq!(read("ours", "spring").unwrap().unwrap(), "spring");
+            assert_eq!(read("ours", &longest).unwrap().unwrap(), longest);
+        })
+        .await;
+        caller::on_behalf(who(Brands::Some(["ours".to_owned()].into())), async {
+            let ours = read("ours", "spring").unwrap().unwrap();
+            assert!(is_id(&ours) && ours.starts_with("spring-"), "{ours}");
+            assert_eq!(ours, read("ours", "spring").unwrap().unwrap());
+            assert_ne!(ours, read("theirs", "spring").unwrap().unwrap());
+            assert_eq!(read("ours", "").unwrap(), None, "made up");
+            assert!(is_id(&read("ours", &longest[..52]).unwrap().unwrap()));
+            for wrong in [&longest[..53], "9", "A"] {
+                let refused = read("ours", wrong).unwrap_err();
+                assert_eq!(violations_of(&refused).len(), 1, "{wrong}: {refused:?}");
+            }
+        })
+        .await;
+    }
 
     #[test]
     fn pages_join_to_the_whole() {

@@ -1,7 +1,5 @@
 //! What stored resources of every service have in common: how a write fails, and how they are listed page by page.
 
-use std::fmt;
-
 use sea_orm::{ActiveModelTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use tonic::Status;
 
@@ -37,7 +35,7 @@ pub enum Error {
     #[error("the request id was used to make {0} by another request")]
     RequestReused(String),
     /// The page token was not made here.
-    #[error("the page token was not made by this method")]
+    #[error("the page token was not made by this method for the same filters")]
     PageToken,
 }
 
@@ -88,22 +86,31 @@ pub struct Cursor {
     pub id: String,
 }
 
-impl fmt::Display for Cursor {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:x}.{}", self.made_at, self.id)
-    }
+/// The start of the page tokens of a list.
+fn mark(list: &str) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(list.as_bytes()))
 }
 
 impl Cursor {
+    /// Writes a page token of `list`, which tells what is listed and by which filters.
+    #[must_use]
+    pub fn token(&self, list: &str) -> String {
+        format!("{}.{:x}.{}", mark(list), self.made_at, self.id)
+    }
+
     /// Reads a page token; an empty one is the first page.
     ///
     /// # Errors
-    /// [`Error::PageToken`] when no cursor was written so.
-    pub fn read(token: &str) -> Result<Option<Self>, Error> {
+    /// [`Error::PageToken`] when no cursor of `list` was written so.
+    pub fn read(list: &str, token: &str) -> Result<Option<Self>, Error> {
         if token.is_empty() {
             return Ok(None);
         }
-        let (made_at, id) = token.split_once('.').ok_or(Error::PageToken)?;
+        let place = token.strip_prefix(&mark(list));
+        let place = place.and_then(|place| place.strip_prefix('.'));
+        let (made_at, id) = place
+            .and_then(|place| place.split_once('.'))
+            .ok_or(Error::PageToken)?;
         let made_at = u64::from_str_radix(made_at, 16).ok();
         let made_at = made_at.and_then(|made_at| i64::try_from(made_at).ok());
         let made_at = made_at.filter(|_| !id.contains('\0')).ok_or(Error::PageToken)?;
@@ -124,15 +131,15 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts one item more than asked for off `items`, and makes the token of what comes next.
+    /// Cuts one item more than asked for off `items`, and makes the token of what comes next in `list`.
     #[must_use]
-    pub fn cut(mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
+    pub fn cut(list: &str, mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
         let more = items.len() > size;
         items.truncate(size);
         let next = items
             .last()
             .filter(|_| more)
-            .map(|last| cursor(last).to_string())
+            .map(|last| cursor(last).token(list))
             .unwrap_or_default();
         Self { items, next }
     }
@@ -193,6 +200,27 @@ pub fn request_hash() -> Option<i64> {
     Some(crate::caller::request_hash()).filter(|hash| *hash != 0)
 }
 
+/// Of the rows that requests of one id have made, for different brands, the one that is answered to the request that is
+/// served now: to who may not see a row it is as if it did not exist.
+///
+/// # Errors
+/// `RequestReused` when all rows that may be seen were made by another request.
+pub fn made_by_request<R>(
+    rows: Vec<R>,
+    is_visible: impl Fn(&R) -> bool,
+    hash: impl Fn(&R) -> Option<i64>,
+    name: impl Fn(&R) -> String,
+) -> Result<Option<R>, Error> {
+    let mut refused = None;
+    for row in rows.into_iter().filter(is_visible) {
+        match same_request(hash(&row), || name(&row)) {
+            Ok(()) => return Ok(Some(row)),
+            Err(error) => refused = Some(error),
+        }
+    }
+    refused.map_or(Ok(None), Err)
+}
+
 /// Whether what the request `made` is answered to the request that is served now: it is the same one, as far as that is
 /// known.
 ///
@@ -220,4 +248,33 @@ pub fn visible(brand: &str, name: impl FnOnce() -> String) -> Result<(), Error> 
 #[must_use]
 pub fn now() -> i64 {
     chrono::Utc::now().timestamp_micros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_tokens_are_of_one_list() {
+        let cursor = Cursor {
+            made_at: 7,
+            id: "a.b".to_owned(),
+        };
+        let token = cursor.token("audiences of A");
+        assert_eq!(Cursor::read("audiences of A", &token).unwrap(), Some(cursor));
+        assert_eq!(Cursor::read("audiences of A", "").unwrap(), None);
+        for (list, token) in [
+            ("audiences of B", token.as_str()),
+            ("runs of A", &token),
+            // As former versions wrote them.
+            ("audiences of A", "7.a.b"),
+            ("audiences of A", &token[..16]),
+            ("audiences of A", "é"),
+        ] {
+            assert!(
+                matches!(Cursor::read(list, token), Err(Error::PageToken)),
+                "{token}"
+            );
+        }
+    }
 }

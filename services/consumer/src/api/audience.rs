@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use dualwheel_kit::{Reason, Violations, question::day_to_proto};
+use dualwheel_kit::{Reason, Violations, audit, question::day_to_proto};
 use dualwheel_lake::frames::Names;
 use dualwheel_proto::consumer::{
     AudienceOverlap, AudienceSize, AudienceTermSize, AudienceTrait, CompareAudiencesRequest,
@@ -16,7 +16,7 @@ use tonic::Status;
 use super::{Service, basis::Given, expression::to_proto};
 use crate::{
     audience::{
-        Evaluated, Expression, expression,
+        Evaluated, Expression, Sight, expression,
         traits::{Index, Trait, portrait},
     },
     queries::compute,
@@ -49,13 +49,20 @@ impl Service {
             )
             .await?;
         let found = self.judge_one(tenant, &basis, expression.clone()).await?;
+        let sight = basis.sight().await?;
+        let (size, size_withheld) = told(&sight, found.people.len());
         let terms = expression.terms().into_iter().zip(&found.terms);
         Ok(EstimateAudienceResponse {
-            size: found.people.len() as i64,
+            size,
+            size_withheld,
             terms: terms
-                .map(|(term, size)| AudienceTermSize {
-                    text: term.to_string(),
-                    size: *size as i64,
+                .map(|(term, people)| {
+                    let (size, size_withheld) = told(&sight, *people);
+                    AudienceTermSize {
+                        text: term.to_string(),
+                        size,
+                        size_withheld,
+                    }
                 })
                 .collect(),
             expression: Some(to_proto(&expression, basis.reader.currency())),
@@ -90,6 +97,7 @@ impl Service {
             move || by_key(&found.people, &names)
         })
         .await?;
+        audit::people(order.len());
         Ok(Box::pin(messages(order, names)))
     }
 
@@ -128,13 +136,18 @@ impl Service {
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
         let found = self.judge(tenant, &basis, expressions).await?;
-        let sizes = labels.into_iter().zip(&found).map(|(label, one)| AudienceSize {
-            label,
-            size: one.people.len() as i64,
+        let sight = basis.sight().await?;
+        let sizes = labels.into_iter().zip(&found).map(|(label, one)| {
+            let (size, size_withheld) = told(&sight, one.people.len());
+            AudienceSize {
+                label,
+                size,
+                size_withheld,
+            }
         });
         Ok(CompareAudiencesResponse {
             audiences: sizes.collect(),
-            overlaps: overlaps(&found),
+            overlaps: overlaps(&found, &sight),
             as_of: Some(day_to_proto(basis.as_of)),
             definition_version: basis.definitions.version.clone(),
             data_version: Some(basis.reader.versions()),
@@ -182,28 +195,34 @@ impl Service {
         let mut found = self.judge(tenant, &basis, expressions).await?.into_iter();
         let (audience, base) = (found.next().unwrap_or_default(), found.next());
         let profiles = basis.reader.profiles().await?;
-        let definitions = basis.definitions.clone();
+        let (definitions, sight) = (basis.definitions.clone(), basis.sight().await?);
+        let seen = sight.clone();
         let (audience, base, portrait) = compute(move || {
-            let all = || profiles.rows.iter().map(|profile| profile.consumer).collect();
+            let all = || seen.keep(profiles.rows.iter().map(|profile| profile.consumer).collect());
             let base: RoaringBitmap = base.map_or_else(all, |base| base.people);
             let portrait = portrait(
                 &profiles,
                 &audience.people,
                 &base,
                 &traits,
+                &seen,
                 &definitions.parameters,
             );
             (audience.people.len(), base.len(), portrait)
         })
         .await?;
+        let (size, size_withheld) = told(&sight, audience);
+        let (base_size, base_size_withheld) = told(&sight, base);
         let withheld = portrait.withheld.iter();
         Ok(ProfileAudienceResponse {
             traits: portrait.indices.into_iter().map(trait_to_proto).collect(),
             withheld: withheld
                 .map(|(of, values)| (of.name().to_owned(), i32::try_from(*values).unwrap_or(i32::MAX)))
                 .collect(),
-            size: audience as i64,
-            base_size: base as i64,
+            size,
+            base_size,
+            size_withheld,
+            base_size_withheld,
             as_of: Some(day_to_proto(basis.as_of)),
             definition_version: basis.definitions.version.clone(),
             data_version: Some(basis.reader.versions()),
@@ -225,18 +244,28 @@ pub(super) fn trait_to_proto(index: Index) -> AudienceTrait {
     }
 }
 
+/// A number of people as it is told, and whether it is withheld.
+pub(super) fn told(sight: &Sight, people: u64) -> (i64, bool) {
+    let count = sight.count(people);
+    (count.unwrap_or_default(), count.is_none())
+}
+
 /// Every pair once.
-fn overlaps(found: &[Evaluated]) -> Vec<AudienceOverlap> {
+fn overlaps(found: &[Evaluated], sight: &Sight) -> Vec<AudienceOverlap> {
     let mut pairs = Vec::new();
     for (first, one) in found.iter().enumerate() {
         for (second, other) in found.iter().enumerate().skip(first + 1) {
-            let both = one.people.intersection_len(&other.people);
-            let either = one.people.len() + other.people.len() - both;
+            let common = one.people.intersection_len(&other.people);
+            let either = one.people.len() + other.people.len() - common;
+            let (both, both_withheld) = told(sight, common);
+            let parts = [common, one.people.len(), other.people.len()];
+            let is_told = either > 0 && parts.iter().all(|part| sight.count(*part).is_some());
             pairs.push(AudienceOverlap {
                 first: first as i32,
                 second: second as i32,
-                both: both as i64,
-                jaccard: (either > 0).then(|| both as f64 / either as f64),
+                both,
+                jaccard: is_told.then(|| common as f64 / either as f64),
+                both_withheld,
             });
         }
     }

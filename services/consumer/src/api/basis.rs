@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
     Failure, Reason, Violations,
+    access::Brands,
+    audit, caller,
     question::{check_brand, read_day},
 };
 use dualwheel_lake::{Reader, frames::Profiles};
 use dualwheel_measure::{Day, Definitions};
 use dualwheel_proto::{Date, consumer::AudienceDefinition, types::DataVersion};
 use roaring::RoaringBitmap;
+use tokio::sync::OnceCell;
 use tonic::Status;
 
 use super::{
@@ -20,10 +23,10 @@ use super::{
 use crate::{
     Parameters,
     audience::{
-        Evaluated, Expression, World, evaluate,
+        Evaluated, Expression, Sight, World, evaluate,
         evaluate::{needs_facts, needs_forecasts, needs_profiles},
         expression::{Predicted, Term},
-        known,
+        sight::{known_to_brand, with_facts},
     },
     facts::Facts,
     index::{Cells, Snapshot},
@@ -52,6 +55,9 @@ pub(super) struct Basis {
     pub snapshot: Option<Snapshot>,
     pub definitions: Arc<Definitions<Parameters>>,
     pub as_of: Day,
+    /// The brands that who asks may see.
+    sees: Brands,
+    sight: OnceCell<Sight>,
 }
 
 /// The facts that expressions ask for.
@@ -63,18 +69,32 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Everyone of whom the brand has a fact.
-    pub(super) fn known(&self) -> RoaringBitmap {
-        match &self.index {
-            Some(cells) => known(cells, &self.facts.members, Day(i32::MAX)),
-            None => (0..self.facts.consumers())
-                .filter(|consumer| self.facts.has(*consumer))
-                .collect(),
-        }
+    /// Everyone of whom the brand has a behaviour, an order line or a role.
+    pub(super) fn with_facts(&self) -> RoaringBitmap {
+        with_facts(self.index.as_deref(), &self.facts)
     }
 }
 
 impl Basis {
+    /// A basis of who is served now.
+    pub(super) fn new(
+        brand: &str,
+        reader: Arc<Reader>,
+        snapshot: Option<Snapshot>,
+        definitions: Arc<Definitions<Parameters>>,
+        as_of: Day,
+    ) -> Self {
+        Self {
+            brand: brand.to_owned(),
+            reader,
+            snapshot,
+            definitions,
+            as_of,
+            sees: caller::brands(),
+            sight: OnceCell::new(),
+        }
+    }
+
     /// Reads an expression at `field`; `None` where something is wrong with it, which is then noted.
     pub(super) fn read(
         &self,
@@ -89,6 +109,28 @@ impl Basis {
             self.reader.currency(),
             violations,
         )
+    }
+
+    /// Whom and what who asks may see. Every answer about people of an audience is held to it.
+    pub(super) async fn sight(&self) -> Result<Sight, Status> {
+        let sight = self.sight.get_or_try_init(|| self.look());
+        sight.await.cloned()
+    }
+
+    async fn look(&self) -> Result<Sight, Status> {
+        let Brands::Some(brands) = &self.sees else {
+            return Ok(Sight::whole());
+        };
+        let (inputs, social) = (
+            self.inputs(&[]).await?,
+            self.reader.social_profiles(&self.brand).await?,
+        );
+        let (brands, definitions) = (brands.clone(), self.definitions.clone());
+        compute(move || {
+            let people = known_to_brand(inputs.index.as_deref(), &inputs.facts, &social);
+            Sight::narrow(brands, people, &definitions.parameters)
+        })
+        .await
     }
 
     /// Reads the facts that any of `expressions` asks for.
@@ -153,7 +195,7 @@ impl Basis {
         expressions: Vec<Expression>,
         audiences: Arc<BTreeMap<String, RoaringBitmap>>,
     ) -> Result<Vec<Evaluated>, Status> {
-        let inputs = self.inputs(&expressions).await?;
+        let (inputs, sight) = (self.inputs(&expressions).await?, self.sight().await?);
         let (definitions, as_of) = (self.definitions.clone(), self.as_of);
         compute(move || {
             let world = World {
@@ -164,6 +206,7 @@ impl Basis {
                 audiences: &audiences,
                 parameters: &definitions.parameters,
                 as_of,
+                sight: &sight,
             };
             expressions.iter().map(|one| evaluate(one, &world)).collect()
         })
@@ -179,6 +222,10 @@ impl Service {
         basis: &Basis,
         expressions: Vec<Expression>,
     ) -> Result<Vec<Evaluated>, Status> {
+        if let Some(first) = expressions.first() {
+            audit::brand(&basis.brand);
+            audit::expression(first);
+        }
         let mut people = BTreeMap::new();
         for stored in self.named_by(tenant, &expressions).await? {
             let found = match &stored.people {
@@ -192,13 +239,13 @@ impl Service {
                     compute(intern).await?
                 }
                 None => {
-                    let own = Basis {
-                        brand: stored.brand.clone(),
-                        reader: basis.reader.clone(),
-                        snapshot: basis.snapshot.clone(),
-                        definitions: self.catalogue.of(tenant, &stored.brand),
-                        as_of: basis.as_of,
-                    };
+                    let own = Basis::new(
+                        &stored.brand,
+                        basis.reader.clone(),
+                        basis.snapshot.clone(),
+                        self.catalogue.of(tenant, &stored.brand),
+                        basis.as_of,
+                    );
                     let known = Arc::new(people);
                     let found = own
                         .judge(vec![self.expression_of(&stored)?], known.clone())
@@ -279,13 +326,8 @@ impl Service {
         if day > today {
             violations.add("as_of", format!("lies in the future; today is {today}"));
         }
-        Ok(Basis {
-            brand: brand.to_owned(),
-            reader,
-            snapshot,
-            definitions: self.catalogue.of(tenant, brand),
-            as_of: day,
-        })
+        let definitions = self.catalogue.of(tenant, brand);
+        Ok(Basis::new(brand, reader, snapshot, definitions, day))
     }
 
     /// A basis with one checked expression.
@@ -298,7 +340,10 @@ impl Service {
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
         match expression {
-            Some(expression) => Ok((basis, expression)),
+            Some(expression) => {
+                audit::expression(&expression);
+                Ok((basis, expression))
+            }
             None => Err(Status::internal(
                 "an expression that is missing passed its checks",
             )),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto};
+use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
 use dualwheel_lake::frames::Profiles;
 use dualwheel_proto::{
     Date,
@@ -15,16 +15,23 @@ use dualwheel_proto::{
 use roaring::RoaringBitmap;
 use tonic::Status;
 
-use super::{Service, audience::trait_to_proto, basis::Basis, winback::check_prefix};
+use super::{
+    Service,
+    audience::{told, trait_to_proto},
+    basis::Basis,
+    together::{Group, Saving, read_prefix},
+};
 use crate::{
     Parameters,
-    audience::traits::{Index, Trait, portraits},
+    audience::{
+        Sight,
+        traits::{Index, Trait, portraits},
+    },
     categories::Categories,
     clusters::{
         Centre, Cluster, FEWEST_CLUSTERS, Found, MOST_CLUSTERS, Refusal, everyone, features::Portrayer, find,
     },
     queries::{self, compute},
-    store::NewAudience,
 };
 
 /// Traits by which a group is described.
@@ -66,6 +73,7 @@ impl Service {
             profiles,
             found,
         } = self.grouped(tenant, asking).await?;
+        let sight = basis.sight().await?;
         let mut answer = FindClustersResponse {
             as_of: Some(day_to_proto(basis.as_of)),
             definition_version: basis.definitions.version.clone(),
@@ -75,7 +83,7 @@ impl Service {
         let found = match found {
             Ok(found) => found,
             Err(refusal) => {
-                answer.refusal = refusal.to_string();
+                answer.refusal = why(&refusal, &sight);
                 return Ok(answer);
             }
         };
@@ -84,18 +92,29 @@ impl Service {
             silhouette: trial.silhouette,
         });
         answer.trials = trials.collect();
-        let definitions = basis.definitions.clone();
+        let (definitions, seen) = (basis.definitions.clone(), sight.clone());
         let (everyone, clusters) = compute(move || {
             let everyone = found.people();
-            let traits = traits(&found, &everyone, &profiles, &definitions.parameters);
+            let traits = traits(&found, &everyone, &profiles, &seen, &definitions.parameters);
             let clusters: Vec<_> = found.clusters.into_iter().zip(traits).collect();
             (everyone.len(), clusters)
         })
         .await?;
-        answer.size = everyone as i64;
-        let clusters = clusters.into_iter().zip(1..);
+        (answer.size, answer.size_withheld) = told(&sight, everyone);
+        let sizes: Vec<u64> = clusters
+            .iter()
+            .map(|(cluster, _)| cluster.people.len() as u64)
+            .collect();
+        let shown = shown(&sizes, &sight);
+        let clusters = clusters.into_iter().zip(1..).enumerate();
         answer.clusters = clusters
-            .map(|((cluster, traits), number)| cluster_to_proto(&cluster, traits, number, everyone))
+            .map(|(place, ((cluster, traits), number))| {
+                if place < shown {
+                    cluster_to_proto(&cluster, traits, number, everyone)
+                } else {
+                    withheld(number)
+                }
+            })
             .collect();
         Ok(answer)
     }
@@ -106,8 +125,17 @@ impl Service {
         request: SaveClustersRequest,
     ) -> Result<SaveClustersResponse, Status> {
         let mut violations = Violations::new();
-        check_prefix("audience_prefix", &request.audience_prefix, &mut violations);
+        let request_id = read_request_id(&request.request_id, &mut violations);
+        let prefix = read_prefix(
+            "audience_prefix",
+            &request.audience_prefix,
+            &request.brand,
+            &mut violations,
+        );
         violations.finish(Reason::InvalidResource)?;
+        if let Some(first) = self.saved_together(tenant, request_id.as_deref()).await? {
+            return Ok(first);
+        }
         let asking = Asking {
             brand: &request.brand,
             definition: request.definition.as_ref(),
@@ -116,62 +144,27 @@ impl Service {
             pin: None,
         };
         let Answered { basis, found, .. } = self.grouped(tenant, asking).await?;
-        let found = found.map_err(|refusal| Failure::new(Reason::ModelRefused, refusal.to_string()))?;
-        let ids: Vec<String> = (1..=found.clusters.len())
-            .map(|number| format!("{}-{number}", request.audience_prefix))
+        let sight = basis.sight().await?;
+        let found = found.map_err(|refusal| Failure::new(Reason::ModelRefused, why(&refusal, &sight)))?;
+        let clusters = found.clusters.iter().zip(1..);
+        let groups: Vec<Group<'_>> = clusters
+            .map(|(cluster, number)| Group {
+                id: format!("{prefix}-{number}"),
+                display_name: format!("Cluster {number}: {}", name(cluster)),
+                people: &cluster.people,
+            })
             .collect();
-        self.has_room(tenant, ids.len()).await?;
-        self.audiences(tenant).require_free(&ids).await?;
-        for (place, (cluster, id)) in found.clusters.iter().zip(&ids).enumerate() {
-            let new = format!("Cluster {}: {}", place + 1, name(cluster));
-            if let Err(failed) = self.save_cluster(tenant, &basis, cluster, id, new).await {
-                self.take_back(tenant, ids.get(..place).unwrap_or_default()).await;
-                return Err(failed);
-            }
-        }
-        Ok(SaveClustersResponse {
-            audiences: ids.iter().map(|id| format!("audiences/{id}")).collect(),
-        })
-    }
-
-    async fn save_cluster(
-        &self,
-        tenant: &str,
-        basis: &Basis,
-        cluster: &Cluster,
-        id: &str,
-        display_name: String,
-    ) -> Result<(), Status> {
-        let keys: Vec<String> = {
-            let names = basis.reader.names();
-            let view = names.consumers.view();
-            let people = cluster.people.iter();
-            people.map(|one| view.key(*one).to_owned()).collect()
+        let audiences = groups.iter().map(|group| format!("audiences/{}", group.id));
+        let answer = SaveClustersResponse {
+            audiences: audiences.collect(),
         };
-        let people = self.keep(tenant, keys, Some(basis.as_of)).await?;
-        let new = NewAudience {
-            id: Some(id.to_owned()),
-            request_id: None,
-            brand: basis.brand.clone(),
-            display_name,
-            expression: None,
-            people: Some(people.clone()),
+        let saving = Saving {
+            brand: &basis.brand,
+            request_id,
+            names: &basis.reader.names(),
+            as_of: basis.as_of,
         };
-        let made = self.audiences(tenant).create(new).await;
-        self.or_forget(tenant, Some(people), made).await?;
-        Ok(())
-    }
-
-    /// Deletes audiences that were saved before one that could not be.
-    async fn take_back(&self, tenant: &str, ids: &[String]) {
-        for id in ids {
-            match self.audiences(tenant).delete(id, None).await {
-                Ok(deleted) => self.forget(tenant, deleted.people).await,
-                Err(error) => {
-                    tracing::warn!(audience.id = %id, error = %error, "an audience could not be taken back");
-                }
-            }
-        }
+        self.save_together(tenant, saving, groups, answer).await
     }
 
     async fn grouped(&self, tenant: &str, asking: Asking<'_>) -> Result<Answered, Status> {
@@ -225,17 +218,42 @@ fn read_clusters(clusters: i32, violations: &mut Violations) -> Option<usize> {
     (wanted != 0).then_some(wanted)
 }
 
+/// Why there are no groups, without numbers of people where these are withheld.
+fn why(refusal: &Refusal, sight: &Sight) -> String {
+    if sight.is_whole() {
+        refusal.to_string()
+    } else {
+        refusal.without_counts()
+    }
+}
+
+/// How many of the groups are told, the largest first. Those withheld have together so many people that all people less
+/// those told is no number to withhold.
+fn shown(sizes: &[u64], sight: &Sight) -> usize {
+    let (mut shown, mut withheld) = (sizes.len(), 0);
+    for size in sizes.iter().rev() {
+        let is_told = sight.count(*size).is_some();
+        if is_told && (withheld == 0 || sight.count(withheld).is_some()) {
+            break;
+        }
+        shown -= 1;
+        withheld += size;
+    }
+    shown
+}
+
 /// The strongest traits of each group against everyone who was grouped.
 fn traits(
     found: &Found,
     everyone: &RoaringBitmap,
     profiles: &Profiles,
+    sight: &Sight,
     parameters: &Parameters,
 ) -> Vec<Vec<Index>> {
     let people = found.clusters.iter().map(|cluster| &cluster.people);
     let groups: Vec<RoaringBitmap> = people.map(|people| people.iter().copied().collect()).collect();
     let groups: Vec<&RoaringBitmap> = groups.iter().collect();
-    portraits(profiles, &groups, everyone, &Trait::ALL, parameters)
+    portraits(profiles, &groups, everyone, &Trait::ALL, sight, parameters)
         .into_iter()
         .map(|portrait| portrait.highest(MOST_TRAITS))
         .collect()
@@ -262,5 +280,38 @@ fn cluster_to_proto(cluster: &Cluster, traits: Vec<Index>, number: i32, everyone
         share: cluster.people.len() as f64 / everyone.max(1) as f64,
         features: features.collect(),
         traits: traits.into_iter().map(trait_to_proto).collect(),
+        size_withheld: false,
+    }
+}
+
+fn withheld(number: i32) -> proto::Cluster {
+    proto::Cluster {
+        number,
+        size_withheld: true,
+        ..proto::Cluster::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dualwheel_measure::Definitions;
+
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_cannot_be_told_from_the_rest() {
+        let definitions = Definitions::<Parameters>::shipped(crate::DEFINITIONS).unwrap();
+        let narrow = Sight::narrow(Default::default(), RoaringBitmap::new(), &definitions.parameters);
+        for (sizes, shown_to_some) in [
+            (&[50, 40, 30][..], 3),
+            (&[50, 40, 10], 1),
+            (&[50, 20, 15], 1),
+            (&[50, 40, 20, 10], 2),
+            (&[50, 10], 0),
+            (&[], 0),
+        ] {
+            assert_eq!(shown(sizes, &narrow), shown_to_some, "{sizes:?}");
+            assert_eq!(shown(sizes, &Sight::whole()), sizes.len());
+        }
     }
 }

@@ -4,10 +4,12 @@ use std::pin::Pin;
 
 use dualwheel_kit::{
     Reason, Violations,
+    audit::{self, Notes},
     resource::{id_of, page_size, read_request_id, time_to_proto},
 };
 use dualwheel_lake::{TenantLake, erasure::Part, fact::LONGEST_KEY};
 use dualwheel_proto::{consumer as proto, consumer::DeletionState};
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -60,11 +62,14 @@ impl Service {
         }
         let request_id = read_request_id(&request.request_id, &mut violations);
         violations.finish(Reason::InvalidResource)?;
+        audit::people(request.consumers.len());
         let asked = self
             .deletions
             .ask(tenant, request_id.as_deref(), request.consumers)
             .await?;
-        Ok(to_proto(&asked))
+        let deletion = to_proto(&asked);
+        audit::resource(&deletion.name);
+        Ok(deletion)
     }
 
     pub(super) async fn get_deletion(
@@ -97,17 +102,26 @@ impl Service {
         }
         violations.finish(Reason::InvalidQuestion)?;
         let (lake, audiences) = (self.lake.tenant(tenant), self.audiences(tenant));
-        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        let (messages, receiver) = mpsc::channel(2);
+        let sender = Sender {
+            messages,
+            notes: audit::current(),
+        };
+        audit::people(1);
         tokio::spawn(async move {
             if let Err(status) = kept(&lake, &audiences, &consumer, &sender).await {
-                let _ = sender.send(Err(status)).await;
+                let _ = sender.messages.send(Err(status)).await;
             }
         });
         Ok(Box::pin(tokio_stream::wrappers::ReceiverStream::new(receiver)))
     }
 }
 
-type Sender = tokio::sync::mpsc::Sender<Result<proto::ExportConsumerResponse, Status>>;
+/// Sends messages, and notes their rows in the audit log.
+struct Sender {
+    messages: mpsc::Sender<Result<proto::ExportConsumerResponse, Status>>,
+    notes: Notes,
+}
 
 /// Sends everything that is kept about a consumer, until nobody listens.
 async fn kept(
@@ -139,9 +153,10 @@ async fn send(sender: &Sender, table: &str, rows: Vec<String>) {
             rows: some.to_vec(),
         };
         // Nobody to send to any more: the rest is dropped as well.
-        if sender.send(Ok(answer)).await.is_err() {
+        if sender.messages.send(Ok(answer)).await.is_err() {
             return;
         }
+        sender.notes.add_rows(some.len() as u64);
     }
 }
 

@@ -1,16 +1,15 @@
 //! Expansion between contract and domain.
 
 use dualwheel_kit::{
-    Failure, Reason, Violations,
+    Failure, Reason, Violations, audit,
     question::day_to_proto,
-    resource::{read_display_name, read_new_id, read_request_id},
+    resource::{read_display_name, read_new_id_of, read_request_id},
 };
-use dualwheel_lake::frames::Keys;
 use dualwheel_proto::consumer::{ExpandAudienceRequest, ExpandAudienceResponse, ExpansionFeature};
 use roaring::RoaringBitmap;
 use tonic::Status;
 
-use super::{Service, basis::Basis};
+use super::{Service, audience::told, basis::Basis, together::sorted_keys};
 use crate::{
     categories::Categories,
     expansion::{
@@ -53,9 +52,14 @@ impl Service {
             (None, Some(saving)) => self.save_expansion(tenant, &basis, &found, saving).await?,
             (None, None) => String::new(),
         };
+        let sight = basis.sight().await?;
+        let (seed_size, seed_size_withheld) = told(&sight, seed_size);
+        let (candidates, candidates_withheld) = told(&sight, found.candidates as u64);
         Ok(ExpandAudienceResponse {
-            seed_size: seed_size as i64,
-            candidates: found.candidates as i64,
+            seed_size,
+            candidates,
+            seed_size_withheld,
+            candidates_withheld,
             size: found.added.len() as i64,
             least_likeness: found.least_likeness,
             expected_conversion: found.expected_conversion,
@@ -104,7 +108,7 @@ impl Service {
         found: &Expansion,
         saving: Saving,
     ) -> Result<String, Status> {
-        let keys = sorted_keys(&found.added, &basis.reader.names().consumers);
+        let keys = sorted_keys(&found.added, &basis.reader.names());
         let people = self.keep(tenant, keys, Some(basis.as_of)).await?;
         let new = NewAudience {
             id: Some(saving.id),
@@ -116,14 +120,21 @@ impl Service {
         };
         let made = self.audiences(tenant).create(new).await;
         let made = self.or_forget(tenant, Some(people), made).await?;
-        Ok(format!("audiences/{}", made.id))
+        let name = format!("audiences/{}", made.id);
+        audit::resource(&name);
+        Ok(name)
     }
 }
 
 /// What is to be saved, if anything.
 fn read_saving(request: &ExpandAudienceRequest) -> Result<Option<Saving>, Status> {
     let mut violations = Violations::new();
-    let id = read_new_id("audience_id", &request.audience_id, &mut violations);
+    let id = read_new_id_of(
+        &request.brand,
+        "audience_id",
+        &request.audience_id,
+        &mut violations,
+    );
     let request_id = read_request_id(&request.request_id, &mut violations);
     let display_name = read_display_name("display_name", &request.display_name, &mut violations);
     if id.is_none() && !(request.request_id.is_empty() && display_name.is_empty()) {
@@ -166,14 +177,15 @@ async fn found(
         expansion::expand(&portrayer, ask, parameters)
     })
     .await?;
-    expanded.map_err(|refusal| Failure::new(Reason::ModelRefused, refusal.to_string()).into())
-}
-
-fn sorted_keys(people: &[u32], names: &Keys) -> Vec<String> {
-    let view = names.view();
-    let mut keys: Vec<String> = people.iter().map(|one| view.key(*one).to_owned()).collect();
-    keys.sort_unstable();
-    keys
+    let sight = basis.sight().await?;
+    expanded.map_err(|refusal| {
+        let why = if sight.is_whole() {
+            refusal.to_string()
+        } else {
+            refusal.without_counts()
+        };
+        Failure::new(Reason::ModelRefused, why).into()
+    })
 }
 
 fn features_to_proto(importance: &[f64]) -> Vec<ExpansionFeature> {

@@ -12,6 +12,7 @@ use tonic::Status;
 
 use super::{Service, basis::Basis};
 use crate::{
+    audience::Sight,
     journeys::{
         self, Journeys, Outcome, Point,
         attribution::{self, Credit, Model},
@@ -38,19 +39,21 @@ impl Service {
             })
             .await?;
         let question = &asked.question;
+        let mut sight = Sight::whole();
         let people = match &request.audience {
             None => None,
             Some(audience) => {
-                let basis = Basis {
-                    brand: question.brand.clone(),
-                    reader: asked.reader.clone(),
-                    snapshot: asked.snapshot.clone(),
-                    definitions: asked.definitions.clone(),
-                    as_of: question.window.last,
-                };
+                let basis = Basis::new(
+                    &question.brand,
+                    asked.reader.clone(),
+                    asked.snapshot.clone(),
+                    asked.definitions.clone(),
+                    question.window.last,
+                );
                 let mut violations = Violations::new();
                 let expression = basis.read("audience", Some(audience), &mut violations);
                 violations.finish(Reason::InvalidQuestion)?;
+                sight = basis.sight().await?;
                 match expression {
                     Some(expression) => Some(self.judge_one(tenant, &basis, expression).await?.people),
                     None => None,
@@ -75,6 +78,15 @@ impl Service {
         let reached = || found.paths.iter().filter(|path| path.outcome.is_some());
         let mut people: Vec<u32> = reached().map(|path| path.consumer).collect();
         people.dedup();
+        if sight.count(people.len() as u64).is_none() {
+            return Ok(GetJourneysResponse {
+                withheld: true,
+                as_of: Some(day_to_proto(window.last)),
+                definition_version: asked.definitions.version.clone(),
+                data_version: Some(asked.reader.versions()),
+                ..GetJourneysResponse::default()
+            });
+        }
         Ok(GetJourneysResponse {
             outcomes: reached().count() as i64,
             people: people.len() as i64,
@@ -92,6 +104,7 @@ impl Service {
             as_of: Some(day_to_proto(window.last)),
             definition_version: asked.definitions.version.clone(),
             data_version: Some(asked.reader.versions()),
+            withheld: false,
         })
     }
 }

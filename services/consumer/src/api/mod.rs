@@ -6,6 +6,7 @@ mod clusters;
 mod deletion;
 mod expansion;
 mod expression;
+mod import;
 mod index;
 mod journeys;
 mod moves;
@@ -13,6 +14,7 @@ mod outlooks;
 mod saved;
 mod service;
 mod sources;
+mod together;
 mod value;
 mod winback;
 

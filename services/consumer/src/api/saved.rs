@@ -1,26 +1,30 @@
 //! Saved audiences between contract and domain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_kit::{
     Failure, Reason, Violations,
-    caller::may_see,
-    question::{check_brand, day_to_proto},
-    resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
+    access::Brands,
+    audit,
+    caller::{self, may_see},
+    question::day_to_proto,
+    resource::{etag, id_of, page_size, read_display_name, read_new_id_of, read_request_id, time_to_proto},
 };
-use dualwheel_lake::fact::LONGEST_KEY;
+use dualwheel_lake::frames::Names;
 use dualwheel_measure::Day;
 use dualwheel_proto::{
     consumer as proto,
-    consumer::{AudienceDefinition, audience_definition::Form, import_audience_request::Part},
+    consumer::{AudienceDefinition, audience_definition::Form},
     types::AudienceExpression,
 };
 use prost::Message;
-use tonic::{Status, Streaming};
+use roaring::RoaringBitmap;
+use tonic::Status;
 use uuid::Uuid;
 
 use super::{
     Service,
+    audience::told,
     basis::{Basis, Given},
     expression::{read_stored, to_proto as expression_to_proto},
 };
@@ -32,8 +36,6 @@ use crate::{
 
 /// Most audiences of a tenant.
 const MOST_AUDIENCES: u64 = 10_000;
-/// Most keys of an imported audience.
-const MOST_KEYS: usize = 10_000_000;
 
 impl Service {
     pub(super) fn audiences(&self, tenant: &str) -> Audiences {
@@ -47,7 +49,12 @@ impl Service {
     ) -> Result<proto::Audience, Status> {
         let audience = request.audience.unwrap_or_default();
         let mut violations = Violations::new();
-        let id = read_new_id("audience_id", &request.audience_id, &mut violations);
+        let id = read_new_id_of(
+            &audience.brand,
+            "audience_id",
+            &request.audience_id,
+            &mut violations,
+        );
         let request_id = read_request_id(&request.request_id, &mut violations);
         let display_name =
             read_display_name("audience.display_name", &audience.display_name, &mut violations);
@@ -84,67 +91,8 @@ impl Service {
         let made = self
             .or_forget(tenant, people, self.audiences(tenant).create(new).await)
             .await?;
+        audit::resource(&name_of(&made));
         self.saved_to_proto(tenant, &made).await
-    }
-
-    pub(super) async fn import_audience(
-        &self,
-        tenant: &str,
-        mut parts: Streaming<proto::ImportAudienceRequest>,
-    ) -> Result<proto::ImportAudienceResponse, Status> {
-        let first = parts.message().await?.and_then(|first| first.part);
-        let Some(Part::Header(header)) = first else {
-            return Err(wrong("header", "required in the first message"));
-        };
-        let mut violations = Violations::new();
-        check_brand("header.brand", &header.brand, &mut violations);
-        let id = read_new_id("header.audience_id", &header.audience_id, &mut violations);
-        let request_id = read_request_id(&header.request_id, &mut violations);
-        let display_name = read_display_name("header.display_name", &header.display_name, &mut violations);
-        violations.finish(Reason::InvalidResource)?;
-        let basis = self
-            .basis(tenant, &header.brand, None, None, &mut Violations::new())
-            .await?;
-        basis.reader.require_brand(&header.brand).await?;
-        let repeated = self.audiences(tenant).by_request(request_id.as_deref()).await?;
-        if repeated.is_none() {
-            self.has_room(tenant, 1).await?;
-        }
-        let suppressed = self.lake.tenant(tenant).suppressed().await?;
-        let (deleted, keys): (Vec<String>, Vec<String>) = read_keys(&mut parts)
-            .await?
-            .into_iter()
-            .partition(|key| suppressed.has(key));
-        let inputs = basis.inputs(&[]).await?;
-        let profiles = basis.reader.profiles().await?;
-        let names = basis.reader.names();
-        let (keys, unknown) = compute(move || {
-            let people = inputs.known();
-            let is_known = |key: &String| {
-                names
-                    .consumers
-                    .find(key)
-                    .is_some_and(|consumer| people.contains(consumer) || profiles.get(consumer).is_some())
-            };
-            let unknown = keys.iter().filter(|key| !is_known(key)).count();
-            (keys, unknown)
-        })
-        .await?;
-        let people = self.keep(tenant, keys, None).await?;
-        let new = NewAudience {
-            id,
-            request_id,
-            brand: header.brand,
-            display_name,
-            expression: None,
-            people: Some(people.clone()),
-        };
-        let made = self.audiences(tenant).create(new).await;
-        let made = self.or_forget(tenant, Some(people), made).await?;
-        Ok(proto::ImportAudienceResponse {
-            audience: Some(self.saved_to_proto(tenant, &made).await?),
-            unknown: (unknown + deleted.len()) as i64,
-        })
     }
 
     pub(super) async fn get_audience(&self, tenant: &str, name: &str) -> Result<proto::Audience, Status> {
@@ -162,10 +110,8 @@ impl Service {
             .audiences(tenant)
             .list(&request.brand, size, &request.page_token)
             .await?;
-        let currency = self.currency(tenant).await?;
-        let audiences = page.items.iter().map(|one| self.in_currency(one, &currency));
         Ok(proto::ListAudiencesResponse {
-            audiences: audiences.collect::<Result<_, _>>()?,
+            audiences: self.all_to_proto(tenant, &page.items).await?,
             next_page_token: page.next,
         })
     }
@@ -348,6 +294,7 @@ impl Service {
         keys: Vec<String>,
         as_of: Option<Day>,
     ) -> Result<People, Status> {
+        audit::people(keys.len());
         let (list, size) = (Uuid::now_v7().simple().to_string(), keys.len() as i64);
         self.lake.tenant(tenant).put_keys(&list, keys).await?;
         Ok(People {
@@ -383,12 +330,67 @@ impl Service {
         Ok(self.lake.tenant(tenant).settings().await?.currency)
     }
 
-    async fn saved_to_proto(&self, tenant: &str, stored: &StoredAudience) -> Result<proto::Audience, Status> {
-        let currency = self.currency(tenant).await?;
-        self.in_currency(stored, &currency)
+    pub(super) async fn saved_to_proto(
+        &self,
+        tenant: &str,
+        stored: &StoredAudience,
+    ) -> Result<proto::Audience, Status> {
+        let told = self
+            .all_to_proto(tenant, std::slice::from_ref(stored))
+            .await?
+            .pop();
+        told.ok_or_else(|| Status::internal("an audience that was not written"))
     }
 
-    /// An audience as the contract writes it, the money of its expression in `currency`.
+    async fn all_to_proto(
+        &self,
+        tenant: &str,
+        stored: &[StoredAudience],
+    ) -> Result<Vec<proto::Audience>, Status> {
+        let currency = self.currency(tenant).await?;
+        let mut bases = BTreeMap::new();
+        let mut audiences = Vec::with_capacity(stored.len());
+        for one in stored {
+            let (size, size_withheld) = self.size(tenant, one, &mut bases).await?;
+            audiences.push(proto::Audience {
+                size,
+                size_withheld,
+                ..self.in_currency(one, &currency)?
+            });
+        }
+        Ok(audiences)
+    }
+
+    /// Number of people of a frozen or imported audience, and whether it is withheld. Who may not see every brand is told
+    /// of those who are known to the audience's brand now; `bases` keeps what these are found by.
+    async fn size(
+        &self,
+        tenant: &str,
+        stored: &StoredAudience,
+        bases: &mut BTreeMap<String, Basis>,
+    ) -> Result<(i64, bool), Status> {
+        let Some(kept) = &stored.people else {
+            return Ok((0, false));
+        };
+        if caller::brands() == Brands::All {
+            return Ok((kept.size, false));
+        }
+        if !bases.contains_key(&stored.brand) {
+            let none = &mut Violations::new();
+            let basis = self.basis(tenant, &stored.brand, None, None, none).await?;
+            bases.insert(stored.brand.clone(), basis);
+        }
+        let basis = bases
+            .get(&stored.brand)
+            .ok_or_else(|| Status::internal("a basis that was made"))?;
+        let (sight, names) = (basis.sight().await?, basis.reader.names());
+        let keys = self.lake.tenant(tenant).keys(&kept.keys).await?;
+        let seen = sight.clone();
+        let people = compute(move || seen.keep(ordinals(&keys, &names)).len()).await?;
+        Ok(told(&sight, people))
+    }
+
+    /// An audience as the contract writes it, but for its size; the money of its expression in `currency`.
     fn in_currency(&self, stored: &StoredAudience, currency: &str) -> Result<proto::Audience, Status> {
         let expression = match &stored.expression {
             Some(_) => Some(self.expression_of(stored)?),
@@ -398,12 +400,11 @@ impl Service {
             form: Some(Form::Expression(expression_to_proto(expression, currency))),
         });
         Ok(proto::Audience {
-            name: format!("audiences/{}", stored.id),
+            name: name_of(stored),
             brand: stored.brand.clone(),
             display_name: stored.display_name.clone(),
             definition: tree,
             kind: stored.kind as i32,
-            size: stored.people.as_ref().map_or(0, |people| people.size),
             as_of: stored
                 .people
                 .as_ref()
@@ -415,8 +416,19 @@ impl Service {
             text: expression
                 .map(|expression| expression.to_string())
                 .unwrap_or_default(),
+            ..proto::Audience::default()
         })
     }
+}
+
+pub(super) fn name_of(stored: &StoredAudience) -> String {
+    format!("audiences/{}", stored.id)
+}
+
+/// The ordinals of those of `keys` that have one.
+pub(super) fn ordinals(keys: &[String], names: &Names) -> RoaringBitmap {
+    let view = names.consumers.view();
+    keys.iter().filter_map(|key| view.find(key)).collect()
 }
 
 /// The audiences that an expression names, each with the path of names that led there.
@@ -441,34 +453,7 @@ pub(super) fn cycle(id: &str, path: &[String]) -> Status {
     Failure::new(Reason::AudienceCycle, names.join(" names ")).into()
 }
 
-async fn read_keys(parts: &mut Streaming<proto::ImportAudienceRequest>) -> Result<BTreeSet<String>, Status> {
-    let mut keys = BTreeSet::new();
-    let mut position = 0usize;
-    while let Some(message) = parts.message().await? {
-        let Some(Part::Keys(some)) = message.part else {
-            return Err(wrong("keys", "required in every message after the first"));
-        };
-        for key in some.consumers {
-            if key.is_empty() || key.len() > LONGEST_KEY {
-                return Err(wrong(
-                    &format!("keys[{position}]"),
-                    &format!("1 to {LONGEST_KEY} bytes"),
-                ));
-            }
-            keys.insert(key);
-            position += 1;
-        }
-        if keys.len() > MOST_KEYS {
-            return Err(wrong("keys", &format!("at most {MOST_KEYS}")));
-        }
-    }
-    if keys.is_empty() {
-        return Err(wrong("keys", "at least one"));
-    }
-    Ok(keys)
-}
-
-fn wrong(field: &str, expected: &str) -> Status {
+pub(super) fn wrong(field: &str, expected: &str) -> Status {
     let mut violations = Violations::new();
     violations.add(field, expected);
     match violations.finish(Reason::InvalidResource) {

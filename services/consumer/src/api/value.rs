@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use dualwheel_kit::{Reason, Violations};
+use dualwheel_kit::{Reason, Violations, audit};
 use dualwheel_proto::{
     consumer::{BgNbd, ConsumerValue, GammaGamma, GetValueResponse, ListValuesResponse},
     types,
@@ -69,6 +69,7 @@ impl Service {
         let (answered, valued, _) = self.value(tenant, query, &[], weeks).await?;
         let names = answered.names;
         let customers = compute(move || by_key(&valued.customers, &names)).await?;
+        audit::people(customers.len());
         let messages: Vec<ListValuesResponse> = customers
             .chunks(PER_MESSAGE)
             .map(|some| ListValuesResponse {

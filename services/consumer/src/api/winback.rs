@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto, resource::is_id};
-use dualwheel_lake::frames::{Keys, Names};
-use dualwheel_measure::Day;
+use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
+use dualwheel_lake::frames::Names;
 use dualwheel_proto::{
     consumer::{
         GetWinbackRequest, GetWinbackResponse, SaveWinbackPacksRequest, SaveWinbackPacksResponse,
@@ -14,11 +13,13 @@ use dualwheel_proto::{
 };
 use tonic::Status;
 
-use super::{Asked, Service};
+use super::{
+    Asked, Service,
+    together::{Group, Saving, read_prefix},
+};
 use crate::{
     categories::Categories,
     queries,
-    store::NewAudience,
     winback::{
         self, Pack, Question, Trained, Winback,
         features::{FEATURES, Portrayer},
@@ -27,20 +28,6 @@ use crate::{
 
 /// Horizon where none is asked for, in days.
 const HORIZON: i32 = 90;
-/// Longest start of audience ids.
-const LONGEST_PREFIX: usize = 40;
-
-/// Checks the start of the ids of audiences that are saved together.
-pub(super) fn check_prefix(field: &str, prefix: &str, violations: &mut Violations) {
-    let begins = prefix.starts_with(|first: char| first.is_ascii_lowercase());
-    if !is_id(prefix) || prefix.len() > LONGEST_PREFIX || !begins {
-        violations.add(
-            field,
-            format!("1 to {LONGEST_PREFIX} of a-z, 0-9 and hyphen, starting with a letter"),
-        );
-    }
-}
-
 impl Service {
     pub(super) async fn winback(
         &self,
@@ -75,61 +62,45 @@ impl Service {
             query,
             horizon_days,
             channel,
-            audience_prefix: prefix,
+            audience_prefix,
+            request_id,
         } = request;
         let mut violations = Violations::new();
-        check_prefix("audience_prefix", &prefix, &mut violations);
+        let request_id = read_request_id(&request_id, &mut violations);
+        let brand = query.as_ref().map_or("", |query| &query.brand);
+        let prefix = read_prefix("audience_prefix", &audience_prefix, brand, &mut violations);
         violations.finish(Reason::InvalidResource)?;
+        if let Some(first) = self.saved_together(tenant, request_id.as_deref()).await? {
+            return Ok(first);
+        }
         let (asked, _, found) = self.lapsed(tenant, query, horizon_days, &channel).await?;
         if let Err(refusal) = &found.model {
             return Err(Failure::new(Reason::ModelRefused, refusal.to_string()).into());
         }
-        let ids: Vec<String> = found.packs.iter().map(|pack| id_of(&prefix, pack)).collect();
-        self.has_room(tenant, ids.len()).await?;
-        self.audiences(tenant).require_free(&ids).await?;
-        let (names, as_of) = (asked.reader.names(), asked.question.window.last);
-        let mut packs = Vec::new();
-        for (pack, id) in found.packs.iter().zip(ids) {
-            let audience = self
-                .save_pack(tenant, &asked.question.brand, pack, id, &names.consumers, as_of)
-                .await?;
-            packs.push(SavedWinbackPack {
-                pack: Some(pack_to_proto(pack)),
-                audience,
-            });
-        }
-        Ok(SaveWinbackPacksResponse { packs })
-    }
-
-    async fn save_pack(
-        &self,
-        tenant: &str,
-        brand: &str,
-        pack: &Pack,
-        id: String,
-        names: &Keys,
-        as_of: Day,
-    ) -> Result<String, Status> {
-        let mut keys: Vec<String> = {
-            let view = names.view();
-            pack.consumers
-                .iter()
-                .map(|one| view.key(*one).to_owned())
-                .collect()
+        let groups: Vec<Group<'_>> = found
+            .packs
+            .iter()
+            .map(|pack| Group {
+                id: id_of(&prefix, pack),
+                display_name: format!("Win-back {}: {}", pack.decile, name_of(pack.reason)),
+                people: &pack.consumers,
+            })
+            .collect();
+        let packs = found.packs.iter().zip(&groups);
+        let packs = packs.map(|(pack, group)| SavedWinbackPack {
+            pack: Some(pack_to_proto(pack)),
+            audience: format!("audiences/{}", group.id),
+        });
+        let answer = SaveWinbackPacksResponse {
+            packs: packs.collect(),
         };
-        keys.sort_unstable();
-        let people = self.keep(tenant, keys, Some(as_of)).await?;
-        let new = NewAudience {
-            id: Some(id),
-            request_id: None,
-            brand: brand.to_owned(),
-            display_name: format!("Win-back {}: {}", pack.decile, name_of(pack.reason)),
-            expression: None,
-            people: Some(people.clone()),
+        let saving = Saving {
+            brand: &asked.question.brand,
+            request_id,
+            names: &asked.reader.names(),
+            as_of: asked.question.window.last,
         };
-        let made = self.audiences(tenant).create(new).await;
-        let made = self.or_forget(tenant, Some(people), made).await?;
-        Ok(format!("audiences/{}", made.id))
+        self.save_together(tenant, saving, groups, answer).await
     }
 
     /// The lapsed buyers that a question asks for.

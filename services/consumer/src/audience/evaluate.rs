@@ -15,6 +15,7 @@ use super::{
         ProfileTerm, PurchaseTerm, RoleTerm, StageTerm, Term,
     },
     indexed::answers,
+    sight::Sight,
     sought::{Acts, Bought, Lines, Sought, distinct, recency},
 };
 use crate::{
@@ -45,6 +46,8 @@ pub struct World<'a> {
     pub parameters: &'a Parameters,
     /// As-of day.
     pub as_of: Day,
+    /// Whom the audience may be of.
+    pub sight: &'a Sight,
 }
 
 /// The people found.
@@ -88,7 +91,7 @@ pub fn evaluate(expression: &Expression, world: &World<'_>) -> Evaluated {
     let found: Vec<RoaringBitmap> = expression
         .terms()
         .par_iter()
-        .map(|term| stop.during(|| world.of_term(term)))
+        .map(|term| world.sight.keep(stop.during(|| world.of_term(term))))
         .collect();
     Evaluated {
         terms: found.iter().map(RoaringBitmap::len).collect(),
@@ -144,6 +147,7 @@ impl World<'_> {
             Term::Behavior(behavior) => self.of_behavior(behavior),
             Term::Purchase(purchase) => self.of_purchase(purchase),
             Term::Profile(profile) => self.of_profile(profile),
+            Term::Label(label) if !self.sight.shows(label) => RoaringBitmap::new(),
             Term::Label(label) => self.with_profile(|profile| profile.labels.contains(label)),
             Term::Role(role) => self.of_role(role),
             Term::Predicted(predicted) => self.of_predicted(*predicted),

@@ -221,7 +221,7 @@ impl World<'_> {
 
 /// Everyone of whom the brand has a fact up to `day`.
 #[must_use]
-pub fn known(cells: &Cells, members: &Members, day: Day) -> RoaringBitmap {
+pub(super) fn known(cells: &Cells, members: &Members, day: Day) -> RoaringBitmap {
     let ever = Window {
         first: Day(i32::MIN),
         last: day,

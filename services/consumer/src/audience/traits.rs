@@ -10,6 +10,7 @@ use dualwheel_lake::frames::{Profile, Profiles};
 use dualwheel_measure::wilson;
 use roaring::RoaringBitmap;
 
+use super::sight::Sight;
 use crate::{facts::add_all, parameters::Parameters, strategic::audience_of};
 
 /// Most values of one trait that are told, the strongest.
@@ -67,7 +68,7 @@ impl Trait {
     }
 
     /// The values that a person has, each once; none where the trait is not known.
-    fn values(self, profile: &Profile, parameters: &Parameters) -> Vec<String> {
+    fn values(self, profile: &Profile, sight: &Sight, parameters: &Parameters) -> Vec<String> {
         let one = match self {
             Self::Age => profile.age.map(|age| age_band(age, &parameters.age_bands)),
             Self::Gender => profile.gender.map(|gender| gender.name().to_owned()),
@@ -81,6 +82,7 @@ impl Trait {
             Self::StrategicAudience => audience_of(profile, parameters).map(str::to_owned),
             Self::Label => {
                 let mut labels = profile.labels.clone();
+                labels.retain(|label| sight.shows(label));
                 labels.sort_unstable();
                 labels.dedup();
                 return labels;
@@ -211,16 +213,17 @@ struct Counts {
 }
 
 /// The traits of `audience` against `base`. Values that fewer than the definition's `min_cell` people of the audience
-/// have are withheld.
+/// have are withheld; where `sight` hides something, also those that fewer of the base have. Both are of people seen.
 #[must_use]
 pub fn portrait(
     profiles: &Profiles,
     audience: &RoaringBitmap,
     base: &RoaringBitmap,
     traits: &[Trait],
+    sight: &Sight,
     parameters: &Parameters,
 ) -> Portrait {
-    let mut portraits = portraits(profiles, &[audience], base, traits, parameters);
+    let mut portraits = portraits(profiles, &[audience], base, traits, sight, parameters);
     portraits.pop().unwrap_or_default()
 }
 
@@ -231,6 +234,7 @@ pub fn portraits(
     audiences: &[&RoaringBitmap],
     base: &RoaringBitmap,
     traits: &[Trait],
+    sight: &Sight,
     parameters: &Parameters,
 ) -> Vec<Portrait> {
     let counts = |_: &Trait| Counts {
@@ -248,7 +252,7 @@ pub fn portraits(
             continue;
         }
         for (of, counts) in traits.iter().zip(&mut counts) {
-            let values = of.values(profile, parameters);
+            let values = of.values(profile, sight, parameters);
             if !values.is_empty() {
                 counts.known.add(&own, of_base);
             }
@@ -260,13 +264,14 @@ pub fn portraits(
         }
     }
     let least = i64::from(parameters.min_cell.get());
+    let least_of_base = if sight.is_whole() { 0 } else { least };
     (0..audiences.len())
-        .map(|audience| tell(traits, &counts, audience, least))
+        .map(|audience| tell(traits, &counts, audience, (least, least_of_base)))
         .collect()
 }
 
-/// What was counted of one audience; values that fewer than `least` of its people have are withheld.
-fn tell(traits: &[Trait], counts: &[Counts], audience: usize, least: i64) -> Portrait {
+/// What was counted of one audience; values that fewer than `least` of its people have, or of the base's, are withheld.
+fn tell(traits: &[Trait], counts: &[Counts], audience: usize, least: (i64, i64)) -> Portrait {
     let mut portrait = Portrait::default();
     for (of, counts) in traits.iter().zip(counts) {
         let (known, base_known) = counts.known.of(audience);
@@ -277,7 +282,7 @@ fn tell(traits: &[Trait], counts: &[Counts], audience: usize, least: i64) -> Por
         let (told, few): (Vec<_>, Vec<_>) = held
             // Values that other audiences alone have are not this one's.
             .filter(|(_, (people, base))| people + base > 0)
-            .partition(|(_, (people, _))| *people >= least);
+            .partition(|(_, (people, base))| *people >= least.0 && *base >= least.1);
         if !few.is_empty() {
             portrait.withheld.insert(*of, few.len());
         }

@@ -1,8 +1,9 @@
 //! Audiences of a tenant. Expressions are kept as the contract's protobuf bytes, which this module does not look into;
 //! the people of frozen and imported audiences lie in the lake, as a list of keys that is never changed.
 
+use dualwheel_kit::caller::may_see;
 use dualwheel_kit::store::{
-    Cursor, delete, insert, is_taken, now, request_hash, same_request, update, visible,
+    Cursor, delete, insert, is_taken, made_by_request, now, request_hash, update, visible,
 };
 use dualwheel_measure::Day;
 use sea_orm::{
@@ -92,8 +93,8 @@ pub struct Change {
 /// The audiences of one tenant.
 #[derive(Clone, Debug)]
 pub struct Audiences {
-    database: DatabaseConnection,
-    tenant: String,
+    pub(super) database: DatabaseConnection,
+    pub(super) tenant: String,
 }
 
 impl Audiences {
@@ -138,36 +139,11 @@ impl Audiences {
         if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
             return Ok(made);
         }
-        let made_at = now();
-        let kind = match (&new.expression, &new.people) {
-            (_, None) => Kind::Live,
-            (Some(_), Some(_)) => Kind::Frozen,
-            (None, Some(_)) => Kind::Imported,
-        };
-        let row = Model {
-            tenant: self.tenant.clone(),
-            id: new.id.unwrap_or_else(|| format!("a{}", Uuid::now_v7().simple())),
-            request_id: new.request_id.clone(),
-            request_hash: request_hash(),
-            brand: new.brand,
-            display_name: new.display_name,
-            kind: kind as i32,
-            expression: new.expression,
-            size: new.people.as_ref().map_or(0, |people| people.size),
-            as_of: new
-                .people
-                .as_ref()
-                .and_then(|people| people.as_of)
-                .map(|day| day.0),
-            keys: new.people.map(|people| people.keys),
-            etag: Uuid::new_v4().to_string(),
-            made_at,
-            changed_at: made_at,
-        };
+        let row = self.row(new);
         match insert(&self.database, ActiveModel::from(row.clone())).await {
             Ok(_) => read(row),
             // Either the same request ran at the same time, or the id is taken.
-            Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
+            Err(error) if is_taken(&error) => match self.by_request(row.request_id.as_deref()).await? {
                 Some(made) => Ok(made),
                 None => Err(Error::Exists(name(&row.id))),
             },
@@ -193,6 +169,7 @@ impl Audiences {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, brand: &str, size: usize, token: &str) -> Result<Page<StoredAudience>, Error> {
+        let list = format!("audiences {brand:?}");
         let mut query = self
             .all()
             .order_by_asc(Column::MadeAt)
@@ -201,7 +178,7 @@ impl Audiences {
         if !brand.is_empty() {
             query = query.filter(Column::Brand.eq(brand));
         }
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(&list, token)? {
             let tie = Condition::all()
                 .add(Column::MadeAt.eq(after.made_at))
                 .add(Column::Id.gt(after.id));
@@ -209,7 +186,7 @@ impl Audiences {
         }
         let rows = query.all(&self.database).await?;
         let audiences = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(audiences, size, |one| Cursor {
+        Ok(Page::cut(&list, audiences, size, |one| Cursor {
             made_at: one.made_at,
             id: one.id.clone(),
         }))
@@ -318,6 +295,36 @@ impl Audiences {
         Ok(current)
     }
 
+    /// The row of an audience that is made now.
+    pub(super) fn row(&self, new: NewAudience) -> Model {
+        let made_at = now();
+        let kind = match (&new.expression, &new.people) {
+            (_, None) => Kind::Live,
+            (Some(_), Some(_)) => Kind::Frozen,
+            (None, Some(_)) => Kind::Imported,
+        };
+        Model {
+            tenant: self.tenant.clone(),
+            id: new.id.unwrap_or_else(|| format!("a{}", Uuid::now_v7().simple())),
+            request_id: new.request_id,
+            request_hash: request_hash(),
+            brand: new.brand,
+            display_name: new.display_name,
+            kind: kind as i32,
+            expression: new.expression,
+            size: new.people.as_ref().map_or(0, |people| people.size),
+            as_of: new
+                .people
+                .as_ref()
+                .and_then(|people| people.as_of)
+                .map(|day| day.0),
+            keys: new.people.map(|people| people.keys),
+            etag: Uuid::new_v4().to_string(),
+            made_at,
+            changed_at: made_at,
+        }
+    }
+
     fn all(&self) -> sea_orm::Select<Entity> {
         Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()))
     }
@@ -328,15 +335,18 @@ impl Audiences {
     /// `RequestReused`; the database's.
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredAudience>, Error> {
         let Some(request) = request else { return Ok(None) };
-        let row = self
+        let rows = self
             .all()
             .filter(Column::RequestId.eq(request))
-            .one(&self.database)
+            .all(&self.database)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        visible(&row.brand, || name(&row.id))?;
-        same_request(row.request_hash, || name(&row.id))?;
-        read(row).map(Some)
+        let made = made_by_request(
+            rows,
+            |row| may_see(&row.brand),
+            |row| row.request_hash,
+            |row| name(&row.id),
+        )?;
+        made.map(read).transpose()
     }
 
     fn this(&self, id: &str, etag: &str) -> Condition {

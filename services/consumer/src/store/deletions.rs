@@ -89,12 +89,13 @@ impl StoredDeletions {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredDeletion>, Error> {
+        let list = "consumerDeletions";
         let mut query = Entity::find()
             .filter(Column::Tenant.eq(self.tenant.as_str()))
             .order_by_asc(Column::AskedAt)
             .order_by_asc(Column::Id)
             .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(list, token)? {
             let tie = Condition::all()
                 .add(Column::AskedAt.eq(after.made_at))
                 .add(Column::Id.gt(after.id));
@@ -102,7 +103,7 @@ impl StoredDeletions {
         }
         let rows = query.all(&self.database).await?;
         let deletions = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(deletions, size, |one| Cursor {
+        Ok(Page::cut(list, deletions, size, |one| Cursor {
             made_at: one.asked_at,
             id: one.id.clone(),
         }))

@@ -12,6 +12,8 @@ impl MigratorTrait for Migrator {
             Box::new(SavedAudiences),
             Box::new(ConsumerDeletions),
             Box::new(RequestHashes),
+            Box::new(RequestsOfBrands),
+            Box::new(SavedTogether),
         ]
     }
 
@@ -128,5 +130,69 @@ impl MigrationTrait for RequestHashes {
             .drop_column("request_hash")
             .to_owned();
         manager.alter_table(audiences).await
+    }
+}
+
+/// Request ids are unique by brand, so that nobody learns which ones were used for others.
+struct RequestsOfBrands;
+
+impl MigrationName for RequestsOfBrands {
+    fn name(&self) -> &str {
+        "m0004_requests_of_brands"
+    }
+}
+
+async fn index_requests(manager: &SchemaManager<'_>, columns: &[&'static str]) -> Result<(), DbErr> {
+    let former = Index::drop()
+        .name("audiences_request")
+        .table("audiences")
+        .to_owned();
+    manager.drop_index(former).await?;
+    let mut index = Index::create();
+    index.name("audiences_request").table("audiences").unique();
+    for column in columns {
+        index.col(*column);
+    }
+    manager.create_index(index).await
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RequestsOfBrands {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        index_requests(manager, &["tenant", "brand", "request_id"]).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        index_requests(manager, &["tenant", "request_id"]).await
+    }
+}
+
+/// What was answered to requests that saved several audiences together.
+struct SavedTogether;
+
+impl MigrationName for SavedTogether {
+    fn name(&self) -> &str {
+        "m0005_saved_together"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SavedTogether {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let answers = Table::create()
+            .table("saved_together")
+            .col(string_len("tenant", 63))
+            .col(string_len("brand", 128))
+            .col(string_len("request_id", 36))
+            .col(big_integer_null("request_hash"))
+            .col(blob("answer"))
+            .primary_key(Index::create().col("tenant").col("brand").col("request_id"))
+            .to_owned();
+        manager.create_table(answers).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let answers = Table::drop().table("saved_together").to_owned();
+        manager.drop_table(answers).await
     }
 }

@@ -5,8 +5,11 @@ mod audiences;
 mod deletion;
 mod deletions;
 mod migration;
+mod saved_together;
+mod together;
 
 pub use audiences::{Audiences, Change, Kind, NewAudience, People, StoredAudience};
 pub use deletions::{StoredDeletion, StoredDeletions};
 pub use dualwheel_kit::store::{Error, Page};
 pub use migration::Migrator;
+pub use together::Answer;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_consumer::audience::{
-    Expression, World as Basis, check, evaluate,
+    Expression, Sight, World as Basis, check, evaluate,
     evaluate::needs_facts,
     text,
     traits::{Trait, portrait},
@@ -63,6 +63,7 @@ fn found(
         audiences: &audiences,
         parameters: &definitions.parameters,
         as_of: world.as_of,
+        sight: &Sight::whole(),
     };
     let got = evaluate(expression, &basis);
     let keys = frames.names.consumers.view();
@@ -266,6 +267,7 @@ fn traits_are_told_by_their_tgi() {
         &audience,
         &all,
         &traits,
+        &Sight::whole(),
         &definitions.parameters,
     );
     let told: Vec<_> = got

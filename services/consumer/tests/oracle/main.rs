@@ -32,6 +32,8 @@ mod models;
 mod moves;
 mod outlooks;
 mod service;
+mod sight;
+mod sight_house;
 mod signals;
 mod sources;
 mod stops;

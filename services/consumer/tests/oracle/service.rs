@@ -41,6 +41,11 @@ pub async fn house_of(folder: &tempfile::TempDir) -> Channel {
 
 /// The same with its lake.
 pub async fn house_on(folder: &tempfile::TempDir) -> (Lake, Channel) {
+    house_with(folder, &Config::default()).await
+}
+
+/// The same by a configuration.
+pub async fn house_with(folder: &tempfile::TempDir, config: &Config) -> (Lake, Channel) {
     let location = folder.path().join("lake").display().to_string();
     let lake = Lake::open(&dualwheel_lake::Options {
         location,
@@ -61,10 +66,7 @@ pub async fn house_on(folder: &tempfile::TempDir) -> (Lake, Channel) {
     .build()
     .await
     .unwrap();
-    let server = Server::builder(&Config::default())
-        .unwrap()
-        .add(facts)
-        .add(service);
+    let server = Server::builder(config).unwrap().add(facts).add(service);
     (lake, server.build().unwrap().in_process())
 }
 

@@ -12,6 +12,7 @@ impl MigratorTrait for Migrator {
             Box::new(PeerSetsAndRuns),
             Box::new(Replicas),
             Box::new(OpenedPeerSets),
+            Box::new(RequestsOfBrands),
         ]
     }
 
@@ -140,6 +141,37 @@ async fn drop_again(manager: &SchemaManager<'_>, gains: Vec<Gain>) -> Result<(),
         manager.alter_table(table).await?;
     }
     Ok(())
+}
+
+/// Request ids of runs are unique by brand, so that nobody learns which ones were used for others.
+struct RequestsOfBrands;
+
+impl MigrationName for RequestsOfBrands {
+    fn name(&self) -> &str {
+        "m0004_requests_of_brands"
+    }
+}
+
+async fn index_requests(manager: &SchemaManager<'_>, columns: &[&'static str]) -> Result<(), DbErr> {
+    let former = Index::drop().name("runs_request").table("runs").to_owned();
+    manager.drop_index(former).await?;
+    let mut index = Index::create();
+    index.name("runs_request").table("runs").unique();
+    for column in columns {
+        index.col(*column);
+    }
+    manager.create_index(index).await
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RequestsOfBrands {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        index_requests(manager, &["tenant", "brand", "request_id"]).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        index_requests(manager, &["tenant", "request_id"]).await
+    }
 }
 
 fn peer_sets() -> TableCreateStatement {

@@ -1,7 +1,7 @@
 //! Stored peer sets and runs. Every repository is made for a tenant; there is none without one.
 
 use dualwheel_kit::store::{
-    Cursor, delete, insert, is_taken, now, request_hash, same_request, update, visible,
+    Cursor, delete, insert, is_taken, made_by_request, now, request_hash, same_request, update, visible,
 };
 pub use dualwheel_kit::store::{Error, Page};
 

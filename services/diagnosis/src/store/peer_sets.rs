@@ -149,12 +149,13 @@ impl PeerSets {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredPeerSet>, Error> {
+        let list = "peerSets";
         let mut query = Entity::find()
             .filter(Column::Tenant.eq(self.tenant.as_str()))
             .order_by_asc(Column::MadeAt)
             .order_by_asc(Column::Id)
             .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(list, token)? {
             let tie = Condition::all()
                 .add(Column::MadeAt.eq(after.made_at))
                 .add(Column::Id.gt(after.id));
@@ -162,7 +163,7 @@ impl PeerSets {
         }
         let rows = query.all(&self.database).await?;
         let sets = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let mut page = Page::cut(sets, size, |set| Cursor {
+        let mut page = Page::cut(list, sets, size, |set| Cursor {
             made_at: set.made_at,
             id: set.id.clone(),
         });

@@ -9,9 +9,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Cursor, Error, Page, delete, insert, is_taken, now, request_hash,
+    Cursor, Error, Page, delete, insert, is_taken, made_by_request, now, request_hash,
     run::{ActiveModel, Column, Entity, Model},
-    same_request, update, visible,
+    update, visible,
 };
 
 /// Ended runs of a tenant that are kept; the oldest go first.
@@ -157,7 +157,8 @@ impl Runs {
             }
             Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
                 Some(made) => Ok((made, false)),
-                None => Err(error.into()),
+                // Made for the brand by somebody who sees more.
+                None => Err(Error::RequestReused("another run".to_owned())),
             },
             Err(error) => Err(error.into()),
         }
@@ -189,14 +190,17 @@ impl Runs {
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredRun>, Error> {
         let Some(request) = request else { return Ok(None) };
         let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
-        let row = query
+        let rows = query
             .filter(Column::RequestId.eq(request))
-            .one(&self.database)
+            .all(&self.database)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        shown(&row)?;
-        same_request(row.request_hash, || name(&row.id))?;
-        read(row).map(Some)
+        let made = made_by_request(
+            rows,
+            |row| shown(row).is_ok(),
+            |row| row.request_hash,
+            |row| name(&row.id),
+        )?;
+        made.map(read).transpose()
     }
 
     /// One run.
@@ -217,6 +221,7 @@ impl Runs {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, filter: &Filter, size: usize, token: &str) -> Result<Page<StoredRun>, Error> {
+        let list = format!("runs {filter:?}");
         let states = filter.states.iter().map(|state| *state as i32);
         let states = (!filter.states.is_empty()).then(|| Column::State.is_in(states));
         let wanted = Condition::all()
@@ -230,14 +235,14 @@ impl Runs {
             .order_by_desc(Column::MadeAt)
             .order_by_desc(Column::Id)
             .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(&list, token)? {
             let tie = Condition::all()
                 .add(Column::MadeAt.eq(after.made_at))
                 .add(Column::Id.lt(after.id));
             query = query.filter(Condition::any().add(Column::MadeAt.lt(after.made_at)).add(tie));
         }
         let rows = query.all(&self.database).await?;
-        let page = Page::cut(rows, size, |row| Cursor {
+        let page = Page::cut(&list, rows, size, |row| Cursor {
             made_at: row.made_at,
             id: row.id.clone(),
         });

@@ -37,6 +37,7 @@ impl Mesh<'_> {
             clusters,
             as_of,
             audience_prefix: prefix.clone(),
+            request_id: String::new(),
         });
         let saved = taken(self.client.save_clusters(request).await)?;
         if self.json {
@@ -65,7 +66,7 @@ fn readable(found: &FindClustersResponse) -> String {
     ];
     format!(
         "{} people on {day} in {} groups\nsilhouette by number of groups: {}\n\n{}",
-        format::whole(found.size),
+        format::people(found.size, found.size_withheld),
         found.clusters.len(),
         trials.join(", "),
         table::rows(&headings, found.clusters.iter().map(row).collect())
@@ -92,8 +93,12 @@ fn row(cluster: &Cluster) -> Vec<String> {
     };
     vec![
         cluster.number.to_string(),
-        format::whole(cluster.size),
-        format::percent(cluster.share),
+        format::people(cluster.size, cluster.size_withheld),
+        if cluster.size_withheld {
+            format::NONE.to_owned()
+        } else {
+            format::percent(cluster.share)
+        },
         features.collect::<Vec<_>>().join(", "),
         cluster.traits.iter().map(tgi).collect::<Vec<_>>().join(", "),
     ]

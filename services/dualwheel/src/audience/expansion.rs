@@ -33,8 +33,14 @@ fn readable(expanded: &ExpandAudienceResponse) -> String {
     let day = format::day(format::calendar(expanded.as_of.as_ref()));
     let figure = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = vec![
-        figure("People of the audience", format::whole(expanded.seed_size)),
-        figure("People to choose from", format::whole(expanded.candidates)),
+        figure(
+            "People of the audience",
+            format::people(expanded.seed_size, expanded.seed_size_withheld),
+        ),
+        figure(
+            "People to choose from",
+            format::people(expanded.candidates, expanded.candidates_withheld),
+        ),
         figure("People added", format::whole(expanded.size)),
         figure(
             "Likeness of the least alike",

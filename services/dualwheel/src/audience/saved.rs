@@ -161,10 +161,11 @@ fn name(args: &Saved) -> String {
 
 fn rows(audiences: &[Audience]) -> String {
     let row = |audience: &Audience| {
+        let size = format::people(audience.size, audience.size_withheld);
         let (kind, size) = match audience.kind() {
             AudienceKind::Live => ("live", format::NONE.to_owned()),
-            AudienceKind::Frozen => ("frozen", format::whole(audience.size)),
-            AudienceKind::Imported => ("imported", format::whole(audience.size)),
+            AudienceKind::Frozen => ("frozen", size),
+            AudienceKind::Imported => ("imported", size),
             AudienceKind::Unspecified => ("", format::NONE.to_owned()),
         };
         let day = format::calendar(audience.as_of.as_ref());

@@ -55,6 +55,7 @@ pub(super) async fn run(config: &Config, common: &Common, args: &Winback) -> any
         horizon_days,
         channel,
         audience_prefix: prefix.clone(),
+        request_id: String::new(),
     };
     let request = client::with_deadline(request, mesh::patience(config));
     let told = taken(client.save_winback_packs(request).await)?;

@@ -171,13 +171,14 @@ impl Activations {
         size: usize,
         token: &str,
     ) -> Result<Page<Activation>, Error> {
+        let list = format!("activations {brand:?} {world}");
         let mut query = self.revisions(brand, world).limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(&list, token)? {
             query = query.filter(Column::Revision.lt(after.made_at));
         }
         let rows = query.all(&self.database).await?;
         let revisions = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(revisions, size, |revision| Cursor {
+        Ok(Page::cut(&list, revisions, size, |revision| Cursor {
             made_at: revision.revision,
             id: String::new(),
         }))

@@ -184,6 +184,7 @@ impl Plugins {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, world: Option<i32>, size: usize, token: &str) -> Result<Page<Version>, Error> {
+        let list = format!("plugins {world:?}");
         let mut query = Entity::find()
             .filter(Column::Tenant.eq(self.tenant.as_str()))
             .order_by_asc(Column::MadeAt)
@@ -193,7 +194,7 @@ impl Plugins {
         if let Some(world) = world {
             query = query.filter(Column::World.eq(world));
         }
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(&list, token)? {
             let (id, version) = after.id.split_once('@').ok_or(Error::PageToken)?;
             let same = |made_at| Condition::all().add(Column::MadeAt.eq(made_at));
             let later = Condition::any()
@@ -207,7 +208,7 @@ impl Plugins {
             query = query.filter(later);
         }
         let rows = query.all(&self.database).await?;
-        Ok(Page::cut(rows, size, |row| Cursor {
+        Ok(Page::cut(&list, rows, size, |row| Cursor {
             made_at: row.made_at,
             id: format!("{}@{}", row.id, row.version),
         }))

@@ -88,19 +88,20 @@ impl Publishers {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<Publisher>, Error> {
+        let list = "publishers";
         let mut query = Entity::find()
             .filter(Column::Tenant.eq(self.tenant.as_str()))
             .order_by_asc(Column::MadeAt)
             .order_by_asc(Column::Id)
             .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(list, token)? {
             let tie = Condition::all()
                 .add(Column::MadeAt.eq(after.made_at))
                 .add(Column::Id.gt(after.id));
             query = query.filter(Condition::any().add(Column::MadeAt.gt(after.made_at)).add(tie));
         }
         let rows = query.all(&self.database).await?;
-        Ok(Page::cut(rows, size, |row| Cursor {
+        Ok(Page::cut(list, rows, size, |row| Cursor {
             made_at: row.made_at,
             id: row.id.clone(),
         }))

@@ -216,8 +216,9 @@ impl Runs {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, brand: &str, world: i32, size: usize, token: &str) -> Result<Page<Run>, Error> {
+        let list = format!("pluginRuns {brand:?} {world}");
         let mut query = self.newest(brand, world).limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(token)? {
+        if let Some(after) = Cursor::read(&list, token)? {
             let tie = Condition::all()
                 .add(Column::MadeAt.eq(after.made_at))
                 .add(Column::Id.lt(after.id));
@@ -225,7 +226,7 @@ impl Runs {
         }
         let rows = query.all(&self.database).await?;
         let runs = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(runs, size, |run| Cursor {
+        Ok(Page::cut(&list, runs, size, |run| Cursor {
             made_at: run.made_at,
             id: run.id.clone(),
         }))

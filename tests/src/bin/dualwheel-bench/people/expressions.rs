@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use anyhow::{Context, anyhow};
 use dualwheel_consumer::{
     Parameters,
-    audience::{World, evaluate, evaluate::needs_facts, text},
+    audience::{Sight, World, evaluate, evaluate::needs_facts, text},
     facts::Facts,
     index::Cells,
 };
@@ -66,6 +66,7 @@ pub(super) fn run(rows: u64, figures: &mut Figures) -> anyhow::Result<()> {
             audiences: &audiences,
             parameters: &parameters,
             as_of: AS_OF,
+            sight: &Sight::whole(),
         };
         let started = Instant::now();
         let found = evaluate(&read, &world);
