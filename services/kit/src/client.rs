@@ -336,38 +336,35 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn overload_is_waited_out_within_the_deadline_and_nothing_else_is() {
-        let begun = Instant::now();
-        let made = Cell::new(0);
-        let overloaded = || {
-            Failure::new(Reason::Overloaded, "x")
-                .retry_after(Duration::from_secs(1))
-                .status()
+        const TOLD: Duration = Duration::from_millis(10);
+        let refused = |reason| Failure::new(reason, "x").retry_after(TOLD).status();
+        let tries = async |deadline: Duration, enough: u32, reason: Reason| {
+            let (begun, made) = (Instant::now(), Cell::new(0));
+            let answer = retry_overloaded(begun + deadline, || {
+                made.set(made.get() + 1);
+                let answer = if made.get() > enough {
+                    Ok(())
+                } else {
+                    Err(refused(reason))
+                };
+                async move { answer }
+            });
+            (
+                answer.await.map_err(|status| status.code()),
+                made.get(),
+                begun.elapsed(),
+            )
         };
-        let answer = retry_overloaded(begun + Duration::from_secs(600), || {
-            made.set(made.get() + 1);
-            let enough = made.get() > 20;
-            async move { if enough { Ok(7) } else { Err(overloaded()) } }
-        });
-        assert_eq!(answer.await.unwrap(), 7);
-        assert!(
-            begun.elapsed() >= Duration::from_secs(20),
-            "{:?}",
-            begun.elapsed()
-        );
-        let begun = Instant::now();
-        let answer = retry_overloaded(begun + Duration::from_secs(30), || async {
-            Err::<(), _>(overloaded())
-        });
-        assert_eq!(answer.await.unwrap_err().code(), Code::ResourceExhausted);
-        assert!(begun.elapsed() < Duration::from_secs(30));
-        let down = retry_overloaded(begun + Duration::from_secs(600), || async {
-            made.set(0);
-            Err::<(), _>(Status::unavailable("x"))
-        });
-        assert_eq!(down.await.unwrap_err().code(), Code::Unavailable);
-        assert_eq!(made.get(), 0);
+        let long = Duration::from_secs(600);
+        let (answer, made, took) = tries(long, 4, Reason::Overloaded).await;
+        assert_eq!((answer, made), (Ok(()), 5));
+        assert!(took >= TOLD * 4, "{took:?}");
+        let (answer, made, _) = tries(TOLD, 4, Reason::Overloaded).await;
+        assert_eq!((answer, made), (Err(Code::ResourceExhausted), 1));
+        let (answer, made, _) = tries(long, 4, Reason::ServiceUnavailable).await;
+        assert_eq!((answer, made), (Err(Code::Unavailable), 1));
     }
 
     #[tokio::test]
