@@ -258,8 +258,10 @@ fn folder_of(file: &path::Path) -> &path::Path {
 
 /// Makes a folder and those above it, and forces their names to the disk.
 pub(crate) fn make_folders(folder: &path::Path) -> io::Result<()> {
+    // Of a relative path the last ancestor is empty, and no folder.
+    let folder = path::absolute(folder)?;
     let missing: Vec<&path::Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    private::make_folders(folder)?;
+    private::make_folders(&folder)?;
     missing
         .into_iter()
         .try_for_each(|made| sync_folder(folder_of(made)))
