@@ -21,7 +21,7 @@ use crate::Unit;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text is not a valid definition file.
-    #[error("{file}: {message}")]
+    #[error("{file} (setting `definitions`): {message}; correct it there")]
     Invalid {
         /// File, or `shipped definitions`.
         file: String,
@@ -38,7 +38,9 @@ pub enum Error {
         file: String,
     },
     /// A file cannot be read.
-    #[error("{file}: {source}")]
+    #[error(
+        "{file} (setting `definitions`) cannot be read: {source}; name a folder that this process may read"
+    )]
     Unreadable {
         /// File.
         file: String,

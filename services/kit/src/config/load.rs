@@ -58,7 +58,7 @@ pub(super) fn load(
         let dict: Dict = toml::from_str(&text).map_err(|error| Error::Malformed {
             file: name.clone(),
             place: place(&text, &error),
-            message: error.message().to_owned(),
+            message: error.message().replace('\n', ", "),
         })?;
         for key in leaves(&dict) {
             check_known(&key, &format!("file {name}"), &known)?;

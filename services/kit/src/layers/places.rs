@@ -160,8 +160,11 @@ impl Inner {
             .iter()
             .filter_map(|(number, holder)| Some((holder.waits()?, *number)));
         let longest = waiting.min().filter(|(since, _)| since.elapsed() >= long);
-        let ended = longest.and_then(|(_, number)| self.held.remove(&number));
-        ended.map(|holder| holder.ended.cancel()).is_some()
+        let Some(idle) = longest.and_then(|(_, number)| self.held.remove(&number)) else {
+            return false;
+        };
+        idle.ended.cancel();
+        true
     }
 }
 
