@@ -89,6 +89,12 @@ impl Classes {
         &self.names
     }
 
+    /// Name of a class.
+    #[must_use]
+    pub fn name(&self, class: u32) -> &str {
+        self.names.get(class as usize).map_or("", String::as_str)
+    }
+
     /// Number of a class by its name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<u32> {

@@ -150,6 +150,12 @@ impl Roster {
     /// The goods of `facts`, their sums over the lines of `window`.
     #[must_use]
     pub fn build(facts: &BrandFacts, window: Window, places: Places) -> Self {
+        Self::of_days(facts, |_| Some(window), places)
+    }
+
+    /// The goods of `facts`, their sums over the lines of the days that their categories have.
+    #[must_use]
+    pub fn of_days(facts: &BrandFacts, days: impl Fn(u32) -> Option<Window>, places: Places) -> Self {
         let mut roster = Self {
             goods: Vec::with_capacity(facts.products.rows.len()),
             places,
@@ -166,7 +172,7 @@ impl Roster {
             if line.is_purchase() {
                 good.first_sale = Some(good.first_sale.map_or(line.day, |first| first.min(line.day)));
             }
-            if window.contains(line.day) {
+            if days(good.category).is_some_and(|days| days.contains(line.day)) {
                 good.paid += Money::from(line.paid);
                 good.refund += Money::from(line.refund);
                 if line.is_purchase() {

@@ -1,95 +1,98 @@
 //! Markets kept between questions: all brands of a tenant are read once for a window and a state of the tables, not
 //! once for each brand that is asked about.
+//!
+//! What is kept holds no ordinals, which mean something else once the tenant's names are given anew.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_kit::Question;
 use dualwheel_lake::Reader;
-use dualwheel_measure::{Day, Definitions, Window};
+use dualwheel_measure::{Day, Window};
 use moka::future::Cache;
 use tonic::Status;
 
-use crate::{Parameters, market::GoodsMarket, market::Needs, price_strength::PriceMarket};
+use crate::{
+    market::{GoodsMarket, Needs},
+    price_market::PriceMarket,
+    strangers::{Runs, Stranger},
+};
 
 /// Markets of a kind that are kept.
 const KEPT: u64 = 16;
 
-/// All that a market depends on.
+/// All that a market depends on: whose it is, of what state of the tables, for whom, and what is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct Key<T> {
     tenant: String,
     versions: BTreeMap<String, i64>,
-    definitions: String,
-    window: Window,
-    as_of: Day,
-    category: Option<String>,
-    needs: Needs,
+    stranger: Option<Stranger>,
+    asked: T,
 }
 
-impl Key {
-    /// The key of a question. `reader` has read the brands and the question's own frames, so that it knows the
+impl<T> Key<T> {
+    /// The key of what is `asked`. `reader` has read the brands and the question's own frames, so that it knows the
     /// versions of all tables that the market is built from, and tells the same ones whether the market was kept or not.
-    pub(crate) fn new(
-        tenant: &str,
-        reader: &Reader,
-        question: &Question,
-        definitions: &Definitions<Parameters>,
-        needs: Needs,
-    ) -> Self {
+    pub(crate) fn new(tenant: &str, reader: &Reader, stranger: Option<&Stranger>, asked: T) -> Self {
         Self {
             tenant: tenant.to_owned(),
             versions: reader.versions().tables,
-            definitions: definitions.version.clone(),
-            window: question.window,
-            as_of: question.as_of,
-            category: question.category.clone(),
-            needs,
+            stranger: stranger.cloned(),
+            asked,
         }
     }
+}
+
+/// What a market of goods is asked of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct OfGoods {
+    pub window: Window,
+    pub as_of: Day,
+    pub level: u32,
+    pub needs: Needs,
+}
+
+/// What a market of prices is asked of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct OfPrices {
+    pub window: Window,
+    pub level: u32,
 }
 
 /// The markets of a process.
 #[derive(Clone)]
 pub(crate) struct Markets {
-    goods: Cache<Key, Arc<GoodsMarket>>,
-    prices: Cache<Key, Arc<PriceMarket>>,
+    pub goods: Kept<OfGoods, GoodsMarket>,
+    pub prices: Kept<OfPrices, PriceMarket>,
+    pub runs: Kept<(), Runs>,
 }
 
 impl Markets {
     pub(crate) fn new() -> Self {
         Self {
-            goods: Cache::new(KEPT),
-            prices: Cache::new(KEPT),
+            goods: Kept(Cache::new(KEPT)),
+            prices: Kept(Cache::new(KEPT)),
+            runs: Kept(Cache::new(KEPT)),
         }
-    }
-
-    /// The market of goods; questions that come together read it once.
-    pub(crate) async fn goods(
-        &self,
-        key: Key,
-        read: impl Future<Output = Result<GoodsMarket, Status>>,
-    ) -> Result<Arc<GoodsMarket>, Status> {
-        kept(&self.goods, key, read).await
-    }
-
-    /// The market of prices.
-    pub(crate) async fn prices(
-        &self,
-        key: Key,
-        read: impl Future<Output = Result<PriceMarket, Status>>,
-    ) -> Result<Arc<PriceMarket>, Status> {
-        kept(&self.prices, key, read).await
     }
 }
 
-async fn kept<T: Send + Sync + 'static>(
-    cache: &Cache<Key, Arc<T>>,
-    key: Key,
-    read: impl Future<Output = Result<T, Status>>,
-) -> Result<Arc<T>, Status> {
-    let load = async { read.await.map(Arc::new) };
-    cache
-        .try_get_with(key, load)
-        .await
-        .map_err(|status| Status::clone(&status))
+/// What is kept of one kind.
+#[derive(Clone)]
+pub(crate) struct Kept<Q, T>(Cache<Key<Q>, Arc<T>>);
+
+impl<Q, T> Kept<Q, T>
+where
+    Q: std::hash::Hash + Eq + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    /// What is kept under `key`; questions that come together read it once.
+    pub(crate) async fn get(
+        &self,
+        key: Key<Q>,
+        read: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Arc<T>, Status> {
+        // Boxed, as the cache moves it about, and reading is a large future.
+        let load = Box::pin(async { read.await.map(Arc::new) });
+        let kept = self.0.try_get_with(key, load).await;
+        kept.map_err(|status| Status::clone(&status))
+    }
 }

@@ -9,21 +9,28 @@ use std::collections::BTreeMap;
 
 use dualwheel_lake::frames::Names;
 
-use crate::{Parameters, cut::Segments, goods::Roster, market::GoodsMarket};
+use crate::{Parameters, cut::Segments, goods::Roster, market::GoodsMarket, strangers::Withheld};
 
-/// The segments by price band, and whether any good's band came from the market.
-///
-/// Goods without a price, or in a category without edges, are in the band without a name.
+/// Goods cut into segments with the market's help.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The segments.
+    pub segments: Segments,
+    /// Whether any good's band came from the market.
+    pub from_market: bool,
+    /// Whether goods are without a band because the market's edges may not be told.
+    pub withheld: bool,
+}
+
+/// The goods of `roster` by price band. Those without a price, or in a category without edges, are in the band without a
+/// name.
 #[must_use]
-pub fn segments(
-    roster: &Roster,
-    names: &Names,
-    market: &GoodsMarket,
-    parameters: &Parameters,
-) -> (Segments, bool) {
-    let mut of_market: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+pub fn bands(roster: &Roster, names: &Names, market: &GoodsMarket, parameters: &Parameters) -> Cut {
+    let classes = market.classes(names);
+    let count = parameters.price_band_count.get();
+    let mut of_market: BTreeMap<u32, Result<Vec<i64>, Withheld>> = BTreeMap::new();
     let mut fixed: BTreeMap<u32, Option<Vec<i64>>> = BTreeMap::new();
-    let mut from_market = false;
+    let (mut from_market, mut withheld) = (false, false);
     let mut bands: Vec<(u32, String)> = Vec::with_capacity(roster.goods.len());
     for good in &roster.goods {
         let given = fixed.entry(good.category).or_insert_with(|| {
@@ -31,19 +38,25 @@ pub fn segments(
             fixed_edges(parameters, keys.key(good.category))
         });
         let edges = match given {
-            Some(edges) => edges,
+            Some(edges) => edges.as_slice(),
             None => {
-                from_market = true;
-                let count = parameters.price_band_count.get();
-                of_market
-                    .entry(market.class(good.category))
-                    .or_insert_with(|| market.edges(good.category, count))
+                let class = classes.of(good.category);
+                let edges = of_market
+                    .entry(class)
+                    .or_insert_with(|| market.edges(classes.name(class), count));
+                from_market |= edges.is_ok();
+                withheld |= edges.is_err();
+                edges.as_deref().unwrap_or_default()
             }
         };
         bands.push((good.product, band(edges, good.price())));
     }
     let values = bands.iter().map(|(product, band)| (*product, band.as_str()));
-    (Segments::by_product("price_band", values, ""), from_market)
+    Cut {
+        segments: Segments::by_product("price_band", values, ""),
+        from_market,
+        withheld,
+    }
 }
 
 /// The fixed edges of the deepest path that holds `category`.

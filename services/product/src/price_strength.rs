@@ -1,9 +1,9 @@
 //! The price side of NEO's solidity (methodology 6.1): what the brand's units brought in, against the market's prices
 //! and against each product's own highest price.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
-use dualwheel_lake::frames::{Line, MarketStatRow, MarketStats, NONE, Orders};
+use dualwheel_lake::frames::{Line, MarketStats, NONE, Orders};
 use dualwheel_measure::{
     Absence, Interval, IntervalAbsence, IntervalMethod, Label, MONEY_SCALE, Metric, Money, Quantity, Scope,
     Window, bootstrap::RatioGroups,
@@ -11,81 +11,13 @@ use dualwheel_measure::{
 
 use crate::{
     Parameters,
-    cut::{Classes, Inside, Sums, UNKNOWN},
+    cut::{Classes, Inside, Sums},
+    price_market::{PriceMarket, Sold, Source, Statistics},
+    strangers::{WITHHELD, Withheld},
 };
 
 /// Ids in the order of an answer.
 pub const IDS: [&str; 2] = ["neo.solidity.premium", "neo.solidity.full_price"];
-
-/// GMV and units of a category, by class; a price is their quotient.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sold {
-    gmv: Money,
-    units: i128,
-}
-
-impl Sold {
-    /// What `units` make at this price, in ten-thousandths; `None` without units of the market.
-    fn value_of(self, units: i64) -> Option<f64> {
-        (self.units > 0).then(|| (i128::from(units) * self.gmv) as f64 / self.units as f64)
-    }
-}
-
-/// GMV and units of the tenant's brands, class of categories by class. Brands may come in any order.
-#[derive(Clone, Debug)]
-pub struct PriceMarket {
-    window: Window,
-    category: Option<String>,
-    classes: Classes,
-    sold: Vec<Sold>,
-}
-
-impl PriceMarket {
-    /// A market without brands yet, restricted to `category`. Categories are cut at the definition's level, or at the
-    /// depth of `category` where that lies deeper.
-    #[must_use]
-    pub fn new(window: Window, category: Option<&str>, parameters: &Parameters) -> Self {
-        let depth = category.map_or(0, |path| path.split('/').count() as u32);
-        let classes = Classes::new(parameters.category_level.max(depth));
-        Self {
-            window,
-            category: category.map(str::to_owned),
-            classes,
-            sold: Vec::new(),
-        }
-    }
-
-    /// Adds the lines of a brand.
-    pub fn add(&mut self, orders: &Orders) {
-        self.classes.learn(&orders.names);
-        self.sold.resize(self.classes.names().len(), Sold::default());
-        let inside = Inside::new(&orders.names, self.category.as_deref());
-        for line in lines(orders, self.window, &inside) {
-            if let Some(sold) = self.sold.get_mut(self.classes.of(line.category) as usize) {
-                sold.gmv += line.net();
-                sold.units += i128::from(line.net_units());
-            }
-        }
-    }
-
-    /// Price of every class, and whether the tenant's brands had to stand for the market there.
-    fn prices(&self, stats: &MarketStats) -> Vec<(Sold, bool)> {
-        let mut by_class: BTreeMap<u32, Vec<&MarketStatRow>> = BTreeMap::new();
-        for row in stats.rows.iter().filter(|row| is_whole_category(row)) {
-            if let Some(class) = self.classes.find(&row.category).filter(|class| *class != UNKNOWN) {
-                by_class.entry(class).or_default().push(row);
-            }
-        }
-        (self.sold.iter().zip(0..))
-            .map(
-                |(own, class)| match by_class.get(&class).and_then(|rows| covering(rows, self.window)) {
-                    Some(market) => (market, false),
-                    None => (*own, true),
-                },
-            )
-            .collect()
-    }
-}
 
 fn lines<'a>(orders: &'a Orders, window: Window, inside: &'a Inside) -> impl Iterator<Item = &'a Line> {
     orders
@@ -94,49 +26,13 @@ fn lines<'a>(orders: &'a Orders, window: Window, inside: &'a Inside) -> impl Ite
         .filter(move |line| window.contains(line.day) && inside.has(line.category))
 }
 
-/// Statistics of all prices and attributes, with units.
-fn is_whole_category(row: &MarketStatRow) -> bool {
-    let uncut = row.price_band.is_empty() && row.attribute_kind == 0 && row.attribute_value.is_empty();
-    uncut && row.units.is_some_and(|units| units > 0)
-}
-
-/// GMV and units of the periods that tile the window, of several that begin on a day the longest; else of the
-/// shortest period that holds the window, of equal ones the earliest.
-fn covering(rows: &[&MarketStatRow], window: Window) -> Option<Sold> {
-    let sold = |row: &MarketStatRow| Sold {
-        gmv: row.gmv,
-        units: i128::from(row.units.unwrap_or(0)),
-    };
-    let mut tiled = Sold::default();
-    let mut next = window.first;
-    while next <= window.last {
-        let fits = rows
-            .iter()
-            .filter(|row| row.first == next && row.last <= window.last);
-        let Some(longest) = fits.max_by_key(|row| row.last) else {
-            break;
-        };
-        tiled.gmv += sold(longest).gmv;
-        tiled.units += sold(longest).units;
-        next = longest.last.plus(1);
-    }
-    if next > window.last {
-        return Some(tiled);
-    }
-    let holding = rows
-        .iter()
-        .filter(|row| row.first <= window.first && window.last <= row.last);
-    holding
-        .min_by_key(|row| (row.last.0 - row.first.0, row.first))
-        .map(|row| sold(row))
-}
-
-/// Premium and full price of a brand in the scope's window. `market` has all brands of the
+/// Premium and full price of a brand in the scope's window, restricted to `category`. `market` has all brands of the
 /// tenant.
 #[must_use]
 pub fn metrics(
     scope: &Scope<'_>,
     orders: &Orders,
+    category: Option<&str>,
     market: &PriceMarket,
     stats: &MarketStats,
     parameters: &Parameters,
@@ -147,9 +43,13 @@ pub fn metrics(
             .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
             .into();
     }
-    let inside = Inside::new(&orders.names, market.category.as_deref());
+    let inside = Inside::new(&orders.names, category);
+    let level = market.level(category);
+    let statistics = Statistics::new(stats, scope.window, level);
     vec![
-        premium(scope, orders, market, stats, &inside),
+        premium(scope, orders, &inside, level, |class| {
+            market.price(class, &statistics)
+        }),
         full_price(scope, orders, &inside, parameters),
     ]
 }
@@ -157,28 +57,31 @@ pub fn metrics(
 fn premium(
     scope: &Scope<'_>,
     orders: &Orders,
-    market: &PriceMarket,
-    stats: &MarketStats,
     inside: &Inside,
+    level: u32,
+    price: impl Fn(&str) -> Result<(Sold, Source), Withheld>,
 ) -> Metric {
-    let prices = market.prices(stats);
+    const ID: &str = "neo.solidity.premium";
+    let mut classes = Classes::new(level);
+    classes.learn(&orders.names);
     let mut sums: Sums<(Money, i64)> = Sums::new();
     for line in lines(orders, scope.window, inside) {
-        add(sums.at(line.sku, market.classes.of(line.category)), line);
+        add(sums.at(line.sku, classes.of(line.category)), line);
     }
-    let price = |class: u32| prices.get(class as usize).map(|(price, _)| *price);
-    let from_tenant = sums
-        .iter()
-        .any(|(_, class, _)| prices.get(class as usize).is_some_and(|(_, own)| *own));
-    let order = |class: u32| {
-        market
-            .classes
-            .names()
-            .get(class as usize)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let metric = against(scope, "neo.solidity.premium", orders, &sums, price, order);
+    let mut prices: BTreeMap<u32, (Sold, Source)> = BTreeMap::new();
+    for (_, class, _) in sums.iter() {
+        if let Entry::Vacant(place) = prices.entry(class) {
+            match price(classes.name(class)) {
+                Ok(price) => place.insert(price),
+                Err(Withheld) => return scope.absent(ID, Absence::SignalNotSupplied, WITHHELD),
+            };
+        }
+    }
+    let from_tenant = prices.values().any(|(_, source)| *source == Source::Brands);
+    let price = |class: u32| prices.get(&class).map(|(price, _)| *price);
+    let metric = against(scope, ID, orders, &sums, price, |class| {
+        classes.name(class).to_owned()
+    });
     if from_tenant {
         metric.with_label(Label::MarketFromTenantBrands)
     } else {
@@ -270,42 +173,4 @@ fn against(
     // The value was made of the unrounded sum; what is shown beside it is money, to four decimals.
     metric.denominator = Some(Quantity::Money(value.round() as Money));
     metric
-}
-
-#[cfg(test)]
-mod tests {
-    use dualwheel_measure::Day;
-
-    use super::*;
-
-    fn row(first: i32, last: i32, gmv: Money) -> MarketStatRow {
-        MarketStatRow {
-            category: "a".to_owned(),
-            first: Day(first),
-            last: Day(last),
-            gmv,
-            units: Some(1),
-            ..MarketStatRow::default()
-        }
-    }
-
-    #[test]
-    fn periods_tile_the_window_or_hold_it() {
-        let rows = [
-            row(1, 10, 1),
-            row(1, 5, 10),
-            row(6, 10, 100),
-            row(0, 30, 1_000),
-            row(0, 12, 10_000),
-        ];
-        let of = |rows: &[&MarketStatRow], first, last| {
-            covering(rows, Window::new(Day(first), Day(last)).unwrap()).map(|sold| sold.gmv)
-        };
-        let all: Vec<&MarketStatRow> = rows.iter().collect();
-        assert_eq!(of(&all, 1, 10), Some(1)); // the longest that begins on day 1
-        assert_eq!(of(&all[1..], 1, 10), Some(110)); // two halves
-        assert_eq!(of(&all, 1, 11), Some(10_000)); // the shortest that holds it
-        assert_eq!(of(&all, 2, 20), Some(1_000));
-        assert_eq!(of(&all, 20, 40), None);
-    }
 }

@@ -12,9 +12,11 @@ use crate::{
     Parameters,
     goods::{BrandFacts, Places, Roster},
     lifecycle::{self, Rule},
-    market::{GoodsMarket, Needs},
-    markets::{Key, Markets},
-    price_strength::{self, PriceMarket},
+    market::{GoodsMarket, GoodsSurvey, Needs},
+    markets::{Key, Markets, OfGoods, OfPrices},
+    price_market::{PriceMarket, PriceSurvey},
+    price_strength,
+    strangers::{Cutter, Days, Runs, Stranger, Terms},
     style_trend::{self, Market, OwnMarket},
     super_::{self, Asked, Dimension},
 };
@@ -86,102 +88,165 @@ fn asked(question: &Question) -> Asked<'_> {
     }
 }
 
-/// Answers SUPER.
-pub(crate) async fn super_(
-    tenant: &str,
-    reader: &Reader,
-    question: Question,
-    definitions: Arc<Definitions<Parameters>>,
-    markets: &Markets,
-) -> Result<Answered, Status> {
-    let facts = brand_facts(reader, &question.brand, true).await?;
-    let needs = super_::needs(&facts, asked(&question));
-    let brands = if needs.any() {
-        reader.brands().await?
-    } else {
-        Arc::default()
-    };
-    let key = Key::new(tenant, reader, &question, &definitions, needs);
-    let market = goods_market(reader, &brands, &question, needs, &definitions);
-    let market = markets.goods(key, market).await?;
-    let metrics = blocking(move || {
-        let scope = scope(&question, &definitions);
-        super_::metrics(&scope, &facts, &market, asked(&question), &definitions.parameters)
-    })
-    .await?;
-    Ok(Answered::new(metrics, reader))
+/// A question with all that it is answered from.
+pub(crate) struct Case<'a> {
+    pub tenant: &'a str,
+    pub reader: &'a Reader,
+    pub question: Question,
+    pub definitions: Arc<Definitions<Parameters>>,
+    /// Who asks, where not all brands may be seen.
+    pub stranger: Option<Stranger>,
+    pub markets: &'a Markets,
 }
 
-/// Goods of all `brands`. They are read one after another, so that they need not lie in memory together.
-async fn goods_market(
-    reader: &Reader,
-    brands: &[String],
-    question: &Question,
-    needs: Needs,
-    definitions: &Definitions<Parameters>,
-) -> Result<GoodsMarket, Status> {
-    let mut market = GoodsMarket::new(question.window, question.as_of, needs, &definitions.parameters);
-    if !brands.is_empty() {
-        let mut frames = vec![BrandFrame::Orders, BrandFrame::Stock];
-        if needs.stars {
-            frames.push(BrandFrame::Behaviors);
+impl Case<'_> {
+    /// Answers SUPER.
+    pub(crate) async fn super_(self) -> Result<Answered, Status> {
+        let reader = self.reader;
+        let facts = brand_facts(reader, &self.question.brand, true).await?;
+        let needs = super_::needs(&facts, asked(&self.question));
+        let market = if needs.any() {
+            self.goods_market(needs).await?
+        } else {
+            Arc::new(
+                GoodsSurvey::new(Terms::open(self.question.window, 1), self.question.as_of, needs).finish(),
+            )
+        };
+        let (question, definitions) = (self.question, self.definitions);
+        let metrics = blocking(move || {
+            let scope = scope(&question, &definitions);
+            super_::metrics(&scope, &facts, &market, asked(&question), &definitions.parameters)
+        })
+        .await?;
+        Ok(Answered::new(metrics, reader))
+    }
+
+    /// Answers the price side of NEO.
+    pub(crate) async fn price_strength(self) -> Result<Answered, Status> {
+        let reader = self.reader;
+        let orders = reader.orders(&self.question.brand);
+        let (stats, orders) = tokio::try_join!(reader.market_stats(), orders)?;
+        let market = self.price_market().await?;
+        let (question, definitions) = (self.question, self.definitions);
+        let metrics = blocking(move || {
+            let (scope, category) = (scope(&question, &definitions), question.category.as_deref());
+            price_strength::metrics(
+                &scope,
+                &orders,
+                category,
+                &market,
+                &stats,
+                &definitions.parameters,
+            )
+        })
+        .await?;
+        Ok(Answered::new(metrics, reader))
+    }
+
+    fn key<T>(&self, asked: T) -> Key<T> {
+        Key::new(self.tenant, self.reader, self.stranger.as_ref(), asked)
+    }
+
+    /// On which terms the market is told. Strangers get whole runs of days, of categories at one depth.
+    async fn terms(&self, brands: &[String], level: u32) -> Result<Terms, Status> {
+        let window = self.question.window;
+        let Some(stranger) = &self.stranger else {
+            return Ok(Terms::open(window, level));
+        };
+        let runs = self.markets.runs.get(self.key(()), self.runs(brands, stranger));
+        Ok(Terms {
+            days: Days::Runs(runs.await?, window),
+            level: stranger.level,
+            stranger: Some(stranger.clone()),
+        })
+    }
+
+    async fn runs(&self, brands: &[String], stranger: &Stranger) -> Result<Runs, Status> {
+        let mut cutter = Cutter::new(stranger);
+        self.reader.prepare(&[BrandFrame::Orders]).await?;
+        for brand in brands.iter().filter(|brand| !stranger.sees.contains(*brand)) {
+            let orders = self.reader.orders(brand).await?;
+            cutter = blocking(move || {
+                cutter.add(&orders);
+                cutter
+            })
+            .await?;
         }
-        reader.prepare(&frames).await?;
+        blocking(move || cutter.finish()).await
     }
-    for brand in brands {
-        let facts = brand_facts(reader, brand, needs.stars).await?;
-        market = blocking(move || {
-            market.add(&facts);
-            market
-        })
-        .await?;
+
+    /// Goods of all brands. They are read one after another, so that they need not lie in memory together.
+    async fn goods_market(&self, needs: Needs) -> Result<Arc<GoodsMarket>, Status> {
+        let brands = self.reader.brands().await?;
+        let terms = self
+            .terms(&brands, self.definitions.parameters.category_level)
+            .await?;
+        let (window, as_of) = (self.question.window, self.question.as_of);
+        let asked = OfGoods {
+            window,
+            as_of,
+            level: terms.level,
+            needs,
+        };
+        let read = async {
+            let mut survey = GoodsSurvey::new(terms, as_of, needs);
+            let mut frames = vec![BrandFrame::Orders, BrandFrame::Stock];
+            if needs.stars {
+                frames.push(BrandFrame::Behaviors);
+            }
+            self.reader.prepare(&frames).await?;
+            for brand in brands.iter() {
+                survey = add_goods(self.reader, brand, needs.stars, survey).await?;
+            }
+            Ok(survey.finish())
+        };
+        self.markets.goods.get(self.key(asked), read).await
     }
-    Ok(market)
+
+    /// Prices of all brands.
+    async fn price_market(&self) -> Result<Arc<PriceMarket>, Status> {
+        let brands = self.reader.brands().await?;
+        let depth = self
+            .question
+            .category
+            .as_ref()
+            .map_or(0, |path| path.split('/').count());
+        let level = self.definitions.parameters.category_level.max(depth as u32);
+        let terms = self.terms(&brands, level).await?;
+        let asked = OfPrices {
+            window: self.question.window,
+            level: terms.level,
+        };
+        let read = async {
+            let mut survey = PriceSurvey::new(terms);
+            self.reader.prepare(&[BrandFrame::Orders]).await?;
+            for brand in brands.iter() {
+                let orders = self.reader.orders(brand).await?;
+                survey = blocking(move || {
+                    survey.add(&orders);
+                    survey
+                })
+                .await?;
+            }
+            Ok(survey.finish())
+        };
+        self.markets.prices.get(self.key(asked), read).await
+    }
 }
 
-/// Answers the price side of NEO.
-pub(crate) async fn price_strength(
-    tenant: &str,
+async fn add_goods(
     reader: &Reader,
-    question: Question,
-    definitions: Arc<Definitions<Parameters>>,
-    markets: &Markets,
-) -> Result<Answered, Status> {
-    let orders = reader.orders(&question.brand);
-    let (stats, orders, brands) = tokio::try_join!(reader.market_stats(), orders, reader.brands())?;
-    let key = Key::new(tenant, reader, &question, &definitions, Needs::default());
-    let market = price_market(reader, &brands, &question, &definitions);
-    let market = markets.prices(key, market).await?;
-    let metrics = blocking(move || {
-        let scope = scope(&question, &definitions);
-        price_strength::metrics(&scope, &orders, &market, &stats, &definitions.parameters)
+    brand: &str,
+    with_behaviors: bool,
+    mut survey: GoodsSurvey,
+) -> Result<GoodsSurvey, Status> {
+    let facts = brand_facts(reader, brand, with_behaviors).await?;
+    let brand = brand.to_owned();
+    blocking(move || {
+        survey.add(&brand, &facts);
+        survey
     })
-    .await?;
-    Ok(Answered::new(metrics, reader))
-}
-
-/// Prices of all `brands`.
-async fn price_market(
-    reader: &Reader,
-    brands: &[String],
-    question: &Question,
-    definitions: &Definitions<Parameters>,
-) -> Result<PriceMarket, Status> {
-    let mut market = PriceMarket::new(
-        question.window,
-        question.category.as_deref(),
-        &definitions.parameters,
-    );
-    reader.prepare(&[BrandFrame::Orders]).await?;
-    for brand in brands {
-        let orders = reader.orders(brand).await?;
-        market = blocking(move || {
-            market.add(&orders);
-            market
-        })
-        .await?;
-    }
-    Ok(market)
+    .await
 }
 
 /// What a question on style trends reads.
@@ -241,16 +306,12 @@ async fn own_styles(
             bands: true,
             stars: false,
         };
-        let mut all = GoodsMarket::new(own.recent(), as_of, needs, &definitions.parameters);
+        let terms = Terms::open(own.recent(), definitions.parameters.category_level);
+        let mut survey = GoodsSurvey::new(terms, as_of, needs);
         for brand in brands.iter() {
-            let facts = brand_facts(reader, brand, false).await?;
-            all = blocking(move || {
-                all.add(&facts);
-                all
-            })
-            .await?;
+            survey = add_goods(reader, brand, false, survey).await?;
         }
-        goods = Some(all);
+        goods = Some(survey.finish());
     }
     for brand in brands.iter() {
         let facts = brand_facts(reader, brand, false).await?;

@@ -2,7 +2,7 @@
 
 use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, NONE};
-use dualwheel_measure::Window;
+use dualwheel_measure::{Day, Window};
 
 use crate::{
     cut::Slots,
@@ -13,6 +13,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 struct Act {
     consumer: u32,
+    day: Day,
     product: u32,
     category: u32,
     bought: bool,
@@ -41,6 +42,7 @@ fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
                 if (bought || kind.is_visit()) && *product != NONE && window.contains(*day) {
                     see(Act {
                         consumer,
+                        day: *day,
                         product: *product,
                         category: *category,
                         bought,
@@ -55,6 +57,7 @@ fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
         {
             see(Act {
                 consumer,
+                day: line.day,
                 product: line.product,
                 category: line.category,
                 bought: true,
@@ -113,13 +116,23 @@ pub fn by_slot(facts: &BrandFacts, window: Window, slots: &Slots<'_>) -> Vec<Tra
     traffic
 }
 
-/// Traffic of every good, in the order of the roster.
+/// Traffic of every good in the part of `window` that the days of its category have, in the order of the roster.
 #[must_use]
-pub fn by_good(facts: &BrandFacts, window: Window, roster: &Roster) -> Vec<Traffic> {
+pub fn by_good(
+    facts: &BrandFacts,
+    window: Window,
+    roster: &Roster,
+    days: impl Fn(u32) -> Option<Window>,
+) -> Vec<Traffic> {
     let mut traffic = vec![Traffic::default(); roster.goods.len()];
     walk(facts, window, |act| {
-        if let Some(good) = roster.place(act.product).and_then(|place| traffic.get_mut(place)) {
-            good.see(act);
+        let Some(place) = roster.place(act.product) else {
+            return;
+        };
+        if let (Some(good), Some(traffic)) = (roster.goods.get(place), traffic.get_mut(place))
+            && days(good.category).is_some_and(|days| days.contains(act.day))
+        {
+            traffic.see(act);
         }
     });
     traffic

@@ -5,7 +5,7 @@ mod style_trend;
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::{Question, answer, explain, tenant_of};
+use dualwheel_kit::{Question, access::Brands, answer, caller, explain, tenant_of};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day};
 use dualwheel_plugin_host::Plugin;
@@ -24,7 +24,8 @@ use crate::{
     Parameters,
     markets::Markets,
     price_strength,
-    queries::{self, Answered},
+    queries::{self, Answered, Case},
+    strangers::Stranger,
     style_trend::DefaultStyleTrend,
     super_::{self, Dimension},
 };
@@ -91,13 +92,32 @@ impl Service {
         let reader = self.reader(tenant, &unread.pin).await?;
         let question = Question::read(query, group.allowed_by(), reader.today())?;
         reader.require_brand(&question.brand).await?;
-        let definitions = self.catalogue.of(tenant, &question.brand);
+        let case = Case {
+            tenant,
+            reader: &reader,
+            definitions: self.catalogue.of(tenant, &question.brand),
+            stranger: self.stranger(tenant),
+            question,
+            markets: &self.markets,
+        };
         match group {
-            Group::Super => queries::super_(tenant, &reader, question, definitions, &self.markets).await,
-            Group::PriceStrength => {
-                queries::price_strength(tenant, &reader, question, definitions, &self.markets).await
-            }
+            Group::Super => case.super_().await,
+            Group::PriceStrength => case.price_strength().await,
         }
+    }
+
+    /// Who asks, where they may not see every brand. What they are told of the others goes by the tenant's definitions: by
+    /// those of several brands they could be told the same thing in two ways, and more by what these differ by.
+    fn stranger(&self, tenant: &str) -> Option<Stranger> {
+        let Brands::Some(sees) = caller::current()?.brands.clone() else {
+            return None;
+        };
+        let parameters = &self.catalogue.of(tenant, "").parameters;
+        Some(Stranger {
+            sees,
+            least: parameters.min_brands,
+            level: parameters.category_level,
+        })
     }
 }
 

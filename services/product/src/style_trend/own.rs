@@ -196,7 +196,7 @@ pub(super) fn bands(
         return BTreeMap::new();
     };
     let roster = Roster::build(facts, recent, Places::default());
-    let (segments, _) = price_band::segments(&roster, &facts.products.names, goods, parameters);
+    let segments = price_band::bands(&roster, &facts.products.names, goods, parameters).segments;
     let band = |good: &crate::goods::Good| {
         let segment = segments.of(good.product, good.category);
         let name = segments.names().get(segment as usize)?;

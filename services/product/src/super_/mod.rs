@@ -9,7 +9,7 @@ pub mod stock;
 
 use dualwheel_kit::work;
 use dualwheel_lake::frames::Line;
-use dualwheel_measure::{Label, Metric, Scope};
+use dualwheel_measure::{Absence, Label, Metric, Scope};
 
 use crate::{
     Parameters,
@@ -17,7 +17,9 @@ use crate::{
     goods::{BrandFacts, Places, Roster},
     lifecycle,
     market::{GoodsMarket, Needs},
-    price_band, visits,
+    price_band::{self, Cut},
+    strangers::WITHHELD,
+    visits,
 };
 use conversion::Purchases;
 
@@ -93,10 +95,14 @@ pub fn metrics(
     let names = &facts.products.names;
     let roster = Roster::build(facts, scope.window, Places::default());
     let inside = Inside::new(names, asked.category);
-    let (segments, from_market) = segments(scope, facts, &roster, market, asked.by, parameters);
-    let slots = Slots::new(&inside, segments.as_ref());
+    let cut = cut(scope, facts, &roster, market, asked.by, parameters);
+    let segments = cut.as_ref().map(|cut| &cut.segments);
+    let slots = Slots::new(&inside, segments);
     let counts = Counts::count(scope, facts, &roster, market, &slots, parameters);
-    let order = counts.order(segments.as_ref());
+    let order = counts.order(segments);
+    let (from_market, withheld) = cut
+        .as_ref()
+        .map_or((false, false), |cut| (cut.from_market, cut.withheld));
     let mut slots: Vec<Option<Slot>> = counts.into_slots().into_iter().map(Some).collect();
     let mut metrics = Vec::with_capacity(order.len() * IDS.len());
     for (place, segment) in order {
@@ -105,6 +111,10 @@ pub fn metrics(
         };
         match segment {
             None => metrics.extend(slot.metrics(scope)),
+            Some((dimension, "")) if withheld => {
+                let scope = scope.cut(dimension, "");
+                metrics.extend(IDS.map(|id| scope.absent(id, Absence::SignalNotSupplied, WITHHELD)));
+            }
             Some((dimension, value)) => {
                 let label = |metric: Metric| match from_market {
                     true => metric.with_label(Label::MarketFromTenantBrands),
@@ -117,23 +127,23 @@ pub fn metrics(
     metrics
 }
 
-fn segments(
+fn cut(
     scope: &Scope<'_>,
     facts: &BrandFacts,
     roster: &Roster,
     market: &GoodsMarket,
     by: Option<Dimension>,
     parameters: &Parameters,
-) -> (Option<Segments>, bool) {
+) -> Option<Cut> {
     let names = &facts.products.names;
-    match by {
-        None => (None, false),
-        Some(Dimension::Category(level)) => {
+    let segments = match by? {
+        Dimension::PriceBand => return Some(price_band::bands(roster, names, market, parameters)),
+        Dimension::Category(level) => {
             let mut classes = Classes::new(level.unwrap_or(parameters.category_level));
             classes.learn(names);
-            (Some(Segments::by_category(classes)), false)
+            Segments::by_category(classes)
         }
-        Some(Dimension::Lifecycle) => {
+        Dimension::Lifecycle => {
             let rules = lifecycle::rules(roster, &facts.orders, scope.as_of, parameters);
             let stages = roster
                 .goods
@@ -141,20 +151,14 @@ fn segments(
                 .zip(rules)
                 .map(|(good, rule)| (good.product, rule.stage().name()));
             // A product that only behaviours name has no launch.
-            (
-                Some(Segments::by_product(
-                    "lifecycle",
-                    stages,
-                    lifecycle::Stage::PreLaunch.name(),
-                )),
-                false,
-            )
+            Segments::by_product("lifecycle", stages, lifecycle::Stage::PreLaunch.name())
         }
-        Some(Dimension::PriceBand) => {
-            let (segments, from_market) = price_band::segments(roster, names, market, parameters);
-            (Some(segments), from_market)
-        }
-    }
+    };
+    Some(Cut {
+        segments,
+        from_market: false,
+        withheld: false,
+    })
 }
 
 /// The counts of all topics, slot by slot.

@@ -9,6 +9,7 @@ use crate::{
     cut::Slots,
     goods::{BrandFacts, Good, Roster},
     market::{Bars, GoodsMarket, conversion, refund_rate},
+    strangers::{WITHHELD, Withheld},
     visits,
 };
 
@@ -19,6 +20,8 @@ pub struct Shelf {
     pub on_sale: i64,
     /// Stars among them.
     pub stars: i64,
+    /// Goods among them that would be stars or not by a test whose bar may not be told.
+    pub withheld: i64,
 }
 
 /// How stars were told.
@@ -58,10 +61,11 @@ pub fn count(
     parameters: &Parameters,
 ) -> Stars {
     let (source, stars) = if is_flagged(facts) {
-        (
-            Source::Flag,
-            roster.goods.iter().map(|good| good.star == Some(true)).collect(),
-        )
+        let flag = |good: &Good| match good.star {
+            Some(true) => Verdict::Star,
+            _ => Verdict::None,
+        };
+        (Source::Flag, roster.goods.iter().map(flag).collect())
     } else {
         by_rule(facts, (window, day), roster, market, parameters)
     };
@@ -74,13 +78,23 @@ pub fn count(
     {
         slots.each(&mut shelves, good.product, good.category, |shelf| {
             shelf.on_sale += 1;
-            shelf.stars += i64::from(star);
+            shelf.stars += i64::from(star == Verdict::Star);
+            shelf.withheld += i64::from(star == Verdict::Withheld);
         });
     }
     Stars {
         source,
         slots: shelves,
     }
+}
+
+/// Whether a good is a star.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Star,
+    None,
+    /// It hangs on a test whose bar may not be told.
+    Withheld,
 }
 
 /// The rule for every good, in the order of the roster. Whether enough tests are available is judged over the brand's
@@ -91,43 +105,52 @@ fn by_rule(
     roster: &Roster,
     market: &GoodsMarket,
     parameters: &Parameters,
-) -> (Source, Vec<bool>) {
+) -> (Source, Vec<Verdict>) {
     let sells = facts.orders.lines.iter().any(|line| window.contains(line.day));
-    let traffic = visits::by_good(facts, window, roster);
+    let traffic = visits::by_good(facts, window, roster, |_| Some(window));
     let reviews = visits::reviews(facts, window, roster);
+    let classes = market.classes(&facts.products.names);
     let mut bars: BTreeMap<u32, Bars> = BTreeMap::new();
     let mut available = [false; 4];
+    let needed = parameters.star_tests_to_pass;
     let mut stars = Vec::with_capacity(roster.goods.len());
     for ((good, traffic), reviews) in roster.goods.iter().zip(&traffic).zip(&reviews) {
         if !good.is_on_sale(day) {
-            stars.push(false);
+            stars.push(Verdict::None);
             continue;
         }
+        let class = classes.of(good.category);
         let bars = bars
-            .entry(market.class(good.category))
-            .or_insert_with(|| market.bars(good.category, parameters));
+            .entry(class)
+            .or_insert_with(|| market.bars(classes.name(class), parameters));
         let enough = i128::from(reviews.all) * i128::from(parameters.star_positive_review_percent);
-        let tests = [
-            sells.then(|| passes_gmv(good, bars)),
-            conversion(traffic)
-                .map(|rate| traffic.buyers > 0 && bars.conversion.is_some_and(|bar| rate >= bar)),
-            (reviews.all > 0).then(|| i128::from(reviews.positive) * 100 >= enough),
-            refund_rate(good.refund, good.paid).map(|rate| bars.refund.is_some_and(|bar| rate <= bar)),
+        let tests: [Option<Result<bool, Withheld>>; 4] = [
+            sells.then(|| bars.gmv.map(|bar| passes_gmv(good, bar))),
+            conversion(traffic).map(|rate| {
+                let passes = |bar: Option<f64>| traffic.buyers > 0 && bar.is_some_and(|bar| rate >= bar);
+                bars.conversion.map(passes)
+            }),
+            (reviews.all > 0).then(|| Ok(i128::from(reviews.positive) * 100 >= enough)),
+            refund_rate(good.refund, good.paid)
+                .map(|rate| bars.refund.map(|bar| bar.is_some_and(|bar| rate <= bar))),
         ];
         for (available, test) in available.iter_mut().zip(&tests) {
             *available |= test.is_some();
         }
-        stars.push(
-            tests.into_iter().flatten().filter(|passed| *passed).count() >= parameters.star_tests_to_pass,
-        );
+        let of = |result| tests.iter().filter(|test| **test == Some(result)).count();
+        let passed = of(Ok(true));
+        stars.push(match passed + of(Err(Withheld)) {
+            _ if passed >= needed => Verdict::Star,
+            possible if possible >= needed => Verdict::Withheld,
+            _ => Verdict::None,
+        });
     }
-    let enough =
-        available.into_iter().filter(|available| *available).count() >= parameters.star_tests_to_pass;
+    let enough = available.into_iter().filter(|available| *available).count() >= needed;
     (if enough { Source::Rule } else { Source::TooFewTests }, stars)
 }
 
-fn passes_gmv(good: &Good, bars: &Bars) -> bool {
-    good.gmv() > 0 && bars.gmv.is_some_and(|bar| good.gmv() as f64 >= bar)
+fn passes_gmv(good: &Good, bar: Option<f64>) -> bool {
+    good.gmv() > 0 && bar.is_some_and(|bar| good.gmv() as f64 >= bar)
 }
 
 /// The metric of one slot.
@@ -140,6 +163,9 @@ pub fn metric(scope: &Scope<'_>, source: Source, shelf: Shelf) -> Metric {
             Absence::SignalNotSupplied,
             "no star flag (Product.star), and too few of GMV, visits, reviews and refunds to tell stars by rule",
         ),
+        Source::Rule if shelf.withheld > 0 => scope
+            .absent(ID, Absence::SignalNotSupplied, WITHHELD)
+            .with_label(Label::StarByRule),
         Source::Rule => scope.share(ID, shelf.stars, shelf.on_sale).with_label(Label::StarByRule),
         Source::Flag | Source::TooFewTests => scope.share(ID, shelf.stars, shelf.on_sale),
     }

@@ -17,7 +17,7 @@ use dualwheel_proto::{
     },
     product::{
         GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest,
-        product_service_client::ProductServiceClient,
+        product_service_client::ProductServiceClient, product_service_server::ProductServiceServer,
     },
     types::{ExplainMetricRequest, ListDefinitionsRequest, MetricQuery, Window},
 };
@@ -95,43 +95,53 @@ async fn serve(folder: &std::path::Path) -> Channel {
     channel
 }
 
-/// The service on what the folder holds.
-async fn open(folder: &std::path::Path) -> Channel {
+pub fn lake(folder: &std::path::Path) -> Lake {
+    let location = folder.display().to_string();
+    let options = dualwheel_lake::Options {
+        location,
+        frame_cache_bytes: 1 << 24,
+    };
+    Lake::open(&options).unwrap()
+}
+
+async fn plugins(folder: &std::path::Path, lake: &Lake) -> dualwheel_plugins::Plugins {
     let config = Config {
         data: folder.display().to_string(),
         ..Config::default()
     };
-    let location = config.data.clone();
-    let lake = Lake::open(&dualwheel_lake::Options {
-        location,
-        frame_cache_bytes: 1 << 24,
-    })
-    .unwrap();
-    let facts = Facts::new(lake.clone(), &["consumer", "product", "content", "membership"]);
     let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
     let worlds = [World::StyleTrendModel].into();
-    let plugins = dualwheel_plugins::Options::of(&config, lake.clone(), database, worlds)
-        .unwrap()
-        .build()
-        .await
-        .unwrap();
-    let registry = plugins.service();
-    let service = dualwheel_product::Options {
-        lake,
-        definitions: None,
-        plugins,
-    }
-    .build()
-    .unwrap();
+    let options = dualwheel_plugins::Options::of(&config, lake.clone(), database, worlds);
+    options.unwrap().build().await.unwrap()
+}
+
+/// The service on a lake, without a server around it.
+pub async fn service(
+    folder: &std::path::Path,
+    lake: &Lake,
+    definitions: Option<&std::path::Path>,
+) -> ProductServiceServer<dualwheel_product::Service> {
+    let options = dualwheel_product::Options {
+        lake: lake.clone(),
+        definitions: definitions.map(Into::into),
+        plugins: plugins(folder, lake).await,
+    };
+    options.build().unwrap()
+}
+
+/// A server on what the folder holds.
+pub async fn open(folder: &std::path::Path) -> Channel {
+    let lake = lake(folder);
+    let facts = Facts::new(lake.clone(), &["consumer", "product", "content", "membership"]);
     let server = Server::builder(&Config::default())
         .unwrap()
         .add(FactServiceServer::new(facts))
-        .add(registry)
-        .add(service);
+        .add(plugins(folder, &lake).await.service())
+        .add(service(folder, &lake, None).await);
     server.build().unwrap().in_process()
 }
 
-async fn append(channel: &Channel, sequence: i64, rows: Vec<(FactKind, FactRows)>) {
+pub async fn append(channel: &Channel, sequence: i64, rows: Vec<(FactKind, FactRows)>) {
     let request = |(kind, rows): (FactKind, FactRows)| AppendRequest {
         producer: format!("{kind:?}"),
         sequence,
@@ -362,13 +372,11 @@ async fn a_kept_market_is_told_from_one_that_has_changed() {
 /// The rows of a question on styles as of 29 March 2024, of trends with a single period; and whether `market_stats` and
 /// `order_lines` were read.
 async fn styles(folder: &std::path::Path, by_price_band: bool) -> (Rows, [bool; 2]) {
-    let location = folder.display().to_string();
-    let lake = Lake::open(&dualwheel_lake::Options {
-        location,
-        frame_cache_bytes: 1 << 24,
-    })
-    .unwrap();
-    let reader = lake.tenant("default").reader(&Default::default()).await.unwrap();
+    let reader = lake(folder)
+        .tenant("default")
+        .reader(&Default::default())
+        .await
+        .unwrap();
     let asked = Asked {
         attribute: Attribute::Style,
         by_price_band,

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use dualwheel_lake::{
-    frames::{MarketStats, Names},
-    memory::Frames,
-};
+use dualwheel_lake::{frames::Names, memory::Frames};
 use dualwheel_measure::{Absence, Day, Definitions, Metric, Quantity, Scope, Window};
 use dualwheel_product::{
     Parameters, SHIPPED,
     goods::BrandFacts,
-    market::GoodsMarket,
-    price_strength::{self, PriceMarket},
+    market::GoodsSurvey,
+    price_market::PriceSurvey,
+    price_strength,
+    strangers::Terms,
     super_::{self, Asked},
 };
 use dualwheel_proto::facts::FactRows;
@@ -150,25 +149,23 @@ impl Engine {
     pub fn super_(&self, window: (i32, i32), as_of: i32, asked: Asked<'_>) -> Vec<Metric> {
         let (scope, parameters) = (self.scope(window, as_of), &self.definitions.parameters);
         let facts = self.first();
-        let mut market = GoodsMarket::new(
-            scope.window,
-            scope.as_of,
-            super_::needs(&facts, asked),
-            parameters,
-        );
-        for frames in self.brands.iter().rev() {
-            market.add(&Self::facts(frames));
+        let terms = Terms::open(scope.window, parameters.category_level);
+        let mut survey = GoodsSurvey::new(terms, scope.as_of, super_::needs(&facts, asked));
+        for (brand, frames) in BRANDS.iter().zip(&self.brands).rev() {
+            survey.add(brand, &Self::facts(frames));
         }
-        super_::metrics(&scope, &facts, &market, asked, parameters)
+        super_::metrics(&scope, &facts, &survey.finish(), asked, parameters)
     }
 
     pub fn price_strength(&self, window: (i32, i32), category: Option<&str>) -> Vec<Metric> {
         let (scope, parameters) = (self.scope(window, window.1), &self.definitions.parameters);
-        let mut market = PriceMarket::new(scope.window, category, parameters);
+        let depth = category.map_or(0, |path| path.split('/').count() as u32);
+        let terms = Terms::open(scope.window, parameters.category_level.max(depth));
+        let mut survey = PriceSurvey::new(terms);
         for frames in self.brands.iter().rev() {
-            market.add(&frames.orders);
+            survey.add(&frames.orders);
         }
-        let stats: &MarketStats = &self.brands[0].market_stats;
-        price_strength::metrics(&scope, &self.brands[0].orders, &market, stats, parameters)
+        let (orders, stats) = (&self.brands[0].orders, &self.brands[0].market_stats);
+        price_strength::metrics(&scope, orders, category, &survey.finish(), stats, parameters)
     }
 }

@@ -10,5 +10,6 @@ mod lifecycle;
 mod market;
 mod price_strength;
 mod raw;
+mod strangers;
 mod style_trend;
 mod super_;

@@ -14,40 +14,64 @@ use crate::{
 
 type Stat = (MarketStat, i32, i32, i128);
 
-/// Price from the supplied statistics: periods that tile the window, else the shortest that holds it.
-fn supplied(stats: &[Stat], category: &str, (first, last): (i32, i32)) -> Option<f64> {
+/// First day, last day, GMV and units.
+type Period = (i32, i32, i128, i64);
+
+/// The periods of a class: in each the rows at or below it, but those below another one of the same period.
+fn periods(stats: &[Stat], class: &str, level: usize) -> Vec<Period> {
     let whole = |row: &&Stat| {
         let (stat, ..) = row;
-        stat.category == category
+        cut(&stat.category, level) == class
             && stat.price_band.is_empty()
             && stat.attribute_value.is_empty()
             && stat.units.unwrap_or(0) > 0
     };
     let rows: Vec<&Stat> = stats.iter().filter(whole).collect();
+    let days: BTreeSet<(i32, i32)> = rows.iter().map(|row| (row.1, row.2)).collect();
+    let mut periods = Vec::new();
+    for (first, last) in days {
+        let of: Vec<&&Stat> = rows
+            .iter()
+            .filter(|row| (row.1, row.2) == (first, last))
+            .collect();
+        let top = of.iter().filter(|row| {
+            let above = |other: &&&Stat| row.0.category.starts_with(&format!("{}/", other.0.category));
+            !of.iter().any(|other| above(other))
+        });
+        let (mut gmv, mut units) = (0, 0);
+        for row in top {
+            gmv += row.3;
+            units += row.0.units.unwrap();
+        }
+        periods.push((first, last, gmv, units));
+    }
+    periods
+}
+
+/// Price from the supplied statistics: periods that tile the window, else the shortest that holds it.
+fn supplied(rows: &[Period], (first, last): (i32, i32)) -> Option<f64> {
     let (mut gmv, mut units, mut day) = (0i128, 0i64, first);
     while day <= last {
-        let mut best: Option<&Stat> = None;
-        for row in &rows {
-            if row.1 == day && row.2 <= last && best.is_none_or(|best| row.2 > best.2) {
+        let mut best: Option<&Period> = None;
+        for row in rows {
+            if row.0 == day && row.1 <= last && best.is_none_or(|best| row.1 > best.1) {
                 best = Some(row);
             }
         }
         let Some(best) = best else { break };
-        gmv += best.3;
-        units += best.0.units.unwrap();
-        day = best.2 + 1;
+        gmv += best.2;
+        units += best.3;
+        day = best.1 + 1;
     }
     if day > last {
         return Some(gmv as f64 / units as f64);
     }
-    let mut holding: Vec<&&Stat> = rows
+    let mut holding: Vec<&Period> = rows
         .iter()
-        .filter(|row| row.1 <= first && row.2 >= last)
+        .filter(|row| row.0 <= first && row.1 >= last)
         .collect();
-    holding.sort_by_key(|row| (row.2 - row.1, row.1));
-    holding
-        .first()
-        .map(|row| row.3 as f64 / row.0.units.unwrap() as f64)
+    holding.sort_by_key(|row| (row.1 - row.0, row.0));
+    holding.first().map(|row| row.2 as f64 / row.3 as f64)
 }
 
 fn answer(brands: &[Brand], stats: &[Stat], window: (i32, i32), category: Option<&str>) -> Vec<Expected> {
@@ -76,7 +100,7 @@ fn answer(brands: &[Brand], stats: &[Stat], window: (i32, i32), category: Option
             .filter(|line| cut(&line.category, level) == class)
             .map(units)
             .sum();
-        let price = supplied(stats, &class, window).filter(|_| !class.is_empty());
+        let price = supplied(&periods(stats, &class, level), window).filter(|_| !class.is_empty());
         from_tenant |= price.is_none();
         let tenant = || {
             let market: Vec<Line> = brands

@@ -12,7 +12,8 @@ use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
 use dualwheel_product::{
     Parameters,
     goods::BrandFacts,
-    market::{GoodsMarket, Needs},
+    market::{GoodsSurvey, Needs},
+    strangers::Terms,
     style_trend::{Asked, DefaultStyleTrend, Market, OwnMarket, Rows, Trend, rows, score, supplied, trends},
 };
 
@@ -41,9 +42,10 @@ pub fn engine(engine: &Engine, asked: &Asked, as_of: i32, parameters: &Parameter
                 bands: true,
                 stars: false,
             };
-            let mut all = GoodsMarket::new(own.recent(), Day(as_of), needs, parameters);
-            brands.iter().for_each(|facts| all.add(facts));
-            goods = Some(all);
+            let terms = Terms::open(own.recent(), parameters.category_level);
+            let mut survey = GoodsSurvey::new(terms, Day(as_of), needs);
+            brands.iter().for_each(|facts| survey.add("", facts));
+            goods = Some(survey.finish());
         }
         for facts in &brands {
             own.add(facts, goods.as_ref(), parameters);
