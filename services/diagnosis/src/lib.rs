@@ -92,9 +92,9 @@ impl Options {
     pub async fn build(self) -> Result<DiagnosisServiceServer<Service>, Error> {
         let catalogue: Catalogue<Parameters> =
             Catalogue::load("diagnosis", DEFINITIONS, self.definitions.as_deref())?;
-        let map = scenes::Map::shipped()?;
+        let maps = scenes::Map::load(self.definitions.as_deref(), &catalogue)?;
         let shipped = dualwheel_measure::Definitions::<Parameters>::shipped(DEFINITIONS)?;
-        map.fits(
+        maps.shipped.fits(
             shipped
                 .parameters
                 .tracks
@@ -102,7 +102,7 @@ impl Options {
                 .map(|track| (track.id.as_str(), track.metrics.as_slice())),
         )?;
         db::prepare::<store::Migrator>(&self.database).await?;
-        let service = Service::start(self, catalogue, map);
+        let service = Service::start(self, catalogue, maps);
         Ok(DiagnosisServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

@@ -10,7 +10,7 @@ use dualwheel_proto::{diagnosis as proto, types};
 use super::diagnose::Question;
 use crate::{
     assess::{Assessment, Metric},
-    gather::{Call, Facts, Gathered},
+    gather::{Call, Facts, Gathered, Lack},
     model::Model,
     parameters::{Group, Parameters, Service},
 };
@@ -260,12 +260,19 @@ impl Told<'_> {
     }
 }
 
-fn unanswered(call: Call, metric: &str, peer: &str, why: &str) -> proto::MissingPart {
+fn unanswered(call: Call, metric: &str, peer: &str, lack: &Lack) -> proto::MissingPart {
+    let supply = match lack {
+        Lack::NotAnswered(_) => format!("no fact; the {} service has to answer", call.service()),
+        Lack::OtherDefinitions(_) => format!(
+            "no fact; the {} definitions of the brand and its peers have to be the same",
+            call.service()
+        ),
+    };
     proto::MissingPart {
         metric: metric.to_owned(),
-        absence: types::Absence::ServiceUnavailable.into(),
-        detail: why.to_owned(),
-        supply: format!("no fact; the {} service has to answer", call.service()),
+        absence: absence_to_proto(lack.absence()).into(),
+        detail: lack.why().to_owned(),
+        supply,
         peer: peer.to_owned(),
         service: call.service().name().to_owned(),
         ..proto::MissingPart::default()

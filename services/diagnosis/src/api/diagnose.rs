@@ -7,7 +7,7 @@ use dualwheel_kit::{
     question::{day_to_proto, window_to_proto},
     work,
 };
-use dualwheel_measure::{Catalogue, Definitions, Window};
+use dualwheel_measure::{Catalogue, Definitions, Window, definitions::Overridden};
 use dualwheel_proto::{diagnosis as proto, types};
 use sea_orm::DatabaseConnection;
 use tokio::sync::Semaphore;
@@ -42,8 +42,8 @@ pub struct Diagnoser {
     pub database: DatabaseConnection,
     /// Definitions by tenant and brand.
     pub catalogue: Catalogue<Parameters>,
-    /// Scenes and modes.
-    pub map: Arc<Map>,
+    /// Scenes and modes by tenant and brand.
+    pub maps: Overridden<Map>,
     /// Longest time of one call.
     pub call_limit: Duration,
     /// Places for runs that work at the same time.
@@ -118,6 +118,16 @@ fn check_set(set: &StoredPeerSet, brand: &str, window: Window) -> Result<(), Sta
 }
 
 impl Diagnoser {
+    /// The definitions in force for a brand; their version tells of its scenes and modes as well.
+    pub fn definitions(&self, tenant: &str, brand: &str) -> Arc<Definitions<Parameters>> {
+        let mut definitions = self.catalogue.of(tenant, brand);
+        let map = self.maps.of(tenant, brand);
+        if !map.mark.is_empty() {
+            Arc::make_mut(&mut definitions).version.push_str(&map.mark);
+        }
+        definitions
+    }
+
     /// The peer sets of `tenant`.
     pub fn peer_sets(&self, tenant: &str) -> PeerSets {
         PeerSets::of(&self.database, tenant)
@@ -128,7 +138,8 @@ impl Diagnoser {
     /// # Errors
     /// `INVALID_QUESTION`, `PEER_SET_UNKNOWN`; the database's.
     pub async fn question(&self, tenant: &str, spec: &proto::DiagnosisSpec) -> Result<Question, Status> {
-        let definitions = self.catalogue.of(tenant, &spec.brand);
+        let definitions = self.definitions(tenant, &spec.brand);
+        let map = self.maps.of(tenant, &spec.brand);
         let Spec {
             brand,
             window,
@@ -136,7 +147,7 @@ impl Diagnoser {
             peer_set,
             modes,
             category_level,
-        } = spec::read(spec, &definitions.parameters, &self.map)?;
+        } = spec::read(spec, &definitions.parameters, &map)?;
         let peers = match peer_set {
             None => (peers.into_iter().enumerate())
                 .map(|(position, peer)| (peer, format!("spec.peers[{position}].brand")))
@@ -181,8 +192,8 @@ impl Diagnoser {
         // Peers come after the brand: a service that hangs must not eat up the time for both.
         let asked = question.asked(self.call_limit.min(limit / 2), limit);
         let gathered = gather(&self.clients, &asked, progress).await?;
-        let definitions = self.catalogue.of(tenant, &question.brand);
-        let (map, question) = (Arc::clone(&self.map), question.clone());
+        let definitions = self.definitions(tenant, &question.brand);
+        let (map, question) = (self.maps.of(tenant, &question.brand), question.clone());
         let diagnosis = work::metrics(move || score(&definitions, &map, &question, &gathered)).await?;
         progress("scored".to_owned());
         Ok(diagnosis)

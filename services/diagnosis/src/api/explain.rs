@@ -22,7 +22,7 @@ pub async fn explain(
     request: types::ExplainMetricRequest,
 ) -> Result<types::ExplainMetricResponse, Status> {
     let question = Question::read(request.query, &[], latest_day())?;
-    let definitions = diagnoser.catalogue.of(tenant, &question.brand);
+    let definitions = diagnoser.definitions(tenant, &question.brand);
     let Some(entry) = definitions.entry(&request.metric) else {
         let text = format!(
             "{} is no metric of the diagnosis service; its owner explains it",

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use dualwheel_kit::{answer::list_definitions, client::remaining, tenant_of};
-use dualwheel_measure::Catalogue;
+use dualwheel_measure::{Catalogue, definitions::Overridden};
 use dualwheel_proto::{
     diagnosis::{
         CancelRunRequest, CancelRunResponse, CreatePeerSetRequest, CreatePeerSetResponse,
@@ -42,12 +42,12 @@ pub struct Service {
 }
 
 impl Service {
-    pub(crate) fn start(options: Options, catalogue: Catalogue<Parameters>, map: Map) -> Self {
+    pub(crate) fn start(options: Options, catalogue: Catalogue<Parameters>, maps: Overridden<Map>) -> Self {
         let diagnoser = Diagnoser {
             clients: Clients::new(options.channels),
             database: options.database.connection().clone(),
             catalogue,
-            map: Arc::new(map),
+            maps,
             call_limit: options.call_limit,
             places: Semaphore::new(RUNS_AT_ONCE),
         };
@@ -200,7 +200,7 @@ impl DiagnosisService for Service {
         request: Request<ListDefinitionsRequest>,
     ) -> Result<Response<ListDefinitionsResponse>, Status> {
         let tenant = tenant_of(&request)?;
-        let definitions = self.diagnoser.catalogue.of(tenant, &request.get_ref().brand);
+        let definitions = self.diagnoser.definitions(tenant, &request.get_ref().brand);
         Ok(Response::new(list_definitions(&definitions)))
     }
 

@@ -43,7 +43,7 @@ pub async fn get(
         total: limit,
     };
     let gathered = gather(&diagnoser.clients, &asked, &|_| {}).await?;
-    let definitions = diagnoser.catalogue.of(tenant, &question.brand);
+    let definitions = diagnoser.definitions(tenant, &question.brand);
     let model = Model::new(&definitions.parameters, &BTreeSet::new());
     let mut metrics = Vec::new();
     for (_, metric) in model.scored().filter(|(_, metric)| metric.is_mean) {

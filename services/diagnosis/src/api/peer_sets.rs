@@ -29,7 +29,7 @@ pub async fn create(
     request: proto::CreatePeerSetRequest,
     limit: Duration,
 ) -> Result<proto::PeerSet, Status> {
-    let definitions = diagnoser.catalogue.of(tenant, "");
+    let definitions = diagnoser.definitions(tenant, "");
     let set = request.peer_set.unwrap_or_default();
     let mut violations = Violations::new();
     let id = read_new_id("peer_set_id", &request.peer_set_id, &mut violations);
@@ -91,7 +91,7 @@ pub async fn update(
     tenant: &str,
     request: proto::UpdatePeerSetRequest,
 ) -> Result<proto::PeerSet, Status> {
-    let definitions = diagnoser.catalogue.of(tenant, "");
+    let definitions = diagnoser.definitions(tenant, "");
     let set = request.peer_set.unwrap_or_default();
     let id = set_id(&set.name)?;
     let paths = request.update_mask.map(|mask| mask.paths);

@@ -54,8 +54,36 @@ pub struct Asked {
 /// What was answered about one brand.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The answer to each call, or in words why there is none.
-    pub answers: BTreeMap<Call, Result<Answer, String>>,
+    /// The answer to each call, or why there is none that counts.
+    pub answers: BTreeMap<Call, Result<Answer, Lack>>,
+}
+
+/// Why there is no answer that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// The service did not answer, in words.
+    NotAnswered(String),
+    /// A peer is measured by other definitions than the brand, in words.
+    OtherDefinitions(String),
+}
+
+impl Lack {
+    /// In words.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::NotAnswered(why) | Self::OtherDefinitions(why) => why,
+        }
+    }
+
+    /// What kind of absence it is.
+    #[must_use]
+    pub fn absence(&self) -> Absence {
+        match self {
+            Self::NotAnswered(_) => Absence::ServiceUnavailable,
+            Self::OtherDefinitions(_) => Absence::NoData,
+        }
+    }
 }
 
 /// All answers.
@@ -142,7 +170,8 @@ pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) ->
         return Err(failure.status());
     }
     let patience = until(asked.total);
-    let peers = about_peers(clients, asked, &live, (&pin, patience), progress).await?;
+    let mut peers = about_peers(clients, asked, &live, (&pin, patience), progress).await?;
+    peers.values_mut().for_each(|peer| peer.leave_out_others(&brand));
     let mut data_version = pin;
     for facts in peers.values().chain([&brand]) {
         for (table, version) in facts.data_version() {
@@ -193,7 +222,7 @@ fn is_refused(status: &Status) -> bool {
 }
 
 /// A peer, a call, and its answer or why there is none; nothing for a call that was left out.
-type Answered = (String, Call, Option<Result<Answer, String>>);
+type Answered = (String, Call, Option<Result<Answer, Lack>>);
 
 async fn about_peers(
     clients: &Clients,
@@ -295,8 +324,8 @@ impl Facts {
         for part in &model.parts {
             match self.answers.get(&Call::Group(part.group)) {
                 Some(Ok(_)) => {}
-                Some(Err(why)) => {
-                    readings.insert(part.id.clone(), Err((Absence::ServiceUnavailable, why.clone())));
+                Some(Err(lack)) => {
+                    readings.insert(part.id.clone(), Err((lack.absence(), lack.why().to_owned())));
                 }
                 None => {
                     let why = format!(
@@ -310,6 +339,22 @@ impl Facts {
         Member {
             name: name.to_owned(),
             readings,
+        }
+    }
+
+    /// Leaves out what was measured by other definitions than the brand's: it cannot be compared.
+    fn leave_out_others(&mut self, brand: &Self) {
+        for (call, answer) in &mut self.answers {
+            let own = brand.answer(*call).and_then(version);
+            let other = answer.as_ref().ok().and_then(version);
+            if let (Some(own), Some(other)) = (own, other)
+                && own != other
+            {
+                let service = call.service();
+                *answer = Err(Lack::OtherDefinitions(format!(
+                    "it is measured by other {service} definitions ({other}) than the brand ({own})"
+                )));
+            }
         }
     }
 
@@ -361,6 +406,15 @@ fn tables(answer: &Answer) -> impl Iterator<Item = (&String, &i64)> {
         .flat_map(|version| &version.tables)
 }
 
+/// Version of the definitions that an answer is measured by.
+fn version(answer: &Answer) -> Option<&str> {
+    let mut definitions = answer
+        .metrics
+        .iter()
+        .filter_map(|metric| metric.definition.as_ref());
+    definitions.next().map(|definition| definition.version.as_str())
+}
+
 fn reading(metric: &types::Metric) -> crate::score::Reading {
     if let Some(value) = dualwheel_kit::answer::value(metric) {
         return Ok(value);
@@ -376,17 +430,17 @@ fn reading(metric: &types::Metric) -> crate::score::Reading {
     Err((absence, metric.absence_detail.clone()))
 }
 
-fn not_answered(call: Call, status: &Status) -> String {
+fn not_answered(call: Call, status: &Status) -> Lack {
     let code = status.code();
     let reason = reason_of(status)
         .map(|reason| format!(", {reason}"))
         .unwrap_or_default();
     tracing::warn!(%call, ?code, "a service did not answer; its metrics are left out");
-    format!(
+    Lack::NotAnswered(format!(
         "the {} service did not answer {} ({code:?}{reason})",
         call.service(),
         call.method_name()
-    )
+    ))
 }
 
 fn unknown_brand(brand: &str) -> Status {

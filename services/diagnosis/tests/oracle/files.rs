@@ -130,3 +130,65 @@ fn wrong_maps_are_refused() {
     );
     assert!(fitting.fits(std::iter::empty()).is_err());
 }
+
+/// A tenant's file changes, adds and takes away by id, and a brand's is laid upon it; what is wrong is told with the file.
+#[test]
+fn scenes_and_modes_are_overridden_by_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let brand = folder.path().join("acme/b1");
+    std::fs::create_dir_all(&brand).unwrap();
+    let catalogue: Catalogue<Parameters> = Catalogue::load("diagnosis", DEFINITIONS, None).unwrap();
+    let load = |tenant: &str, of_brand: &str| {
+        std::fs::write(folder.path().join("acme/diagnosis.scenes.yaml"), tenant).unwrap();
+        std::fs::write(brand.join("diagnosis.scenes.yaml"), of_brand).unwrap();
+        Map::load(Some(folder.path()), &catalogue).map_err(|error| error.to_string())
+    };
+    let shipped = Map::shipped().unwrap();
+    let style = "plvm.insight.style";
+    let maps = load(
+        "scenes: {plvm.insight.style: {metrics: [super.star]}, plvm.insight.demand: null}\n\
+         modes: {own: {zh: 自, emphasis: [plus.clv]}}",
+        "scenes: {clvm.own: {chain: c, zh: 自, en: Own, does: x, metrics: [plus.clv]}}",
+    )
+    .unwrap();
+    let (tenant, brand, other) = (
+        maps.of("acme", "b2"),
+        maps.of("acme", "b1"),
+        maps.of("other", "b1"),
+    );
+    let find = |map: &Map, id: &str| map.scenes.iter().find(|scene| scene.id == id).cloned();
+    assert_eq!(find(&tenant, style).unwrap().metrics, ["super.star"]);
+    assert_eq!(
+        find(&tenant, style).unwrap().zh,
+        find(&shipped, style).unwrap().zh
+    );
+    assert_eq!(
+        (tenant.scenes.len(), brand.scenes.len(), other.scenes.len()),
+        (88, 89, 89)
+    );
+    assert!(find(&brand, "clvm.own").is_some() && find(&brand, "plvm.insight.demand").is_none());
+    assert_eq!(
+        (tenant.modes.len(), other.modes.len(), other.mark.as_str()),
+        (5, 4, "")
+    );
+    assert!(tenant.mark.starts_with("+scenes+tenant.") && brand.mark.contains("+brand."));
+
+    for (wrong, names) in [
+        ("scenes: {plvm.insight.style: {metrics: [nose]}}", "nose"),
+        ("scenes: {plvm.new: {chain: c}}", "plvm.new"),
+        ("scenes: {plvm.nose: null}", "plvm.nose"),
+        (
+            "scenes: {nose.x: {chain: c, zh: 自, en: X, does: x, metrics: [plus.clv]}}",
+            "wheel",
+        ),
+        ("modes: {own: {zh: 自, emphasis: [nose]}}", "nose"),
+        ("modes: {nose: null}", "nose"),
+        ("szenes: {}", "szenes"),
+    ] {
+        let error = load(wrong, "").unwrap_err();
+        assert!(
+            error.contains(names) && error.contains("acme/diagnosis.scenes.yaml"),
+            "{wrong}: {error}"
+        );
+    }
+}

@@ -488,3 +488,85 @@ async fn own_metrics_explain_themselves_from_the_newest_run() {
     }
     assert_eq!(explain("index").await.unwrap().metrics[0], result.index.unwrap());
 }
+
+/// fir's goods are measured by definitions of its own, and so are ash's people: of goods ash stands against three peers
+/// and itself, of people against nobody; the rest is compared as ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_under_other_definitions_are_left_out() {
+    let own_definitions = [("product", "fir"), ("consumer", "ash")].into();
+    let world = World {
+        own_definitions,
+        ..World::default()
+    };
+    let house = House::with(world, Duration::from_secs(20)).await;
+    let found = index(&mut house.client.clone(), spec("ash", &PEERS))
+        .await
+        .unwrap();
+    let members = |id: &str| {
+        let score = found
+            .metrics
+            .iter()
+            .find(|score| score.metric.as_ref().unwrap().id == id);
+        (score.unwrap().members, score.unwrap().absence())
+    };
+    assert_eq!(members("super.conversion"), (4, Absence::Unspecified));
+    assert_eq!(members("plus.capital"), (5, Absence::Unspecified));
+    assert_eq!(members("fast.fertility"), (1, Absence::TooFewPeers));
+    let of = |peer: &str, service: &str| {
+        let parts = found.missing.iter();
+        parts
+            .filter(|part| part.peer == peer && part.service == service)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let goods = of("fir", "product");
+    assert_eq!(goods.len(), 2, "SUPER and price strength");
+    assert_eq!(
+        goods[0].detail,
+        "it is measured by other product definitions (1+brand.fir) than the brand (1)"
+    );
+    assert_eq!((goods[0].absence(), goods[0].weight), (Absence::NoData, 0.0));
+    assert!(
+        goods[0].supply.contains("have to be the same"),
+        "{}",
+        goods[0].supply
+    );
+    assert!(of("birch", "product").is_empty());
+    assert_eq!(of("birch", "consumer").len(), 3, "FAST, GROW and brand signals");
+}
+
+/// A tenant's own scenes and modes count, and the versions of its answers say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn scenes_and_modes_are_a_tenants_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let tenant = folder.path().join("default");
+    std::fs::create_dir(&tenant).unwrap();
+    let own = "modes: {fast-led: {zh: 快, emphasis: [fast.fertility]}, brand-led: null}";
+    std::fs::write(tenant.join("diagnosis.scenes.yaml"), own).unwrap();
+    let world = World {
+        definitions: Some(folder.path().to_owned()),
+        ..World::default()
+    };
+    let house = House::with(world, Duration::from_secs(20)).await;
+    let mut client = house.client.clone();
+    let with = |mode: &str| DiagnosisSpec {
+        modes: vec![mode.to_owned()],
+        ..spec("ash", &PEERS)
+    };
+    let found = index(&mut client, with("fast-led")).await.unwrap();
+    let weight = |id: &str| {
+        let score = found
+            .metrics
+            .iter()
+            .find(|score| score.metric.as_ref().unwrap().id == id);
+        score.unwrap().weight
+    };
+    assert!((weight("fast.fertility") / weight("fast.thriving") - 2.0).abs() < 1e-12);
+    assert!(
+        found.definitions_version.starts_with("1+scenes+tenant."),
+        "{}",
+        found.definitions_version
+    );
+    let refused = index(&mut client, with("brand-led")).await.unwrap_err();
+    assert_eq!(fields(&refused), ["spec.modes[0]"]);
+}

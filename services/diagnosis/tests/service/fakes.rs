@@ -32,7 +32,7 @@ use dualwheel_proto::{
         ListLifecycleRequest, ListLifecycleResponse, product_service_server::ProductService,
     },
     types::{
-        Absence, DataVersion, Definition, ExplainMetricRequest, ExplainMetricResponse,
+        Absence, DataVersion, Definition, DefinitionRef, ExplainMetricRequest, ExplainMetricResponse,
         ListDefinitionsRequest, ListDefinitionsResponse, Metric, MetricQuery, Segment,
     },
 };
@@ -52,6 +52,10 @@ pub struct World {
     pub refusals: AtomicI64,
     /// Metrics that nobody has.
     pub absent: BTreeSet<&'static str>,
+    /// Services and brands of which they measure by definitions of the brand's own.
+    pub own_definitions: BTreeSet<(&'static str, &'static str)>,
+    /// Folder of the diagnosis's definitions.
+    pub definitions: Option<std::path::PathBuf>,
     /// Every answer without a pin is read at a newer version than the one before.
     pub appending: bool,
     /// The newest version of the facts.
@@ -100,6 +104,11 @@ impl Fake {
         }
         let version = self.version(&query);
         let tables = [("behaviors".to_owned(), version)];
+        let is_own = |(service, brand): &&(&str, &str)| *service == self.service && *brand == query.brand;
+        let definition = match self.world.own_definitions.iter().find(is_own) {
+            Some((_, brand)) => format!("1+brand.{brand}"),
+            None => "1".to_owned(),
+        };
         let of = |id: &&str| {
             let absent = self.world.absent.contains(id);
             Metric {
@@ -117,6 +126,10 @@ impl Fake {
                     String::new()
                 },
                 window: query.window,
+                definition: Some(DefinitionRef {
+                    id: (*id).to_owned(),
+                    version: definition.clone(),
+                }),
                 data_version: Some(DataVersion {
                     tables: tables.clone().into(),
                 }),

@@ -81,7 +81,7 @@ async fn serve(world: &Arc<World>, database: Database, call_limit: Duration) -> 
     let options = Options {
         channels,
         database,
-        definitions: None,
+        definitions: world.definitions.clone(),
         call_limit,
     };
     let service = options.build().await.unwrap();
