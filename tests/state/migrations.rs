@@ -66,7 +66,7 @@ async fn who_does_not_migrate_refuses_old_tables(place: Place) {
     let Err(Error::Outdated(missing)) = check().await else {
         panic!("old tables are taken")
     };
-    assert_eq!(missing, "m0003_requests_of_brands");
+    assert_eq!(missing, "m0004_requests_of_brands");
 }
 
 macro_rules! on_bare {

@@ -427,8 +427,7 @@ pub(super) fn name_of(stored: &StoredAudience) -> String {
 
 /// The ordinals of those of `keys` that have one.
 pub(super) fn ordinals(keys: &[String], names: &Names) -> RoaringBitmap {
-    let view = names.consumers.view();
-    keys.iter().filter_map(|key| view.find(key)).collect()
+    keys.iter().filter_map(|key| names.consumers.find(key)).collect()
 }
 
 /// The audiences that an expression names, each with the path of names that led there.
