@@ -138,8 +138,8 @@ impl House {
         };
         let (_, channel) = house_with(&folder, &config).await;
         let rows = rows();
-        for (sequence, (kind, rows)) in (1..).zip(by_kind(&rows)) {
-            append(&channel, kind, sequence, rows).await;
+        for (kind, rows) in by_kind(&rows) {
+            append(&channel, kind, rows).await;
         }
         let asker = |brands: &[&str]| {
             Asker(ConsumerServiceClient::with_interceptor(
@@ -182,10 +182,10 @@ impl House {
     }
 }
 
-async fn append(channel: &Channel, kind: FactKind, sequence: i64, rows: FactRows) {
+async fn append(channel: &Channel, kind: FactKind, rows: FactRows) {
     let request = AppendRequest {
         producer: "test".to_owned(),
-        sequence,
+        sequence: 1,
         kind: kind as i32,
         batch: Some(append_request::Batch::Rows(rows)),
     };
@@ -287,8 +287,10 @@ fn rows() -> FactRows {
         }
         for number in 0..250 {
             let who = format!("{brand}-buys-{number:03}");
-            for time in 0..=number % 4 {
-                let (day, paid) = (D - 300 + 70 * time + number % 11, 10 + i64::from(number * 7 % 60));
+            let times = [1, 1, 1, 2, 2, 3, 4, 6][number as usize % 8];
+            for time in 0..times {
+                let day = D - 10 - (number * 37 + time * 53 * (1 + number % 5)) % 290;
+                let paid = 10 + i64::from((number * 7 + time * 3) % 60);
                 rows.order_lines
                     .push(sold(brand, sale(&who, day, "a/x", 1, paid)));
                 if number < 40 && time == 0 {
