@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::{RecordBatch, new_null_array},
+    datatypes::{Field, SchemaRef},
+};
 use deltalake::{
     DeltaTable,
     kernel::{
@@ -470,10 +473,21 @@ pub(crate) fn fact_properties() -> WriterProperties {
 
 async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>, Error> {
     let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(fact_properties());
+    let schema = writer.arrow_schema();
     for append in fresh.iter().filter(|append| append.batch.num_rows() > 0) {
-        writer.write(append.batch.clone()).await?;
+        writer.write(fitted(&append.batch, &schema)?).await?;
     }
     Ok(writer.flush().await?.into_iter().map(Action::Add).collect())
+}
+
+/// A batch with all columns of the table: a later release may have added some.
+fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
+    let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+        Some(column) => column.clone(),
+        None => new_null_array(field.data_type(), batch.num_rows()),
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 fn path_of_add(action: &Action) -> Option<String> {

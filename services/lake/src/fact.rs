@@ -83,6 +83,29 @@ impl Fact {
         FACTS.iter().find(|fact| fact.name == name)
     }
 
+    /// The fact of a table.
+    #[must_use]
+    pub fn in_table(table: &str) -> Option<&'static Self> {
+        FACTS.iter().find(|fact| fact.table == table)
+    }
+
+    /// Whether rows may be without a stored column, and so a whole table that an earlier release made.
+    #[must_use]
+    pub fn may_lack(&self, stored: &str) -> bool {
+        let needed = self
+            .columns
+            .iter()
+            .filter(|column| column.required)
+            .any(|column| {
+                let day = match column.content {
+                    Content::Instant { day, .. } => day,
+                    _ => None,
+                };
+                column.name == stored || day == Some(stored)
+            });
+        !needed && !PARTITION_COLUMNS.contains(&stored)
+    }
+
     /// Whether rows belong to a brand.
     #[must_use]
     pub fn has_brand(&self) -> bool {

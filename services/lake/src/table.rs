@@ -11,7 +11,10 @@ use arrow::{
     array::RecordBatch,
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
-use datafusion::prelude::{Expr, SessionConfig, SessionContext, col, lit};
+use datafusion::{
+    prelude::{Expr, SessionConfig, SessionContext, col, ident, lit},
+    scalar::ScalarValue,
+};
 use deltalake::{
     DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty,
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
@@ -26,7 +29,7 @@ use url::Url;
 use crate::{
     Error,
     disk::{local, make_folders},
-    fact::{PARTITION_COLUMNS, bucket_of},
+    fact::{Fact, PARTITION_COLUMNS, bucket_of},
 };
 
 /// Files smaller than this are joined by compaction.
@@ -35,6 +38,8 @@ const COMPACTED_FILE_BYTES: u64 = 128 * 1024 * 1024;
 const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
 /// How often the whole log is listed, although no next commit was found.
 const LISTED_EVERY: Duration = Duration::from_secs(60);
+/// Tries to add columns to a table that others change, too.
+const WIDENING_TRIES: u32 = 10;
 
 /// A Delta table, partitioned by tenant and brand bucket.
 #[derive(Debug)]
@@ -151,10 +156,10 @@ impl Table {
         Ok(table)
     }
 
-    /// The table at its latest version, created when there is none.
+    /// The table at its latest version with every column of ours, created when there is none.
     pub(crate) async fn create(&self) -> Result<DeltaTable, Error> {
         if let Some(table) = self.latest().await? {
-            return Ok(table);
+            return self.widened(table).await;
         }
         if let Ok(path) = self.url.to_file_path() {
             make_folders(&path).map_err(local)?;
@@ -180,6 +185,32 @@ impl Table {
         self.latest().await?.ok_or_else(|| Error::WriterGone {
             table: self.name.to_owned(),
         })
+    }
+
+    /// The table with the columns of ours that an earlier release did not have: its rows are without them.
+    async fn widened(&self, mut table: DeltaTable) -> Result<DeltaTable, Error> {
+        let mut tries = 0;
+        loop {
+            let stored = table.snapshot()?.schema();
+            let lacking = self.schema.fields().iter();
+            let lacking = lacking.filter(|field| stored.field(field.name()).is_none());
+            let lacking = Schema::new(lacking.cloned().collect::<Vec<_>>());
+            if lacking.fields().is_empty() {
+                return Ok(table);
+            }
+            let lacking: StructType = (&lacking).try_into_kernel()?;
+            let fields: Vec<_> = lacking.fields().cloned().collect();
+            if let Err(error) = table.add_columns().with_fields(fields).await {
+                // Another process may have added them, or appended rows.
+                tries += 1;
+                if tries >= WIDENING_TRIES {
+                    return Err(error.into());
+                }
+            }
+            table = self.latest().await?.ok_or_else(|| Error::WriterGone {
+                table: self.name.to_owned(),
+            })?;
+        }
     }
 
     /// Columns whose bounds stand in the log, for files to be skipped by: brands, days and instants. What identifies a
@@ -212,9 +243,11 @@ impl Table {
         }
     }
 
-    /// The stored schema must have every column of ours in its type; a column that it lacks may be added later.
+    /// The stored schema must have every column of ours in its type. One that rows may be without may be missing: it is read
+    /// as null, and added at the next append.
     fn check_schema(&self, table: &DeltaTable) -> Result<(), Error> {
         let stored: Arc<Schema> = table.snapshot()?.snapshot().arrow_schema();
+        let fact = Fact::in_table(self.name);
         for field in self.schema.fields() {
             let reason = match stored.field_with_name(field.name()) {
                 Ok(found) if same_type(found.data_type(), field.data_type()) => continue,
@@ -224,6 +257,7 @@ impl Table {
                     found.data_type(),
                     field.data_type()
                 ),
+                Err(_) if fact.is_some_and(|fact| fact.may_lack(field.name())) => continue,
                 Err(_) => format!("column `{}` is missing", field.name()),
             };
             return Err(Error::Schema {
@@ -302,15 +336,25 @@ pub(crate) async fn scan_where(
     let session = session();
     table.update_datafusion_session(&session.state())?;
     let predicate = col("tenant").eq(lit(tenant)).and(predicate);
-    let quoted: Vec<_> = columns
-        .iter()
-        .map(|name| datafusion::prelude::ident(*name))
-        .collect();
+    let columns = columns.iter().map(|name| column_or_null(table, name));
+    let columns = columns.collect::<Result<Vec<Expr>, Error>>()?;
     let frame = session
         .read_table(table.table_provider().await?)?
         .filter(predicate)?
-        .select(quoted)?;
+        .select(columns)?;
     Ok(frame.collect().await?)
+}
+
+/// A column, or nulls where the table comes from a release without it.
+fn column_or_null(table: &DeltaTable, name: &str) -> Result<Expr, Error> {
+    let snapshot = table.snapshot()?;
+    let fact = snapshot.metadata().name().and_then(Fact::in_table);
+    let Some(fact) = fact.filter(|fact| fact.may_lack(name) && snapshot.schema().field(name).is_none())
+    else {
+        return Ok(ident(name));
+    };
+    let null = ScalarValue::try_from(fact.schema().field_with_name(name)?.data_type())?;
+    Ok(lit(null).alias(name))
 }
 
 /// The distinct brands of a tenant in `table`.
@@ -320,7 +364,7 @@ pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<Recor
     let frame = session
         .read_table(table.table_provider().await?)?
         .filter(col("tenant").eq(lit(tenant)))?
-        .select(vec![datafusion::prelude::ident("brand")])?
+        .select(vec![ident("brand")])?
         .distinct()?;
     Ok(frame.collect().await?)
 }

@@ -10,6 +10,8 @@ mod erase;
 mod faulty;
 mod import;
 mod names;
+mod releases;
+mod samples;
 mod social;
 mod stamp;
 mod survive;
