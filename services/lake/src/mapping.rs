@@ -30,6 +30,10 @@ use crate::{Error, fact::Fact};
 /// Rows of a batch.
 pub const BATCH_ROWS: usize = 65_536;
 
+/// Bytes of rows that wait for a batch to be full: where texts are so long, it has fewer rows. A column's texts must stay below
+/// the 2 GiB that its offsets reach.
+const WAITING_BYTES: usize = 512 << 20;
+
 /// Mappings that come with the program, by name.
 pub const SHIPPED: [(&str, &str); 6] = [
     ("cdnow", include_str!("../mappings/cdnow.yaml")),
@@ -244,7 +248,7 @@ impl Import {
         Ok(())
     }
 
-    /// The rows of an entry, in batches of [`BATCH_ROWS`].
+    /// The rows of an entry, in batches of [`BATCH_ROWS`] or, where texts are very long, fewer.
     ///
     /// # Errors
     /// A SQL error, naming the entry.
@@ -282,16 +286,18 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The next batch: [`BATCH_ROWS`] rows, the last one fewer.
+    /// The next batch: [`BATCH_ROWS`] rows or, where texts are very long, and at the end, fewer.
     ///
     /// # Errors
     /// When a source cannot be read on, naming the entry.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
-        while self.rows < BATCH_ROWS && !self.ended {
+        let mut bytes = 0;
+        while self.rows < BATCH_ROWS && bytes < WAITING_BYTES && !self.ended {
             match self.stream.next().await {
                 Some(Ok(batch)) => {
                     let batch = without_views(&batch)?;
                     self.rows += batch.num_rows();
+                    bytes += batch.get_array_memory_size();
                     self.waiting.push(batch);
                 }
                 Some(Err(error)) => return Err(sql_error(self.number, self.fact, &error)),

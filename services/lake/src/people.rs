@@ -7,7 +7,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{AsArray, BinaryArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray},
+    array::{
+        AsArray, BinaryArray, BinaryViewArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    },
     compute::cast,
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
@@ -44,6 +46,8 @@ const KEYS: i64 = -1;
 const KEYS_BUCKET: i32 = -1;
 /// Keys of one row.
 const KEYS_A_ROW: usize = 16_384;
+/// Rows of keys in a written batch: 64 MiB of the longest keys. A batch's bytes must stay below the 2 GiB that offsets reach.
+const ROWS_OF_KEYS: usize = 32;
 /// Bytes of one written batch, about.
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
 
@@ -363,13 +367,14 @@ impl TenantLake {
     }
 }
 
-fn binary(batch: &RecordBatch) -> Result<BinaryArray, Error> {
+/// The bytes of a batch as they are read: all of them together may be more than the offsets of one array reach.
+fn binary(batch: &RecordBatch) -> Result<BinaryViewArray, Error> {
     let column = "data";
     let found = batch
         .column_by_name(column)
         .ok_or(Error::ColumnMissing { column })?;
-    let plain = cast(found, &DataType::Binary)?;
-    let array = plain.as_binary_opt::<i32>().ok_or(Error::ColumnType { column })?;
+    let views = cast(found, &DataType::BinaryView)?;
+    let array = views.as_binary_view_opt().ok_or(Error::ColumnType { column })?;
     Ok(array.clone())
 }
 
@@ -397,18 +402,23 @@ fn key_batches(
     from: usize,
     tenant: &str,
 ) -> Result<Vec<RecordBatch>, Error> {
+    let rows: Vec<usize> = (from..names.len()).step_by(KEYS_A_ROW).collect();
+    rows.chunks(ROWS_OF_KEYS)
+        .map(|rows| key_batch(names, rows, tenant))
+        .collect()
+}
+
+/// A batch of rows whose first keys have these ordinals.
+fn key_batch(names: &crate::frames::KeysView, rows: &[usize], tenant: &str) -> Result<RecordBatch, Error> {
     let (mut firsts, mut data) = (Vec::new(), Vec::new());
-    for first in (from..names.len()).step_by(KEYS_A_ROW) {
-        let ordinals = first..(first + KEYS_A_ROW).min(names.len());
+    for first in rows {
+        let ordinals = *first..(first + KEYS_A_ROW).min(names.len());
         let keys = ordinals.map(|ordinal| names.key(u32::try_from(ordinal).unwrap_or(u32::MAX)));
-        firsts.push(i64::try_from(first).unwrap_or(i64::MAX));
+        firsts.push(i64::try_from(*first).unwrap_or(i64::MAX));
         data.push(encode_keys(keys));
     }
-    if firsts.is_empty() {
-        return Ok(Vec::new());
-    }
     let rows = firsts.len();
-    let batch = RecordBatch::try_new(
+    Ok(RecordBatch::try_new(
         schema(),
         vec![
             Arc::new(StringArray::new_null(rows)),
@@ -420,8 +430,7 @@ fn key_batches(
             Arc::new(StringArray::from(vec![tenant; rows])),
             Arc::new(Int32Array::from(vec![KEYS_BUCKET; rows])),
         ],
-    )?;
-    Ok(vec![batch])
+    )?)
 }
 
 fn piece_batches(pieces: &[Piece], tenant: &str) -> Result<Vec<RecordBatch>, Error> {
@@ -463,4 +472,39 @@ fn piece_batches(pieces: &[Piece], tenant: &str) -> Result<Vec<RecordBatch>, Err
         )?);
     }
     Ok(batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::Names;
+
+    #[test]
+    fn keys_are_cut_into_batches_and_come_back() {
+        let names = Names::default();
+        // The longest keys: more than one batch may hold.
+        let key = |number: usize| format!("{number:0128}");
+        let count = KEYS_A_ROW * ROWS_OF_KEYS + 5;
+        for number in 0..count {
+            names.consumers.intern(&key(number));
+        }
+        let batches = key_batches(&names.consumers.view(), 3, "t").unwrap();
+        let mut next = 3;
+        for batch in &batches {
+            let (data, first) = (
+                binary(batch).unwrap(),
+                View(batch).count("first_ordinal").unwrap(),
+            );
+            let bytes: usize = data.iter().flatten().map(<[u8]>::len).sum();
+            assert!(bytes <= 65 << 20, "{bytes} bytes in one batch");
+            for row in 0..batch.num_rows() {
+                assert_eq!(at(first, row), Some(next as i64));
+                for found in decode_keys(data.value(row)) {
+                    assert_eq!(found, key(next));
+                    next += 1;
+                }
+            }
+        }
+        assert_eq!((next, batches.len()), (count, 2));
+    }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// Brands from which on a scan of a whole bucket is cheaper than a scan for each.
 const MANY_BRANDS: usize = 16;
+/// Bytes of batches that are joined at once: a column's texts must stay below the 2 GiB that its offsets reach.
+const JOINED_BYTES: usize = 512 << 20;
 
 /// A frame that each brand has, for [`Reader::prepare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ fn build_each(
     let mut parts = split_by_brand(batches)?;
     let mut built = Vec::with_capacity(brands.len());
     for (brand, products) in brands {
-        let rows: Vec<RecordBatch> = parts.remove(&brand).into_iter().collect();
+        let rows = parts.remove(&brand).unwrap_or_default();
         let cached = match (frame, products) {
             (BrandFrame::Stock, _) => Cached::Stock(Arc::new(Stock::build(names, &rows)?)),
             (BrandFrame::Behaviors, Some(products)) => {
@@ -136,9 +138,26 @@ fn build_each(
 }
 
 /// The rows of each brand, in the order in which they stand.
-fn split_by_brand(batches: &[RecordBatch]) -> Result<HashMap<String, RecordBatch>, Error> {
+fn split_by_brand(batches: &[RecordBatch]) -> Result<HashMap<String, Vec<RecordBatch>>, Error> {
+    let mut parts = HashMap::new();
+    let mut rest = batches;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let some = rest.iter().take_while(|batch| {
+            bytes += batch.get_array_memory_size();
+            bytes <= JOINED_BYTES
+        });
+        let (some, more) = rest.split_at(some.count().max(1));
+        split_joined(some, &mut parts)?;
+        rest = more;
+    }
+    Ok(parts)
+}
+
+/// Splits batches that are small enough to be joined.
+fn split_joined(batches: &[RecordBatch], parts: &mut HashMap<String, Vec<RecordBatch>>) -> Result<(), Error> {
     let Some(first) = batches.first() else {
-        return Ok(HashMap::new());
+        return Ok(());
     };
     let whole = concat_batches(&first.schema(), batches)?;
     let mut rows: HashMap<String, Vec<u32>> = HashMap::new();
@@ -154,10 +173,9 @@ fn split_by_brand(batches: &[RecordBatch]) -> Result<HashMap<String, RecordBatch
             }
         }
     }
-    let mut parts = HashMap::with_capacity(rows.len());
     for (brand, rows) in rows {
-        let rows = UInt32Array::from(rows);
-        parts.insert(brand, take_record_batch(&whole, &rows)?);
+        let part = take_record_batch(&whole, &UInt32Array::from(rows))?;
+        parts.entry(brand).or_default().push(part);
     }
-    Ok(parts)
+    Ok(())
 }
