@@ -15,9 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new(&env::var("OUT_DIR")?).join("descriptors.bin"),
         descriptors.encode_to_vec(),
     )?;
-    // Ordered maps: the same message is always the same bytes.
+    // Ordered maps: the same message is always the same bytes. The codec looks at messages before it makes room for them.
     tonic_prost_build::configure()
         .btree_map(".")
+        .codec_path("crate::codec::Codec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -4,8 +4,10 @@
 
 #![allow(missing_docs, clippy::doc_lazy_continuation, clippy::large_enum_variant)]
 
+mod codec;
 mod json;
 
+pub use codec::MOST_ROWS;
 pub use json::to_json;
 
 /// The well-known types of Google that the contracts use.

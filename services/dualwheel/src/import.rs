@@ -11,7 +11,7 @@ use dualwheel_kit::{client, config::Config};
 use dualwheel_lake::{
     check::{Ground, check},
     fact::{FACTS, Fact},
-    mapping::{self, Mapping, Rows},
+    mapping::{self, BATCH_ROWS, Mapping, Rows},
     service::MOST_BYTES,
 };
 use dualwheel_proto::facts::{
@@ -55,6 +55,35 @@ pub struct Counts {
     pub problems: Vec<String>,
     /// Files that keep the refused rows.
     pub dead_letters: Vec<String>,
+}
+
+/// The largest batch that is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Size {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Size {
+    const LARGEST: Self = Self {
+        rows: BATCH_ROWS,
+        bytes: MOST_BYTES,
+    };
+
+    fn of(config: &Config) -> Self {
+        Self {
+            rows: Self::LARGEST.rows.min(config.limits.batch_rows),
+            bytes: Self::LARGEST.bytes.min(config.limits.message_bytes),
+        }
+    }
+
+    /// What it adds to the producer's name: cut in other batches, the same rows have other sequences.
+    fn name(self) -> String {
+        if self == Self::LARGEST {
+            return String::new();
+        }
+        format!("-{}-{}", self.rows, self.bytes)
+    }
 }
 
 /// What became of an import.
@@ -231,6 +260,7 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
             .map_err(|status| explain(&status))?;
     }
     let progress = progress_bar();
+    let size = Size::of(config);
     let mut summary = Summary::default();
     for (number, fact) in import.entries() {
         let Some(channel) = owners.get(&fact.kind) else {
@@ -241,10 +271,10 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
             );
         };
         progress.set_message(fact.name);
-        let producer = format!("{}-{number}", plan.producer);
+        let producer = format!("{}-{number}{}", plan.producer, size.name());
         let rows = import.rows(number).await?;
         let Some(counts) = summary.of(fact) else { continue };
-        send(channel, fact, producer, rows, counts, &progress).await?;
+        send(channel, fact, producer, rows, size, counts, &progress).await?;
     }
     progress.finish_and_clear();
     summary.seconds = started.elapsed().as_secs_f64();
@@ -273,6 +303,7 @@ async fn send(
     fact: &'static Fact,
     producer: String,
     mut rows: Rows,
+    size: Size,
     counts: &mut Counts,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
@@ -281,7 +312,10 @@ async fn send(
     let reading = tokio::spawn(async move {
         let mut sequence = 0;
         while let Some(batch) = rows.next().await? {
-            for ipc in mapping::to_ipc_pieces(&batch, MOST_BYTES)? {
+            let parts = (0..batch.num_rows()).step_by(size.rows);
+            let parts = parts.map(|first| batch.slice(first, size.rows.min(batch.num_rows() - first)));
+            let pieces = parts.map(|part| mapping::to_ipc_pieces(&part, size.bytes));
+            for ipc in pieces.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
                 sequence += 1;
                 let request = AppendRequest {
                     producer: producer.clone(),

@@ -11,7 +11,7 @@ use dualwheel_kit::{
     server::{self, Builder, Server},
     shared::Shared,
 };
-use dualwheel_lake::{Lake, service::Facts};
+use dualwheel_lake::{Lake, dead_letters::Bounds, service::Facts};
 use dualwheel_plugin_host::World;
 use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
@@ -191,9 +191,16 @@ impl FactServices {
         let names: Vec<&str> = owners.iter().map(|role| role.name()).collect();
         let grace = Duration::from_secs(config.limits.erasure_grace_s);
         lake.keep_erasing(&names, grace);
+        let letters = Bounds {
+            age: Duration::from_secs(86_400 * u64::from(config.limits.dead_letter_days)),
+            bytes: config.limits.dead_letter_bytes,
+        };
+        lake.keep_dead_letters(&names, letters);
         let facts = || {
-            FactServiceServer::new(Facts::new(lake.clone(), &names).telling(shared.clone()))
-                .max_decoding_message_size(server::message_bytes(config))
+            let facts = Facts::new(lake.clone(), &names)
+                .telling(shared.clone())
+                .bounded(config.limits.batch_rows, letters);
+            FactServiceServer::new(facts).max_decoding_message_size(server::message_bytes(config))
         };
         let plugins = plugins(config, lake, database, owners).await?;
         let mut services = Self {

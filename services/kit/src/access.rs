@@ -117,6 +117,7 @@ macro_rules! methods {
 pub const METHODS: &[Method] = methods! {
     "dualwheel.facts.v1.FactService" {
         Append              FactsWrite      Whole   Write;
+        GetProducer         FactsWrite      Whole   Read;
         GetTenant           FactsRead       Free    Read;
         ConfigureTenant     FactsWrite      Whole   Write;
     }

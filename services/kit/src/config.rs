@@ -308,8 +308,12 @@ pub struct Limits {
     pub tenant_calls_per_second: u32,
     /// Calls of one tenant that may come at once before that limit counts; 0 for as many as a second allows.
     pub tenant_burst: u32,
-    /// Rows of a batch.
+    /// Rows of a batch, at most [`dualwheel_proto::MOST_ROWS`].
     pub batch_rows: usize,
+    /// Days for which refused rows are kept.
+    pub dead_letter_days: u32,
+    /// Bytes that the refused rows of a tenant and fact may take; the oldest are removed first.
+    pub dead_letter_bytes: u64,
     /// Bytes of decoded facts kept for the next question, with the names that they are written in.
     pub frame_cache_bytes: u64,
     /// Bytes that the bitmaps of the people index, and sums of them, may take in memory.
@@ -329,7 +333,9 @@ impl Default for Limits {
             streams_per_connection: 128,
             tenant_calls_per_second: 0,
             tenant_burst: 0,
-            batch_rows: 131_072,
+            batch_rows: dualwheel_proto::MOST_ROWS,
+            dead_letter_days: 90,
+            dead_letter_bytes: 256 << 20,
             frame_cache_bytes: 768 << 20,
             index_cache_bytes: 256 << 20,
             erasure_grace_s: 600,

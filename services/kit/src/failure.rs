@@ -84,11 +84,12 @@ reasons! {
         "A batch has more rows or bytes than the limit named in the metadata. Nothing of it was stored; send smaller \
          batches.";
     SequenceReused "SEQUENCE_REUSED" AlreadyExists:
-        "The producer already used this sequence number for other rows. Nothing was stored; count on from the last \
-         acknowledged number.";
+        "The producer already used this sequence number for another batch: other rows, or the same ones in another form. \
+         Nothing was stored; count on from the producer's last sequence, which GetProducer tells, or send under another \
+         name.";
     SequenceSkipped "SEQUENCE_SKIPPED" OutOfRange:
-        "The sequence number lies before the producer's last one and its result is no longer kept. Count on from the \
-         last acknowledged number.";
+        "A batch before this one is missing: the producer's sequence numbers follow each other without a gap. Nothing was \
+         stored; send on from `next_sequence` in the metadata.";
     FactNotOwned "FACT_NOT_OWNED" FailedPrecondition:
         "This service does not own the table of the fact. Send it to the service named in the metadata.";
     LakeUnavailable "LAKE_UNAVAILABLE" Unavailable:

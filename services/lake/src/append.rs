@@ -3,10 +3,10 @@
 //! A batch is named by its producer and sequence. The producer's last sequence is a Delta application transaction
 //! in the very commit that holds the batch, so a crash can neither lose an acknowledged batch nor write one twice.
 //! Sequences of a producer follow each other without a gap: a batch that failed cannot be overtaken and lost.
-//! Beside the table, a small file keeps the results of the last batches, to answer a repeated one as before.
+//! The commit also says what is told of each of its batches, to answer a repeated one as before.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,28 +19,34 @@ use arrow::{
     datatypes::{Field, SchemaRef},
 };
 use deltalake::{
-    DeltaTable,
+    DeltaTable, DeltaTableError,
     kernel::{
         Action, Transaction,
-        transaction::{CommitBuilder, CommitProperties, TableReference},
+        transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError},
     },
     parquet::{basic::Compression, file::properties::WriterProperties, schema::types::ColumnPath},
     protocol::{DeltaOperation, SaveMode},
     writer::{DeltaWriter, RecordBatchWriter},
 };
 use dualwheel_kit::survive::survived;
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use serde::{Deserialize, Serialize};
+use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Error, disk::local, stamp, table::Table};
+use crate::{
+    Error,
+    acknowledged::{self, Acknowledged, Appended, Listed, app_id, stored_sequence},
+    check::Refusal,
+    disk::local,
+    stamp,
+    table::Table,
+};
 
 /// Batches that wait for one table before senders are held back.
 const QUEUE: usize = 64;
 /// Rows that one commit takes at most.
 const ROWS_A_COMMIT: usize = 2_000_000;
-/// Results kept per producer and table.
-const RESULTS_KEPT: usize = 256;
+/// Refusals that an answer lists.
+const REFUSALS_LISTED: usize = 100;
 /// Tries of a commit against other processes.
 const COMMIT_TRIES: u32 = 20;
 /// Versions of a table after which small files are joined, whichever processes made them.
@@ -53,43 +59,40 @@ pub(crate) struct Append {
     pub(crate) producer: String,
     pub(crate) sequence: i64,
     pub(crate) batch: RecordBatch,
-    pub(crate) refused: i64,
+    pub(crate) refusals: Vec<Refusal>,
     pub(crate) dead_letter: String,
     pub(crate) digest: u64,
     pub(crate) reply: oneshot::Sender<Result<Appended, Error>>,
 }
 
-/// What became of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct Appended {
-    pub(crate) sequence: i64,
-    pub(crate) accepted: i64,
-    pub(crate) refused: i64,
-    pub(crate) dead_letter: String,
-    pub(crate) digest: u64,
-    /// Version that holds the batch; known only after the commit, so 0 in the results file.
-    #[serde(skip)]
-    pub(crate) version: i64,
-    #[serde(skip)]
-    pub(crate) repeated: bool,
-}
-
 impl Append {
-    fn app_id(&self) -> String {
-        format!("{}/{}", self.tenant, self.producer)
+    pub(crate) fn app_id(&self) -> String {
+        app_id(&self.tenant, &self.producer)
     }
 
-    fn result(&self, version: i64, repeated: bool) -> Appended {
+    pub(crate) fn result(&self, version: i64, repeated: bool) -> Appended {
+        let listed = self.refusals.iter().take(REFUSALS_LISTED).map(|refusal| Listed {
+            row: refusal.row,
+            field: refusal.field.to_owned(),
+            reason: refusal.reason.clone(),
+        });
         Appended {
             sequence: self.sequence,
             accepted: self.batch.num_rows() as i64,
-            refused: self.refused,
+            refused: self.refusals.len() as i64,
+            refusals: listed.collect(),
             dead_letter: self.dead_letter.clone(),
             digest: self.digest,
             version,
             repeated,
         }
     }
+}
+
+/// The sequences of a producer in a group.
+struct Span {
+    oldest: i64,
+    newest: i64,
 }
 
 /// A queue into a table's committer.
@@ -101,10 +104,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the committer of a table.
-    pub(crate) fn start(table: Arc<Table>, store: Arc<dyn ObjectStore>) -> Self {
+    pub(crate) fn start(table: Arc<Table>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let name = table.name;
-        tokio::spawn(Committer::new(table, store).run(waiting));
+        tokio::spawn(Committer::new(table).run(waiting));
         Self { queue, table: name }
     }
 
@@ -118,7 +121,7 @@ impl Writer {
 
 struct Committer {
     table: Arc<Table>,
-    store: Arc<dyn ObjectStore>,
+    acknowledged: Acknowledged,
     /// Last sequence of each producer, as of `seen`.
     last: HashMap<String, i64>,
     seen: Option<u64>,
@@ -126,11 +129,11 @@ struct Committer {
 }
 
 impl Committer {
-    fn new(table: Arc<Table>, store: Arc<dyn ObjectStore>) -> Self {
+    fn new(table: Arc<Table>) -> Self {
         let compacting = Arc::new(AtomicBool::new(false));
         Self {
             table,
-            store,
+            acknowledged: Acknowledged::default(),
             last: HashMap::new(),
             seen: None,
             compacting,
@@ -157,48 +160,55 @@ impl Committer {
 
     /// Writes what is new of a group, answers each of its batches.
     async fn settle(&mut self, mut group: Vec<Append>) {
-        for _ in 0..COMMIT_TRIES {
-            let fresh = self.sort_out(group).await;
+        let mut tries = 0;
+        while !group.is_empty() {
+            let (fresh, again) = self.sort_out(group).await;
+            group = again;
             if fresh.is_empty() {
-                return;
+                continue;
             }
             // Some of it may have been written by another process meanwhile: what that was is told by the table.
-            let Some(overtaken) = self.write(fresh).await else {
-                return;
+            let Some(mut overtaken) = self.write(fresh).await else {
+                continue;
             };
+            tries += 1;
+            if tries >= COMMIT_TRIES {
+                fail(overtaken, &Error::Overtaken);
+                continue;
+            }
+            overtaken.append(&mut group);
             group = overtaken;
         }
-        fail(group, &Error::Overtaken);
     }
 
-    /// What is to be written of a group; answers its other batches.
-    async fn sort_out(&mut self, group: Vec<Append>) -> Vec<Append> {
-        let mut fresh = Vec::with_capacity(group.len());
+    /// What is to be written of a group, and what comes in it a second time; answers its other batches.
+    async fn sort_out(&mut self, group: Vec<Append>) -> (Vec<Append>, Vec<Append>) {
+        let (mut fresh, mut again) = (Vec::with_capacity(group.len()), Vec::new());
         let table = match self.current().await {
             Ok(table) => table,
             Err(error) => {
                 fail(group, &error);
-                return fresh;
+                return (fresh, again);
             }
         };
-        let mut next: HashMap<String, i64> = HashMap::new();
+        let mut newest: HashMap<String, i64> = HashMap::new();
         for append in group {
             let app_id = append.app_id();
-            let last = match next.get(&app_id) {
-                Some(last) => *last,
-                None => match self.last_sequence(&table, &app_id).await {
-                    Ok(last) => last,
-                    Err(error) => {
-                        fail(vec![append], &error);
-                        continue;
-                    }
-                },
+            let stored = match self.last_sequence(&table, &app_id).await {
+                Ok(stored) => stored,
+                Err(error) => {
+                    fail(vec![append], &error);
+                    continue;
+                }
             };
+            let last = newest.get(&app_id).copied().unwrap_or(stored);
             if append.sequence == last + 1 {
-                next.insert(app_id, append.sequence);
+                newest.insert(app_id, append.sequence);
                 fresh.push(append);
-            } else if append.sequence <= last && !next.contains_key(&app_id) {
+            } else if append.sequence <= stored {
                 self.repeat(&table, append).await;
+            } else if append.sequence <= last {
+                again.push(append);
             } else {
                 let (producer, sequence) = (append.producer.clone(), append.sequence);
                 let error = Error::SequenceSkipped {
@@ -209,7 +219,7 @@ impl Committer {
                 let _ = append.reply.send(Err(error));
             }
         }
-        fresh
+        (fresh, again)
     }
 
     async fn current(&mut self) -> Result<DeltaTable, Error> {
@@ -226,40 +236,28 @@ impl Committer {
         if let Some(last) = self.last.get(app_id) {
             return Ok(*last);
         }
-        let log = table.log_store();
-        let last = table
-            .snapshot()?
-            .transaction_version(log.as_ref(), app_id)
-            .await?
-            .unwrap_or(0);
+        let last = stored_sequence(table, app_id).await?;
         self.last.insert(app_id.to_owned(), last);
         Ok(last)
     }
 
     /// Answers a batch that was written before with its first result.
-    async fn repeat(&self, table: &DeltaTable, append: Append) {
-        let version = version_of(table);
+    async fn repeat(&mut self, table: &DeltaTable, append: Append) {
         // The process that wrote it may have been killed before it could tell.
         if let Err(source) = stamp::changed(table) {
             let _ = append.reply.send(Err(local(source).into()));
             return;
         }
-        let kept = self
-            .results(&append.tenant, &append.producer)
-            .await
-            .unwrap_or_default();
-        let answer = match kept.into_iter().find(|result| result.sequence == append.sequence) {
-            Some(result) if result.digest != append.digest => Err(Error::SequenceReused {
+        let app_id = append.app_id();
+        let answer = match self.acknowledged.find(table, &app_id, append.sequence).await {
+            Ok(Some(first)) if first.digest != append.digest => Err(Error::SequenceReused {
                 producer: append.producer.clone(),
                 sequence: append.sequence,
             }),
-            Some(result) => Ok(Appended {
-                version,
-                repeated: true,
-                ..result
-            }),
-            // Older than the results kept: the check is a function of the rows, so its counts are the first ones.
-            None => Ok(append.result(version, true)),
+            Ok(Some(first)) => Ok(first),
+            // Older than what the log tells of.
+            Ok(None) => Ok(append.result(version_of(table), true)),
+            Err(error) => Err(error),
         };
         let _ = append.reply.send(answer);
     }
@@ -299,38 +297,33 @@ impl Committer {
         }
     }
 
-    /// Files first, then results, then the commit that makes both count.
+    /// Files first, then the commit that makes them count.
     async fn commit(&self, fresh: &[Append]) -> Result<i64, Error> {
-        let table = self.table.create().await?;
+        let mut table = self.table.create().await?;
         let adds = write_files(&table, fresh).await?;
         let paths: Vec<String> = adds.iter().filter_map(path_of_add).collect();
-        if let Err(error) = self.keep_results(fresh).await {
-            discard(&table, &paths).await;
-            return Err(error);
-        }
-        let mut newest: HashMap<String, i64> = HashMap::new();
-        for append in fresh {
-            newest.insert(append.app_id(), append.sequence);
-        }
-        let transactions: Vec<Transaction> = newest
-            .into_iter()
-            .map(|(app_id, sequence)| Transaction::new(app_id, sequence))
+        let spans = spans_of(fresh);
+        let transactions: Vec<Transaction> = spans
+            .iter()
+            .map(|(app_id, span)| Transaction::new(app_id, span.newest))
             .collect();
+        let said = acknowledged::said_of(fresh)?;
         let operation = || DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(crate::fact::PARTITION_COLUMNS.map(str::to_owned).to_vec()),
             predicate: None,
         };
-        let mut table = table;
         // Since the group was settled another process may have written the same batches, sent to it by the same producer.
-        if table.version() != self.seen && self.landed(&table, &transactions).await? {
+        if table.version() != self.seen && landed(&table, &spans).await? {
             discard(&table, &paths).await;
             return Err(Error::Overtaken);
         }
         let mut tries = 0;
         loop {
             tries += 1;
-            let properties = CommitProperties::default().with_application_transactions(transactions.clone());
+            let properties = CommitProperties::default()
+                .with_application_transactions(transactions.clone())
+                .with_metadata([(acknowledged::KEY.to_owned(), said.clone())]);
             let state = table.snapshot()?;
             let committed = CommitBuilder::from(properties)
                 .with_actions(adds.clone())
@@ -342,8 +335,13 @@ impl Committer {
                     return Ok(i64::try_from(done.version()).unwrap_or(i64::MAX));
                 }
                 Err(error) => {
+                    let refused = is_conflict(&error);
                     table = self.table.create().await?;
-                    if self.landed(&table, &transactions).await? {
+                    if landed(&table, &spans).await? {
+                        // Otherwise it may be this very commit that landed, although it was said to have failed.
+                        if refused {
+                            discard(&table, &paths).await;
+                        }
                         return Err(Error::Overtaken);
                     }
                     let error = Error::from(error);
@@ -358,61 +356,6 @@ impl Committer {
                 }
             }
         }
-    }
-
-    /// Whether another process wrote one of these producers' sequences meanwhile.
-    async fn landed(&self, table: &DeltaTable, transactions: &[Transaction]) -> Result<bool, Error> {
-        let log = table.log_store();
-        for transaction in transactions {
-            let stored = table
-                .snapshot()?
-                .transaction_version(log.as_ref(), &transaction.app_id)
-                .await?;
-            if stored.is_some_and(|stored| stored >= transaction.version) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn results_path(&self, tenant: &str, producer: &str) -> Path {
-        Path::from_iter(["results", tenant, self.table.name, &format!("{producer}.json")])
-    }
-
-    async fn results(&self, tenant: &str, producer: &str) -> Result<VecDeque<Appended>, Error> {
-        match self.store.get(&self.results_path(tenant, producer)).await {
-            Ok(found) => {
-                let what = format!("results of producer {producer}");
-                serde_json::from_slice(&found.bytes().await?).map_err(|source| Error::Json { what, source })
-            }
-            Err(object_store::Error::NotFound { .. }) => Ok(VecDeque::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn keep_results(&self, fresh: &[Append]) -> Result<(), Error> {
-        let mut producers: HashMap<(&str, &str), Vec<&Append>> = HashMap::new();
-        for append in fresh {
-            producers
-                .entry((&append.tenant, &append.producer))
-                .or_default()
-                .push(append);
-        }
-        for ((tenant, producer), appends) in producers {
-            let first = appends.first().map_or(0, |append| append.sequence);
-            let mut kept = self.results(tenant, producer).await.unwrap_or_default();
-            kept.retain(|result| result.sequence < first);
-            kept.extend(appends.iter().map(|append| append.result(0, false)));
-            while kept.len() > RESULTS_KEPT {
-                kept.pop_front();
-            }
-            let what = format!("results of producer {producer}");
-            let text = serde_json::to_vec(&kept).map_err(|source| Error::Json { what, source })?;
-            self.store
-                .put(&self.results_path(tenant, producer), text.into())
-                .await?;
-        }
-        Ok(())
     }
 
     /// Joins small files, unless another process does. On an object store, where nothing tells, this is left to whoever
@@ -441,6 +384,42 @@ impl Committer {
             busy.store(false, Ordering::SeqCst);
         });
     }
+}
+
+fn spans_of(fresh: &[Append]) -> HashMap<String, Span> {
+    let mut spans = HashMap::new();
+    for append in fresh {
+        let sequence = append.sequence;
+        spans
+            .entry(append.app_id())
+            .and_modify(|span: &mut Span| span.newest = sequence)
+            .or_insert(Span {
+                oldest: sequence,
+                newest: sequence,
+            });
+    }
+    spans
+}
+
+/// Whether one of these batches is stored: written by another process meanwhile, it must not be written again, with
+/// whichever others it stands in a group.
+async fn landed(table: &DeltaTable, spans: &HashMap<String, Span>) -> Result<bool, Error> {
+    for (app_id, span) in spans {
+        if stored_sequence(table, app_id).await? >= span.oldest {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a commit was surely not made, because of another one.
+fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::Transaction {
+            source: TransactionError::CommitConflict(_)
+        }
+    )
 }
 
 fn version_of(table: &DeltaTable) -> i64 {

@@ -20,6 +20,7 @@ use arrow::{
 };
 use chrono_tz::Tz;
 
+pub(crate) use self::field::unreadable;
 use self::field::{FieldCheck, plain};
 use crate::{
     Error,

@@ -21,7 +21,10 @@ pub enum Error {
         most: String,
     },
     /// A sequence came again with another body.
-    #[error("sequence {sequence} of producer `{producer}` was written before with another body")]
+    #[error(
+        "sequence {sequence} of producer `{producer}` was written before with another body; count on from the producer's last \
+         sequence, which GetProducer tells, or send under another name"
+    )]
     SequenceReused {
         /// Producer.
         producer: String,
@@ -192,7 +195,9 @@ impl From<Error> for tonic::Status {
         let message = error.to_string();
         match &error {
             Error::Malformed { .. } => Failure::new(Reason::BatchMalformed, message).into(),
-            Error::TooLarge { .. } => Failure::new(Reason::BatchTooLarge, message).into(),
+            Error::TooLarge { most, .. } => Failure::new(Reason::BatchTooLarge, message)
+                .with("most", most.as_str())
+                .into(),
             Error::SequenceReused { .. } => Failure::new(Reason::SequenceReused, message).into(),
             Error::SequenceSkipped { next, .. } => Failure::new(Reason::SequenceSkipped, message)
                 .with("next_sequence", next)

@@ -189,7 +189,10 @@ const MOMENT: Content = Content::Instant {
     future: true,
     day: None,
 };
+/// Numbers that are compared, never summed up.
 const ANY: Content = Content::Count(i64::MAX);
+/// Counts of a market or an audience: 9 million of them may be summed up.
+const MANY: Content = Content::Count(1_000_000_000_000);
 const UNITS: Content = Content::Count(1_000_000_000);
 
 /// Names of behaviour kinds by number.
@@ -407,12 +410,12 @@ const MARKET_STAT: &[Column] = &[
     must("first_day", Content::Day),
     must("last_day", Content::Day),
     must("gmv", Content::Money),
-    may("units", ANY),
-    may("buyers", ANY),
-    may("visitors", ANY),
-    may("searches", ANY),
-    may("listings", ANY),
-    may("sellers", ANY),
+    may("units", MANY),
+    may("buyers", MANY),
+    may("visitors", MANY),
+    may("searches", MANY),
+    may("listings", MANY),
+    may("sellers", MANY),
     may("top_brand_share", Content::Share),
     may("new_brand_share", Content::Share),
 ];
@@ -453,12 +456,12 @@ const SOCIAL_PROFILE: &[Column] = &[
     must("consumer", Content::Key),
     must("brand", Content::Key),
     must("updated_at", past("updated_day")),
-    may("followers", ANY),
+    may("followers", MANY),
     may("follower_match", Content::Share),
-    may("posts_30d", ANY),
-    may("interactions_30d", ANY),
-    may("spread_30d", ANY),
-    may("shares_30d", ANY),
+    may("posts_30d", MANY),
+    may("interactions_30d", MANY),
+    may("spread_30d", MANY),
+    may("shares_30d", MANY),
     may("attributed_gmv_30d", Content::Money),
     may("own_gmv_365d", Content::Money),
     may("follower_spending_power", Content::Share),

@@ -43,14 +43,14 @@ fn read_checked(bytes: &[u8]) -> Result<RecordBatch, Error> {
     Ok(concat_batches(&schema, &batches)?)
 }
 
-/// Refuses a batch of too many rows.
-pub(crate) fn admit_rows(rows: usize) -> Result<(), Error> {
-    if rows <= MOST_ROWS {
+/// Refuses a batch of more rows than `most`.
+pub(crate) fn admit_rows(rows: usize, most: usize) -> Result<(), Error> {
+    if rows <= most {
         return Ok(());
     }
     Err(Error::TooLarge {
         given: format!("{rows} rows"),
-        most: format!("{MOST_ROWS} rows"),
+        most: format!("{most} rows"),
     })
 }
 
@@ -98,7 +98,7 @@ fn check_sizes(mut stream: &[u8]) -> Result<(), Error> {
             }
         }
     }
-    admit_rows(rows)?;
+    admit_rows(rows, MOST_ROWS)?;
     at_most(bytes)
 }
 

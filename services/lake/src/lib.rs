@@ -8,11 +8,13 @@
 //! Tables are partitioned by tenant and by one of eight brand buckets. Months do not partition: at the sizes of
 //! brands they would cut files far below the 32 MB that scans want, and row-group statistics already skip days.
 
+mod acknowledged;
 mod append;
 mod blobs;
 mod budget;
 pub mod changes;
 pub mod check;
+pub mod dead_letters;
 mod disk;
 pub mod erasure;
 mod error;
@@ -321,7 +323,7 @@ impl TenantLake {
     fn writer(&self, fact: &'static Fact) -> Result<Writer, Error> {
         let table = self.inner.table(fact.table)?.clone();
         let mut writers = self.inner.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = || Writer::start(table, self.inner.store.clone());
+        let start = || Writer::start(table);
         Ok(writers.entry(fact.table).or_insert_with(start).clone())
     }
 

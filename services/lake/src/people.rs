@@ -486,7 +486,7 @@ mod tests {
         let key = |number: usize| format!("{number:0128}");
         let count = KEYS_A_ROW * ROWS_OF_KEYS + 5;
         for number in 0..count {
-            names.consumers.intern(&key(number));
+            assert_eq!(names.consumers.intern(&key(number)) as usize, number);
         }
         let batches = key_batches(&names.consumers.view(), 3, "t").unwrap();
         let mut next = 3;

@@ -42,7 +42,21 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "limits.concurrency",
         "expected 1 to 1 048 576",
     )?;
-    require(limits.batch_rows > 0, "limits.batch_rows", "expected at least 1")?;
+    require(
+        (1..=dualwheel_proto::MOST_ROWS).contains(&limits.batch_rows),
+        "limits.batch_rows",
+        "expected 1 to 131 072",
+    )?;
+    require(
+        (1..=36_500).contains(&limits.dead_letter_days),
+        "limits.dead_letter_days",
+        "expected 1 to 36 500",
+    )?;
+    require(
+        limits.dead_letter_bytes >= 1 << 20,
+        "limits.dead_letter_bytes",
+        "expected at least 1 048 576 (1 MiB)",
+    )?;
     require(
         (1..=604_800).contains(&limits.erasure_grace_s),
         "limits.erasure_grace_s",

@@ -41,7 +41,7 @@ pub(super) fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Er
     cast(array, &target).map_err(|_| unreadable(name, array.data_type()))
 }
 
-fn unreadable(name: &str, data_type: &DataType) -> Error {
+pub(crate) fn unreadable(name: &str, data_type: &DataType) -> Error {
     Error::Malformed {
         reason: format!("the field `{name}` came as {data_type}, which cannot be read as its type"),
     }

@@ -3,6 +3,7 @@
 
 mod append;
 mod bad_input;
+mod bounds;
 mod campaigns;
 mod compact;
 mod days;
@@ -11,10 +12,12 @@ mod faulty;
 mod import;
 mod names;
 mod releases;
+mod resend;
 mod samples;
 mod social;
 mod stamp;
 mod survive;
+mod zones;
 
 use std::{collections::BTreeMap, sync::Arc};
 
