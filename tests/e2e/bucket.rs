@@ -6,10 +6,7 @@ use dualwheel_tests::servers::Bucket;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    diagnosis::BRAND,
-    harness::{Server, command, finish, generate},
-};
+use crate::harness::{BRAND, Server, command, finish, generate};
 
 /// A bucket, and a database for what is not of the lake.
 struct Cloud {

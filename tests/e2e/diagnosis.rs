@@ -9,10 +9,7 @@ use dualwheel_proto::{
 };
 use tonic::transport::Channel;
 
-use crate::harness::{Server, journey, market, market_window, question, window};
-
-/// The brand that is diagnosed.
-pub const BRAND: &str = "brand-01";
+use crate::harness::{BRAND, Server, journey, market, market_window, question, window};
 
 /// The nine other brands of the market.
 pub fn market_peers() -> Vec<Peer> {

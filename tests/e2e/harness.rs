@@ -21,6 +21,8 @@ const START: Duration = Duration::from_secs(60);
 /// Longest wait for a server's end.
 const STOP: Duration = Duration::from_secs(30);
 
+/// The brand of the small market that is asked about.
+pub const BRAND: &str = "brand-01";
 /// Brands of the Complete Journey slice.
 pub const JOURNEY_BRANDS: [&str; 10] = [
     "103", "1046", "1208", "1251", "194", "317", "544", "673", "764", "794",
@@ -186,6 +188,11 @@ impl Server {
     #[track_caller]
     pub fn all(data: &Path) -> Self {
         Self::start(data, &["all"], &[])
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its URL.

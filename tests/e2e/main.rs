@@ -24,6 +24,7 @@ mod people;
 mod plugin;
 mod publisher;
 mod registry;
+mod requests;
 mod rpcs;
 mod telemetry;
 mod tls;

@@ -9,7 +9,7 @@ use tonic::{Code, Request, client::Grpc};
 
 use crate::{
     harness::{Server, market},
-    identity::{encode, requests, unstored},
+    requests::{encode, requests, unstored},
 };
 
 /// Damaged requests of each method.

@@ -28,8 +28,8 @@ use dualwheel_proto::{
 use tonic::{Code, transport::Channel};
 
 use crate::{
-    diagnosis::{BRAND, check_diagnosis, diagnose, diagnosis, market_peers, query, spec},
-    harness::{Server, date, market},
+    diagnosis::{check_diagnosis, diagnose, diagnosis, market_peers, query, spec},
+    harness::{BRAND, Server, date, market},
 };
 
 /// Each metric stands on its own: a value or a reason, what it was made of, and what it was read from.

@@ -25,8 +25,8 @@ use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 use crate::{
-    diagnosis::{BRAND, diagnose, diagnosis, spec},
-    harness::{Server, market},
+    diagnosis::{diagnose, diagnosis, spec},
+    harness::{BRAND, Server, market},
 };
 
 /// What a collector was sent.

@@ -11,7 +11,7 @@ use dualwheel_proto::{
 };
 use tonic::transport::Channel;
 
-use crate::{diagnosis::BRAND, harness::date};
+use crate::harness::{BRAND, date};
 
 /// Two pages of trends hold what one does, and every attribute has some.
 pub(super) async fn style_trends(mut client: ProductServiceClient<Channel>) {

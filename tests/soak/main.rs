@@ -1,0 +1,150 @@
+//! Everything at once for a while: facts are appended, every method asked, consumers deleted, the people index and the
+//! tables kept in order, a plugin set anew. Every call ends in its time, health tells the truth, what the process holds
+//! levels off, and when nobody asks any more it rests, and answers as another process does that only reads the facts.
+//!
+//! `SOAK_SECONDS` says for how long; two minutes when not set.
+#![cfg(test)]
+
+#[path = "../e2e/harness.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use the rest")]
+mod harness;
+mod load;
+#[path = "../e2e/publisher.rs"]
+mod publisher;
+#[path = "../e2e/requests.rs"]
+mod requests;
+mod vitals;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dualwheel_kit::access::Deed;
+use harness::{Server, market, run};
+use load::Told;
+use publisher::Publisher;
+use tokio::time::sleep;
+use vitals::{Vitals, worked};
+
+/// How many ask at the same time.
+const ASKING: usize = 5;
+/// Time after the last call in which what was begun may come to its end.
+const UNTIL_REST: Duration = Duration::from_secs(5);
+/// Files that an acknowledged batch may leave until they are joined, those of the people index and of logs among them.
+const FILES_A_BATCH: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_at_once_ends_in_time_levels_off_and_rests() {
+    let seconds = std::env::var("SOAK_SECONDS").map_or(120, |seconds| seconds.parse().unwrap());
+    let data = market().copy();
+    let server = Server::all(data.path());
+    let (told, samples) = soak(&server, data.path(), Duration::from_secs(seconds)).await;
+    eprintln!("batches {}, calls {:?}", told.batches, told.ended);
+    assert!(told.wrong.is_empty(), "{:#?}", told.wrong);
+    let asked = load::questions().len();
+    assert!(
+        told.answered.len() * 2 > asked,
+        "hardly anything was answered: {told:?}"
+    );
+    rests(server.pid()).await;
+    levels_off(&samples, told.batches);
+    answers_as_another(&server, data.path()).await;
+}
+
+/// What was told, and a sample of what the process held for every second.
+async fn soak(server: &Server, data: &Path, time: Duration) -> (Told, Vec<Vitals>) {
+    let url = server.url();
+    let plugin = |args: &[&str]| run(["plugin"].iter().chain(args).chain(&["--endpoint", url.as_str()]));
+    let component = Publisher::trusted(plugin).publish("koc-affinity", plugin);
+    let stop = Arc::new(AtomicBool::new(false));
+    let channel = || server.channel();
+    let mut tasks = vec![
+        tokio::spawn(load::append(channel(), stop.clone())),
+        tokio::spawn(load::delete(channel(), stop.clone())),
+        tokio::spawn(load::activate(channel(), component, stop.clone())),
+        tokio::spawn(load::look_after(channel(), stop.clone())),
+    ];
+    let questions = load::questions().len();
+    tasks.extend((0..ASKING).map(|number| {
+        let first = number * questions / ASKING;
+        tokio::spawn(load::ask(channel(), first, stop.clone()))
+    }));
+    let (begun, mut samples) = (Instant::now(), Vec::new());
+    while begun.elapsed() < time {
+        sleep(Duration::from_secs(1)).await;
+        samples.push(Vitals::read(server.pid(), data));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut told = Told::default();
+    for task in tasks {
+        told.add(task.await.unwrap());
+    }
+    (told, samples)
+}
+
+/// The process does next to nothing soon after the last call.
+async fn rests(pid: u32) {
+    sleep(UNTIL_REST).await;
+    let before = worked(pid);
+    let time = Duration::from_secs(5);
+    sleep(time).await;
+    let share = (worked(pid) - before).as_secs_f64() / time.as_secs_f64();
+    assert!(
+        share < 0.2,
+        "{:.0} % of a core, though nobody asks",
+        share * 100.0
+    );
+}
+
+/// The last quarter holds no more than the second one, when caches were filled.
+fn levels_off(samples: &[Vitals], batches: usize) {
+    let quarter = samples.len() / 4;
+    let (then, now) = (
+        Vitals::most(&samples[quarter..2 * quarter]),
+        Vitals::most(&samples[3 * quarter..]),
+    );
+    eprintln!("second quarter {then:?}, last {now:?}");
+    assert!(
+        now.memory < then.memory + then.memory / 3,
+        "memory grows: {then:?} {now:?}"
+    );
+    assert!(now.threads <= then.threads + 8, "threads grow: {then:?} {now:?}");
+    assert!(
+        now.descriptors <= then.descriptors + 32,
+        "descriptors grow: {then:?} {now:?}"
+    );
+    let files = now.files.saturating_sub(then.files);
+    assert!(
+        files <= FILES_A_BATCH * batches,
+        "{files} files for {batches} batches"
+    );
+}
+
+/// Every number is what a process says that has seen nothing of it all but the facts.
+async fn answers_as_another(server: &Server, data: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(data.join("."))
+        .arg(copy.path())
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let other = Server::all(copy.path());
+    let (here, there) = (server.channel(), other.channel());
+    for (method, request) in load::questions() {
+        if method.deed != Deed::Measure {
+            continue;
+        }
+        let ask = async |channel| {
+            let answer = requests::call(channel, ("x-soak", "1"), method.path, &request).await;
+            answer.map_err(|status| (status.code(), status.message().to_owned()))
+        };
+        assert_eq!(ask(&here).await, ask(&there).await, "{}", method.path);
+    }
+}
