@@ -37,6 +37,7 @@ use crate::{
     acknowledged::{self, Acknowledged, Appended, Listed, app_id, stored_sequence},
     check::Refusal,
     disk::local,
+    spread::{self, mixed_tenants},
     stamp,
     table::Table,
 };
@@ -413,7 +414,7 @@ async fn landed(table: &DeltaTable, spans: &HashMap<String, Span>) -> Result<boo
 }
 
 /// Whether a commit was surely not made, because of another one.
-fn is_conflict(error: &DeltaTableError) -> bool {
+pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::Transaction {
@@ -453,8 +454,13 @@ pub(crate) fn fact_properties() -> WriterProperties {
 async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>, Error> {
     let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(fact_properties());
     let schema = writer.arrow_schema();
+    let mixed = mixed_tenants(fresh.iter().map(|append| (append.tenant.as_str(), &append.batch)));
     for append in fresh.iter().filter(|append| append.batch.num_rows() > 0) {
-        writer.write(fitted(&append.batch, &schema)?).await?;
+        let batch = fitted(&append.batch, &schema)?;
+        let together = mixed.contains(&append.tenant.as_str());
+        writer
+            .write(if together { spread::mixed(&batch)? } else { batch })
+            .await?;
     }
     Ok(writer.flush().await?.into_iter().map(Action::Add).collect())
 }

@@ -14,6 +14,9 @@ pub const LONGEST_LIST: usize = 256;
 /// Buckets into which brands are hashed for partitioning.
 pub const BRAND_BUCKETS: i32 = 8;
 
+/// Bucket of rows about any brand: those of small appends, until they are put into the buckets of their brands.
+pub const MIXED_BUCKET: i32 = -1;
+
 /// What a column admits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Content {
@@ -131,7 +134,8 @@ impl Fact {
 /// Columns by which every table is partitioned.
 pub const PARTITION_COLUMNS: [&str; 2] = ["tenant", "bucket"];
 
-/// The partition of a brand: all its rows lie in one of eight buckets, so that a brand's questions skip the rest.
+/// The partition of a brand: its rows lie in one of eight buckets, and those that came of late in [`MIXED_BUCKET`], so that a
+/// brand's questions skip the rest.
 #[must_use]
 pub fn bucket_of(brand: &str) -> i32 {
     (xxhash_rust::xxh3::xxh3_64(brand.as_bytes()) % BRAND_BUCKETS as u64) as i32

@@ -5,7 +5,8 @@
 //! - [`erasure`] removes everything about some consumers, for good.
 //! - [`Reader`] reads a tenant's tables at fixed versions, as [`frames`] in memory.
 //!
-//! Tables are partitioned by tenant and by one of eight brand buckets. Months do not partition: at the sizes of
+//! Tables are partitioned by tenant and by one of eight brand buckets; small appends about several brands lie together for a
+//! while. Months do not partition: at the sizes of
 //! brands they would cut files far below the 32 MB that scans want, and row-group statistics already skip days.
 
 mod acknowledged;
@@ -30,6 +31,7 @@ mod reader;
 pub mod rows;
 pub mod service;
 mod settings;
+mod spread;
 mod stamp;
 mod table;
 

@@ -29,7 +29,8 @@ use url::Url;
 use crate::{
     Error,
     disk::{local, make_folders},
-    fact::{Fact, PARTITION_COLUMNS, bucket_of},
+    fact::{Fact, MIXED_BUCKET, PARTITION_COLUMNS, bucket_of},
+    spread::spread,
 };
 
 /// Files smaller than this are joined by compaction.
@@ -304,7 +305,7 @@ fn same_type(stored: &arrow::datatypes::DataType, ours: &arrow::datatypes::DataT
 pub(crate) enum Part<'a> {
     /// All.
     Whole,
-    /// Those of the brands in a bucket.
+    /// Those of the brands in a bucket, and some of others.
     Bucket(i32),
     /// Those of one brand.
     Brand(&'a str),
@@ -317,7 +318,8 @@ pub(crate) async fn scan(
     part: Part<'_>,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
-    let bucket = |bucket: i32| col("bucket").eq(lit(bucket));
+    let is = |bucket: i32| col("bucket").eq(lit(bucket));
+    let bucket = |bucket: i32| is(bucket).or(is(MIXED_BUCKET));
     let part = match part {
         Part::Whole => lit(true),
         Part::Bucket(number) => bucket(number),
@@ -372,7 +374,8 @@ pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<Recor
 /// Joins small files into larger ones, then removes those out of use.
 pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
     let target = NonZeroU64::new(COMPACTED_FILE_BYTES).unwrap_or(NonZeroU64::MIN);
-    let (joined, _) = table
+    let (joined, _) = spread(table)
+        .await?
         .optimize()
         .with_target_size(target)
         .with_max_concurrent_tasks(1)

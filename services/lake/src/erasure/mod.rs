@@ -8,7 +8,7 @@
 
 pub(crate) mod keeper;
 pub(crate) mod suppressed;
-mod tables;
+pub(crate) mod tables;
 
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};

@@ -202,7 +202,7 @@ async fn rewrite(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> R
 }
 
 /// Rows of a file with all columns of the table, also those that partition it.
-fn whole(
+pub(crate) fn whole(
     batch: &RecordBatch,
     schema: &SchemaRef,
     partition: &HashMap<String, Option<String>>,

@@ -15,6 +15,7 @@ mod releases;
 mod resend;
 mod samples;
 mod social;
+mod spread;
 mod stamp;
 mod survive;
 mod zones;
