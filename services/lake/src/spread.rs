@@ -68,6 +68,13 @@ pub(crate) fn mixed(batch: &RecordBatch) -> Result<RecordBatch, Error> {
     in_buckets(batch, Int32Array::from_value(MIXED_BUCKET, batch.num_rows()))
 }
 
+/// The batch with each of its rows in the bucket of its brand.
+pub(crate) fn by_brand(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    let brands = View(batch).text("brand")?;
+    let bucket = |row| brands.get(row).map(bucket_of);
+    in_buckets(batch, (0..batch.num_rows()).map(bucket).collect())
+}
+
 fn in_buckets(batch: &RecordBatch, buckets: Int32Array) -> Result<RecordBatch, Error> {
     let schema = batch.schema();
     let column = |(at, column): (usize, &ArrayRef)| -> ArrayRef {
@@ -101,11 +108,9 @@ pub(crate) async fn spread(mut table: DeltaTable) -> Result<DeltaTable, Error> {
     for (path, remove, partition) in files {
         let mut batches = parquet_file(log.object_store(None), path).await?.build()?;
         while let Some(batch) = batches.try_next().await? {
-            let batch = whole(&batch, &schema, &partition)?;
-            let brands = View(&batch).text("brand")?;
-            let bucket = |row| brands.get(row).map(bucket_of);
-            let buckets: Int32Array = (0..batch.num_rows()).map(bucket).collect();
-            writer.write(in_buckets(&batch, buckets)?).await?;
+            writer
+                .write(by_brand(&whole(&batch, &schema, &partition)?)?)
+                .await?;
         }
         actions.push(Action::Remove(remove));
     }
