@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::diagnose::Diagnoser;
 use crate::{
-    gather::{Asked, Facts, gather},
+    gather::{Asked, Facts, Lack, gather},
     parameters::{Group, Parameters},
     peer::{Peer, Supplied},
 };
@@ -18,7 +18,7 @@ use crate::{
 /// the facts, and all or nothing: what a service did not answer now would be missing for ever.
 ///
 /// # Errors
-/// `INVALID_RESOURCE` for a peer without facts or without any value; `SERVICE_UNAVAILABLE` when a call fails.
+/// `INVALID_RESOURCE` for a peer without facts, without any value, or with other definitions than the first one; `SERVICE_UNAVAILABLE` when a call fails.
 pub async fn peers(
     diagnoser: &Diagnoser,
     parameters: &Parameters,
@@ -51,9 +51,13 @@ pub async fn peers(
     let mut measured = Vec::with_capacity(peers.len());
     for (position, peer) in peers.iter().enumerate() {
         let facts = gathered.peers.remove(&peer.brand).unwrap_or_default();
-        if let Some(why) = facts.answers.values().find_map(|answer| answer.as_ref().err()) {
-            let text = format!("{} was not measured whole: {why}", peer.brand);
-            return Err(Failure::new(Reason::ServiceUnavailable, text).status());
+        match facts.answers.values().find_map(|answer| answer.as_ref().err()) {
+            Some(Lack::NotAnswered(why)) => {
+                let text = format!("{} was not measured whole: {why}", peer.brand);
+                return Err(Failure::new(Reason::ServiceUnavailable, text).status());
+            }
+            Some(Lack::OtherDefinitions(why)) => violations.add(field(position), why),
+            None => {}
         }
         let peer = aggregates(parameters, &peer.brand, &facts);
         if !peer.is_supplied() {
