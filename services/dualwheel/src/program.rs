@@ -42,7 +42,11 @@ pub fn run() -> ExitCode {
     };
     // What is configured is shown, whether or not it can be used here.
     let done = match cli.command {
-        Command::Config => output::text(&config.render()),
+        Command::Config => output::text(&format!(
+            "{}\n# time zones: IANA {}",
+            config.render(),
+            chrono_tz::IANA_TZDB_VERSION
+        )),
         _ => run_command(cli, config),
     };
     match done {
