@@ -132,7 +132,8 @@ async fn a_tenant_that_asks_too_often_is_told_when_to_come_again() {
         }
     }
     let wait = *waits.last().expect("nobody is told to wait");
-    assert!(wait <= Duration::from_millis(200), "{wait:?}");
+    // Up to a half is added, so that not all come again at once.
+    assert!(wait <= Duration::from_millis(300), "{wait:?}");
     sleep(wait + Duration::from_millis(5)).await;
     fast(&channel).await.unwrap();
 }
