@@ -51,6 +51,11 @@ impl Cache {
         hasher.finalize()
     }
 
+    /// Whether something is kept for `id`.
+    pub(crate) fn has(&self, id: &Hash) -> bool {
+        self.path(id).exists()
+    }
+
     /// The code kept for `id` if it is whole, of this key, and at most `most` bytes.
     pub(crate) fn read(&self, id: &Hash, most: u64) -> Option<Vec<u8>> {
         let path = self.path(id);

@@ -157,6 +157,13 @@ impl Engine {
         }
     }
 
+    /// Whether machine code of a component is kept, so that loading it takes no compiling.
+    #[must_use]
+    pub fn has_compiled(&self, bytes: &[u8]) -> bool {
+        let cache = self.inner.cache.as_ref();
+        cache.is_some_and(|cache| cache.has(&self.id(bytes)))
+    }
+
     /// Machine code of a component, from the cache or the compiler.
     fn compiled(&self, bytes: &[u8]) -> Result<Component, Error> {
         let (engine, most) = (&self.inner.wasmtime, self.inner.limits.compiled_bytes);

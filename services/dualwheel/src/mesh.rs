@@ -165,7 +165,7 @@ async fn plugins(
     if worlds.is_empty() {
         return Ok(None);
     }
-    let options = dualwheel_plugins::Options::of(config, lake.clone(), database.clone(), worlds)?;
+    let options = dualwheel_plugins::Options::of(config, lake.clone(), database.clone(), worlds);
     Ok(Some(options.build().await.context("plugins cannot be run")?))
 }
 

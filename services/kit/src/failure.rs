@@ -171,6 +171,9 @@ reasons! {
     PluginInput "PLUGIN_INPUT" FailedPrecondition:
         "The plugin requires a column that the brand's facts do not fill, or a parameter is wrong. Supply the facts, or \
          activate it with other parameters.";
+    PluginCompiling "PLUGIN_COMPILING" Unavailable:
+        "The plugin is being compiled in this process, beside the call; until then what stands in for it answers. Ask again in a \
+         few seconds.";
     PluginBusy "PLUGIN_BUSY" ResourceExhausted:
         "As many runs of plugins are under way as may be. Ask again later.";
     PluginFuelExhausted "PLUGIN_FUEL_EXHAUSTED" FailedPrecondition:

@@ -70,17 +70,9 @@ pub enum Error {
     /// A kept file that is gone or is another.
     #[error("what is kept of {0} is damaged")]
     Damaged(String),
-    /// The folder of machine code cannot be used.
-    #[error(
-        "plugins.cache: the folder {folder} of compiled plugins cannot be used: {source}; name one that this process may \
-         write to"
-    )]
-    Cache {
-        /// Folder.
-        folder: String,
-        /// Cause.
-        source: std::io::Error,
-    },
+    /// A plugin that is just being compiled.
+    #[error("{0} is being compiled in this process, beside the call; ask again in a few seconds")]
+    Compiling(String),
     /// Work that broke down.
     #[error("work broke down: {0}")]
     Broken(#[from] tokio::task::JoinError),
@@ -101,7 +93,7 @@ impl Error {
                 dualwheel_plugin_host::Error::Engine { .. } | dualwheel_plugin_host::Error::Limit { .. }
             ),
             Self::Store(error) => matches!(error, store::Error::Unknown(_)),
-            Self::Untrusted { .. } => true,
+            Self::Untrusted { .. } | Self::Compiling(_) => true,
             _ => false,
         }
     }
@@ -112,6 +104,7 @@ impl Error {
         match self {
             Self::Plugin(error) => error.reason(),
             Self::Untrusted { .. } => Reason::PluginUntrusted.name(),
+            Self::Compiling(_) => Reason::PluginCompiling.name(),
             Self::Store(store::Error::Unknown(_)) => Reason::PluginUnknown.name(),
             Self::Store(store::Error::Database(_)) => Reason::StateUnavailable.name(),
             Self::Lake(_) => Reason::LakeUnavailable.name(),
@@ -143,6 +136,9 @@ impl From<Error> for Status {
             Error::NotServed { service, .. } => Failure::new(Reason::PluginWorldNotServed, text)
                 .with("service", service)
                 .into(),
+            Error::Compiling(plugin) => Failure::new(Reason::PluginCompiling, text)
+                .with("plugin", plugin)
+                .into(),
             Error::NoShadow(_) => Failure::new(Reason::PluginNoShadow, text).into(),
             Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
@@ -151,12 +147,9 @@ impl From<Error> for Status {
                 failure.quota(&caller::tenant(), format!("{most} {what}")).into()
             }
             Error::Upload(_) => Failure::new(Reason::PluginUpload, text).into(),
-            Error::Tables(_)
-            | Error::Damaged(_)
-            | Error::Cache { .. }
-            | Error::Broken(_)
-            | Error::Work(_)
-            | Error::Rows(_) => Failure::internal(&error).into(),
+            Error::Tables(_) | Error::Damaged(_) | Error::Broken(_) | Error::Work(_) | Error::Rows(_) => {
+                Failure::internal(&error).into()
+            }
         }
     }
 }

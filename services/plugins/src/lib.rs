@@ -21,7 +21,10 @@ mod score;
 pub mod signature;
 pub mod store;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{Arc, Mutex},
+};
 
 use dualwheel_kit::db;
 use dualwheel_lake::{Lake, TenantLake};
@@ -51,6 +54,8 @@ struct Inner {
     loaded: moka::future::Cache<(String, World), Plugin>,
     /// Held by who compiles.
     loading: Semaphore,
+    /// What is being compiled beside the calls that ask for it.
+    compiling: Mutex<HashSet<(String, World)>>,
     shadows: Arc<Semaphore>,
     measured: measured::Measured,
 }
@@ -75,6 +80,7 @@ impl Plugins {
             worlds: options.worlds,
             loaded: moka::future::Cache::new(options.loaded),
             loading: Semaphore::new(1),
+            compiling: Mutex::default(),
             shadows: Arc::new(Semaphore::new(SHADOWS)),
             measured: measured::Measured::default(),
         };

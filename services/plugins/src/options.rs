@@ -33,23 +33,16 @@ pub struct Options {
 
 impl Options {
     /// As a configuration has it.
-    ///
-    /// # Errors
-    /// When the folder of machine code cannot be made.
-    pub fn of(
-        config: &Config,
-        lake: Lake,
-        database: Database,
-        worlds: BTreeSet<World>,
-    ) -> Result<Self, Error> {
-        Ok(Self {
+    #[must_use]
+    pub fn of(config: &Config, lake: Lake, database: Database, worlds: BTreeSet<World>) -> Self {
+        Self {
             lake,
             database,
             limits: limits(config),
-            cache: cache(config)?,
+            cache: cache(config),
             loaded: config.plugins.loaded,
             worlds,
-        })
+        }
     }
 
     /// Brings the database up to date and starts the engine.
@@ -83,35 +76,39 @@ fn limits(config: &Config) -> Limits {
 }
 
 /// Where machine code is kept: the folder that the configuration names, or one in the data folder. Its key is made at
-/// the first start, for the process's user alone.
-///
-/// # Errors
-/// When folder or key cannot be made or read.
-fn cache(config: &Config) -> Result<Option<Cache>, Error> {
+/// the first start, for the process's user alone. Without it, as where the disk is full, plugins are compiled at every start.
+fn cache(config: &Config) -> Option<Cache> {
     let configured = config.plugins.cache.as_ref().map(PathBuf::from);
-    let folder = configured.or_else(|| Some(config.data_folder()?.join("compiled-plugins")));
-    let Some(folder) = folder else { return Ok(None) };
-    let key = cache_key(&folder).map_err(|source| Error::Cache {
-        folder: folder.display().to_string(),
-        source,
-    })?;
-    Ok(Some(Cache::new(folder, key)))
+    let folder = configured.or_else(|| Some(config.data_folder()?.join("compiled-plugins")))?;
+    match cache_key(&folder) {
+        Ok(key) => Some(Cache::new(folder, key)),
+        Err(error) => {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "Compiled plugins cannot be kept; they are compiled at every start");
+            None
+        }
+    }
 }
 
 fn cache_key(folder: &Path) -> io::Result<[u8; 32]> {
-    private::make_folders(folder)?;
     let path = folder.join("key");
+    if !path.exists() {
+        make_key(folder, &path)?;
+    }
+    let kept = fs::read(&path)?;
+    kept.try_into()
+        .map_err(|_| io::Error::other(format!("{} holds no key; delete it", path.display())))
+}
+
+fn make_key(folder: &Path, path: &Path) -> io::Result<()> {
+    private::make_folders(folder)?;
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(io::Error::other)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&fresh)?;
     // Temporary files are for their user alone. Of two processes that start together the first one's key stays.
-    if let Err(error) = file.persist_noclobber(&path)
-        && error.error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error.error);
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
     }
-    let kept = fs::read(&path)?;
-    kept.try_into()
-        .map_err(|_| io::Error::other(format!("{} holds no key; delete it", path.display())))
 }

@@ -213,7 +213,7 @@ fn lake(config: &Config) -> Lake {
 pub async fn start(config: &Config, worlds: &[World]) -> Result<Plugins, dualwheel_plugins::Error> {
     let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
     let worlds = worlds.iter().copied().collect();
-    Options::of(config, lake(config), database, worlds)?.build().await
+    Options::of(config, lake(config), database, worlds).build().await
 }
 
 /// The parts of an upload.

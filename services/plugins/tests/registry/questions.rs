@@ -109,6 +109,74 @@ async fn the_built_in_model_answers_until_a_plugin_does() {
     );
 }
 
+/// A process that has just started where nothing compiled is kept: nobody waits for the compiler.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_without_machine_code_is_compiled_once_beside_the_calls() {
+    let house = House::new().await;
+    let plain = house.published(Guest::koc("plain").named("model", "1.0.0")).await;
+    activate(&house, &plain, PluginFallback::BuiltIn).await;
+    let compiled = || {
+        let mut files = house.files("compiled-plugins");
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "compiled"));
+        files
+    };
+    // What is kept is found by a process that starts.
+    let started = house.beside(&World::ALL, |_| {}).await;
+    assert_eq!(
+        started.ask(100, &PEOPLE).await.unwrap().1.by.source(),
+        ModelSource::Plugin
+    );
+
+    compiled()
+        .iter()
+        .for_each(|file| std::fs::remove_file(file).unwrap());
+    let started = house.beside(&World::ALL, |_| {}).await;
+    let ask = || started.ask(101, &PEOPLE);
+    let (one, two, three) = tokio::join!(ask(), ask(), ask());
+    for answered in [one, two, three] {
+        let scored = answered.unwrap().1;
+        let reason = scored.by.failure.as_ref().map(|failure| failure.reason.as_str());
+        // A quick compiler may be ready for the last of them.
+        match scored.by.source() {
+            ModelSource::Plugin => assert_eq!(reason, None),
+            source => assert_eq!(
+                (source, reason, scored.columns),
+                (ModelSource::BuiltInFallback, Some("PLUGIN_COMPILING"), sevens(3))
+            ),
+        }
+    }
+    let begun = Instant::now();
+    while started.ask(101, &PEOPLE).await.unwrap().1.by.source() != ModelSource::Plugin {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is never compiled");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(compiled().len(), 1);
+
+    // Where nothing may stand in, the question waits.
+    activate(&house, &plain, PluginFallback::None).await;
+    compiled()
+        .iter()
+        .for_each(|file| std::fs::remove_file(file).unwrap());
+    let started = house.beside(&World::ALL, |_| {}).await;
+    assert_eq!(
+        started.ask(102, &PEOPLE).await.unwrap().1.by.source(),
+        ModelSource::Plugin
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_fails_where_machine_code_cannot_be_kept() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let place = file.path().display().to_string();
+    let house = House::with(|config| config.plugins.cache = Some(place)).await;
+    let plain = house.published(Guest::koc("plain").named("model", "1.0.0")).await;
+    activate(&house, &plain, PluginFallback::BuiltIn).await;
+    assert_eq!(
+        house.ask(100, &PEOPLE).await.unwrap().1.by.source(),
+        ModelSource::Plugin
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_plugin_falls_back_as_the_policy_says() {
     let house = House::new().await;

@@ -112,7 +112,7 @@ async fn plugins(folder: &std::path::Path, lake: &Lake) -> dualwheel_plugins::Pl
     let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
     let worlds = [World::StyleTrendModel].into();
     let options = dualwheel_plugins::Options::of(&config, lake.clone(), database, worlds);
-    options.unwrap().build().await.unwrap()
+    options.build().await.unwrap()
 }
 
 /// The service on a lake, without a server around it.
