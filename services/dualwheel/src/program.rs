@@ -8,7 +8,7 @@ use dualwheel_kit::{
     caller::{Caller, on_behalf},
     client,
     config::Config,
-    telemetry,
+    db, telemetry,
 };
 
 use crate::{
@@ -73,6 +73,7 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
         Some(token) => Caller::bearer(token),
         None => Caller::anonymous(),
     };
+    let settings = config.clone();
     let done = runtime.block_on(on_behalf(caller.into(), async {
         match &cli.command {
             Command::Demo(args) => demo::run(config, &cli.common, args).await,
@@ -92,6 +93,7 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Config => Ok(()),
         }
     }));
+    runtime.block_on(db::checkpoint(&settings));
     telemetry.shutdown();
     done
 }

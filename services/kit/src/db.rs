@@ -3,12 +3,13 @@
 //! Who uses it brings its own migrations, which [`prepare`] runs, or only checks, before the first use.
 
 use std::{
+    io::Write,
     path::Path,
     time::{Duration, Instant},
 };
 
 pub use sea_orm::DatabaseConnection;
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseBackend, DbErr, TransactionTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseBackend, DbErr, Statement, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use tokio::time::sleep;
 
@@ -57,6 +58,20 @@ pub enum Error {
     /// The database refuses.
     #[error("the database refuses: {0}")]
     Refused(#[from] DbErr),
+    /// An SQLite file lacks what was written to it.
+    #[error(
+        "the database {file} lacks what was written to it: it was opened {seen} times, but knows of {known}. Its write-ahead log \
+         {file}-wal is gone, or it is an older copy: restore both from one backup, or remove {file}.opened to go on with what \
+         is there"
+    )]
+    Behind {
+        /// File.
+        file: String,
+        /// Times that it was opened, as remembered beside it.
+        seen: i32,
+        /// Times that it was opened, as it knows itself.
+        known: i32,
+    },
     /// The tables are not those of this version.
     #[error("the database is not up to date; run `dualwheel migrate up`: {0} not applied")]
     Outdated(String),
@@ -154,14 +169,89 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
     }
     // The change to a write-ahead log does not wait: of processes that make the file together, some are refused.
     let begun = Instant::now();
-    loop {
+    let connection = loop {
         match sea_orm::Database::connect(options.clone()).await {
             Err(error) if begun.elapsed() < BUSY && error.to_string().contains("database is locked") => {
                 sleep(Duration::from_millis(20)).await;
             }
-            done => return done.map_err(failed),
+            done => break done.map_err(failed)?,
         }
+    };
+    if let Some(file) = file {
+        count_opening(&connection, file).await?;
     }
+    Ok(connection)
+}
+
+/// Counts, in the file and beside it, how often it was opened. Where the file knows of fewer times, what was written last is
+/// not in it: a write-ahead log that is gone is taken by SQLite for one that is empty.
+async fn count_opening(connection: &DatabaseConnection, file: &str) -> Result<(), Error> {
+    let beside = format!("{file}.opened");
+    let seen = std::fs::read_to_string(&beside).ok();
+    let seen = seen.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let known = opened(connection).await?;
+    if known < seen {
+        let file = file.to_owned();
+        return Err(Error::Behind { file, seen, known });
+    }
+    let counted = retried(|| async {
+        let transaction = connection.begin().await?;
+        let next = opened(&transaction).await?.saturating_add(1);
+        let set = format!("PRAGMA user_version = {next}");
+        transaction.execute_unprepared(&set).await?;
+        transaction.commit().await?;
+        Ok(next)
+    });
+    match counted.await {
+        // Afterwards: what is remembered is never ahead of the file. Where it cannot be written, an older number stays.
+        Ok(next) => {
+            if let Err(error) = write(&beside, &format!("{next}\n")) {
+                tracing::warn!(%error, file = beside, "how often the database was opened is not remembered");
+            }
+            Ok(())
+        }
+        Err(error) if is_full(&error) || is_read_only(&error) => {
+            tracing::warn!(%error, file, "the database can be read and not written");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write(file: &str, text: &str) -> std::io::Result<()> {
+    let mut open = private::options();
+    let mut file = open.create(true).truncate(true).write(true).open(file)?;
+    file.write_all(text.as_bytes())
+}
+
+async fn opened(connection: &impl ConnectionTrait) -> Result<i32, DbErr> {
+    let asked = Statement::from_string(DatabaseBackend::Sqlite, "PRAGMA user_version");
+    let told = connection.query_one_raw(asked).await?;
+    told.map_or(Ok(0), |row| row.try_get_by_index(0))
+}
+
+/// Brings all that was written into an SQLite file itself, so that it can be copied without its write-ahead log: for the end
+/// of a process. Where another one has the file open, that does it.
+pub async fn checkpoint(config: &Config) {
+    let url = config.database_url();
+    let Some(log) = sqlite_file(&url).map(|file| format!("{file}-wal")) else {
+        return;
+    };
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0)
+        && let Err(error) = empty_log(&url).await
+    {
+        tracing::warn!(%error, log, "the write-ahead log stays: copy it along with the database");
+    }
+}
+
+async fn empty_log(url: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.sqlx_logging(false).max_connections(1);
+    let connection = sea_orm::Database::connect(options).await?;
+    connection
+        .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+        .await?;
+    connection.close().await
 }
 
 /// Brings the tables of `M` up to date, or only checks that they are, as the configuration has it. Of processes that start
@@ -266,6 +356,21 @@ where
 }
 
 fn is_given_up(error: &DbErr) -> bool {
+    // serialization_failure, deadlock_detected, lock_not_available; SQLITE_BUSY and what extends it, SQLITE_LOCKED.
+    has_code(error, &["40001", "40P01", "55P03", "5", "261", "517", "6", "262"])
+}
+
+/// Whether the disk of the database is full: disk_full on PostgreSQL, SQLITE_FULL on SQLite.
+pub(crate) fn is_full(error: &DbErr) -> bool {
+    has_code(error, &["53100", "13"])
+}
+
+/// Whether it is a file of SQLite that may not be written: SQLITE_READONLY and what extends it.
+fn is_read_only(error: &DbErr) -> bool {
+    has_code(error, &["8", "264", "520", "776", "1032", "1288", "1544"])
+}
+
+fn has_code(error: &DbErr, codes: &[&str]) -> bool {
     let (DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
         return false;
     };
@@ -275,10 +380,7 @@ fn is_given_up(error: &DbErr) -> bool {
             .and_then(|error| error.code().map(|code| code.into_owned())),
         sea_orm::RuntimeErr::Internal(_) => None,
     };
-    // serialization_failure, deadlock_detected, lock_not_available; SQLITE_BUSY and what extends it, SQLITE_LOCKED.
-    code.is_some_and(|code| {
-        ["40001", "40P01", "55P03", "5", "261", "517", "6", "262"].contains(&code.as_str())
-    })
+    code.is_some_and(|code| codes.contains(&code.as_str()))
 }
 
 /// Tells how many connections there are.
@@ -318,7 +420,7 @@ fn sqlite_file(url: &str) -> Option<&str> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+    use sea_orm::DbBackend;
 
     use super::*;
 
@@ -353,6 +455,52 @@ mod tests {
             text(&connect(&url).await.unwrap().connection, "SELECT x FROM t").await,
             "kept"
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_without_its_log_is_told_and_one_with_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.db");
+        let beside = |ending: &str| folder.path().join(format!("state.db{ending}"));
+        let config = Config {
+            database: Some(format!("sqlite://{}", file.display())),
+            ..Config::default()
+        };
+        let url = config.database_url();
+        let running = connect(&url).await.unwrap().connection;
+        running
+            .execute_unprepared("CREATE TABLE t (x TEXT); INSERT INTO t VALUES ('kept')")
+            .await
+            .unwrap();
+        // As it is found after a crash, and copied without the log.
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(&file, &copy).unwrap();
+        std::fs::copy(beside(".opened"), folder.path().join("copy.db.opened")).unwrap();
+        let told = connect(&format!("sqlite://{}", copy.display()))
+            .await
+            .unwrap_err();
+        assert!(told.to_string().contains("copy.db-wal is gone"), "{told}");
+
+        checkpoint(&config).await;
+        assert_eq!(std::fs::metadata(beside("-wal")).unwrap().len(), 0);
+        std::fs::copy(&file, &copy).unwrap();
+        let whole = connect(&format!("sqlite://{}", copy.display())).await.unwrap();
+        assert_eq!(text(&whole.connection, "SELECT x FROM t").await, "kept");
+        running.close().await.unwrap();
+        // Whoever goes on with what is there removes what was remembered.
+        assert!(connect(&url).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_disk_without_room_is_told_from_other_failures() {
+        let database = connect("sqlite::memory:").await.unwrap().connection;
+        let fill = "INSERT INTO t VALUES (zeroblob(1000000))";
+        assert!(!is_full(&database.execute_unprepared(fill).await.unwrap_err()));
+        database
+            .execute_unprepared("CREATE TABLE t (x BLOB); PRAGMA max_page_count = 8")
+            .await
+            .unwrap();
+        assert!(is_full(&database.execute_unprepared(fill).await.unwrap_err()));
     }
 
     #[tokio::test]

@@ -48,6 +48,12 @@ impl From<Error> for Status {
             Error::RequestReused(_) => Reason::RequestIdReused,
             Error::PageToken => Reason::InvalidPage,
             Error::Damaged { .. } | Error::Tables(_) => return Failure::internal(&error).status(),
+            Error::Database(error) if crate::db::is_full(error) => {
+                let text = "the disk of the database of stored resources is full; nothing was changed: make room and try again";
+                return Failure::hidden(Reason::StorageFull, text, error)
+                    .with("table", "state")
+                    .status();
+            }
             Error::Database(_) => {
                 let text = "the database of stored resources does not answer";
                 return Failure::hidden(Reason::StateUnavailable, text, &error).status();
