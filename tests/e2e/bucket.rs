@@ -105,6 +105,24 @@ fn a_lake_in_a_bucket_answers_as_one_in_a_folder() {
     ]))
     .ok();
     assert!(answers(&server) == expected);
+    // Of several at once each waits for the one before.
+    std::thread::scope(|scope| {
+        let compact = || {
+            let mut compact = cloud.command(&["compact", "--data", cloud.bucket.url()]);
+            compact.args(["--set", &cloud.settings()[0]]);
+            finish(&mut compact).ok()
+        };
+        for compacted in [(); 3].map(|()| scope.spawn(compact)) {
+            compacted.join().unwrap();
+        }
+    });
+    assert!(answers(&server) == expected);
+    let mut verify = cloud.command(&["lake", "verify", "--data", cloud.bucket.url(), "--json"]);
+    let verified = finish(&mut verify).json();
+    assert_eq!(
+        (&verified["files_without_sum"], &verified["damages"]),
+        (&0.into(), &serde_json::json!([]))
+    );
     let mut nowhere = cloud.import(first.path());
     nowhere.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     nowhere.env("AWS_MAX_RETRIES", "0");

@@ -17,7 +17,7 @@ use dualwheel_proto::{
 use tempfile::TempDir;
 use tonic::{Code, Status, transport::Channel};
 
-use crate::harness::{Server, command, finish, question, window};
+use crate::harness::{Server, command, finish, journey_import, question, window};
 
 const BRAND: &str = "b";
 const ROWS: usize = 4_000;
@@ -120,7 +120,9 @@ fn assert_full(status: &Status) {
         "{status:?}"
     );
     assert!(
-        status.message().contains("full") && status.message().contains("make room"),
+        ["full", "behaviors/", "make room"]
+            .iter()
+            .all(|word| status.message().contains(word)),
         "{status:?}"
     );
 }
@@ -184,6 +186,77 @@ async fn a_full_disk_refuses_clearly_and_loses_nothing() {
             .repeated_batch
     );
     assert_eq!(readable(&server).await, (acknowledged + 2) * ROWS as i64);
+}
+
+/// Files of rows below a folder.
+fn data_files(folder: &Path) -> usize {
+    let below = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    below
+        .map(|path| match path.is_dir() {
+            true => data_files(&path),
+            false => usize::from(path.extension().is_some_and(|ending| ending == "parquet")),
+        })
+        .sum()
+}
+
+#[tokio::test]
+async fn files_are_joined_only_where_there_is_room() {
+    let disk = SmallDisk::mount("size=16m");
+    let server = Server::start(&disk.path, &["consumer"], &[]);
+    for sequence in 1..=6 {
+        append(server.channel(), sequence).await.unwrap();
+    }
+    drop(server);
+    let (behaviors, filler) = (disk.path.join("behaviors"), disk.path.join("filler"));
+    let before = data_files(&behaviors);
+    // All but 600 KiB: less than the files have.
+    let mut rest = 16_384;
+    while rest > 0 {
+        let size = format!("{rest}K");
+        let filled = Command::new("fallocate")
+            .args(["-l", &size])
+            .arg(&filler)
+            .output()
+            .unwrap();
+        if filled.status.success() {
+            break;
+        }
+        rest -= 64;
+    }
+    let some = std::fs::File::options().write(true).open(&filler).unwrap();
+    some.set_len(some.metadata().unwrap().len() - (600 << 10))
+        .unwrap();
+    let compact = || finish(command(["compact", "--data"]).arg(&disk.path));
+    compact().ok();
+    assert_eq!(data_files(&behaviors), before);
+    std::fs::remove_file(&filler).unwrap();
+    compact().ok();
+    assert_eq!(data_files(&behaviors), before + 1);
+}
+
+#[test]
+fn questions_are_answered_from_a_disk_that_cannot_be_written() {
+    let (disk, state) = (SmallDisk::mount("size=256m"), tempfile::tempdir().unwrap());
+    finish(command(journey_import()).arg("--data").arg(&disk.path)).ok();
+    let database = format!("database=sqlite://{}", state.path().join("state.db").display());
+    let ask = |metrics: &str| {
+        let args = [
+            "ask",
+            metrics,
+            "--brand",
+            "544",
+            "--window",
+            "2017-10-01..2017-12-31",
+            "--json",
+        ];
+        finish(command(args).args(["--set", &database, "--data"]).arg(&disk.path)).json()
+    };
+    let all = ["aipl", "grow", "super", "plus"];
+    let before = all.map(ask);
+    disk.remount("ro");
+    assert!(all.map(ask) == before);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod abandoned;
 mod audience;
 mod bad_input;
 mod bucket;
+mod clocks;
 mod commands;
 mod complete_journey;
 mod crash;

@@ -81,11 +81,11 @@ impl Deletions {
         }
     }
 
-    /// Asks for everything about consumers to be removed. The same request again answers the first deletion, whoever is
-    /// named.
+    /// Asks for everything about consumers to be removed. The same request again answers the first deletion.
     ///
     /// # Errors
-    /// When it cannot be stored; it may go on all the same.
+    /// When the request was made before for other consumers, however long ago; when it cannot be stored, where it may go on all
+    /// the same.
     pub async fn ask(
         &self,
         tenant: &str,
@@ -98,7 +98,11 @@ impl Deletions {
         };
         match self.get(tenant, &id).await {
             Err(Error::Store(store::Error::Unknown(_))) => {}
-            known => return known,
+            known => {
+                let known = known?;
+                self.lake.tenant(tenant).require_same_erasure(&id, keys).await?;
+                return Ok(known);
+            }
         }
         let lake = self.lake.tenant(tenant);
         lake.erase(&id, keys).await?;
@@ -257,7 +261,7 @@ impl Deletions {
     ) -> Result<u64, Error> {
         let (snapshot, known) = self.people.forget(lake.name(), keys).await?;
         if let (0, Some(since)) = (known, removed_at) {
-            snapshot.erase_files_before(since).await?;
+            snapshot.erase_files_before(since, self.grace).await?;
         }
         Ok(known)
     }

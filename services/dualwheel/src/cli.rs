@@ -82,9 +82,12 @@ pub enum Command {
     /// Tell where the people index stands, derive it anew, or hold it against the facts
     #[command(subcommand)]
     Index(Index),
-    /// Join the small files of the lake's tables, and remove those out of use for seven days; in a folder, services do so
-    /// themselves
+    /// Join the small files of the lake's tables, and remove those out of use for limits.retention_s; services do so
+    /// themselves now and then
     Compact,
+    /// Look after what is stored
+    #[command(subcommand)]
+    Lake(Lake),
     /// Tell which members can become key opinion consumers
     Koc(models::Koc),
     /// Tell which styles, functions, crafts, materials or colours the market moves towards
@@ -412,6 +415,13 @@ pub enum Index {
     Rebuild(Place),
     /// Hold every bitmap against the facts; fails when one differs
     Verify(Place),
+}
+
+/// `dualwheel lake`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Lake {
+    /// Read every stored file and hold it against what is known of it; fails when something is damaged or gone
+    Verify,
 }
 
 /// `dualwheel consumer journeys`.

@@ -14,6 +14,7 @@ pub mod generate;
 pub mod import;
 pub mod index;
 pub mod keys;
+pub mod lake;
 pub mod mesh;
 pub mod migrate;
 pub mod models;

@@ -73,6 +73,7 @@ pub fn lake(config: &Config) -> anyhow::Result<Lake> {
     let options = dualwheel_lake::Options {
         location: config.data.clone(),
         frame_cache_bytes: config.limits.frame_cache_bytes,
+        retention: Duration::from_secs(config.limits.retention_s),
     };
     Lake::open(&options).context("the lake (setting `data`) cannot be opened")
 }

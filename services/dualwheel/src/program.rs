@@ -13,8 +13,8 @@ use dualwheel_kit::{
 
 use crate::{
     ask, audience,
-    cli::{Cli, Command, Generate},
-    consumer, demo, diagnose, generate, import, index, mesh, migrate, models, output, plugin, serve,
+    cli::{Cli, Command, Generate, Lake},
+    consumer, demo, diagnose, generate, import, index, lake, mesh, migrate, models, output, plugin, serve,
 };
 
 /// Exit code for a wrong configuration (EX_USAGE).
@@ -87,6 +87,7 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Audience(command) => audience::run(&config, &cli.common, command).await,
             Command::Index(command) => index::run(&config, &cli.common, command).await,
             Command::Compact => Ok(mesh::lake(&config)?.compact().await?),
+            Command::Lake(Lake::Verify) => lake::verify(&config, &cli.common).await,
             Command::Koc(args) => models::koc(&config, &cli.common, args).await,
             Command::Trends(args) => models::trends(&config, &cli.common, args).await,
             Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,

@@ -321,6 +321,9 @@ pub struct Limits {
     /// Seconds for which files of former versions stay after a consumer's facts were removed, for questions and appends
     /// that are running. Longer than any of them takes.
     pub erasure_grace_s: u64,
+    /// Seconds for which files of former versions stay that were joined to larger ones, for questions that pin a version.
+    /// Producers of many small batches leave many such files.
+    pub retention_s: u64,
 }
 
 impl Default for Limits {
@@ -339,6 +342,7 @@ impl Default for Limits {
             frame_cache_bytes: 768 << 20,
             index_cache_bytes: 256 << 20,
             erasure_grace_s: 600,
+            retention_s: 604_800,
         }
     }
 }

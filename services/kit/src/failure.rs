@@ -94,6 +94,9 @@ reasons! {
         "This service does not own the table of the fact. Send it to the service named in the metadata.";
     LakeUnavailable "LAKE_UNAVAILABLE" Unavailable:
         "The fact tables cannot be read or written now. Nothing was acknowledged; try again later.";
+    LakeDamaged "LAKE_DAMAGED" DataLoss:
+        "Something that is stored is not what was written: a file, the log of a table, settings or suppressions, named in the \
+         metadata. Nothing that depends on it is answered; whoever runs the mesh restores it, as the message says.";
     StorageFull "STORAGE_FULL" ResourceExhausted:
         "The disk or bucket below the fact tables is full. Nothing was acknowledged; make room and send it again.";
     TenantTimeZoneFixed "TENANT_TIME_ZONE_FIXED" FailedPrecondition:

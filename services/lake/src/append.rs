@@ -38,7 +38,7 @@ use crate::{
     check::Refusal,
     disk::local,
     spread::{self, mixed_tenants},
-    stamp,
+    stamp, sums,
     table::Table,
 };
 
@@ -333,6 +333,7 @@ impl Committer {
             match committed {
                 Ok(done) => {
                     stamp::changed(&table).map_err(local)?;
+                    self.table.saw(done.version()).await;
                     return Ok(i64::try_from(done.version()).unwrap_or(i64::MAX));
                 }
                 Err(error) => {
@@ -359,27 +360,14 @@ impl Committer {
         }
     }
 
-    /// Joins small files, unless another process does. On an object store, where nothing tells, this is left to whoever
-    /// runs the mesh.
+    /// Joins small files, unless another process does.
     fn compact(&self) {
-        if self.table.folder().is_none() {
-            return;
-        }
         let (table, busy) = (self.table.clone(), self.compacting.clone());
         if busy.swap(true, Ordering::SeqCst) {
             return;
         }
         tokio::spawn(async move {
-            let done = async {
-                let Some(_held) = table.try_rewriting()? else {
-                    return Ok(());
-                };
-                match table.latest().await? {
-                    Some(latest) => crate::table::compact(latest).await,
-                    None => Ok(()),
-                }
-            };
-            if let Err(error) = survived(done).await.map_err(Error::from).flatten() {
+            if let Err(error) = survived(table.tidy()).await.map_err(Error::from).flatten() {
                 tracing::warn!(table = table.name, error = %error, "a compaction failed; it is tried again later");
             }
             busy.store(false, Ordering::SeqCst);
@@ -432,12 +420,7 @@ fn version_of(table: &DeltaTable) -> i64 {
 
 fn fail(group: Vec<Append>, error: &Error) {
     for append in group {
-        let told = if error.is_full() {
-            Error::Full
-        } else {
-            Error::Group(error.to_string())
-        };
-        let _ = append.reply.send(Err(told));
+        let _ = append.reply.send(Err(error.for_another()));
     }
 }
 
@@ -462,7 +445,9 @@ async fn write_files(table: &DeltaTable, fresh: &[Append]) -> Result<Vec<Action>
             .write(if together { spread::mixed(&batch)? } else { batch })
             .await?;
     }
-    Ok(writer.flush().await?.into_iter().map(Action::Add).collect())
+    let mut adds = writer.flush().await?;
+    sums::seal(table, &mut adds).await?;
+    Ok(adds.into_iter().map(Action::Add).collect())
 }
 
 /// A batch with all columns of the table: a later release may have added some.

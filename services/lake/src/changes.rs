@@ -24,6 +24,7 @@ use crate::{
         Kind, NONE, Names,
         view::{View, at},
     },
+    sums::{Logged, Sums},
 };
 
 /// Rows of a batch as it is read.
@@ -38,9 +39,10 @@ pub struct Added {
     pub version: Option<i64>,
     /// Whether these are all rows of the table: what was derived before does not count any more.
     pub whole: bool,
-    files: VecDeque<Path>,
+    files: VecDeque<Logged>,
     reading: Option<ParquetRecordBatchStream<File>>,
-    store: Option<Arc<dyn ObjectStore>>,
+    table: Option<DeltaTable>,
+    sums: Arc<Sums>,
     columns: &'static [&'static str],
 }
 
@@ -71,7 +73,8 @@ impl TenantLake {
             whole: after.is_none(),
             files: VecDeque::new(),
             reading: None,
-            store: None,
+            table: None,
+            sums: self.inner.sums.clone(),
             columns,
         };
         let table = self.inner.table(table)?;
@@ -84,7 +87,6 @@ impl TenantLake {
         };
         let version = opened.version().and_then(|version| i64::try_from(version).ok());
         added.version = version;
-        added.store = Some(opened.log_store().object_store(None));
         let since = match (after, version) {
             (Some(after), Some(version)) => self.files_since(&opened, after, version).await?,
             _ => None,
@@ -94,6 +96,7 @@ impl TenantLake {
             Some(files) => files,
             None => self.files_of(&opened).await?,
         };
+        added.table = Some(opened);
         Ok(added)
     }
 
@@ -103,7 +106,7 @@ impl TenantLake {
         table: &DeltaTable,
         after: i64,
         to: i64,
-    ) -> Result<Option<VecDeque<Path>>, Error> {
+    ) -> Result<Option<VecDeque<Logged>>, Error> {
         if to - after > MOST_COMMITS || to < after {
             return Ok(None);
         }
@@ -116,7 +119,7 @@ impl TenantLake {
             for action in get_actions(number, &entry)? {
                 match action {
                     Action::Add(add) if add.data_change && self.owns(&add.partition_values) => {
-                        files.push_back(Path::from_url_path(&add.path).map_err(object_store::Error::from)?);
+                        files.push_back(Logged::of_add(&add)?);
                     }
                     Action::Remove(remove) if remove.data_change => {
                         let values = remove.partition_values.unwrap_or_default();
@@ -131,12 +134,12 @@ impl TenantLake {
         Ok(Some(files))
     }
 
-    async fn files_of(&self, table: &DeltaTable) -> Result<VecDeque<Path>, Error> {
+    async fn files_of(&self, table: &DeltaTable) -> Result<VecDeque<Logged>, Error> {
         let log = table.log_store();
         let views = table.snapshot()?.snapshot().file_views(log.as_ref(), None);
         let mine = views.try_filter_map(|view| {
             let mine = self.owns(&view.partition_values_map());
-            async move { Ok(mine.then(|| view.object_store_path())) }
+            async move { Ok(mine.then(|| Logged::of_view(&view))) }
         });
         Ok(mine.try_collect().await?)
     }
@@ -158,10 +161,11 @@ impl Added {
             {
                 return Ok(Some(Rows(batch)));
             }
-            let (Some(path), Some(store)) = (self.files.pop_front(), &self.store) else {
+            let (Some(file), Some(table)) = (self.files.pop_front(), &self.table) else {
                 return Ok(None);
             };
-            let builder = parquet_file(store.clone(), path).await?;
+            self.sums.require(table, &file).await?;
+            let builder = parquet_file(table.log_store().object_store(None), file.path).await?;
             let columns = ProjectionMask::columns(builder.parquet_schema(), self.columns.iter().copied());
             let stream = builder.with_projection(columns).with_batch_size(ROWS_A_BATCH);
             self.reading = Some(stream.build()?);

@@ -190,12 +190,13 @@ struct Upload {
 #[async_trait]
 impl MultipartUpload for Upload {
     fn put_part(&mut self, part: PutPayload) -> UploadPart {
-        self.inner.put_part(part)
+        let (put, file) = (self.inner.put_part(part), self.file.clone());
+        Box::pin(async move { put.await.map_err(|error| full(error, &file)) })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let done = self.inner.complete().await?;
         let file = self.file.clone();
+        let done = self.inner.complete().await.map_err(|error| full(error, &file))?;
         // It has its name before its bytes are safe; nothing tells of it before this returns.
         let synced = move || {
             let made = File::open(&file)?;
@@ -211,6 +212,12 @@ impl MultipartUpload for Upload {
     }
 }
 
+/// Bytes that may still be written to the disk of a folder; `None` where it does not tell.
+pub(crate) fn room(folder: &path::Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(local(io::Error::other(error))))
@@ -223,7 +230,21 @@ fn named(error: io::Error, file: &path::Path) -> object_store::Error {
             source: Box::new(error),
         };
     }
-    local(error)
+    full(local(error), file)
+}
+
+/// An error for want of room, with the file for which there was none.
+fn full(error: object_store::Error, file: &path::Path) -> object_store::Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(one) = cause {
+        let io = one.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::StorageFull) {
+            let told = format!("{}: {one}", file.display());
+            return local(io::Error::new(io::ErrorKind::StorageFull, told));
+        }
+        cause = one.source();
+    }
+    error
 }
 
 /// Writes a whole file under another name, and gives it its own; with `once`, only where there is none yet.

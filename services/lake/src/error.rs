@@ -107,12 +107,49 @@ pub enum Error {
         /// What differs.
         reason: String,
     },
+    /// A deletion of this id was asked for other consumers.
+    #[error("request_id `{id}` was used before, for the deletion of other consumers; make a new one")]
+    RequestReused {
+        /// Id of the request.
+        id: String,
+    },
+    /// Something stored is not what was written.
+    #[error("{what} is damaged: {reason}; {cure}")]
+    Damaged {
+        /// Which file, or what else.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// The clocks of this machine and the storage differ.
+    #[error(
+        "the clocks of this machine and of the storage differ by {seconds} s: no file is removed until they agree to a minute; \
+         set them by NTP"
+    )]
+    ClocksDiffer {
+        /// By how much.
+        seconds: i64,
+    },
+    /// The clock of this machine was set anew.
+    #[error(
+        "the clock of this machine was set anew, or the machine slept: no file is removed for an hour, until what was under way \
+         has ended"
+    )]
+    ClockStepped,
+    /// Another process exchanges a table's files by now.
+    #[error("another process has taken over the exchange of files of table {table}; it is tried again later")]
+    RewritingLost {
+        /// Table.
+        table: String,
+    },
     /// Another process wrote batches of the same producer at the same time.
     #[error("another process is writing the same batches; send them again for their result")]
     Overtaken,
     /// Storage is full.
-    #[error("the lake's storage is full")]
-    Full,
+    #[error("{0}")]
+    Full(String),
     /// Arrow failed.
     #[error(transparent)]
     Arrow(#[from] arrow::error::ArrowError),
@@ -162,7 +199,7 @@ impl Error {
             io.is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
         };
         self.has_cause(full)
-            || matches!(self, Self::Full)
+            || matches!(self, Self::Full(_))
             || self.to_string().contains("No space left on device")
     }
 
@@ -176,6 +213,39 @@ impl Error {
         // The reader of Parquet files keeps only the words of its cause.
         let text = self.to_string();
         self.has_cause(missing) || text.contains("Object at location") && text.contains("not found")
+    }
+
+    /// The same failure, for another one who waited for the same work.
+    pub(crate) fn for_another(&self) -> Self {
+        match self {
+            Self::VersionUnknown { table, version } => Self::VersionUnknown {
+                table: table.clone(),
+                version: *version,
+            },
+            Self::Damaged { what, reason, cure } => Self::Damaged {
+                what: what.clone(),
+                reason: reason.clone(),
+                cure,
+            },
+            _ if self.is_full() => Self::Full(self.to_string()),
+            _ => Self::Group(self.to_string()),
+        }
+    }
+
+    /// Whether something stored is not what was written.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+
+    /// Whether the storage could not be asked, or would not answer.
+    #[must_use]
+    pub(crate) fn is_of_storage(&self) -> bool {
+        self.has_cause(|error| {
+            let store = error.downcast_ref::<object_store::Error>();
+            error.is::<std::io::Error>()
+                || store.is_some_and(|error| !matches!(error, object_store::Error::NotFound { .. }))
+        })
     }
 
     fn has_cause(&self, is: impl Fn(&(dyn std::error::Error + 'static)) -> bool) -> bool {
@@ -214,9 +284,18 @@ impl From<Error> for tonic::Status {
                 .violation(*field, reason.as_str())
                 .into(),
             Error::BrokenOff => Failure::new(Reason::LakeUnavailable, message).into(),
+            Error::Damaged { what, .. } => {
+                tracing::error!(%error, "what is stored is damaged");
+                Failure::new(Reason::LakeDamaged, message)
+                    .with("what", what.as_str())
+                    .into()
+            }
+            Error::RequestReused { id } => Failure::new(Reason::RequestIdReused, message)
+                .with("request_id", id.as_str())
+                .into(),
             _ if error.is_full() => Failure::new(
                 Reason::StorageFull,
-                "the lake's storage is full; nothing of the batch was kept: make room and send it again",
+                format!("the lake's storage is full ({message}); nothing of the batch was kept: make room and send it again"),
             )
             .into(),
             _ => {

@@ -39,7 +39,7 @@ impl TenantLake {
         };
         let columns: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
         let about = col("consumer").eq(lit(consumer));
-        let batches = table::scan_where(&opened, self.name(), about, &columns).await?;
+        let batches = table::scan_where(&self.inner.sums, &opened, self.name(), &[], about, &columns).await?;
         let mut rows = Vec::new();
         for batch in batches {
             let mut writer = LineDelimitedWriter::new(Vec::new());

@@ -11,11 +11,14 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
-    file::{properties::WriterProperties, reader::ChunkReader},
+    file::{metadata::KeyValue, properties::WriterProperties, reader::ChunkReader},
 };
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{Error, TenantLake, erasure, frames::view::View, reader::blocking};
 
+/// Name of the sum over all keys in the file's metadata.
+const SUM: &str = "dualwheel.xxh3";
 /// Keys of one batch of the file.
 const BATCH: usize = 64 * 1024;
 
@@ -36,8 +39,9 @@ impl TenantLake {
     /// # Errors
     /// When there is no such list, or it cannot be read.
     pub async fn keys(&self, name: &str) -> Result<Vec<String>, Error> {
-        let file = self.store().get(&self.path(name)).await?.bytes().await?;
-        blocking(move || decode(file)).await
+        let path = self.path(name);
+        let file = self.store().get(&path).await?.bytes().await?;
+        blocking(move || decode(file).map_err(|error| damaged(&path, &error))).await
     }
 
     /// Deletes the list `name`; succeeds when there is none.
@@ -72,6 +76,25 @@ impl TenantLake {
     }
 }
 
+/// Whatever keeps a list that is there from being read as it was written.
+fn damaged(path: &Path, error: &Error) -> Error {
+    Error::Damaged {
+        what: path.to_string(),
+        reason: error.to_string(),
+        cure: "restore this file from a backup, or have the list made anew",
+    }
+}
+
+/// What stands for the keys of a list, in their order.
+fn sum<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    let mut sum = Xxh3::new();
+    for key in keys {
+        sum.update(&(key.len() as u64).to_le_bytes());
+        sum.update(key.as_bytes());
+    }
+    format!("{:032x}", sum.digest128())
+}
+
 fn encode(keys: &[String]) -> Result<Vec<u8>, Error> {
     let field = Field::new("consumer", DataType::Utf8, false);
     let schema = Arc::new(Schema::new(vec![field]));
@@ -83,15 +106,26 @@ fn encode(keys: &[String]) -> Result<Vec<u8>, Error> {
         let column = StringArray::from_iter_values(some);
         writer.write(&RecordBatch::try_new(schema.clone(), vec![Arc::new(column)])?)?;
     }
+    let sum = sum(keys.iter().map(String::as_str));
+    writer.append_key_value_metadata(KeyValue::new(SUM.to_owned(), sum));
     Ok(writer.into_inner()?)
 }
 
 fn decode(file: impl ChunkReader + 'static) -> Result<Vec<String>, Error> {
-    let mut keys = Vec::new();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+    let mut keys: Vec<String> = Vec::new();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let written = reader.metadata().file_metadata().key_value_metadata();
+    let written = written.and_then(|all| all.iter().find(|one| one.key == SUM)?.value.clone());
+    for batch in reader.build()? {
         let batch = batch?;
         let column = View(&batch).text("consumer")?;
         keys.extend((0..batch.num_rows()).filter_map(|row| column.get(row).map(str::to_owned)));
+    }
+    // Lists of older releases have none.
+    if written.is_some_and(|written| written != sum(keys.iter().map(String::as_str))) {
+        return Err(Error::Malformed {
+            reason: "its keys are not those that were written".to_owned(),
+        });
     }
     Ok(keys)
 }

@@ -15,6 +15,7 @@ mod blobs;
 mod budget;
 pub mod changes;
 pub mod check;
+mod clock;
 pub mod dead_letters;
 mod disk;
 pub mod erasure;
@@ -22,23 +23,28 @@ mod error;
 mod export;
 pub mod fact;
 pub mod frames;
+mod heads;
 pub mod ipc;
 mod keys;
 pub mod mapping;
 pub mod memory;
 pub mod people;
 mod reader;
+mod rewrite;
 pub mod rows;
 pub mod service;
 mod settings;
 mod spread;
 mod stamp;
+mod sums;
 mod table;
+mod verify;
 
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use dualwheel_kit::config::shown;
@@ -48,8 +54,18 @@ use url::Url;
 pub use error::Error;
 pub use reader::{Reader, many::BrandFrame};
 pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
+pub use verify::Verified;
 
-use crate::{append::Writer, budget::Budget, fact::Fact, frames::Names, reader::Cached, table::Table};
+use crate::{
+    append::Writer,
+    budget::Budget,
+    fact::Fact,
+    frames::Names,
+    heads::Heads,
+    reader::Cached,
+    sums::Sums,
+    table::{Place, Table},
+};
 
 /// Where the lake lies and what it may use.
 #[derive(Clone, Debug)]
@@ -58,6 +74,8 @@ pub struct Options {
     pub location: String,
     /// Bytes that frames in memory, and the names that they are written in, may take together.
     pub frame_cache_bytes: u64,
+    /// How long files stay that are out of use, for questions about former versions.
+    pub retention: Duration,
 }
 
 /// The lake of a process. Cheap to clone; every use goes through a handle made for a tenant.
@@ -71,6 +89,8 @@ struct Inner {
     tables: Vec<Arc<Table>>,
     people: Table,
     seen: stamp::Seen,
+    heads: Arc<Heads>,
+    sums: Arc<Sums>,
     writers: Mutex<HashMap<&'static str, Writer>>,
     tenants: Mutex<HashMap<String, Held>>,
     frames: moka::future::Cache<reader::Key, Cached>,
@@ -136,16 +156,21 @@ impl Lake {
         let root = root_url(&options.location)?;
         let (store, prefix) = disk::open(&root)?;
         let store = through(Arc::new(object_store::prefix::PrefixStore::new(store, prefix)));
+        let place = Place {
+            store: store.clone(),
+            retention: options.retention,
+            heads: Arc::new(Heads::of(store.clone(), root.to_file_path().ok())),
+            sums: Arc::default(),
+            steady: Arc::default(),
+        };
+        let table = |name, schema| -> Result<Table, Error> {
+            Ok(Table::new(name, schema, child_url(&root, name)?, place.clone()))
+        };
         let tables: Vec<Arc<Table>> = fact::FACTS
             .iter()
-            .map(|fact| {
-                Ok(Arc::new(Table::new(
-                    fact.table,
-                    fact.schema(),
-                    child_url(&root, fact.table)?,
-                )))
-            })
+            .map(|fact| Ok(Arc::new(table(fact.table, fact.schema())?)))
             .collect::<Result<_, Error>>()?;
+        let people = table(people::TABLE, people::schema())?;
         let budget = Arc::new(Budget::new(options.frame_cache_bytes));
         let weighing = budget.clone();
         let frames = moka::future::Cache::builder()
@@ -156,7 +181,9 @@ impl Lake {
             store,
             seen: stamp::Seen::of(root.to_file_path().ok().as_deref()),
             tables,
-            people: Table::new(people::TABLE, people::schema(), child_url(&root, people::TABLE)?),
+            people,
+            heads: place.heads.clone(),
+            sums: place.sums.clone(),
             writers: Mutex::default(),
             tenants: Mutex::default(),
             frames,
@@ -184,21 +211,14 @@ impl Lake {
             .build();
     }
 
-    /// Joins the small files of every table and removes those out of use for seven days. On a local disk appends start this
-    /// by themselves now and then; on an object store one process at a time may do it. Versions of the last seven days stay
-    /// readable.
+    /// Joins the small files of every table and removes those that have been out of use for the retention. Appends start this
+    /// by themselves now and then. One process does it at a time; the others wait.
     ///
     /// # Errors
-    /// When a table cannot be read or written.
+    /// When a table cannot be read or written, or the clocks of this machine and the storage differ.
     pub async fn compact(&self) -> Result<(), Error> {
         for table in &self.inner.tables {
-            if table.latest().await?.is_none() {
-                continue;
-            }
-            let _held = table.rewriting().await?;
-            if let Some(latest) = table.latest().await? {
-                table::compact(latest).await?;
-            }
+            table.tidy_now().await?;
         }
         Ok(())
     }
@@ -270,7 +290,19 @@ impl TenantLake {
     /// # Errors
     /// When they cannot be read.
     pub async fn settings(&self) -> Result<Settings, Error> {
-        settings::read(&self.inner.store, &self.tenant).await
+        let settings = settings::read(&self.inner.store, &self.tenant).await?;
+        self.remember(settings).await
+    }
+
+    /// Settings as they were read, where none that were fixed before are gone.
+    async fn remember(&self, settings: Settings) -> Result<Settings, Error> {
+        let name = format!("tenants.{}", self.tenant);
+        if settings.fixed {
+            self.inner.heads.saw(&name, 1).await;
+        } else if self.inner.heads.require(&name, 0, "").await.is_err() {
+            return Err(settings::gone(&self.tenant));
+        }
+        Ok(settings)
     }
 
     /// Sets zone and currency (the one in force when empty), once; the same again succeeds.
@@ -286,6 +318,7 @@ impl TenantLake {
             settings::parse_currency(currency)?
         };
         let in_force = settings::fix(&self.inner.store, &self.tenant, zone, currency).await?;
+        let in_force = self.remember(in_force).await?;
         let tenant = self.tenant.clone();
         if in_force.zone != zone {
             let (in_force, asked) = (in_force.zone.name().to_owned(), zone.name().to_owned());
@@ -319,7 +352,8 @@ impl TenantLake {
         if in_force.fixed {
             return Ok(in_force);
         }
-        settings::fix(&self.inner.store, &self.tenant, in_force.zone, &in_force.currency).await
+        let fixed = settings::fix(&self.inner.store, &self.tenant, in_force.zone, &in_force.currency).await?;
+        self.remember(fixed).await
     }
 
     fn writer(&self, fact: &'static Fact) -> Result<Writer, Error> {

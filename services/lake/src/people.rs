@@ -4,7 +4,7 @@
 //! that they come from (as application transactions). Pieces of the same signal and day add up; pieces of an older
 //! generation than the newest of their brand's signal do not count.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::{
     array::{
@@ -13,7 +13,7 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
-use datafusion::prelude::{col, lit};
+use datafusion::prelude::{Expr, col, lit};
 use deltalake::{
     DeltaTable,
     kernel::{
@@ -35,7 +35,7 @@ use crate::{
     append::discard,
     fact::{PARTITION_COLUMNS, bucket_of},
     frames::view::{View, at},
-    table,
+    sums, table,
 };
 
 /// Name of the table.
@@ -151,11 +151,9 @@ impl TenantLake {
     /// # Errors
     /// When they cannot be read.
     pub async fn seed_consumers(&self, stored: &Stored) -> Result<bool, Error> {
-        let filter = col("signal")
-            .eq(lit(KEYS))
-            .and(col("bucket").eq(lit(KEYS_BUCKET)));
+        let filter = col("signal").eq(lit(KEYS));
         let columns = ["first_ordinal", "data"];
-        let batches = table::scan_where(&stored.table, &self.tenant, filter, &columns).await?;
+        let batches = self.scan_people(stored, KEYS_BUCKET, filter, &columns).await?;
         let names = self.names.clone();
         let seeded = crate::reader::blocking(move || {
             let mut runs = Vec::new();
@@ -190,11 +188,9 @@ impl TenantLake {
         brand: &str,
         signals: std::ops::RangeInclusive<i64>,
     ) -> Result<Vec<Piece>, Error> {
-        let filter = col("bucket")
-            .eq(lit(bucket_of(brand)))
-            .and(col("brand").eq(lit(brand)))
-            .and(col("signal").between(lit(*signals.start()), lit(*signals.end())));
-        self.pieces_where(stored, filter).await
+        let signals = col("signal").between(lit(*signals.start()), lit(*signals.end()));
+        let filter = col("brand").eq(lit(brand)).and(signals);
+        self.pieces_where(stored, bucket_of(brand), filter).await
     }
 
     /// All pieces of a bucket.
@@ -202,16 +198,12 @@ impl TenantLake {
     /// # Errors
     /// When they cannot be read.
     pub async fn people_pieces_of_bucket(&self, stored: &Stored, bucket: i32) -> Result<Vec<Piece>, Error> {
-        self.pieces_where(stored, col("bucket").eq(lit(bucket))).await
+        self.pieces_where(stored, bucket, lit(true)).await
     }
 
-    async fn pieces_where(
-        &self,
-        stored: &Stored,
-        filter: datafusion::prelude::Expr,
-    ) -> Result<Vec<Piece>, Error> {
+    async fn pieces_where(&self, stored: &Stored, bucket: i32, filter: Expr) -> Result<Vec<Piece>, Error> {
         let columns = ["brand", "signal", "day", "generation", "data"];
-        let batches = table::scan_where(&stored.table, &self.tenant, filter, &columns).await?;
+        let batches = self.scan_people(stored, bucket, filter, &columns).await?;
         let mut pieces = Vec::new();
         for batch in &batches {
             let view = View(batch);
@@ -228,6 +220,17 @@ impl TenantLake {
             }
         }
         Ok(pieces)
+    }
+
+    async fn scan_people(
+        &self,
+        stored: &Stored,
+        bucket: i32,
+        filter: Expr,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let (sums, table) = (&self.inner.sums, &stored.table);
+        table::scan_where(sums, table, &self.tenant, &[bucket], filter, columns).await
     }
 
     /// Files of a bucket, to know when to join them.
@@ -263,6 +266,30 @@ impl TenantLake {
             Ok((batches, view.len()))
         })
         .await?;
+        // Whoever removes files does not take those for left behind that are written here for long.
+        let held = match replace {
+            Replace::Nothing => None,
+            Replace::Bucket(_) | Replace::All | Replace::AllAndKeys => {
+                Some(self.inner.people.rewriting().await?)
+            }
+        };
+        let done = self
+            .commit_batches(stored, batches, keys, followed, replace)
+            .await;
+        if let Some(held) = held {
+            held.end().await;
+        }
+        done
+    }
+
+    async fn commit_batches(
+        &self,
+        stored: &Stored,
+        batches: Vec<RecordBatch>,
+        keys: usize,
+        followed: &BTreeMap<&'static str, i64>,
+        replace: Replace,
+    ) -> Result<Stored, Error> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_enabled(false)
@@ -271,7 +298,8 @@ impl TenantLake {
         for batch in batches {
             writer.write(batch).await?;
         }
-        let adds = writer.flush().await?;
+        let mut adds = writer.flush().await?;
+        sums::seal(&stored.table, &mut adds).await?;
         let paths: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
         let committed = self.commit_files(stored, adds, keys, followed, replace).await;
         if committed.is_err() {
@@ -319,6 +347,7 @@ impl TenantLake {
                     operation,
                 )
                 .await?;
+        self.inner.people.saw(done.version()).await;
         let mut table = stored.table.clone();
         table.load_version(done.version()).await?;
         Ok(Stored {
@@ -329,20 +358,23 @@ impl TenantLake {
         })
     }
 
-    /// Removes files of the index that have been out of use for seven days.
+    /// Removes files of the index that have been out of use for the lake's retention, where that was not done within the hour.
     ///
     /// # Errors
-    /// When the storage cannot be listed.
-    pub async fn vacuum_people(&self, stored: &Stored) -> Result<(), Error> {
-        table::vacuum(stored.table.clone()).await
+    /// When the storage cannot be listed, or the clocks of this machine and the storage differ.
+    pub async fn vacuum_people(&self) -> Result<(), Error> {
+        self.inner.people.vacuum_now_and_then().await
     }
 
-    /// Removes files of the index that were out of use at an instant (microseconds since 1970 UTC).
+    /// Removes files of the index that were out of use at an instant (microseconds since 1970 UTC), `grace` ago.
     ///
     /// # Errors
-    /// When the storage cannot be listed.
-    pub async fn vacuum_people_before(&self, stored: &Stored, instant: i64) -> Result<(), Error> {
-        table::vacuum_before(stored.table.clone(), instant).await
+    /// When the storage cannot be listed, or the clocks of this machine and the storage differ.
+    pub async fn vacuum_people_before(&self, instant: i64, grace: Duration) -> Result<(), Error> {
+        let held = self.inner.people.rewriting().await?;
+        let done = self.inner.people.vacuum_before(&held, instant, grace).await;
+        held.end().await;
+        done
     }
 
     async fn removals(&self, stored: &Stored, replace: Replace) -> Result<Vec<Action>, Error> {

@@ -293,7 +293,7 @@ impl Reader {
         let key = self.key("brands", Some(name), vec![version]);
         let load = async {
             let mut found = BTreeSet::new();
-            for batch in table::brands(&table, &self.lake.tenant).await? {
+            for batch in table::brands(&self.lake.inner.sums, &table, &self.lake.tenant).await? {
                 let brands = View(&batch).text("brand")?;
                 found.extend((0..batch.num_rows()).filter_map(|row| brands.get(row).map(str::to_owned)));
             }
@@ -380,7 +380,7 @@ impl Reader {
         let Some(table) = table else {
             return Ok(Vec::new());
         };
-        let scanned = table::scan(&table, &self.lake.tenant, part, columns).await;
+        let scanned = table::scan(&self.lake.inner.sums, &table, &self.lake.tenant, part, columns).await;
         scanned.map_err(|error| match self.pinned(&table) {
             // Its files were erased along with somebody's facts.
             Some((name, version)) if error.is_not_found() => Error::VersionUnknown {
@@ -411,13 +411,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// An error that several callers of one load share.
 fn shared(error: Arc<Error>) -> Error {
-    Arc::try_unwrap(error).unwrap_or_else(|error| match error.as_ref() {
-        Error::VersionUnknown { table, version } => Error::VersionUnknown {
-            table: table.clone(),
-            version: *version,
-        },
-        other => Error::Group(other.to_string()),
-    })
+    Arc::try_unwrap(error).unwrap_or_else(|error| error.for_another())
 }
 
 fn mismatch(table: &'static str) -> Error {

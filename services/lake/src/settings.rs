@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
 
@@ -29,10 +30,36 @@ pub struct Settings {
 struct Stored {
     time_zone: String,
     currency: String,
+    /// Stands for the two; older releases did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<String>,
+}
+
+impl Stored {
+    fn sum_of(&self) -> String {
+        let text = format!("{}\n{}", self.time_zone, self.currency);
+        format!("{:016x}", xxh3_64(text.as_bytes()))
+    }
 }
 
 fn path_of(tenant: &str) -> Path {
     Path::from(format!("tenants/{tenant}.json"))
+}
+
+fn damaged(tenant: &str, reason: String) -> Error {
+    Error::Damaged {
+        what: path_of(tenant).to_string(),
+        reason,
+        cure: "restore this file from a backup: it holds the time zone and the currency of the tenant's facts",
+    }
+}
+
+/// That settings are gone which were fixed before.
+pub(crate) fn gone(tenant: &str) -> Error {
+    damaged(
+        tenant,
+        "it is gone, but the tenant's settings were fixed".to_owned(),
+    )
 }
 
 /// The settings in force; the defaults, not fixed, for a tenant without any.
@@ -40,9 +67,11 @@ pub(crate) async fn read(store: &Arc<dyn ObjectStore>, tenant: &str) -> Result<S
     match store.get(&path_of(tenant)).await {
         Ok(found) => {
             let bytes = found.bytes().await?;
-            let what = format!("settings of tenant {tenant}");
             let stored: Stored =
-                serde_json::from_slice(&bytes).map_err(|source| Error::Json { what, source })?;
+                serde_json::from_slice(&bytes).map_err(|error| damaged(tenant, error.to_string()))?;
+            if stored.sum.as_ref().is_some_and(|sum| *sum != stored.sum_of()) {
+                return Err(damaged(tenant, "it is not what was written".to_owned()));
+            }
             Ok(Settings {
                 zone: parse_zone(&stored.time_zone)?,
                 currency: stored.currency,
@@ -65,10 +94,12 @@ pub(crate) async fn fix(
     zone: Tz,
     currency: &str,
 ) -> Result<Settings, Error> {
-    let stored = Stored {
+    let mut stored = Stored {
         time_zone: zone.name().to_owned(),
         currency: currency.to_owned(),
+        sum: None,
     };
+    stored.sum = Some(stored.sum_of());
     let what = format!("settings of tenant {tenant}");
     let text = serde_json::to_vec_pretty(&stored).map_err(|source| Error::Json { what, source })?;
     let once = PutOptions {

@@ -9,26 +9,11 @@ use arrow::{
     array::{ArrayRef, AsArray, Int32Array, RecordBatch},
     datatypes::Int32Type,
 };
-use deltalake::{
-    DeltaTable,
-    kernel::{
-        Action,
-        transaction::{CommitBuilder, CommitProperties, TableReference},
-    },
-    protocol::DeltaOperation,
-    writer::{DeltaWriter, RecordBatchWriter},
-};
-use futures::TryStreamExt;
 
 use crate::{
     Error,
-    append::{discard, fact_properties, is_conflict},
-    changes::parquet_file,
-    disk::local,
-    erasure::tables::whole,
     fact::{MIXED_BUCKET, bucket_of},
     frames::view::View,
-    stamp,
 };
 
 /// From so many rows of a tenant on, a commit writes a file for each bucket.
@@ -85,55 +70,4 @@ fn in_buckets(batch: &RecordBatch, buckets: Int32Array) -> Result<RecordBatch, E
     };
     let columns = batch.columns().iter().enumerate().map(column).collect();
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
-}
-
-/// Puts the rows that lie together into the buckets of their brands. For who follows the table nothing has changed.
-pub(crate) async fn spread(mut table: DeltaTable) -> Result<DeltaTable, Error> {
-    let log = table.log_store();
-    let views = table.snapshot()?.snapshot().file_views(log.as_ref(), None);
-    let lie_together = views.try_filter_map(|view| {
-        let partition = view.partition_values_map();
-        let bucket = partition.get("bucket").and_then(Option::as_deref);
-        let found = bucket == Some(&MIXED_BUCKET.to_string());
-        let found = found.then(|| (view.object_store_path(), view.remove_action(false), partition));
-        async move { Ok(found) }
-    });
-    let files: Vec<_> = lie_together.try_collect().await?;
-    if files.is_empty() {
-        return Ok(table);
-    }
-    let mut writer = RecordBatchWriter::for_table(&table)?.with_writer_properties(fact_properties());
-    let schema = writer.arrow_schema();
-    let mut actions = Vec::new();
-    for (path, remove, partition) in files {
-        let mut batches = parquet_file(log.object_store(None), path).await?.build()?;
-        while let Some(batch) = batches.try_next().await? {
-            writer
-                .write(by_brand(&whole(&batch, &schema, &partition)?)?)
-                .await?;
-        }
-        actions.push(Action::Remove(remove));
-    }
-    let mut adds = writer.flush().await?;
-    adds.iter_mut().for_each(|add| add.data_change = false);
-    let paths: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
-    actions.extend(adds.into_iter().map(Action::Add));
-    let operation = DeltaOperation::Optimize {
-        predicate: None,
-        target_size: 0,
-    };
-    let done = CommitBuilder::from(CommitProperties::default())
-        .with_actions(actions)
-        .build(Some(table.snapshot()? as &dyn TableReference), log, operation)
-        .await;
-    if let Err(error) = done {
-        // Otherwise it may have landed, although it was said to have failed.
-        if is_conflict(&error) {
-            discard(&table, &paths).await;
-        }
-        return Err(error.into());
-    }
-    stamp::changed(&table).map_err(local)?;
-    table.update_state().await?;
-    Ok(table)
 }

@@ -1,8 +1,7 @@
 //! One Delta table: opening, creating, following and scanning it.
 
 use std::{
-    fs::{File, TryLockError},
-    num::NonZeroU64,
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,29 +17,31 @@ use datafusion::{
 use deltalake::{
     DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty,
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
-    operations::vacuum::VacuumMode,
     protocol::SaveMode,
 };
-use dualwheel_kit::private;
-use object_store::ObjectStoreExt;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tokio::sync::Mutex;
 use url::Url;
 
 use crate::{
     Error,
+    clock::Steady,
     disk::{local, make_folders},
     fact::{Fact, MIXED_BUCKET, PARTITION_COLUMNS, bucket_of},
-    spread::spread,
+    heads::Heads,
+    sums::Sums,
 };
 
-/// Files smaller than this are joined by compaction.
-const COMPACTED_FILE_BYTES: u64 = 128 * 1024 * 1024;
-/// How often a lock is looked at that somebody else has.
-const LOCK_LOOKED_AT: Duration = Duration::from_millis(50);
+/// What to do about a log that is not as it was.
+const LOG_CURE: &str = "restore the commits from a backup, or from the bucket's former versions";
 /// How often the whole log is listed, although no next commit was found.
 const LISTED_EVERY: Duration = Duration::from_secs(60);
 /// Tries to add columns to a table that others change, too.
 const WIDENING_TRIES: u32 = 10;
+
+/// Commits that are asked for one by one; more are listed.
+const MOST_ASKED: usize = 16;
 
 /// A Delta table, partitioned by tenant and brand bucket.
 #[derive(Debug)]
@@ -48,11 +49,19 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     schema: SchemaRef,
     url: Url,
+    place: Place,
     known: Mutex<Option<Known>>,
 }
 
-/// The right to exchange a table's files, until it is dropped or its process ends.
-pub(crate) struct Rewriting(#[expect(dead_code, reason = "the lock goes with the file")] Option<File>);
+/// Where the lake of a table lies, and how long files of former versions stay there.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) retention: Duration,
+    pub(crate) heads: Arc<Heads>,
+    pub(crate) sums: Arc<Sums>,
+    pub(crate) steady: Arc<Steady>,
+}
 
 /// The table as it was read last.
 #[derive(Debug)]
@@ -65,11 +74,12 @@ struct Known {
 }
 
 impl Table {
-    pub(crate) fn new(name: &'static str, schema: SchemaRef, url: Url) -> Self {
+    pub(crate) fn new(name: &'static str, schema: SchemaRef, url: Url, place: Place) -> Self {
         Self {
             name,
             schema,
             url,
+            place,
             known: Mutex::new(None),
         }
     }
@@ -81,37 +91,19 @@ impl Table {
             .flatten()
     }
 
-    /// The right to exchange files for others with the same rows, when nobody has it now. On a local disk one process has it
-    /// at a time: of two that join the same files, Delta would take both commits, and the rows would be there twice.
-    /// Elsewhere there is no such lock.
-    pub(crate) fn try_rewriting(&self) -> Result<Option<Rewriting>, Error> {
-        let Some(folder) = self.folder() else {
-            return Ok(Some(Rewriting(None)));
-        };
-        let locked = || {
-            let path = folder.with_file_name(format!(".{}.lock", self.name));
-            let file = private::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(path)?;
-            match file.try_lock() {
-                Ok(()) => Ok(Some(Rewriting(Some(file)))),
-                Err(TryLockError::WouldBlock) => Ok(None),
-                Err(TryLockError::Error(error)) => Err(error),
-            }
-        };
-        Ok(locked().map_err(local)?)
+    /// The store of the whole lake.
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.place.store
     }
 
-    /// The right to exchange files, as soon as nobody else has it.
-    pub(crate) async fn rewriting(&self) -> Result<Rewriting, Error> {
-        loop {
-            if let Some(rewriting) = self.try_rewriting()? {
-                return Ok(rewriting);
-            }
-            tokio::time::sleep(LOCK_LOOKED_AT).await;
-        }
+    /// This machine's clock.
+    pub(crate) fn steady(&self) -> &Steady {
+        &self.place.steady
+    }
+
+    /// How long files of former versions stay.
+    pub(crate) fn retention(&self) -> Duration {
+        self.place.retention
     }
 
     /// The table at its latest version; `None` while nothing was ever appended.
@@ -119,16 +111,17 @@ impl Table {
         let asked = Instant::now();
         let mut known = self.known.lock().await;
         let looking = Instant::now();
-        if let Some(known) = known.as_mut() {
+        if let Some(held) = known.as_mut() {
             // Whoever looked since this was asked has seen all that had been committed by then.
-            if known.looked < asked {
-                if known.may_be_behind().await? {
-                    known.listed = looking;
-                    known.table.update_state().await?;
+            if held.looked < asked {
+                let caught = self.catch_up(held, looking).await;
+                if caught.as_ref().is_err_and(Error::is_damage) {
+                    // Opened anew, it is as damaged.
+                    *known = None;
                 }
-                known.looked = looking;
+                caught?;
             }
-            return Ok(Some(known.table.clone()));
+            return Ok(known.as_ref().map(|held| held.table.clone()));
         }
         *known = self.open().await?.map(|table| Known {
             table,
@@ -136,6 +129,51 @@ impl Table {
             looked: looking,
         });
         Ok(known.as_ref().map(|known| known.table.clone()))
+    }
+
+    async fn catch_up(&self, known: &mut Known, looking: Instant) -> Result<(), Error> {
+        if known.may_be_behind().await? {
+            let before = known.table.version().unwrap_or_default();
+            known.listed = looking;
+            known.table.update_state().await?;
+            let now = known.table.version().unwrap_or_default();
+            if now > before {
+                self.require_commits(Some(before + 1..=now)).await?;
+                self.saw(now).await;
+            }
+        }
+        known.looked = looking;
+        Ok(())
+    }
+
+    /// Fails where a commit has no byte: Delta takes it for one that does nothing.
+    async fn require_commits(&self, versions: Option<RangeInclusive<u64>>) -> Result<(), Error> {
+        let log = Path::from_iter([self.name, "_delta_log"]);
+        let empty = |commit: &Path| self.damaged(format!("the commit {commit} is empty"));
+        if let Some(versions) = versions.filter(|versions| versions.clone().count() <= MOST_ASKED) {
+            for version in versions {
+                let commit = log.clone().join(format!("{version:020}.json"));
+                match self.store().head(&commit).await {
+                    Ok(found) if found.size == 0 => return Err(empty(&commit)),
+                    // It may have been summed up by a checkpoint and removed.
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            return Ok(());
+        }
+        let mut commits = self.store().list(Some(&log));
+        while let Some(commit) = commits.try_next().await? {
+            if commit.size == 0 && commit.location.extension() == Some("json") {
+                return Err(empty(&commit.location));
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that there is this version.
+    pub(crate) async fn saw(&self, version: u64) {
+        self.place.heads.saw(self.name, version).await;
     }
 
     /// The table at `version`.
@@ -229,18 +267,42 @@ impl Table {
     }
 
     async fn open(&self) -> Result<Option<DeltaTable>, Error> {
+        let found = self.load().await?;
+        let version = found.as_ref().and_then(DeltaTable::version).unwrap_or_default();
+        self.place.heads.require(self.name, version, LOG_CURE).await?;
+        if let Some(table) = &found {
+            self.check_schema(table)?;
+            self.saw(version).await;
+        }
+        Ok(found)
+    }
+
+    async fn load(&self) -> Result<Option<DeltaTable>, Error> {
         if let Ok(path) = self.url.to_file_path()
             && !path.join("_delta_log").exists()
         {
             return Ok(None);
         }
+        self.require_commits(None).await?;
         match DeltaTableBuilder::from_url(self.url.clone())?.load().await {
-            Ok(table) => {
-                self.check_schema(&table)?;
-                Ok(Some(table))
-            }
+            Ok(table) => Ok(Some(table)),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                let error = Error::from(error);
+                Err(if error.is_of_storage() {
+                    error
+                } else {
+                    self.damaged(error.to_string())
+                })
+            }
+        }
+    }
+
+    fn damaged(&self, reason: String) -> Error {
+        Error::Damaged {
+            what: format!("the log of table {}", self.name),
+            reason,
+            cure: LOG_CURE,
         }
     }
 
@@ -281,7 +343,7 @@ impl Known {
         else {
             return Ok(true);
         };
-        let next = object_store::path::Path::from(format!("_delta_log/{:020}.json", version + 1));
+        let next = Path::from(format!("_delta_log/{:020}.json", version + 1));
         match self.table.log_store().object_store(None).head(&next).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -313,28 +375,35 @@ pub(crate) enum Part<'a> {
 
 /// Rows of a tenant in `table`, cut to `columns`.
 pub(crate) async fn scan(
+    sums: &Sums,
     table: &DeltaTable,
     tenant: &str,
     part: Part<'_>,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
-    let is = |bucket: i32| col("bucket").eq(lit(bucket));
-    let bucket = |bucket: i32| is(bucket).or(is(MIXED_BUCKET));
-    let part = match part {
-        Part::Whole => lit(true),
-        Part::Bucket(number) => bucket(number),
-        Part::Brand(brand) => bucket(bucket_of(brand)).and(col("brand").eq(lit(brand))),
+    let (buckets, part) = match part {
+        Part::Whole => (Vec::new(), lit(true)),
+        Part::Bucket(number) => (vec![number, MIXED_BUCKET], lit(true)),
+        Part::Brand(brand) => (vec![bucket_of(brand), MIXED_BUCKET], col("brand").eq(lit(brand))),
     };
-    scan_where(table, tenant, part, columns).await
+    scan_where(sums, table, tenant, &buckets, part, columns).await
 }
 
-/// Rows of a tenant in `table` for which `predicate` holds, cut to `columns`.
+/// Rows of a tenant in `table`, in some of its buckets or in all where none is named, for which `predicate` holds, cut to `columns`.
 pub(crate) async fn scan_where(
+    sums: &Sums,
     table: &DeltaTable,
     tenant: &str,
+    buckets: &[i32],
     predicate: Expr,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
+    sums.require_part(table, tenant, buckets).await?;
+    let within = buckets.iter().map(|bucket| col("bucket").eq(lit(*bucket)));
+    let predicate = match within.reduce(Expr::or) {
+        Some(within) => within.and(predicate),
+        None => predicate,
+    };
     let session = session();
     table.update_datafusion_session(&session.state())?;
     let predicate = col("tenant").eq(lit(tenant)).and(predicate);
@@ -360,7 +429,8 @@ fn column_or_null(table: &DeltaTable, name: &str) -> Result<Expr, Error> {
 }
 
 /// The distinct brands of a tenant in `table`.
-pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<RecordBatch>, Error> {
+pub(crate) async fn brands(sums: &Sums, table: &DeltaTable, tenant: &str) -> Result<Vec<RecordBatch>, Error> {
+    sums.require_part(table, tenant, &[]).await?;
     let session = session();
     table.update_datafusion_session(&session.state())?;
     let frame = session
@@ -369,38 +439,6 @@ pub(crate) async fn brands(table: &DeltaTable, tenant: &str) -> Result<Vec<Recor
         .select(vec![ident("brand")])?
         .distinct()?;
     Ok(frame.collect().await?)
-}
-
-/// Joins small files into larger ones, then removes those out of use.
-pub(crate) async fn compact(table: DeltaTable) -> Result<(), Error> {
-    let target = NonZeroU64::new(COMPACTED_FILE_BYTES).unwrap_or(NonZeroU64::MIN);
-    let (joined, _) = spread(table)
-        .await?
-        .optimize()
-        .with_target_size(target)
-        .with_max_concurrent_tasks(1)
-        .await?;
-    vacuum(joined).await
-}
-
-/// Removes files that no version of the last seven days (Delta's own retention) names: what was joined, and what a
-/// crash left behind. Readers of these versions are not disturbed.
-pub(crate) async fn vacuum(table: DeltaTable) -> Result<(), Error> {
-    table.vacuum().with_mode(VacuumMode::Full).await?;
-    Ok(())
-}
-
-/// Removes files that were out of use at an instant (microseconds since 1970 UTC), however short ago that is: versions
-/// of before it cannot be read any more.
-pub(crate) async fn vacuum_before(table: DeltaTable, instant: i64) -> Result<(), Error> {
-    let since = chrono::Utc::now().timestamp_micros() - instant;
-    table
-        .vacuum()
-        .with_mode(VacuumMode::Full)
-        .with_retention_period(chrono::Duration::microseconds(since))
-        .with_enforce_retention_duration(false)
-        .await?;
-    Ok(())
 }
 
 fn session() -> SessionContext {

@@ -340,12 +340,12 @@ impl Snapshot {
         }
     }
 
-    /// Removes the index's files that were out of use at an instant (microseconds since 1970 UTC).
+    /// Removes the index's files that were out of use at an instant (microseconds since 1970 UTC), `grace` ago.
     ///
     /// # Errors
     /// When they cannot be removed.
-    pub async fn erase_files_before(&self, instant: i64) -> Result<(), Error> {
-        Ok(self.lake.vacuum_people_before(&self.stored, instant).await?)
+    pub async fn erase_files_before(&self, instant: i64, grace: Duration) -> Result<(), Error> {
+        Ok(self.lake.vacuum_people_before(instant, grace).await?)
     }
 
     pub(super) fn key(&self, brand: &str) -> (String, String, i64) {

@@ -338,8 +338,8 @@ impl State {
                 .commit_people(&self.stored, joined, &followed, replace)
                 .await?;
         }
-        if joined_any {
-            self.lake.vacuum_people(&self.stored).await?;
+        if joined_any && let Err(error) = self.lake.vacuum_people().await {
+            tracing::warn!(%error, "files of the people index that are out of use stay");
         }
         Ok(())
     }

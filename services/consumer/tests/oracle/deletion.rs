@@ -255,6 +255,12 @@ async fn after_a_deletion_all_is_as_if_the_consumer_had_never_been_there() {
     assert_eq!(again, begun);
     let other = try_delete(&mut client, &["c"], request_id).await.unwrap_err();
     assert_eq!(reason_of(&other).as_deref(), Some("REQUEST_ID_REUSED"));
+    // Also when no process remembers the request any more.
+    let mut later = ConsumerServiceClient::new(house_of(&folder).await);
+    let other = try_delete(&mut later, &["c"], request_id).await.unwrap_err();
+    assert_eq!(reason_of(&other).as_deref(), Some("REQUEST_ID_REUSED"), "{other}");
+    let again = delete(&mut later, &["nobody", GONE], request_id).await;
+    assert_eq!(again.name, begun.name);
     let listed = client
         .list_consumer_deletions(ListConsumerDeletionsRequest::default())
         .await;

@@ -369,6 +369,7 @@ async fn a_tenant_whose_turn_panics_keeps_no_other_from_its_own() {
     let options = dualwheel_lake::Options {
         location: folder.path().join("lake").display().to_string(),
         frame_cache_bytes: 64 << 20,
+        retention: Duration::from_secs(604_800),
     };
     let lake = Lake::open(&options).unwrap();
     let (poor, rich) = (taker(&lake, "poor"), taker(&lake, "rich"));

@@ -50,6 +50,7 @@ pub async fn house_with(folder: &tempfile::TempDir, config: &Config) -> (Lake, C
     let lake = Lake::open(&dualwheel_lake::Options {
         location,
         frame_cache_bytes: 64 << 20,
+        retention: std::time::Duration::from_secs(604_800),
     })
     .unwrap();
     let owners = ["consumer", "product", "content", "membership"];

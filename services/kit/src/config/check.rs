@@ -62,6 +62,11 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "limits.erasure_grace_s",
         "expected 1 to 604 800 (seven days)",
     )?;
+    require(
+        (60..=31_536_000).contains(&limits.retention_s),
+        "limits.retention_s",
+        "expected 60 to 31 536 000 (a year)",
+    )?;
     plugins(&config.plugins)?;
     together(config)?;
     for (key, given, least, most) in [

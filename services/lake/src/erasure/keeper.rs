@@ -7,7 +7,7 @@ use dualwheel_kit::survive::survived;
 use object_store::{ObjectStore, path::Path};
 
 use super::{Erasure, FOLDER, personal_facts};
-use crate::{Error, Lake, TenantLake, fact::Fact, table};
+use crate::{Error, Lake, TenantLake, fact::Fact};
 
 /// How often erasures asked for at other processes are looked for.
 const EVERY: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl TenantLake {
             let rows = self.remove_rows(fact, &keys).await?;
             let erased = rows == 0 && part.removed_at.is_some();
             if let (true, Some(since)) = (erased, part.removed_at) {
-                self.remove_files(fact, since).await?;
+                self.remove_files(fact, since, grace).await?;
             }
             Ok::<_, Error>((rows, erased))
         };
@@ -103,11 +103,12 @@ impl TenantLake {
         self.note_part(&erasure.id, &part).await
     }
 
-    /// Removes the files that were out of use at an instant (microseconds since 1970 UTC).
-    async fn remove_files(&self, fact: &Fact, at: i64) -> Result<(), Error> {
-        match self.inner.table(fact.table)?.latest().await? {
-            Some(opened) => table::vacuum_before(opened, at).await,
-            None => Ok(()),
-        }
+    /// Removes the files that were out of use at an instant (microseconds since 1970 UTC), `grace` ago.
+    async fn remove_files(&self, fact: &Fact, at: i64, grace: Duration) -> Result<(), Error> {
+        let table = self.inner.table(fact.table)?;
+        let held = table.rewriting().await?;
+        let done = table.vacuum_before(&held, at, grace).await;
+        held.end().await;
+        done
     }
 }

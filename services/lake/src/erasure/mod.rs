@@ -123,6 +123,12 @@ fn all_parts() -> Vec<Part> {
     tables.chain(others).collect()
 }
 
+fn sorted(mut keys: Vec<String>) -> Vec<String> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
 /// Name of the list of an erasure's consumers.
 fn list_of(id: &str) -> String {
     format!("erasure-{id}")
@@ -135,14 +141,14 @@ pub(crate) fn is_list(name: &str) -> bool {
 
 impl TenantLake {
     /// Asks for everything about consumers to be removed; from when this returns, facts about them are refused. An id
-    /// that was asked for before and has not ended is asked for anew, now with these consumers.
+    /// that was asked for before and has not ended is asked for anew.
     ///
     /// # Errors
-    /// When it cannot be stored.
-    pub async fn erase(&self, id: &str, mut keys: Vec<String>) -> Result<(), Error> {
-        keys.sort_unstable();
-        keys.dedup();
-        self.suppress(id, &keys).await?;
+    /// [`Error::RequestReused`] when the id was used for other consumers, however long ago; when it cannot be stored.
+    pub async fn erase(&self, id: &str, keys: Vec<String>) -> Result<(), Error> {
+        let keys = sorted(keys);
+        self.claim(id, &keys).await?;
+        self.suppress(&keys).await?;
         let asked = Asked {
             asked_at: chrono::Utc::now().timestamp_micros(),
             consumers: keys.len(),
@@ -152,6 +158,14 @@ impl TenantLake {
         self.put_json(&self.asked_path(id), &asked).await?;
         self.inner.erasing.send_replace(());
         Ok(())
+    }
+
+    /// Fails where `id` was used to erase other consumers than these, however long ago.
+    ///
+    /// # Errors
+    /// [`Error::RequestReused`]; or when that cannot be read.
+    pub async fn require_same_erasure(&self, id: &str, keys: Vec<String>) -> Result<(), Error> {
+        self.require_claim(id, &sorted(keys)).await
     }
 
     /// An erasure that has not ended; `None` when there is none.

@@ -1,7 +1,8 @@
 //! Consumers about whom facts are refused, because everything about them was to be removed.
 //!
 //! Only hashes of their keys are kept, salted by tenant: who reads them cannot tell whom they stand for without the
-//! salt and a guess of the key.
+//! salt and a guess of the key. A file of them is named by its salted content and never changed: what was cut or damaged
+//! no longer fits its name. How many there are is remembered beside, for nobody is ever taken out.
 
 use std::{
     sync::Arc,
@@ -29,8 +30,14 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 const FILES_TO_JOIN: usize = 64;
 /// Tries to read files that are just being joined.
 const TRIES: usize = 5;
+/// Pause between tries.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a hash.
 const HASH: usize = 16;
+/// Letters of a name that is told by a file's content. Files of older releases have shorter ones.
+const NAME: usize = 64;
+/// What to do where suppressions are gone or damaged.
+const CURE: &str = "restore the folder `suppressed` from a backup, and ask again for deletions since then";
 
 type Hash = [u8; HASH];
 
@@ -105,7 +112,7 @@ impl TenantLake {
     /// The consumers about whom facts are refused, as known not longer ago than a second.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When they cannot be read, or some of them are gone.
     pub async fn suppressed(&self) -> Result<Arc<Suppressed>, Error> {
         let mut known = self.suppressed.lock().await;
         if let Some(known) = known.as_ref().filter(|known| known.read.elapsed() < KNOWN_FOR) {
@@ -118,12 +125,20 @@ impl TenantLake {
             if let Some(known) = known.as_ref().filter(|known| known.files == files) {
                 break (files, known.suppressed.clone());
             }
-            match self.read_hashes(&files).await {
+            match self.read_all(&files).await {
                 Ok(suppressed) => break (files, Arc::new(suppressed)),
-                Err(Error::Store(object_store::Error::NotFound { .. })) if tries < TRIES => tries += 1,
+                // Somebody may be joining them.
+                Err(error) if tries < TRIES && (error.is_not_found() || error.is_damage()) => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(error) => return Err(error),
             }
         };
+        self.inner
+            .heads
+            .saw(&self.count_name(), suppressed.hashes.len() as u64)
+            .await;
         *known = Some(Known {
             read,
             files,
@@ -133,32 +148,99 @@ impl TenantLake {
     }
 
     /// Refuses facts about `keys` from now on.
-    pub(super) async fn suppress(&self, id: &str, keys: &[String]) -> Result<(), Error> {
+    pub(super) async fn suppress(&self, keys: &[String]) -> Result<(), Error> {
         let salt = self.salt().await?;
-        let mut hashes: AHashSet<Hash> = keys.iter().map(|key| hash(&salt, key)).collect();
-        let mut joined = self.hash_files().await?;
-        if joined.len() < FILES_TO_JOIN {
-            joined.clear();
-        } else if let Ok(before) = self.read_hashes(&joined).await {
-            hashes.extend(before.hashes);
-        } else {
-            // Somebody else is joining them.
-            joined.clear();
+        // What is gone shows before there is something new in its place.
+        *self.suppressed.lock().await = None;
+        self.suppressed().await?;
+        let hashes: AHashSet<Hash> = keys.iter().map(|key| hash(&salt, key)).collect();
+        self.put_hashes(&salt, &hashes).await?;
+        *self.suppressed.lock().await = None;
+        self.join_hashes(&salt).await?;
+        // So that they are counted.
+        self.suppressed().await?;
+        Ok(())
+    }
+
+    /// Claims the id of a deletion for these consumers.
+    ///
+    /// # Errors
+    /// [`Error::RequestReused`] when it was claimed for others; or when that cannot be stored.
+    pub(super) async fn claim(&self, id: &str, keys: &[String]) -> Result<(), Error> {
+        let digest = digest(&self.salt().await?, keys);
+        match self.put_once(&self.claim_path(id), digest.into()).await? {
+            true => Ok(()),
+            false => self.require_claim(id, keys).await,
         }
-        let path = self.hash_folder().join(format!("{id}.hashes"));
-        self.store().put(&path, encode(hashes.iter()).into()).await?;
-        for file in joined.iter().filter(|file| file.location != path) {
+    }
+
+    /// Fails where the id of a deletion was claimed for others.
+    pub(super) async fn require_claim(&self, id: &str, keys: &[String]) -> Result<(), Error> {
+        let claimed = match self.store().get(&self.claim_path(id)).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if claimed != digest(&self.salt().await?, keys) {
+            return Err(Error::RequestReused { id: id.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Puts one file in place of many with the same hashes.
+    async fn join_hashes(&self, salt: &[u8; 32]) -> Result<(), Error> {
+        let files = self.hash_files().await?;
+        if files.len() < FILES_TO_JOIN {
+            return Ok(());
+        }
+        let all = match self.read_hashes(&files, salt).await {
+            Ok(all) => all,
+            // Somebody else is joining them.
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let joined = self.put_hashes(salt, &all).await?;
+        for file in files.iter().filter(|file| file.location != joined) {
             match self.store().delete(&file.location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        *self.suppressed.lock().await = None;
         Ok(())
+    }
+
+    async fn put_hashes(&self, salt: &[u8; 32], hashes: &AHashSet<Hash>) -> Result<Path, Error> {
+        let mut sorted: Vec<&Hash> = hashes.iter().collect();
+        sorted.sort_unstable();
+        let bytes = encode(sorted.into_iter());
+        let path = self.hash_folder().join(format!("{}.hashes", name(salt, &bytes)));
+        self.put_once(&path, bytes).await?;
+        Ok(path)
+    }
+
+    /// Stores a file where there is none of its name yet; whether there was none.
+    async fn put_once(&self, path: &Path, bytes: Vec<u8>) -> Result<bool, Error> {
+        let once = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        match self.store().put_opts(path, bytes.into(), once).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn hash_folder(&self) -> Path {
         Path::from_iter(["suppressed", self.name()])
+    }
+
+    fn claim_path(&self, id: &str) -> Path {
+        self.hash_folder().join(format!("{id}.claim"))
+    }
+
+    fn count_name(&self) -> String {
+        format!("suppressed.{}", self.name())
     }
 
     async fn hash_files(&self) -> Result<Vec<ObjectMeta>, Error> {
@@ -170,43 +252,89 @@ impl TenantLake {
         Ok(files)
     }
 
-    async fn read_hashes(&self, files: &[ObjectMeta]) -> Result<Suppressed, Error> {
+    async fn read_all(&self, files: &[ObjectMeta]) -> Result<Suppressed, Error> {
         let mut suppressed = Suppressed::default();
-        if files.is_empty() {
-            return Ok(suppressed);
+        if !files.is_empty() {
+            suppressed.salt = self.salt().await?;
+            suppressed.hashes = self.read_hashes(files, &suppressed.salt).await?;
         }
-        suppressed.salt = self.salt().await?;
+        let count = suppressed.hashes.len() as u64;
+        self.inner.heads.require(&self.count_name(), count, CURE).await?;
+        Ok(suppressed)
+    }
+
+    async fn read_hashes(&self, files: &[ObjectMeta], salt: &[u8; 32]) -> Result<AHashSet<Hash>, Error> {
+        let mut hashes = AHashSet::new();
         for file in files {
             let bytes = self.store().get(&file.location).await?.bytes().await?;
-            suppressed.hashes.extend(decode(&bytes));
+            let named = file.location.filename().unwrap_or_default();
+            let named = named.trim_end_matches(".hashes");
+            let fits = named.len() != NAME || named == name(salt, &bytes);
+            if !fits || bytes.len() % HASH != 0 {
+                return Err(Error::Damaged {
+                    what: file.location.to_string(),
+                    reason: "it is not what was written, or the salt beside it is another".to_owned(),
+                    cure: CURE,
+                });
+            }
+            hashes.extend(decode(&bytes));
         }
-        Ok(suppressed)
+        Ok(hashes)
     }
 
     /// The salt of the tenant, made at the first call.
     async fn salt(&self) -> Result<[u8; 32], Error> {
         let path = self.hash_folder().join("salt");
-        let mut random = [0; 32];
-        let (first, second) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
-        for (to, from) in random
-            .iter_mut()
-            .zip(first.as_bytes().iter().chain(second.as_bytes()))
-        {
-            *to = *from;
-        }
-        let once = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        match self.store().put_opts(&path, random.to_vec().into(), once).await {
-            Ok(_) => return Ok(random),
-            Err(object_store::Error::AlreadyExists { .. }) => {}
+        let stored = match self.store().get(&path).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => {
+                if !self.hash_files().await?.is_empty() {
+                    return Err(salt_damaged(&path, "it is gone, but hashes are left"));
+                }
+                self.inner.heads.require(&self.count_name(), 0, CURE).await?;
+                if self.put_once(&path, random().to_vec()).await? {
+                    tracing::debug!(%path, "a salt was made");
+                }
+                // Another process may have been first.
+                self.store().get(&path).await?.bytes().await?
+            }
             Err(error) => return Err(error.into()),
-        }
-        let stored = self.store().get(&path).await?.bytes().await?;
-        <[u8; 32]>::try_from(stored.as_ref()).map_err(|_| Error::Schema {
-            table: path.to_string(),
-            reason: "the salt is not 32 bytes long".to_owned(),
-        })
+        };
+        <[u8; 32]>::try_from(stored.as_ref()).map_err(|_| salt_damaged(&path, "it is not 32 bytes long"))
     }
+}
+
+fn salt_damaged(path: &Path, reason: &str) -> Error {
+    Error::Damaged {
+        what: path.to_string(),
+        reason: reason.to_owned(),
+        cure: CURE,
+    }
+}
+
+fn random() -> [u8; 32] {
+    let mut random = [0; 32];
+    let (first, second) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    for (to, from) in random
+        .iter_mut()
+        .zip(first.as_bytes().iter().chain(second.as_bytes()))
+    {
+        *to = *from;
+    }
+    random
+}
+
+/// Name of a file of hashes.
+fn name(salt: &[u8; 32], bytes: &[u8]) -> String {
+    blake3::keyed_hash(salt, bytes).to_hex().to_string()
+}
+
+/// What stands for the consumers of a deletion, sorted, when they are gone.
+fn digest(salt: &[u8; 32], keys: &[String]) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new_keyed(salt);
+    for key in keys {
+        hasher.update(&(key.len() as u64).to_le_bytes());
+        hasher.update(key.as_bytes());
+    }
+    hasher.finalize().to_hex().as_bytes().to_vec()
 }

@@ -1,19 +1,15 @@
 //! Taking consumers' rows out of a table: files that have some are written anew without them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use ahash::AHashSet;
 use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array},
-    compute::{cast, filter_record_batch},
-    datatypes::SchemaRef,
+    array::{BooleanArray, RecordBatch},
+    compute::filter_record_batch,
 };
 use deltalake::{
     DeltaTable,
-    kernel::{
-        Action, Remove,
-        transaction::{CommitBuilder, CommitProperties, TableReference},
-    },
+    kernel::{Add, Remove},
     protocol::DeltaOperation,
     writer::{DeltaWriter, RecordBatchWriter},
 };
@@ -25,21 +21,21 @@ use crate::{
     Error, TenantLake,
     append::{discard, fact_properties, pause},
     changes::parquet_file,
-    disk::local,
     fact::Fact,
     frames::view::View,
-    stamp,
+    rewrite::{Rewriting, whole},
+    sums::{self, Logged},
     table::Table,
 };
 
-/// Files that one commit writes anew.
-const FILES_A_COMMIT: usize = 16;
+/// Files that are written anew together: of each partition what is left of them becomes one.
+const FILES_AT_ONCE: usize = 16;
 /// Tries against compactions and others that take the same files away.
 const TRIES: u32 = 20;
 
 /// A file that has rows to remove.
 struct Hit {
-    path: Path,
+    file: Logged,
     partition: HashMap<String, Option<String>>,
     remove: Remove,
     rows: u64,
@@ -74,16 +70,43 @@ impl TenantLake {
         if table.latest().await?.is_none() {
             return Ok(());
         }
-        let _held = table.rewriting().await?;
+        let held = table.rewriting().await?;
+        let done = self.remove_as(&held, table, keys).await;
+        held.end().await;
+        *removed += done?;
+        Ok(())
+    }
+
+    async fn remove_as(
+        &self,
+        held: &Rewriting,
+        table: &Table,
+        keys: &AHashSet<String>,
+    ) -> Result<u64, Error> {
         let Some(opened) = table.latest().await? else {
-            return Ok(());
+            return Ok(0);
         };
         let hits = self.hits(&opened, keys).await?;
-        for some in hits.chunks(FILES_A_COMMIT) {
-            rewrite(&opened, some, keys).await?;
-            *removed += some.iter().map(|hit| hit.rows).sum::<u64>();
+        if hits.is_empty() {
+            return Ok(0);
         }
-        Ok(())
+        let mut adds = Vec::new();
+        for some in hits.chunks(FILES_AT_ONCE) {
+            match write_without(&opened, some, keys).await {
+                Ok(written) => adds.extend(written),
+                Err(error) => {
+                    let paths: Vec<String> = adds.into_iter().map(|add: Add| add.path).collect();
+                    discard(&opened, &paths).await;
+                    return Err(error);
+                }
+            }
+        }
+        let rows = hits.iter().map(|hit| hit.rows).sum();
+        let removed = hits.into_iter().map(|hit| hit.remove).collect();
+        // Whom it was about stands nowhere in the log.
+        let operation = DeltaOperation::Delete { predicate: None };
+        held.commit(&opened, adds, removed, operation).await?;
+        Ok(rows)
     }
 
     /// The tenant's files with rows about one of `keys`.
@@ -94,7 +117,7 @@ impl TenantLake {
             let partition = view.partition_values_map();
             let mine = self.owns(&partition);
             let hit = || Hit {
-                path: view.object_store_path(),
+                file: Logged::of_view(&view),
                 remove: view.remove_action(true),
                 partition,
                 rows: 0,
@@ -104,7 +127,8 @@ impl TenantLake {
         });
         let mut hits: Vec<Hit> = mine.try_collect().await?;
         for hit in &mut hits {
-            hit.rows = rows_of(table, &hit.path, keys).await?;
+            self.inner.sums.require(table, &hit.file).await?;
+            hit.rows = rows_of(table, &hit.file.path, keys).await?;
         }
         hits.retain(|hit| hit.rows > 0);
         Ok(hits)
@@ -164,12 +188,12 @@ fn kept(batch: &RecordBatch, keys: &AHashSet<String>) -> Result<BooleanArray, Er
     Ok((0..batch.num_rows()).map(|row| Some(stays(row))).collect())
 }
 
-/// Writes files anew without the rows about `keys`, in one commit.
-async fn rewrite(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> Result<(), Error> {
+/// Writes files anew without the rows about `keys`.
+async fn write_without(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> Result<Vec<Add>, Error> {
     let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(fact_properties());
     let schema = writer.arrow_schema();
     for hit in hits {
-        let file = parquet_file(table.log_store().object_store(None), hit.path.clone()).await?;
+        let file = parquet_file(table.log_store().object_store(None), hit.file.path.clone()).await?;
         let mut batches = file.build()?;
         while let Some(batch) = batches.try_next().await? {
             let left = filter_record_batch(&batch, &kept(&batch, keys)?)?;
@@ -178,45 +202,7 @@ async fn rewrite(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> R
             }
         }
     }
-    let adds = writer.flush().await?;
-    let paths: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
-    let removed = hits.iter().map(|hit| Action::Remove(hit.remove.clone()));
-    let actions = adds.into_iter().map(Action::Add).chain(removed).collect();
-    // Whom it was about stands nowhere in the log.
-    let operation = DeltaOperation::Delete { predicate: None };
-    let done = CommitBuilder::from(CommitProperties::default())
-        .with_actions(actions)
-        .build(
-            Some(table.snapshot()? as &dyn TableReference),
-            table.log_store(),
-            operation,
-        )
-        .await;
-    match done {
-        Ok(_) => Ok(stamp::changed(table).map_err(local)?),
-        Err(error) => {
-            discard(table, &paths).await;
-            Err(error.into())
-        }
-    }
-}
-
-/// Rows of a file with all columns of the table, also those that partition it.
-pub(crate) fn whole(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-    partition: &HashMap<String, Option<String>>,
-) -> Result<RecordBatch, Error> {
-    let rows = batch.num_rows();
-    let column = |field: &Arc<arrow::datatypes::Field>| -> Result<ArrayRef, Error> {
-        if let Some(stored) = batch.column_by_name(field.name()) {
-            return Ok(cast(stored, field.data_type())?);
-        }
-        match partition.get(field.name()).and_then(Option::as_deref) {
-            Some(value) => Ok(cast(&StringArray::from(vec![value; rows]), field.data_type())?),
-            None => Ok(new_null_array(field.data_type(), rows)),
-        }
-    };
-    let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
-    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+    let mut adds = writer.flush().await?;
+    sums::seal(table, &mut adds).await?;
+    Ok(adds)
 }

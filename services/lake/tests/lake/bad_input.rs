@@ -159,7 +159,7 @@ async fn a_half_written_log_is_an_error_for_that_table_alone() {
     let (lake, _) = house.again();
     let reader = lake.tenant("default").reader(&Default::default()).await.unwrap();
     let status = tonic::Status::from(reader.orders("b").await.unwrap_err());
-    assert_eq!(reason_of(&status).as_deref(), Some("LAKE_UNAVAILABLE"));
+    assert_eq!(reason_of(&status).as_deref(), Some("LAKE_DAMAGED"));
     assert_eq!(reader.behaviors("b").await.unwrap().len(), 1);
     // The file repaired, everything that was acknowledged is there.
     std::fs::remove_file(&log).unwrap();

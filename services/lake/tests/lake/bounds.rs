@@ -106,6 +106,7 @@ async fn rows_are_counted_before_there_is_room_for_them() {
     let options = dualwheel_lake::Options {
         location: folder.path().display().to_string(),
         frame_cache_bytes: 1 << 20,
+        retention: std::time::Duration::from_secs(604_800),
     };
     let facts = Facts::new(Lake::open(&options).unwrap(), &OWNERS);
     let facts = FactServiceServer::new(facts).max_decoding_message_size(17 << 20);

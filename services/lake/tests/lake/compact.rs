@@ -1,6 +1,13 @@
 //! Compaction joins files while appends go on, and no version loses a row.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use dualwheel_lake::{Lake, Options};
 
 use super::{House, count_lines, lines, orders, send};
 
@@ -132,4 +139,79 @@ async fn two_processes_that_join_files_at_once_double_nothing() {
     one.unwrap();
     two.unwrap();
     assert_eq!(stored_rows(&house, "order_lines"), 120);
+}
+
+/// The house's lake, in which files of former versions stay as long as this.
+fn with_retention(house: &House, retention: Duration) -> Lake {
+    let options = Options {
+        location: house.folder.path().join("lake").display().to_string(),
+        frame_cache_bytes: 1 << 20,
+        retention,
+    };
+    Lake::open(&options).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_when_they_were_out_of_use_for_the_retention() {
+    let mut house = House::new();
+    for sequence in 1..=5u32 {
+        let rows = lines(sequence * 10..sequence * 10 + 10, "b");
+        house
+            .append(vec![orders("p", i64::from(sequence), rows)])
+            .await
+            .unwrap();
+    }
+    let table = house.folder.path().join("lake/order_lines");
+    house.lake.compact().await.unwrap();
+    assert_eq!(files(&table), 6, "what was joined stays");
+    let version = |lake: Lake| async move {
+        let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+        reader.orders("b").await.unwrap();
+        reader.versions().tables["order_lines"]
+    };
+    let before = version(house.again().0).await;
+    with_retention(&house, Duration::ZERO).compact().await.unwrap();
+    assert_eq!(files(&table), 1);
+    let (other, _) = house.again();
+    assert_eq!(count_lines(&other, "b").await, 50);
+    assert_eq!(version(other).await, before, "removing files is no new version");
+}
+
+/// A file that no commit names is one of an append under way as long as it is young, by the time of the storage.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_no_commit_names_go_by_their_age() {
+    let mut house = House::new();
+    house
+        .append(vec![orders("p", 1, lines(0..10, "b"))])
+        .await
+        .unwrap();
+    let table = house.folder.path().join("lake/order_lines");
+    let stored = file_below(&table);
+    let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 3_600);
+    let (young, old) = (
+        stored.with_file_name("young.parquet"),
+        stored.with_file_name("old.parquet"),
+    );
+    for (file, written) in [(&young, days(6)), (&old, days(8)), (&stored, days(30))] {
+        if *file != stored {
+            std::fs::copy(&stored, file).unwrap();
+        }
+        File::options()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_modified(written)
+            .unwrap();
+    }
+    house.lake.compact().await.unwrap();
+    assert!(young.exists() && stored.exists() && !old.exists());
+}
+
+/// The one data file of a table.
+fn file_below(folder: &Path) -> std::path::PathBuf {
+    let mut below = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let next = below.find(|path| !path.ends_with("_delta_log")).unwrap();
+    if next.is_dir() { file_below(&next) } else { next }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow::{array::AsArray, util::display::array_value_to_string};
-use dualwheel_lake::{Lake, TenantLake, erasure::Erasure};
+use dualwheel_lake::{Error, Lake, TenantLake, erasure::Erasure};
 use dualwheel_proto::facts::{ConsumerProfile, FactKind, FactRows, Member, OrderLine, Role};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
@@ -267,7 +267,11 @@ async fn many_deletions_are_all_remembered() {
             .unwrap();
     }
     let folder = house.folder.path().join("lake/suppressed/default");
-    assert!(std::fs::read_dir(folder).unwrap().count() < 80);
+    let names = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let hashes = names.filter(|path| path.extension().is_some_and(|extension| extension == "hashes"));
+    assert!(hashes.count() < 80);
     let (other, _) = house.again();
     let suppressed = other.tenant("default").suppressed().await.unwrap();
     assert!((0..150).all(|number| suppressed.has(&format!("gone{number}"))));
@@ -276,15 +280,67 @@ async fn many_deletions_are_all_remembered() {
     assert!(!neighbour.has("gone1"));
 }
 
-/// The same id with other consumers, as after a deletion that broke off: other processes see those too.
+/// A deletion that breaks off between the joining of files of hashes and the writing of its list, and is repeated.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_that_is_asked_for_anew_is_noticed_elsewhere() {
+async fn a_deletion_that_breaks_off_and_is_repeated_forgets_nobody() {
+    let house = House::new();
+    let tenant = house.lake.tenant("default");
+    for number in 0..63 {
+        let keys = vec![format!("gone{number}")];
+        tenant.erase(&format!("e{number}"), keys).await.unwrap();
+    }
+    let folder = house.folder.path().join("lake/suppressed/default");
+    // The list cannot be written where a folder has its name.
+    let list = house.folder.path().join("lake/keys/default/erasure-last.parquet");
+    std::fs::create_dir_all(list.join("in the way")).unwrap();
+    let keys = || vec!["gone63".to_owned()];
+    tenant.erase("last", keys()).await.unwrap_err();
+    let hashes = || {
+        let names = std::fs::read_dir(&folder).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".hashes")).collect::<Vec<_>>()
+    };
+    let joined = hashes();
+    assert_eq!(joined.len(), 1, "they were joined: {joined:?}");
+    std::fs::remove_dir_all(&list).unwrap();
+    tenant.erase("last", keys()).await.unwrap();
+    assert!(hashes().contains(&joined[0]));
+    let (other, _) = house.again();
+    let suppressed = other.tenant("default").suppressed().await.unwrap();
+    assert!((0..64).all(|number| suppressed.has(&format!("gone{number}"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_stands_for_the_same_consumers_for_ever() {
+    let house = House::new();
+    let tenant = house.lake.tenant("default");
+    let erase = |keys: &[&str]| {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        tenant.erase("e", keys)
+    };
+    erase(&["one", "two"]).await.unwrap();
+    erase(&["two", "one", "two"]).await.unwrap();
+    let refused = erase(&["one"]).await.unwrap_err();
+    assert!(matches!(refused, Error::RequestReused { .. }), "{refused}");
+    tenant.end_erasure("e").await.unwrap();
+    erase(&["three"]).await.unwrap_err();
+    let suppressed = tenant.suppressed().await.unwrap();
+    assert!(suppressed.has("one") && !suppressed.has("three"));
+    // Nothing that is kept tells who it was.
+    assert_eq!(
+        holding(&house.folder.path().join("lake"), "three"),
+        Vec::<PathBuf>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_deletion_is_noticed_elsewhere() {
     let house = House::new();
     let (tenant, (other, _)) = (house.lake.tenant("default"), house.again());
     let elsewhere = other.tenant("default");
     tenant.erase("e", vec!["first".to_owned()]).await.unwrap();
     assert!(elsewhere.suppressed().await.unwrap().has("first"));
-    tenant.erase("e", vec!["second".to_owned()]).await.unwrap();
+    tenant.erase("f", vec!["second".to_owned()]).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     assert!(elsewhere.suppressed().await.unwrap().has("second"));
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod bounds;
 mod campaigns;
 mod compact;
+mod damage;
 mod days;
 mod erase;
 mod faulty;
@@ -81,6 +82,7 @@ fn open_through(
     let options = Options {
         location: folder.path().join("lake").display().to_string(),
         frame_cache_bytes: 64 << 20,
+        retention: std::time::Duration::from_secs(604_800),
     };
     let lake = Lake::open_through(&options, through).unwrap();
     let config = Config::default();

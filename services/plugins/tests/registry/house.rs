@@ -205,6 +205,7 @@ fn lake(config: &Config) -> Lake {
     Lake::open(&dualwheel_lake::Options {
         location: config.data.clone(),
         frame_cache_bytes: 1 << 20,
+        retention: std::time::Duration::from_secs(604_800),
     })
     .unwrap()
 }

@@ -100,6 +100,7 @@ pub fn lake(folder: &std::path::Path) -> Lake {
     let options = dualwheel_lake::Options {
         location,
         frame_cache_bytes: 1 << 24,
+        retention: std::time::Duration::from_secs(604_800),
     };
     Lake::open(&options).unwrap()
 }

@@ -196,6 +196,7 @@ fn memory(bench: &Bench, figures: &mut Figures, data: &Path) -> anyhow::Result<(
     let options = dualwheel_lake::Options {
         location: data.display().to_string(),
         frame_cache_bytes: 1 << 30,
+        retention: std::time::Duration::from_secs(604_800),
     };
     bench.client.block_on(async {
         let started = Instant::now();
