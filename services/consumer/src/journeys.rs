@@ -10,6 +10,7 @@ pub mod routes;
 
 use std::collections::BTreeMap;
 
+use ahash::AHashMap;
 use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, NONE};
 use dualwheel_measure::{Day, Money, Window};
@@ -181,24 +182,25 @@ fn outcomes(facts: &Facts, consumer: u32, outcome: Outcome, last: Day) -> Vec<Ev
 
 /// The orders of a consumer that have a purchase, each at its first line, with the net GMV of all its lines.
 fn orders(facts: &Facts, consumer: u32) -> Vec<Event<Money>> {
-    let mut orders: BTreeMap<u32, (Event<Money>, bool)> = BTreeMap::new();
+    // In the order of their first lines, which decides between orders of one instant.
+    let (mut orders, mut places) = (Vec::new(), AHashMap::new());
     for line in facts.orders.of(consumer) {
-        let (order, bought) = orders.entry(line.order).or_insert((
-            Event {
+        let place = *places.entry(line.order).or_insert(orders.len());
+        if place == orders.len() {
+            let order = Event {
                 at: line.paid_at,
                 day: line.day,
                 what: 0,
-            },
-            false,
-        ));
-        order.what += line.net();
-        *bought |= line.is_purchase();
+            };
+            orders.push((order, false));
+        }
+        if let Some((order, bought)) = orders.get_mut(place) {
+            order.what += line.net();
+            *bought |= line.is_purchase();
+        }
     }
-    orders
-        .into_values()
-        .filter(|(_, bought)| *bought)
-        .map(|(order, _)| order)
-        .collect()
+    let bought = orders.into_iter().filter(|(_, bought)| *bought);
+    bought.map(|(order, _)| order).collect()
 }
 
 /// The touches of a consumer up to `last`, oldest first: channel and kind.

@@ -427,6 +427,7 @@ async fn dry_run(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
                 tenant: &config.tenant,
                 zone: plan.mapping.time_zone,
                 now,
+                source: ("dry run", batches),
             };
             let checked = check(fact, &batch, &ground)?;
             if batches == 1 && !json {

@@ -17,6 +17,7 @@ use parquet::{
     errors::ParquetError,
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{
     Error, TenantLake,
@@ -51,7 +52,7 @@ pub struct Added {
 pub struct Rows(RecordBatch);
 
 /// What [`Rows::behaviors`] reads.
-pub const BEHAVIOR_COLUMNS: [&str; 4] = ["brand", "consumer", "kind", "occurred_day"];
+pub const BEHAVIOR_COLUMNS: [&str; 5] = ["event_id", "brand", "consumer", "kind", "occurred_day"];
 /// What [`Rows::lines`] reads.
 pub const LINE_COLUMNS: [&str; 6] = ["brand", "consumer", "order", "line", "quantity", "paid_day"];
 
@@ -186,18 +187,28 @@ impl Rows {
         self.len() == 0
     }
 
-    /// Visits behaviours: brand, consumer, kind, day.
+    pub(crate) fn batch(&self) -> &RecordBatch {
+        &self.0
+    }
+
+    /// Visits behaviours: brand, what stands for the event id, consumer, kind, day.
     ///
     /// # Errors
     /// When a column is missing or of another type.
-    pub fn behaviors(&self, names: &Names, mut visit: impl FnMut(&str, u32, Kind, Day)) -> Result<(), Error> {
+    pub fn behaviors(
+        &self,
+        names: &Names,
+        mut visit: impl FnMut(&str, u64, u32, Kind, Day),
+    ) -> Result<(), Error> {
         let view = View(&self.0);
-        let (brand, kind, day) = (view.text("brand")?, view.code("kind")?, view.day("occurred_day")?);
+        let (brand, event) = (view.text("brand")?, view.text("event_id")?);
+        let (kind, day) = (view.code("kind")?, view.day("occurred_day")?);
         let consumers = names.consumers.intern_all(&view.text("consumer")?.all());
         for (row, consumer) in consumers.into_iter().enumerate() {
             if let (Some(brand), Some(day), true) = (brand.get(row), at(day, row), consumer != NONE) {
+                let event = xxh3_64(event.get(row).unwrap_or_default().as_bytes());
                 let kind = Kind::from_number(at(kind, row).unwrap_or(0));
-                visit(brand, consumer, kind, Day(day));
+                visit(brand, event, consumer, kind, Day(day));
             }
         }
         Ok(())
@@ -216,7 +227,6 @@ impl Rows {
         let (brand, order, line) = (view.text("brand")?, view.text("order")?, view.text("line")?);
         let (quantity, day) = (view.count("quantity")?, view.day("paid_day")?);
         let consumers = names.consumers.intern_all(&view.text("consumer")?.all());
-        let mut key = Vec::new();
         for (row, consumer) in consumers.into_iter().enumerate() {
             let (Some(brand), Some(order), Some(line), Some(day), true) = (
                 brand.get(row),
@@ -227,22 +237,21 @@ impl Rows {
             ) else {
                 continue;
             };
-            key.clear();
-            key.extend_from_slice(order.as_bytes());
-            // No key has this byte, so that two keys never run into each other.
-            key.push(0xff);
-            key.extend_from_slice(line.as_bytes());
             let bought = at(quantity, row).unwrap_or(0) > 0;
-            visit(
-                brand,
-                consumer,
-                xxhash_rust::xxh3::xxh3_64(&key),
-                bought,
-                Day(day),
-            );
+            visit(brand, consumer, line_hash(order, line), bought, Day(day));
         }
         Ok(())
     }
+}
+
+/// What stands for an order line.
+pub(crate) fn line_hash(order: &str, line: &str) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(order.as_bytes());
+    // No key has this byte, so that two keys never run into each other.
+    hasher.update(&[0xff]);
+    hasher.update(line.as_bytes());
+    hasher.digest()
 }
 
 /// The reader of a Parquet file in the making.

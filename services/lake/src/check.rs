@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, RecordBatch, StringArray,
-        new_null_array,
+        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch,
+        StringArray, new_null_array,
     },
     compute::filter_record_batch,
     datatypes::DataType,
@@ -57,6 +57,8 @@ pub struct Ground<'a> {
     pub zone: Tz,
     /// The clock, in microseconds since 1970 UTC.
     pub now: i64,
+    /// Who sends the batch, and its number.
+    pub source: (&'a str, i64),
 }
 
 /// Checks `batch` as rows of `fact`.
@@ -114,10 +116,13 @@ pub fn check(fact: &Fact, batch: &RecordBatch, ground: &Ground<'_>) -> Result<Ch
         }
         None => Int32Array::from_value(0, rows),
     };
-    columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-        ground.tenant,
-        rows,
-    ))));
+    let text = |text| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)));
+    if fact.is_corrected_by_sequence() {
+        let (producer, sequence) = ground.source;
+        columns.push(text(producer));
+        columns.push(Arc::new(Int64Array::from_value(sequence, rows)));
+    }
+    columns.push(text(ground.tenant));
     columns.push(Arc::new(buckets));
     let whole = RecordBatch::try_new(fact.schema(), columns)?;
     let refusals: Vec<Refusal> = faults.first.iter().flatten().cloned().collect();

@@ -115,7 +115,15 @@ impl Fact {
         self.columns.iter().any(|column| column.name == "brand")
     }
 
-    /// Schema of the table: the columns, the derived days, then the partition columns `tenant` and `bucket`.
+    /// Whether a row that does not say when it was known is corrected by the next sequence of its producer, so that
+    /// producer and sequence are stored with it.
+    #[must_use]
+    pub fn is_corrected_by_sequence(&self) -> bool {
+        matches!(self.kind, FactKind::StockDay | FactKind::MarketStat)
+    }
+
+    /// Schema of the table: the columns, the derived days, producer and sequence where they decide between rows, then
+    /// the partition columns `tenant` and `bucket`.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         let mut fields: Vec<Field> = Vec::with_capacity(self.columns.len() + 8);
@@ -125,11 +133,19 @@ impl Fact {
                 fields.push(Field::new(day, DataType::Date32, true));
             }
         }
+        if self.is_corrected_by_sequence() {
+            let [producer, sequence] = SOURCE_COLUMNS;
+            fields.push(Field::new(producer, DataType::Utf8, true));
+            fields.push(Field::new(sequence, DataType::Int64, true));
+        }
         fields.push(Field::new("tenant", DataType::Utf8, true));
         fields.push(Field::new("bucket", DataType::Int32, true));
         Arc::new(Schema::new(fields))
     }
 }
+
+/// Columns that tell which batch a row came with, of facts whose rows may be corrected without saying when.
+pub(crate) const SOURCE_COLUMNS: [&str; 2] = ["producer", "sequence"];
 
 /// Columns by which every table is partitioned.
 pub const PARTITION_COLUMNS: [&str; 2] = ["tenant", "bucket"];
@@ -191,6 +207,11 @@ const fn ahead(day: &'static str) -> Content {
 
 const MOMENT: Content = Content::Instant {
     future: true,
+    day: None,
+};
+/// When something was known; no day of it is asked for.
+const KNOWN: Content = Content::Instant {
+    future: false,
     day: None,
 };
 /// Numbers that are compared, never summed up.
@@ -404,6 +425,7 @@ const STOCK_DAY: &[Column] = &[
     may("received", UNITS),
     may("on_hand", UNITS),
     may("in_transit", UNITS),
+    may("updated_at", KNOWN),
 ];
 
 const MARKET_STAT: &[Column] = &[
@@ -422,6 +444,7 @@ const MARKET_STAT: &[Column] = &[
     may("sellers", MANY),
     may("top_brand_share", Content::Share),
     may("new_brand_share", Content::Share),
+    may("updated_at", KNOWN),
 ];
 
 const CONTENT: &[Column] = &[

@@ -28,10 +28,12 @@ pub mod ipc;
 mod keys;
 pub mod mapping;
 pub mod memory;
+mod moved;
 pub mod people;
 mod reader;
 mod rewrite;
 pub mod rows;
+pub mod seen;
 pub mod service;
 mod settings;
 mod spread;
@@ -52,6 +54,7 @@ use object_store::ObjectStore;
 use url::Url;
 
 pub use error::Error;
+pub use moved::Contested;
 pub use reader::{Reader, many::BrandFrame};
 pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
 pub use verify::Verified;
@@ -108,6 +111,7 @@ struct Held {
     /// Held while the frames of many brands are loaded.
     preparing: Arc<tokio::sync::Mutex<()>>,
     suppressed: Arc<tokio::sync::Mutex<Option<erasure::suppressed::Known>>>,
+    homes: Arc<tokio::sync::Mutex<moved::Homes>>,
 }
 
 impl std::fmt::Debug for Lake {
@@ -243,6 +247,10 @@ impl Lake {
                 .get(tenant)
                 .map(|held| held.suppressed.clone())
                 .unwrap_or_default(),
+            homes: tenants
+                .get(tenant)
+                .map(|held| held.homes.clone())
+                .unwrap_or_default(),
             ..Held::default()
         };
         tenants.insert(tenant.to_owned(), held.clone());
@@ -257,6 +265,7 @@ impl Lake {
             names: held.names,
             preparing: held.preparing,
             suppressed: held.suppressed,
+            homes: held.homes,
         }
     }
 }
@@ -270,6 +279,7 @@ pub struct TenantLake {
     names: Arc<Names>,
     preparing: Arc<tokio::sync::Mutex<()>>,
     suppressed: Arc<tokio::sync::Mutex<Option<erasure::suppressed::Known>>>,
+    homes: Arc<tokio::sync::Mutex<moved::Homes>>,
 }
 
 impl TenantLake {

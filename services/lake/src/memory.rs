@@ -14,6 +14,7 @@ use crate::{
         Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles,
         SocialProfiles, Stock,
     },
+    moved::Left,
     rows,
 };
 
@@ -63,7 +64,12 @@ impl Frames {
         Ok(Self {
             names: names.clone(),
             behaviors: Arc::new(Behaviors::build(names, &products, &of(FactKind::Behavior)?)?),
-            orders: Arc::new(Orders::build(names, &products, &of(FactKind::OrderLine)?)?),
+            orders: Arc::new(Orders::staying(
+                names,
+                &products,
+                Left::of(&whole(FactKind::OrderLine, zone, rows)?)?.by(brand),
+                &of(FactKind::OrderLine)?,
+            )?),
             stock: Arc::new(Stock::build(names, &of(FactKind::StockDay)?)?),
             contents: Arc::new(Contents::build(names, &of(FactKind::Content)?)?),
             campaigns: Arc::new(Campaigns::build(names, &of(FactKind::Campaign)?)?),
@@ -78,6 +84,20 @@ impl Frames {
 
 /// The rows of one kind in stored form, those of the brand where the fact has one.
 fn stored(kind: FactKind, zone: Tz, rows: &FactRows, brand: &str) -> Result<Vec<RecordBatch>, Error> {
+    let whole = whole(kind, zone, rows)?;
+    let mine = whole.into_iter().map(|batch| {
+        let Some(brands) = batch.column_by_name("brand") else {
+            return Ok(batch);
+        };
+        let mine = brands.as_string::<i32>().iter();
+        let mine = mine.map(|key| Some(key == Some(brand))).collect();
+        filter_record_batch(&batch, &mine)
+    });
+    Ok(mine.collect::<Result<_, _>>()?)
+}
+
+/// The rows of one kind in stored form.
+fn whole(kind: FactKind, zone: Tz, rows: &FactRows) -> Result<Vec<RecordBatch>, Error> {
     let Some(fact) = Fact::of(kind) else {
         return Ok(Vec::new());
     };
@@ -92,17 +112,10 @@ fn stored(kind: FactKind, zone: Tz, rows: &FactRows, brand: &str) -> Result<Vec<
             tenant: "memory",
             zone,
             now: i64::MAX / 2,
+            source: ("memory", 1),
         },
     )?;
-    let Some(brands) = checked.batch.column_by_name("brand") else {
-        return Ok(vec![checked.batch]);
-    };
-    let mine = brands
-        .as_string::<i32>()
-        .iter()
-        .map(|key| Some(key == Some(brand)))
-        .collect();
-    Ok(vec![filter_record_batch(&checked.batch, &mine)?])
+    Ok(vec![checked.batch])
 }
 
 fn only(kind: FactKind, rows: &FactRows) -> FactRows {

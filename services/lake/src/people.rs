@@ -44,6 +44,8 @@ pub(crate) const TABLE: &str = "people_index";
 const KEYS: i64 = -1;
 /// Bucket of these rows.
 const KEYS_BUCKET: i32 = -1;
+/// How the pieces are to be read. An index of another format is derived anew.
+const FORMAT: i64 = 2;
 /// Keys of one row.
 const KEYS_A_ROW: usize = 16_384;
 /// Rows of keys in a written batch: 64 MiB of the longest keys. A batch's bytes must stay below the 2 GiB that offsets reach.
@@ -76,6 +78,8 @@ pub struct Stored {
     pub followed: BTreeMap<&'static str, i64>,
     /// Number of keys stored.
     pub keys: usize,
+    /// Whether its pieces are of another format than ours.
+    pub outdated: bool,
 }
 
 /// What a commit does beside adding pieces.
@@ -124,12 +128,14 @@ impl TenantLake {
             }
         }
         let keys = usize::try_from(stored("keys").await?.unwrap_or(0)).unwrap_or(0);
+        let outdated = !followed.is_empty() && stored("format").await? != Some(FORMAT);
         let version = table.version().and_then(|version| i64::try_from(version).ok());
         Ok(Stored {
             version: version.unwrap_or(0),
             table,
             followed,
             keys,
+            outdated,
         })
     }
 
@@ -332,6 +338,7 @@ impl TenantLake {
             self.app_id("keys"),
             i64::try_from(keys).unwrap_or(i64::MAX),
         ));
+        transactions.push(Transaction::new(self.app_id("format"), FORMAT));
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(PARTITION_COLUMNS.map(str::to_owned).to_vec()),
@@ -355,6 +362,7 @@ impl TenantLake {
             table,
             followed: followed.clone(),
             keys,
+            outdated: false,
         })
     }
 

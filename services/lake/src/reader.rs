@@ -22,6 +22,7 @@ use crate::{
         Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles,
         SocialProfiles, Stock, view::View,
     },
+    moved::Left,
     settings::Settings,
     table::{self, Part},
 };
@@ -56,6 +57,7 @@ pub(crate) enum Cached {
     SocialProfiles(Arc<SocialProfiles>),
     MarketStats(Arc<MarketStats>),
     Brands(Arc<Vec<String>>),
+    Left(Arc<Left>),
 }
 
 impl Cached {
@@ -73,6 +75,7 @@ impl Cached {
             Self::SocialProfiles(frame) => frame.rows.len() * 168 + frame.groups.bytes(),
             Self::MarketStats(frame) => frame.rows.len() * 160,
             Self::Brands(brands) => brands.iter().map(|brand| brand.len() + 24).sum(),
+            Self::Left(left) => left.bytes(),
         }
     }
 }
@@ -240,13 +243,34 @@ impl Reader {
         let (version, table) = self.open("order_lines").await?;
         let key = self.key("orders", Some(brand), vec![version, self.version_of("products")]);
         let load = async {
+            let left = self.left(version).await?;
             let batches = self.scan(table, Part::Brand(brand), &Orders::COLUMNS).await?;
-            let names = self.lake.names.clone();
-            let frame = blocking(move || Orders::build(&names, &products, &batches)).await?;
+            let (names, brand) = (self.lake.names.clone(), brand.to_owned());
+            let build = move || Orders::staying(&names, &products, left.by(&brand), &batches);
+            let frame = blocking(build).await?;
             Ok(Cached::Orders(Arc::new(frame)))
         };
         match self.cached(key, load).await? {
             Cached::Orders(frame) => Ok(frame),
+            _ => Err(mismatch("order_lines")),
+        }
+    }
+
+    /// Lines that brands have left at a version of the table of order lines.
+    async fn left(&self, version: i64) -> Result<Arc<Left>, Error> {
+        if version == NO_TABLE {
+            return Ok(Arc::default());
+        }
+        let contested = self.lake.contested_lines(version).await?;
+        if contested.is_empty() {
+            return Ok(Arc::default());
+        }
+        let load = async {
+            let left = self.lake.left_lines(version, &contested).await?;
+            Ok(Cached::Left(Arc::new(left)))
+        };
+        match self.cached(self.key("left", None, vec![version]), load).await? {
+            Cached::Left(left) => Ok(left),
             _ => Err(mismatch("order_lines")),
         }
     }

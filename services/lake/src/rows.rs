@@ -235,6 +235,7 @@ fn stock_days(rows: &[StockDay]) -> Columns {
         ("received", number(rows, |row| Some(row.received))),
         ("on_hand", number(rows, |row| Some(row.on_hand))),
         ("in_transit", number(rows, |row| Some(row.in_transit))),
+        ("updated_at", instant(rows, |row| &row.updated_at)),
     ]
 }
 
@@ -255,6 +256,7 @@ fn market_stats(rows: &[MarketStat]) -> Columns {
         ("sellers", number(rows, |row| row.sellers)),
         ("top_brand_share", real(rows, |row| row.top_brand_share)),
         ("new_brand_share", real(rows, |row| row.new_brand_share)),
+        ("updated_at", instant(rows, |row| &row.updated_at)),
     ]
 }
 

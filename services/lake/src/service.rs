@@ -142,7 +142,8 @@ impl Facts {
                 Ok((given, digest))
             })
             .await?;
-            let (refused, left) = admit(&tenant, fact, &given, &suppressed, &fixed).await?;
+            let (refused, left) =
+                admit(&tenant, fact, &given, (&producer, sequence), &suppressed, &fixed).await?;
             let letter = Letter {
                 given,
                 refusals: refused,
@@ -176,6 +177,7 @@ async fn admit(
     tenant: &TenantLake,
     fact: &'static Fact,
     given: &RecordBatch,
+    (producer, sequence): (&str, i64),
     suppressed: &Arc<Suppressed>,
     fixed: &Fixed,
 ) -> Result<(Vec<Refusal>, Checked), Error> {
@@ -185,12 +187,14 @@ async fn admit(
             Some(zone) => zone,
             None => tenant.settings().await?.zone,
         };
-        let (name, given, suppressed) = (tenant.name().to_owned(), given.clone(), suppressed.clone());
+        let (name, producer) = (tenant.name().to_owned(), producer.to_owned());
+        let (given, suppressed) = (given.clone(), suppressed.clone());
         let (at_fault, left) = blocking(move || {
             let ground = Ground {
                 tenant: &name,
                 zone,
                 now: chrono::Utc::now().timestamp_micros(),
+                source: (&producer, sequence),
             };
             let checked = check(fact, &given, &ground)?;
             Ok((checked.refusals.clone(), suppressed.refuse(checked)?))

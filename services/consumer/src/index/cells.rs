@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -204,12 +205,12 @@ impl Cells {
         }
     }
 
-    /// The same without any bitmap of `signal`.
+    /// The same without any bitmap of the signals `left_out`.
     #[must_use]
-    pub fn without(&self, signal: usize) -> Self {
+    pub fn without(&self, left_out: Range<usize>) -> Self {
         let mut signals = self.signals.clone();
-        if let Some(days) = signals.get_mut(signal) {
-            days.clear();
+        if let Some(signals) = signals.get_mut(left_out) {
+            signals.iter_mut().for_each(BTreeMap::clear);
         }
         Self {
             signals,
@@ -496,7 +497,7 @@ mod tests {
         let kept = |cells: &Cells| locked(&cells.summed.blocks).levels.len();
         assert!(0 < kept(&later) && kept(&later) < kept(&cells));
         assert_eq!(later.on_days(0b110_0000, window, 2), one(&[1, 2, 3]));
-        assert_eq!(later.without(6).on_days(0b110_0000, window, 2), one(&[1, 3]));
+        assert_eq!(later.without(6..7).on_days(0b110_0000, window, 2), one(&[1, 3]));
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Gathers signals out of raw rows: people by brand, signal and day.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ahash::{AHashMap, AHashSet};
 use dualwheel_lake::{
-    Error,
+    Contested, Error,
     changes::{Added, Rows},
-    frames::{Names, Orders},
+    frames::{Behaviors, Names, Orders},
     people::Piece,
+    seen::Saying,
 };
 use dualwheel_measure::Day;
 use roaring::RoaringBitmap;
 
-use super::cells::{BOUGHT, OTHER_LINE};
+use super::{
+    acts::mark,
+    cells::{BOUGHT, OTHER_LINE},
+};
 
 /// Ordinals that wait in lists before they go into bitmaps.
 const WAITING: usize = 4_000_000;
@@ -41,6 +48,8 @@ pub(super) struct Collected {
     names: Vec<String>,
     cells: AHashMap<(u32, usize, Day), Gathered>,
     waiting: usize,
+    /// What stands for the behaviours added, by brand.
+    acts: BTreeMap<u32, Vec<Saying>>,
 }
 
 impl Collected {
@@ -87,10 +96,30 @@ impl Collected {
     /// Adds behaviours.
     pub(super) fn behaviors(&mut self, rows: &Rows, names: &Names) -> Result<(), Error> {
         let mut last = None;
-        rows.behaviors(names, |brand, consumer, kind, day| {
+        rows.behaviors(names, |brand, event, consumer, kind, day| {
             let brand = self.brand(brand, &mut last);
             self.note(brand, kind as usize, day, consumer);
+            let acts = self.acts.entry(brand).or_default();
+            acts.push((event, mark(consumer, kind, day)));
         })
+    }
+
+    /// The behaviours that were added, by the name of their brand; a second time none.
+    pub(super) fn take_acts(&mut self) -> BTreeMap<String, Vec<Saying>> {
+        let acts = std::mem::take(&mut self.acts).into_iter();
+        acts.filter_map(|(brand, acts)| Some((self.names.get(brand as usize)?.clone(), acts)))
+            .collect()
+    }
+
+    /// Exchanges the behaviours of a brand for those that stand.
+    pub(super) fn standing(&mut self, brand: &str, behaviors: &Behaviors) {
+        let brand = self.brand(brand, &mut None);
+        self.cells
+            .retain(|(of, signal, _), _| *of != brand || *signal >= OTHER_LINE);
+        let acts = behaviors.consumer.iter().zip(&behaviors.kind).zip(&behaviors.day);
+        for ((consumer, kind), day) in acts {
+            self.note(brand, *kind as usize, *day, *consumer);
+        }
     }
 
     /// Adds the order lines of a brand, resolved.
@@ -134,7 +163,7 @@ pub(super) struct Lines {
 pub(super) struct BrandLines {
     /// What stands for their orders and lines.
     pub(super) keys: AHashSet<u64>,
-    /// Whether a line came twice: then only the resolved lines tell what counts.
+    /// Whether a line came twice, or came to another brand: then only the resolved lines tell what counts.
     pub(super) repeated: bool,
     rows: Vec<(Day, u32, bool)>,
 }
@@ -151,6 +180,19 @@ impl Lines {
                 lines.rows.push((day, consumer, bought));
             }
         })
+    }
+
+    /// Has all lines of the brands that a new one has come to or from counted anew.
+    pub(super) fn recount(&mut self, contested: &Contested) {
+        if contested.is_empty() {
+            return;
+        }
+        let new = self.brands.values().flat_map(|lines| &lines.keys);
+        let found = new.filter_map(|line| contested.get(line)).flatten();
+        let brands: BTreeSet<String> = found.cloned().collect();
+        for brand in brands {
+            self.brands.entry(brand).or_default().repeated = true;
+        }
     }
 
     /// The lines of each brand, in the order of their names.

@@ -281,6 +281,9 @@ impl PeopleIndex {
                 Some(state) => state,
                 None => State::open(&self.inner.lake, tenant).await?,
             };
+            if how == Replace::Nothing && state.is_outdated() {
+                how = Replace::All;
+            }
             match state.follow(self, how).await {
                 Ok(()) => {
                     let snapshot = state.snapshot(self);

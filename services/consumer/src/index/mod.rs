@@ -3,13 +3,14 @@
 //! It is derived from the lake and kept beside it: [`PeopleIndex::catch_up`] follows the fact tables commit by
 //! commit, and stores bitmaps and how far it came in one commit of its own, so that nothing is lost or counted twice
 //! whatever stops it. A question first catches up, so that its answer has every fact acknowledged before it was
-//! asked. Behaviours add to the bitmaps; order lines do so too until one replaces another, then its brand's lines
-//! are counted anew.
+//! asked. Behaviours and order lines add to the bitmaps until one replaces another: then its brand's behaviours
+//! or lines are counted anew.
 //!
 //! - [`cells`]: the bitmaps of a brand and windows over them
 //! - [`judge`]: stages, flow and FAST on them
 //! - [`follow`]: keeping up with the facts; [`verify`]: holding the bitmaps against the facts
 
+mod acts;
 pub mod cells;
 mod collect;
 pub mod follow;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     sync::Arc,
 };
 
@@ -17,7 +18,8 @@ use roaring::RoaringBitmap;
 
 use super::{
     Error, PeopleIndex, Snapshot,
-    cells::{BOUGHT, Cells, OTHER_LINE, SIGNALS},
+    acts::{self, ACTS, Acts},
+    cells::{Cells, OTHER_LINE, SIGNALS},
     collect::{Collected, Lines, drain, pieces},
 };
 
@@ -29,10 +31,15 @@ const TABLES: [&str; 2] = [BEHAVIORS, ORDER_LINES];
 const COUNTED: i64 = 32;
 /// Known order lines that are held for the next rows; beyond that they are read again when they are needed.
 const MOST_HELD: usize = 4_000_000;
+/// The same of known acts.
+const MOST_ACTS_HELD: usize = 8_000_000;
 /// Files of a bucket from which on they are joined.
 const FILES_TO_JOIN: usize = 24;
 /// Commits of the index after which its files are counted.
 const COMMITS_A_COUNT: i64 = 8;
+/// The signals of behaviours, and those of order lines.
+const ACTED: Range<usize> = 0..OTHER_LINE;
+const LINES: Range<usize> = OTHER_LINE..SIGNALS;
 type Bitmaps = Vec<(usize, Day, RoaringBitmap)>;
 
 /// Where the index of a tenant stands.
@@ -44,6 +51,7 @@ pub(super) struct State {
     changed: HashMap<String, i64>,
     opened: i64,
     orders: AHashMap<String, Counted>,
+    acts: AHashMap<String, Acts>,
 }
 
 /// Which order lines of a brand have been counted.
@@ -56,6 +64,7 @@ struct Counted {
 /// Bitmaps of the rows read, with what the next ones need to know.
 struct Read {
     bitmaps: AHashMap<String, Bitmaps>,
+    acts: Vec<ReadActs>,
     orders: Vec<(String, Counted, Recount)>,
 }
 
@@ -66,6 +75,16 @@ enum Recount {
     Added(Vec<u64>),
     /// All were counted anew.
     Anew,
+}
+
+/// What became of the behaviours of a brand.
+struct ReadActs {
+    brand: String,
+    acts: Acts,
+    /// What stands for the new ones.
+    new: Vec<Piece>,
+    /// Whether all were counted anew.
+    anew: bool,
 }
 
 impl State {
@@ -94,7 +113,13 @@ impl State {
             stored,
             changed: HashMap::new(),
             orders: AHashMap::new(),
+            acts: AHashMap::new(),
         }
+    }
+
+    /// Whether what is stored was written in another format than ours, and is to be derived anew.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.stored.outdated
     }
 
     /// How many of `keys` have an ordinal.
@@ -148,6 +173,7 @@ impl State {
         let gone = |table: &str, added: &Added| added.whole && self.stored.followed.contains_key(table);
         if anew {
             self.orders.clear();
+            self.acts.clear();
         } else if gone(BEHAVIORS, &behaviors) || gone(ORDER_LINES, &lines) {
             return Err(Error::RowsGone);
         }
@@ -163,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    /// Reads the rows, counting the lines of a brand anew where one replaces another.
+    /// Reads the rows, counting the behaviours or lines of a brand anew where one replaces another.
     async fn read(
         &mut self,
         behaviors: Added,
@@ -172,6 +198,11 @@ impl State {
         anew: bool,
     ) -> Result<Read, Error> {
         let names = self.lake.names();
+        let pin = followed
+            .iter()
+            .map(|(table, version)| ((*table).to_owned(), *version))
+            .collect();
+        let reader = self.lake.reader(&pin).await?;
         let mut collected = drain(
             behaviors,
             names.clone(),
@@ -179,7 +210,29 @@ impl State {
             Collected::behaviors,
         )
         .await?;
+        let mut acts = Vec::new();
+        for (brand, mut new) in collected.take_acts() {
+            let mut known = if anew {
+                Acts::default()
+            } else {
+                self.known_acts(&brand).await?
+            };
+            let anew = !known.seen.add(&mut new).is_empty();
+            if anew {
+                known.generation += 1;
+                collected.standing(&brand, &*reader.behaviors(&brand).await?);
+            }
+            acts.push(ReadActs {
+                new: acts::pieces(&brand, &new, known.generation).collect(),
+                brand,
+                acts: known,
+                anew,
+            });
+        }
         let mut lines = drain(lines, names, Lines::default(), Lines::read).await?;
+        if let Some(version) = followed.get(ORDER_LINES) {
+            lines.recount(&*self.lake.contested_lines(*version).await?);
+        }
         let mut orders = Vec::new();
         for (brand, new) in lines.brands() {
             let mut counted = if anew {
@@ -190,10 +243,6 @@ impl State {
             let repeated = new.repeated || new.keys.iter().any(|key| counted.keys.contains(key));
             counted.keys.extend(&new.keys);
             let recount = if repeated {
-                let pin = followed
-                    .iter()
-                    .map(|(table, version)| ((*table).to_owned(), *version));
-                let reader = self.lake.reader(&pin.collect()).await?;
                 collected.resolved(brand, &*reader.orders(brand).await?);
                 counted.generation += 1;
                 Recount::Anew
@@ -209,7 +258,20 @@ impl State {
         let bitmaps = finish
             .await
             .map_err(|error| dualwheel_lake::Error::Group(error.to_string()))?;
-        Ok(Read { bitmaps, orders })
+        Ok(Read {
+            bitmaps,
+            acts,
+            orders,
+        })
+    }
+
+    /// The acts of a brand that were counted before.
+    async fn known_acts(&mut self, brand: &str) -> Result<Acts, Error> {
+        if let Some(known) = self.acts.remove(brand) {
+            return Ok(known);
+        }
+        let pieces = self.lake.people_pieces(&self.stored, brand, ACTS..=ACTS).await?;
+        Ok(Acts::stored(&pieces))
     }
 
     /// The lines of a brand that were counted before.
@@ -242,11 +304,21 @@ impl State {
         followed: &BTreeMap<&'static str, i64>,
         replace: Replace,
     ) -> Result<(), Error> {
-        let Read { bitmaps, orders } = read;
-        let generations: AHashMap<&str, i64> = orders
+        let Read {
+            bitmaps,
+            acts,
+            orders,
+        } = read;
+        let generation_of_acts: AHashMap<&str, i64> = acts
+            .iter()
+            .map(|read| (read.brand.as_str(), read.acts.generation))
+            .collect();
+        let generation_of_lines: AHashMap<&str, i64> = orders
             .iter()
             .map(|(brand, counted, _)| (brand.as_str(), counted.generation))
             .collect();
+        let of =
+            |generations: &AHashMap<&str, i64>, brand: &str| generations.get(brand).copied().unwrap_or(0);
         let mut stored = Vec::new();
         let mut brands: Vec<&String> = bitmaps.keys().collect();
         brands.sort_unstable();
@@ -254,16 +326,24 @@ impl State {
             let mine = bitmaps.get(brand).map(Vec::as_slice).unwrap_or_default();
             let ordered = mine.partition_point(|(signal, _, _)| *signal < OTHER_LINE);
             let (behaviors, lines) = mine.split_at(ordered);
-            stored.extend(pieces(brand, behaviors, 0)?);
-            let generation = generations.get(brand.as_str()).copied().unwrap_or(0);
-            stored.extend(pieces(brand, lines, generation)?);
+            stored.extend(pieces(brand, behaviors, of(&generation_of_acts, brand))?);
+            stored.extend(pieces(brand, lines, of(&generation_of_lines, brand))?);
+        }
+        let mut recounted: BTreeMap<String, Vec<Range<usize>>> = BTreeMap::new();
+        let mut held = AHashMap::new();
+        for read in acts {
+            stored.extend(read.new);
+            if read.anew {
+                stored.extend(nobody(&read.brand, ACTED, read.acts.generation)?);
+                recounted.entry(read.brand.clone()).or_default().push(ACTED);
+            }
+            held.insert(read.brand, read.acts);
         }
         for (brand, counted, recount) in &orders {
             stored.push(counted_piece(brand, counted, recount));
             if *recount == Recount::Anew {
-                // Outdates the pieces before, also where the new ones have nobody.
-                let nobody = [OTHER_LINE, BOUGHT].map(|signal| (signal, Day(0), RoaringBitmap::new()));
-                stored.extend(pieces(brand, &nobody, counted.generation)?);
+                stored.extend(nobody(brand, LINES, counted.generation)?);
+                recounted.entry(brand.clone()).or_default().push(LINES);
             }
         }
         let now = self
@@ -271,7 +351,22 @@ impl State {
             .commit_people(&self.stored, stored, followed, replace)
             .await?;
         let anew = replace != Replace::Nothing;
-        self.update(index, bitmaps, &orders, now, anew).await;
+        self.update(index, bitmaps, recounted, now, anew).await;
+        self.hold(held, orders);
+        self.join_files().await
+    }
+
+    /// Holds what was counted for the rows to come, as far as there is room.
+    fn hold(&mut self, acts: AHashMap<String, Acts>, orders: Vec<(String, Counted, Recount)>) {
+        let held =
+            |acts: &AHashMap<String, Acts>| -> usize { acts.values().map(|acts| acts.seen.len()).sum() };
+        // Who had new ones last will have the next.
+        if held(&self.acts) + held(&acts) > MOST_ACTS_HELD {
+            self.acts.clear();
+        }
+        if held(&acts) <= MOST_ACTS_HELD {
+            self.acts.extend(acts);
+        }
         for (brand, counted, _) in orders {
             self.orders.insert(brand, counted);
         }
@@ -279,15 +374,14 @@ impl State {
         if held > MOST_HELD {
             self.orders.clear();
         }
-        self.join_files().await
     }
 
     /// Brings decoded bitmaps up to the new version.
     async fn update(
         &mut self,
         index: &PeopleIndex,
-        bitmaps: AHashMap<String, Bitmaps>,
-        orders: &[(String, Counted, Recount)],
+        mut bitmaps: AHashMap<String, Bitmaps>,
+        mut recounted: BTreeMap<String, Vec<Range<usize>>>,
         now: Stored,
         anew: bool,
     ) {
@@ -298,20 +392,18 @@ impl State {
             self.changed.clear();
             return;
         }
-        let recounted: AHashSet<&str> = orders
-            .iter()
-            .filter(|(_, _, recount)| *recount == Recount::Anew)
-            .map(|(brand, _, _)| brand.as_str())
-            .collect();
+        for brand in recounted.keys() {
+            if !bitmaps.contains_key(brand) {
+                bitmaps.insert(brand.clone(), Vec::new());
+            }
+        }
         for (brand, mine) in bitmaps {
             let known = index.cells().get(&before.key(&brand)).await;
             self.changed.insert(brand.clone(), self.stored.version);
-            if let Some(known) = known {
-                let known = if recounted.contains(brand.as_str()) {
-                    Arc::new(known.without(OTHER_LINE).without(BOUGHT))
-                } else {
-                    known
-                };
+            if let Some(mut known) = known {
+                for signals in recounted.remove(&brand).unwrap_or_default() {
+                    known = Arc::new(known.without(signals));
+                }
                 let key = (self.lake.name().to_owned(), brand, self.stored.version);
                 index.cells().insert(key, Arc::new(known.with(mine))).await;
             }
@@ -345,6 +437,14 @@ impl State {
     }
 }
 
+/// Pieces without anybody: they outdate the pieces before of signals for which the new counting has none.
+fn nobody(brand: &str, signals: Range<usize>, generation: i64) -> Result<Vec<Piece>, std::io::Error> {
+    let nobody: Bitmaps = signals
+        .map(|signal| (signal, Day(0), RoaringBitmap::new()))
+        .collect();
+    pieces(brand, &nobody, generation)
+}
+
 fn counted_piece(brand: &str, counted: &Counted, recount: &Recount) -> Piece {
     let data = match recount {
         Recount::Added(keys) => keys.iter().flat_map(|key| key.to_le_bytes()).collect(),
@@ -363,8 +463,10 @@ fn counted_piece(brand: &str, counted: &Counted, recount: &Recount) -> Piece {
     }
 }
 
-/// One piece for all of a brand's signal and day; older generations are left out.
+/// One piece for all of a brand's signal and day; older generations are left out. What stands for its acts is of every
+/// generation, and stays.
 fn join(pieces: Vec<Piece>) -> Result<Vec<Piece>, Error> {
+    let (acts, pieces): (Vec<Piece>, Vec<Piece>) = pieces.into_iter().partition(|piece| piece.signal == ACTS);
     let mut newest: AHashMap<(String, i64), i64> = AHashMap::new();
     for piece in &pieces {
         let known = newest
@@ -391,7 +493,14 @@ fn join(pieces: Vec<Piece>) -> Result<Vec<Piece>, Error> {
             }
         }
     }
-    Ok(joined.into_values().collect())
+    let mut by_brand: BTreeMap<String, Vec<Piece>> = BTreeMap::new();
+    for piece in acts {
+        by_brand.entry(piece.brand.clone()).or_default().push(piece);
+    }
+    let acts = by_brand
+        .iter()
+        .flat_map(|(brand, pieces)| acts::join(brand, pieces));
+    Ok(joined.into_values().chain(acts).collect())
 }
 
 /// The bitmaps of a brand.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dualwheel_lake::{
     changes::{BEHAVIOR_COLUMNS, LINE_COLUMNS},
     fact::BRAND_BUCKETS,
+    seen::Seen,
 };
 use dualwheel_measure::Day;
 use roaring::RoaringBitmap;
@@ -60,7 +61,7 @@ fn name(signal: usize) -> &'static str {
 type Bitmaps = BTreeMap<(String, usize, Day), RoaringBitmap>;
 
 impl PeopleIndex {
-    /// Catches up, then counts every bitmap once more from all facts, all order lines resolved, and compares.
+    /// Catches up, then counts every bitmap once more from all facts, repeats resolved, and compares.
     ///
     /// # Errors
     /// When facts or index cannot be read.
@@ -108,6 +109,12 @@ async fn expected(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
             .added("behaviors", &BEHAVIOR_COLUMNS, None, Some(*version))
             .await?;
         collected = drain(all, lake.names(), collected, Collected::behaviors).await?;
+        let reader = lake.reader(&versions).await?;
+        for (brand, mut acts) in collected.take_acts() {
+            if !Seen::default().add(&mut acts).is_empty() {
+                collected.standing(&brand, &*reader.behaviors(&brand).await?);
+            }
+        }
     }
     if let Some(version) = versions.get("order_lines") {
         let all = lake

@@ -108,12 +108,8 @@ impl Raw {
             })
             .collect();
         let mut latest: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for (at, row) in rows
-            .order_lines
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| row.brand == brand)
-        {
+        // A line is of the brand that its latest row names.
+        for (at, row) in rows.order_lines.iter().enumerate() {
             let slot = latest.entry((&row.order, &row.line)).or_insert(at);
             if rows.order_lines[*slot].revision < row.revision {
                 *slot = at;
@@ -122,6 +118,7 @@ impl Raw {
         let lines = latest
             .values()
             .map(|at| &rows.order_lines[*at])
+            .filter(|row| row.brand == brand)
             .map(|row| Line {
                 consumer: row.consumer.clone(),
                 order: row.order.clone(),

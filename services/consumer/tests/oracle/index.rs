@@ -16,7 +16,7 @@ use dualwheel_kit::{config::Config, server::Server};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::facts::{
-    BehaviorKind, FactKind, FactRows, OrderLine, fact_service_server::FactServiceServer,
+    Behavior, BehaviorKind, FactKind, FactRows, OrderLine, fact_service_server::FactServiceServer,
 };
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
@@ -130,6 +130,7 @@ async fn verify(index: &PeopleIndex) {
 }
 
 const BROWSE: usize = BehaviorKind::Browse as usize;
+const CART: usize = BehaviorKind::Cart as usize;
 const OTHER_LINE: usize = 24;
 const BOUGHT: usize = 25;
 
@@ -230,9 +231,9 @@ async fn revised_lines_replace_those_before() {
     append_lines(&channel, 4, vec![line("d", D - 8)]).await;
     append_lines(&channel, 5, vec![line("d", D - 6)]).await;
     let snapshot = later.catch_up("default").await.unwrap();
-    // Of equal revisions the one paid later counts.
+    // Of equal revisions the smaller row counts: the one paid earlier.
     let mut expected = expected;
-    expected.insert((BOUGHT, D - 6), BTreeSet::from(["d".to_owned()]));
+    expected.insert((BOUGHT, D - 8), BTreeSet::from(["c".to_owned(), "d".to_owned()]));
     assert_eq!(held(&snapshot).await, expected);
     verify(&later).await;
     // Every purchase is taken back: no bitmap of purchases is left, for this process and the next.
@@ -246,18 +247,104 @@ async fn revised_lines_replace_those_before() {
         back("a", D - 7),
         back("b", D - 9),
         back("c", D - 8),
-        back("d", D - 6),
+        back("d", D - 8),
     ];
     append_lines(&channel, 6, all).await;
     let expected = same_as(&[
         (OTHER_LINE, D - 9, &["b"]),
-        (OTHER_LINE, D - 8, &["c"]),
+        (OTHER_LINE, D - 8, &["c", "d"]),
         (OTHER_LINE, D - 7, &["a"]),
-        (OTHER_LINE, D - 6, &["d"]),
     ]);
     assert_eq!(held(&later.catch_up("default").await.unwrap()).await, expected);
     let next = self::index(&house_on(&folder).await.0);
     assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    verify(&next).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_event_id_is_one_act() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    let index = index(&lake);
+    let named = |event: &str, who: &str, kind: BehaviorKind, day: i32| Behavior {
+        event_id: event.to_owned(),
+        ..act(who, kind, day)
+    };
+    let append_named = async |sequence: i64, behaviors: Vec<Behavior>| {
+        let rows = FactRows {
+            behaviors,
+            ..FactRows::default()
+        };
+        append(&channel, FactKind::Behavior, sequence, rows).await;
+    };
+    let (browse, cart) = (BehaviorKind::Browse, BehaviorKind::Cart);
+    let first = vec![named("1", "a", browse, D - 2), named("2", "b", browse, D - 2)];
+    append_named(1, first.clone()).await;
+    let expected = same_as(&[(BROWSE, D - 2, &["a", "b"])]);
+    let snapshot = index.catch_up("default").await.unwrap();
+    assert_eq!(held(&snapshot).await, expected);
+    // Delivered again as it was, and later with other words: it stays what it was.
+    append_named(2, first).await;
+    append_named(3, vec![named("1", "c", cart, D - 1)]).await;
+    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    verify(&index).await;
+    // An earlier row stands instead, in this process and in the next, which has not read the first.
+    append_named(4, vec![named("2", "d", cart, D - 5)]).await;
+    let expected = same_as(&[(BROWSE, D - 2, &["a"]), (CART, D - 5, &["d"])]);
+    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    let next = self::index(&house_on(&folder).await.0);
+    append_named(
+        5,
+        vec![named("1", "e", cart, D - 6), named("3", "f", cart, D - 5)],
+    )
+    .await;
+    let expected = same_as(&[(CART, D - 6, &["e"]), (CART, D - 5, &["d", "f"])]);
+    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    verify(&next).await;
+    // So it is after many commits that are joined, and derived anew.
+    for sequence in 6..40 {
+        append_named(sequence, vec![named("4", "g", cart, D - 5)]).await;
+        next.catch_up("default").await.unwrap();
+    }
+    append_named(40, vec![named("4", "h", cart, D - 7)]).await;
+    let expected = same_as(&[
+        (CART, D - 7, &["h"]),
+        (CART, D - 6, &["e"]),
+        (CART, D - 5, &["d", "f"]),
+    ]);
+    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    verify(&next).await;
+    assert_eq!(held(&index.rebuild("default").await.unwrap()).await, expected);
+    verify(&index).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_changes_its_brand_leaves_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    let index = index(&lake);
+    let line = |who: &str, brand: &str, revision: i64| OrderLine {
+        order: format!("order of {who}"),
+        brand: brand.to_owned(),
+        revision,
+        ..sale(who, D - 9, "a/x", 1, 10)
+    };
+    append_lines(&channel, 1, vec![line("a", BRAND, 0), line("b", BRAND, 0)]).await;
+    let snapshot = index.catch_up("default").await.unwrap();
+    assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 9, &["a", "b"])]));
+    append_lines(&channel, 2, vec![line("a", "other", 1)]).await;
+    let expected = same_as(&[(BOUGHT, D - 9, &["b"])]);
+    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    verify(&index).await;
+    // The last one leaves: the brand has no line any more. An older row that comes late changes nothing.
+    append_lines(&channel, 3, vec![line("b", "other", 1), line("a", BRAND, 0)]).await;
+    let snapshot = index.catch_up("default").await.unwrap();
+    assert_eq!(held(&snapshot).await, same_as(&[]));
+    assert!(!snapshot.brand(BRAND).await.unwrap().has_lines());
+    assert!(snapshot.brand("other").await.unwrap().has_lines());
+    verify(&index).await;
+    let next = self::index(&house_on(&folder).await.0);
+    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, same_as(&[]));
     verify(&next).await;
 }
 

@@ -40,17 +40,16 @@ fn naive(world: &World, outcome: Outcome) -> Vec<Named> {
             }
             Outcome::Purchase => {
                 let mut latest: BTreeMap<(&str, &str), &dualwheel_proto::facts::OrderLine> = BTreeMap::new();
-                for row in rows
-                    .order_lines
-                    .iter()
-                    .filter(|row| row.brand == crate::world::BRAND)
-                {
+                for row in &rows.order_lines {
                     let kept = latest.entry((&row.order, &row.line)).or_insert(row);
                     if kept.revision < row.revision {
                         *kept = row;
                     }
                 }
-                let own: Vec<_> = latest.values().filter(|row| row.consumer == who).collect();
+                let own: Vec<_> = latest
+                    .values()
+                    .filter(|row| row.brand == crate::world::BRAND && row.consumer == who)
+                    .collect();
                 let orders: BTreeSet<&str> = own.iter().map(|row| row.order.as_str()).collect();
                 for order in orders {
                     let lines: Vec<_> = own.iter().filter(|row| row.order == order).collect();

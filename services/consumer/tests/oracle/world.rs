@@ -45,8 +45,61 @@ pub fn definitions() -> Definitions<Parameters> {
 }
 
 impl World {
+    /// The frames of the rows, before which others came that do not stand beside them.
     pub fn frames(&self) -> Frames {
-        Frames::from_rows(self.zone, &self.rows, BRAND).unwrap()
+        Frames::from_rows(self.zone, &self.with_losers(), BRAND).unwrap()
+    }
+
+    /// The rows behind others that compete with every fourth of them, and lose by their instant or content.
+    fn with_losers(&self) -> FactRows {
+        let mut rows = FactRows::default();
+        let acts = &self.rows.behaviors;
+        for (at, act) in acts.iter().enumerate().step_by(4) {
+            let mut loser = Behavior {
+                event_id: act.event_id.clone(),
+                brand: act.brand.clone(),
+                occurred_at: act.occurred_at,
+                consumer: format!("{}z", act.consumer),
+                ..acts[(at * 7 + 3) % acts.len()].clone()
+            };
+            if at % 8 == 0 {
+                let later = loser.occurred_at.as_mut().unwrap();
+                later.seconds += 86_400;
+                loser.consumer = "a".to_owned();
+            }
+            rows.behaviors.push(loser);
+        }
+        let lines = &self.rows.order_lines;
+        for (at, line) in lines.iter().enumerate().step_by(4) {
+            rows.order_lines.push(OrderLine {
+                order: line.order.clone(),
+                line: line.line.clone(),
+                revision: line.revision,
+                consumer: format!("{}z", line.consumer),
+                ..lines[(at * 7 + 3) % lines.len()].clone()
+            });
+        }
+        let members = &self.rows.members;
+        for (at, member) in members.iter().enumerate().step_by(4) {
+            rows.members.push(Member {
+                consumer: member.consumer.clone(),
+                brand: member.brand.clone(),
+                role: member.role,
+                joined_at: member.joined_at,
+                revision: member.revision,
+                tier: Some(format!("{}~", member.tier())),
+                ..members[(at * 7 + 3) % members.len()].clone()
+            });
+        }
+        rows.behaviors.extend(acts.iter().cloned());
+        rows.order_lines.extend(lines.iter().cloned());
+        rows.members.extend(members.iter().cloned());
+        FactRows {
+            behaviors: rows.behaviors,
+            order_lines: rows.order_lines,
+            members: rows.members,
+            ..self.rows.clone()
+        }
     }
 
     pub fn raw(&self) -> Raw {

@@ -194,6 +194,13 @@ fn behaviors() -> impl Strategy<Value = Vec<Behavior>> {
                 acts.push(act.clone());
             }
             acts.push(act);
+            // A repeated id, with other words.
+            if twice == 1
+                && let Some(other) = acts.get(number / 2).cloned()
+            {
+                let last = acts.len() - 1;
+                acts[last].event_id = other.event_id;
+            }
         }
         acts
     })

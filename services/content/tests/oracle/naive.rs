@@ -34,15 +34,21 @@ pub type Purchase = (String, String, i64, NaiveDate, i128);
 
 impl<'a> Naive<'a> {
     pub fn new(rows: &'a FactRows, ask: &'a Ask) -> Self {
-        let mut acts: Vec<&Behavior> = Vec::new();
-        let mut seen = BTreeSet::new();
+        // Of rows with one event id the earliest is the act, of those the one that says the least.
+        let mut acts: BTreeMap<&str, &Behavior> = BTreeMap::new();
+        let says = |act: &'a Behavior| {
+            let of = (&act.consumer, act.kind, &act.product, &act.content);
+            (micros(&act.occurred_at), of, act.dwell_ms)
+        };
         for act in rows.behaviors.iter().filter(|act| act.brand == BRAND) {
-            if seen.insert(&act.event_id) {
-                acts.push(act);
+            let kept = acts.entry(&act.event_id).or_insert(act);
+            if says(act) < says(kept) {
+                *kept = act;
             }
         }
+        let acts: Vec<&Behavior> = acts.into_values().collect();
         let mut latest: BTreeMap<(&str, &str), &OrderLine> = BTreeMap::new();
-        for line in rows.order_lines.iter().filter(|line| line.brand == BRAND) {
+        for line in &rows.order_lines {
             let kept = latest.entry((&line.order, &line.line)).or_insert(line);
             if line.revision > kept.revision {
                 *kept = line;
@@ -60,7 +66,7 @@ impl<'a> Naive<'a> {
             .iter()
             .filter_map(|product| Some((product.product.as_str(), product.category.as_deref()?)))
             .collect();
-        let lines = latest.into_values().collect();
+        let lines = latest.into_values().filter(|line| line.brand == BRAND).collect();
         let mut naive = Self {
             ask,
             acts,

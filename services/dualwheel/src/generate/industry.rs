@@ -222,6 +222,7 @@ fn write_row(
         .whole(Some(figure.units / 400 + 2))
         .share(Some((figure.top_brand_share * 10_000.0).round() / 10_000.0))
         .share(Some((figure.new_brand_share * 10_000.0).round() / 10_000.0))
+        .instant(None)
         .end()
 }
 

@@ -97,6 +97,7 @@ fn write_place(
             .whole(Some(received))
             .whole(Some(opening + received - units(at_once, period)))
             .whole(Some((soon - left).max(0)))
+            .instant(None)
             .end()?;
         opening = left;
     }

@@ -1,12 +1,14 @@
 //! Behaviours of a brand.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
+use hashbrown::{HashTable, hash_table::Entry};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    Groups, NONE, Names, Products, reorder,
+    Groups, NONE, Names, Products, by_text, reorder,
     view::{View, at, ordinal_at},
 };
 use crate::Error;
@@ -165,7 +167,7 @@ impl Behaviors {
         "dwell_ms",
     ];
 
-    /// Builds the frame. A behaviour on a content that bears the event id of another is counted once.
+    /// Builds the frame. Of rows with the same event id the first by instant, then by content, is the act.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
@@ -186,20 +188,25 @@ impl Behaviors {
             keyword_class: Vec::with_capacity(rows),
             dwell_ms: Vec::with_capacity(rows),
         };
-        let mut content_events = ahash::AHashSet::new();
+        let mut events = Vec::with_capacity(rows);
         for batch in batches {
-            frame.extend(&View(batch), products, &mut content_events)?;
+            frame.extend(&View(batch), &mut events)?;
+        }
+        let acts = frame.acts(&events);
+        drop(events);
+        if acts.len() < frame.len() {
+            frame.take(&acts);
         }
         frame.sort();
+        // Only now: what a product is filed under decides between no rows.
+        for (category, product) in frame.category.iter_mut().zip(&frame.product) {
+            *category = products.category_of(*product).unwrap_or(*category);
+        }
         Ok(frame)
     }
 
-    fn extend(
-        &mut self,
-        view: &View<'_>,
-        products: &Products,
-        content_events: &mut ahash::AHashSet<Box<str>>,
-    ) -> Result<(), Error> {
+    /// Adds rows, and to `events` what stands for their event ids.
+    fn extend(&mut self, view: &View<'_>, events: &mut Vec<u128>) -> Result<(), Error> {
         let (event, consumer, product) = (
             view.text("event_id")?,
             view.text("consumer")?,
@@ -239,23 +246,14 @@ impl Behaviors {
             if consumer == NONE {
                 continue;
             }
-            let content = ordinal_at(&contents, row);
-            if content != NONE
-                && let Some(event) = event.get(row)
-                && !content_events.insert(event.into())
-            {
-                continue;
-            }
-            let product = ordinal_at(&products_of, row);
+            events.push(xxh3_128(event.get(row).unwrap_or_default().as_bytes()));
             self.consumer.push(consumer);
             self.kind.push(Kind::from_number(at(kind, row).unwrap_or(0)));
             self.day.push(Day(day));
             self.at.push(instant);
-            self.product.push(product);
-            let category = products.category_of(product);
-            self.category
-                .push(category.unwrap_or(ordinal_at(&categories, row)));
-            self.content.push(content);
+            self.product.push(ordinal_at(&products_of, row));
+            self.category.push(ordinal_at(&categories, row));
+            self.content.push(ordinal_at(&contents, row));
             self.channel.push(ordinal_at(&channels, row));
             self.venue.push(
                 at(venue, row)
@@ -272,26 +270,78 @@ impl Behaviors {
         Ok(())
     }
 
+    /// The rows that are acts: of those that share an event id the one that comes first by what it says.
+    fn acts(&self, events: &[u128]) -> Vec<usize> {
+        let mut acts: Vec<usize> = Vec::with_capacity(events.len());
+        let mut known: HashTable<usize> = HashTable::with_capacity(events.len());
+        // Half of a hash is one, too.
+        let hash = |event: u128| event as u64;
+        let event_of = |row: usize| events.get(row).copied().unwrap_or_default();
+        for (row, event) in events.iter().copied().enumerate() {
+            let act_at = |at: &usize| acts.get(*at).copied().unwrap_or_default();
+            let place = known.entry(
+                hash(event),
+                |at| event_of(act_at(at)) == event,
+                |at| hash(event_of(act_at(at))),
+            );
+            match place {
+                Entry::Vacant(place) => {
+                    place.insert(acts.len());
+                    acts.push(row);
+                }
+                Entry::Occupied(place) => {
+                    if let Some(act) = acts.get_mut(*place.get())
+                        && self.compare(row, *act).is_lt()
+                    {
+                        *act = row;
+                    }
+                }
+            }
+        }
+        acts
+    }
+
+    /// The order of two rows by instant, then by all else that they say.
+    fn compare(&self, one: usize, other: usize) -> Ordering {
+        fn at<T: Ord>(values: &[T], one: usize, other: usize) -> Ordering {
+            values.get(one).cmp(&values.get(other))
+        }
+        let text = |keys, ordinals: &[u32]| {
+            let at = |row: usize| ordinals.get(row).copied().unwrap_or(NONE);
+            by_text(keys, at(one), at(other))
+        };
+        let names = &*self.names;
+        at(&self.at, one, other)
+            .then_with(|| text(&names.consumers, &self.consumer))
+            .then_with(|| at(&self.kind, one, other))
+            .then_with(|| text(&names.products, &self.product))
+            .then_with(|| text(&names.contents, &self.content))
+            .then_with(|| text(&names.categories, &self.category))
+            .then_with(|| text(&names.words, &self.channel))
+            .then_with(|| at(&self.venue, one, other))
+            .then_with(|| at(&self.keyword_class, one, other))
+            .then_with(|| at(&self.dwell_ms, one, other))
+    }
+
     fn sort(&mut self) {
-        let (groups, order) = Groups::sorted(&self.consumer, |row| {
-            (
-                self.at.get(row).copied(),
-                self.kind.get(row).copied(),
-                self.product.get(row).copied(),
-            )
-        });
+        let (groups, order) = Groups::sorted(&self.consumer, |one, other| self.compare(one, other));
         self.groups = groups;
-        self.consumer = reorder(&self.consumer, &order);
-        self.kind = reorder(&self.kind, &order);
-        self.day = reorder(&self.day, &order);
-        self.at = reorder(&self.at, &order);
-        self.product = reorder(&self.product, &order);
-        self.category = reorder(&self.category, &order);
-        self.content = reorder(&self.content, &order);
-        self.channel = reorder(&self.channel, &order);
-        self.venue = reorder(&self.venue, &order);
-        self.keyword_class = reorder(&self.keyword_class, &order);
-        self.dwell_ms = reorder(&self.dwell_ms, &order);
+        self.take(&order);
+    }
+
+    /// Keeps the given rows in the given order.
+    fn take(&mut self, order: &[usize]) {
+        self.consumer = reorder(&self.consumer, order);
+        self.kind = reorder(&self.kind, order);
+        self.day = reorder(&self.day, order);
+        self.at = reorder(&self.at, order);
+        self.product = reorder(&self.product, order);
+        self.category = reorder(&self.category, order);
+        self.content = reorder(&self.content, order);
+        self.channel = reorder(&self.channel, order);
+        self.venue = reorder(&self.venue, order);
+        self.keyword_class = reorder(&self.keyword_class, order);
+        self.dwell_ms = reorder(&self.dwell_ms, order);
     }
 
     /// Number of behaviours.

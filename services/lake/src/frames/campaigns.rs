@@ -1,6 +1,6 @@
 //! Campaigns of a brand, the latest row of each.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use arrow::array::RecordBatch;
 use dualwheel_measure::{Day, Window};
@@ -37,16 +37,8 @@ impl CampaignRow {
     }
 }
 
-/// Decides between rows of the same campaign by all that they say: update, spend, first and last day, channel,
-/// products.
-type Rank = (
-    i64,
-    Option<i64>,
-    Day,
-    Option<Day>,
-    Option<String>,
-    Option<Vec<String>>,
-);
+/// What a row says: channel, first and last day, spend, products.
+type Content = (Option<String>, Day, Option<Day>, Option<i64>, Option<Vec<String>>);
 
 /// Campaigns of a brand, sorted by key.
 #[derive(Clone, Debug)]
@@ -69,13 +61,12 @@ impl Campaigns {
         "products",
     ];
 
-    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the larger spend, then
-    /// the one that starts and ends later.
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the smallest content.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut latest: BTreeMap<String, Rank> = BTreeMap::new();
+        let mut latest: BTreeMap<String, (i64, Reverse<Content>)> = BTreeMap::new();
         for batch in batches {
             let view = View(batch);
             let (campaign, updated, channel) = (
@@ -89,14 +80,14 @@ impl Campaigns {
                 let (Some(key), Some(starts)) = (campaign.get(row), at(starts, row)) else {
                     continue;
                 };
-                let rank = (
-                    at(updated, row).unwrap_or(i64::MIN),
-                    at(spend, row).and_then(|value| i64::try_from(value).ok()),
+                let content = (
+                    channel.get(row).map(str::to_owned),
                     Day(starts),
                     at(ends, row).map(Day),
-                    channel.get(row).map(str::to_owned),
+                    at(spend, row).and_then(|value| i64::try_from(value).ok()),
                     list_texts(products, row),
                 );
+                let rank = (at(updated, row).unwrap_or(i64::MIN), Reverse(content));
                 match latest.get_mut(key) {
                     Some(kept) if *kept < rank => *kept = rank,
                     Some(_) => {}
@@ -110,13 +101,13 @@ impl Campaigns {
             names: names.clone(),
             rows: latest
                 .into_iter()
-                .map(|(key, said)| parsed(names, &key, said))
+                .map(|(key, (_, Reverse(said)))| parsed(names, &key, said))
                 .collect(),
         })
     }
 }
 
-fn parsed(names: &Names, key: &str, (_, spend, starts, ends, channel, products): Rank) -> CampaignRow {
+fn parsed(names: &Names, key: &str, (channel, starts, ends, spend, products): Content) -> CampaignRow {
     let mut products: Vec<u32> = products
         .unwrap_or_default()
         .iter()
@@ -185,8 +176,8 @@ mod tests {
             brand: "other".to_owned(),
             ..campaign("c", "2024-03-05T00:00:00Z", Some("1"))
         });
-        // x was last said to have no known spend; of the two rows of a that are as late the dearer one counts.
-        let expected = [("a".to_owned(), Some(22_500)), ("x".to_owned(), None)];
+        // x was last said to have no known spend; of the two rows of a that are as late the smaller one counts.
+        let expected = [("a".to_owned(), Some(15_000)), ("x".to_owned(), None)];
         assert_eq!(spends(&frame(rows.clone())), expected);
         rows.reverse();
         assert_eq!(spends(&frame(rows)), expected);

@@ -1,13 +1,13 @@
 //! Contents of a brand, the latest row of each.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
 use super::{
-    NONE, Names,
+    NONE, Names, by_text, keep_latest,
     view::{View, at, list_texts, ordinal_at},
 };
 use crate::Error;
@@ -31,6 +31,25 @@ pub struct ContentRow {
     pub spend: Option<i64>,
     /// Length in seconds.
     pub duration_s: Option<i64>,
+}
+
+impl ContentRow {
+    /// Decides between rows of the same instant.
+    fn by_content(&self, other: &Self, names: &Names) -> Ordering {
+        let products = |row: &Self| -> Vec<String> {
+            let keys = names.products.view();
+            row.products
+                .iter()
+                .map(|product| keys.key(*product).to_owned())
+                .collect()
+        };
+        (self.format.cmp(&other.format))
+            .then_with(|| by_text(&names.words, self.channel, other.channel))
+            .then_with(|| by_text(&names.words, self.author, other.author))
+            .then_with(|| self.published.cmp(&other.published))
+            .then_with(|| products(self).cmp(&products(other)))
+            .then_with(|| (self.spend, self.duration_s).cmp(&(other.spend, other.duration_s)))
+    }
 }
 
 /// Contents of a brand, sorted by key.
@@ -57,12 +76,12 @@ impl Contents {
         "duration_s",
     ];
 
-    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the larger spend.
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the smallest content.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut latest: AHashMap<u32, ((i64, Option<i64>), ContentRow)> = AHashMap::new();
+        let mut latest: AHashMap<u32, (i64, ContentRow)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
             let (content, updated, format) = (
@@ -101,14 +120,10 @@ impl Contents {
                     spend: at(spend, row).and_then(|value| i64::try_from(value).ok()),
                     duration_s: at(duration, row),
                 };
-                let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.spend);
-                match latest.get_mut(&parsed.content) {
-                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
-                    Some(_) => {}
-                    None => {
-                        latest.insert(parsed.content, (rank, parsed));
-                    }
-                }
+                let updated = at(updated, row).unwrap_or(i64::MIN);
+                keep_latest(&mut latest, content, updated, parsed, |one, other| {
+                    one.by_content(other, names)
+                });
             }
         }
         let mut rows: Vec<ContentRow> = latest.into_values().map(|(_, row)| row).collect();

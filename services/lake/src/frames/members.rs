@@ -1,13 +1,13 @@
 //! Roles that consumers hold in a brand's private domain.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
 use super::{
-    Groups, NONE, Names, reorder,
+    Groups, NONE, Names, by_text, keep_latest, reorder,
     view::{View, at, list_texts, ordinal_at},
 };
 use crate::Error;
@@ -54,7 +54,7 @@ impl Role {
 }
 
 /// Whether a member may be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Not supplied.
     NotSupplied,
@@ -86,15 +86,20 @@ pub struct MemberRow {
 }
 
 impl MemberRow {
+    /// Decides between rows of the same role and revision.
+    fn by_content(&self, other: &Self, names: &Names) -> Ordering {
+        by_text(&names.words, self.tier, other.tier)
+            .then_with(|| self.left.cmp(&other.left))
+            .then_with(|| by_text(&names.words, self.recruit_channel, other.recruit_channel))
+            .then_with(|| self.reach.cmp(&other.reach))
+    }
+
     /// Whether the role is open on `day`.
     #[must_use]
     pub fn is_open(&self, day: Day) -> bool {
         self.joined <= day && self.left.is_none_or(|left| day < left)
     }
 }
-
-/// Decides between rows of the same role: revision, then the earlier end.
-type Rank = (i64, i32);
 
 /// Roles of a brand's people, sorted by consumer and day of joining.
 #[derive(Clone, Debug)]
@@ -122,12 +127,12 @@ impl Members {
     ];
 
     /// Builds the frame. Of rows with the same consumer, role and instant of joining the largest revision counts;
-    /// of equal revisions the one that ended first.
+    /// of equal revisions the row with the smallest content.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut latest: AHashMap<(u32, Role, i64), (Rank, MemberRow)> = AHashMap::new();
+        let mut latest: AHashMap<(u32, Role, i64), (i64, MemberRow)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
             let (consumer, role, joined_at) = (
@@ -172,21 +177,19 @@ impl Members {
                     recruit_channel: ordinal_at(&channels, row),
                     tier: ordinal_at(&tiers, row),
                 };
-                let ended_first = parsed.left.map_or(i32::MIN, |left| -left.0);
-                let rank = (at(revision, row).unwrap_or(0), ended_first);
-                match latest.get_mut(&(parsed.consumer, role, joined_at)) {
-                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
-                    Some(_) => {}
-                    None => {
-                        latest.insert((parsed.consumer, role, joined_at), (rank, parsed));
-                    }
-                }
+                let revision = at(revision, row).unwrap_or(0);
+                let key = (consumer, role, joined_at);
+                keep_latest(&mut latest, key, revision, parsed, |one, other| {
+                    one.by_content(other, names)
+                });
             }
         }
         let unsorted: Vec<MemberRow> = latest.into_values().map(|(_, row)| row).collect();
         let consumers: Vec<u32> = unsorted.iter().map(|row| row.consumer).collect();
-        let (groups, order) = Groups::sorted(&consumers, |at| {
-            unsorted.get(at).map(|row| (row.joined, row.role))
+        let (groups, order) = Groups::sorted(&consumers, |one, other| {
+            // No two rows of a consumer have the same role and instant.
+            let at = |row: usize| unsorted.get(row).map(|row| (row.joined, row.role, row.joined_at));
+            at(one).cmp(&at(other))
         });
         Ok(Self {
             names: names.clone(),

@@ -2,7 +2,13 @@
 //!
 //! Frames are built from record batches of the lake (or of rows, in tests), keep only what metrics read, resolve
 //! revisions, and name consumers, products and all other keys by dense ordinals of the tenant's [`Names`].
-//! Ordinals depend on the order of loading; no metric may.
+//! Ordinals depend on the order of loading; no metric may. Of rows that compete, where neither a revision nor an
+//! instant decides, the one with the smaller content counts: column by column in the order of the contract, keys by
+//! their text, and what was not said before what was.
+
+use std::{cmp::Ordering, collections::hash_map::Entry, hash::Hash};
+
+use ahash::AHashMap;
 
 mod behaviors;
 mod campaigns;
@@ -13,6 +19,7 @@ mod orders;
 mod products;
 mod profiles;
 mod social;
+mod standing;
 mod stock;
 pub(crate) mod view;
 
@@ -49,7 +56,7 @@ const DENSE_FROM: usize = 4;
 impl Groups {
     /// Groups of rows whose consumers are given in row order, and the order that sorts the rows by consumer and,
     /// within one, as `within` says.
-    pub(crate) fn sorted<K: Ord>(consumers: &[u32], within: impl Fn(usize) -> K) -> (Self, Vec<usize>) {
+    pub(crate) fn sorted(consumers: &[u32], within: impl Fn(usize, usize) -> Ordering) -> (Self, Vec<usize>) {
         let highest = consumers.iter().max().map_or(0, |highest| *highest as usize + 1);
         let (groups, mut order) = if consumers.len() * DENSE_FROM >= highest {
             Self::dense(consumers, highest)
@@ -60,7 +67,7 @@ impl Groups {
             if let [start, end] = pair
                 && let Some(group) = order.get_mut(*start..*end)
             {
-                group.sort_by_key(|row| within(*row));
+                group.sort_by(|one, other| within(*one, *other));
             }
         }
         (groups, order)
@@ -159,6 +166,36 @@ impl Groups {
     }
 }
 
+/// The order of two keys by their text: ordinals depend on what came first. One that was not said is the smallest.
+pub(crate) fn by_text(keys: &Keys, one: u32, other: u32) -> Ordering {
+    if one == other {
+        return Ordering::Equal;
+    }
+    let keys = keys.view();
+    (one != NONE, keys.key(one)).cmp(&(other != NONE, keys.key(other)))
+}
+
+/// Keeps the row of `key` that was known last; of rows known at the same time the one with the smaller content.
+pub(crate) fn keep_latest<K: Eq + Hash, T: Ord, R>(
+    latest: &mut AHashMap<K, (T, R)>,
+    key: K,
+    known: T,
+    row: R,
+    by_content: impl Fn(&R, &R) -> Ordering,
+) {
+    match latest.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert((known, row));
+        }
+        Entry::Occupied(mut place) => {
+            let (at, kept) = place.get();
+            if at.cmp(&known).then_with(|| by_content(&row, kept)).is_lt() {
+                place.insert((known, row));
+            }
+        }
+    }
+}
+
 /// `values` in the given order of rows.
 pub(crate) fn reorder<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
     order.iter().filter_map(|row| values.get(*row).copied()).collect()
@@ -172,8 +209,8 @@ mod tests {
     fn sparse_and_dense_groups_hold_the_same_rows() {
         let near = [3u32, 1, 3, 0, 1, 1];
         let far: Vec<u32> = near.iter().map(|consumer| consumer * 1_000).collect();
-        let (dense, dense_order) = Groups::sorted(&near, |row| row);
-        let (sparse, sparse_order) = Groups::sorted(&far, |row| row);
+        let (dense, dense_order) = Groups::sorted(&near, |one, other| one.cmp(&other));
+        let (sparse, sparse_order) = Groups::sorted(&far, |one, other| one.cmp(&other));
         assert!(dense.sparse.is_empty() && !sparse.sparse.is_empty());
         assert_eq!(dense_order, sparse_order);
         for consumer in 0..5 {
@@ -183,7 +220,7 @@ mod tests {
         assert_eq!(dense.consumers().collect::<Vec<_>>(), [0, 1, 3]);
         assert_eq!(sparse.consumers().collect::<Vec<_>>(), [0, 1_000, 3_000]);
         assert_eq!((dense.len(), sparse.len(), sparse.rows(1)), (4, 3_001, 0..0));
-        let (empty, _) = Groups::sorted(&[], |row| row);
+        let (empty, _) = Groups::sorted(&[], |one, other| one.cmp(&other));
         assert!(empty.is_empty() && empty.rows(0).is_empty());
     }
 }

@@ -1,16 +1,16 @@
 //! Order lines of a brand, the latest revision of each.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::{Day, Money};
 
 use super::{
-    Groups, NONE, Names, Products,
+    Groups, NONE, Names, Products, by_text,
     view::{View, at, ordinal_at},
 };
-use crate::Error;
+use crate::{Error, moved::Lines};
 
 /// One order line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +54,28 @@ pub struct Line {
 }
 
 impl Line {
+    /// Decides between rows of the same revision; categories are the lines' own.
+    fn by_content(&self, other: &Self, names: &Names) -> Ordering {
+        let amounts = |line: &Self| (line.quantity, line.paid, line.list_price, line.paid_at);
+        let rest = |line: &Self| {
+            (
+                line.promised_at,
+                line.dispatched_at,
+                line.delivered_at,
+                line.cancelled_at,
+                line.returned_quantity,
+                line.refund,
+            )
+        };
+        by_text(&names.consumers, self.consumer, other.consumer)
+            .then_with(|| by_text(&names.products, self.product, other.product))
+            .then_with(|| by_text(&names.skus, self.sku, other.sku))
+            .then_with(|| by_text(&names.categories, self.category, other.category))
+            .then_with(|| amounts(self).cmp(&amounts(other)))
+            .then_with(|| rest(self).cmp(&rest(other)))
+            .then_with(|| by_text(&names.words, self.channel, other.channel))
+    }
+
     /// Whether the line is a purchase (ground rule 8): quantity above zero, returned later or not.
     #[must_use]
     pub fn is_purchase(&self) -> bool {
@@ -109,12 +131,22 @@ impl Orders {
         "refund_amount",
     ];
 
-    /// Builds the frame. Of rows with the same order and line the largest revision counts; of equal revisions
-    /// the one paid later, then for more, so that the order of files decides nothing.
+    /// Builds the frame. Of rows with the same order and line the largest revision counts; of equal revisions the
+    /// row with the smallest content.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, products: &Products, batches: &[RecordBatch]) -> Result<Self, Error> {
+        Self::staying(names, products, None, batches)
+    }
+
+    /// The same without the lines that the brand has left.
+    pub(crate) fn staying(
+        names: &Arc<Names>,
+        products: &Products,
+        left: Option<&Lines>,
+        batches: &[RecordBatch],
+    ) -> Result<Self, Error> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         let mut loader = Loader {
             orders: AHashMap::new(),
@@ -123,19 +155,34 @@ impl Orders {
         };
         loader.lines.reserve(rows);
         for batch in batches {
-            loader.extend(&View(batch), names, products)?;
+            loader.extend(&View(batch), names, left)?;
         }
-        let consumers: Vec<u32> = loader.lines.iter().map(|line| line.consumer).collect();
-        let (groups, order) = Groups::sorted(&consumers, |row| {
-            loader
-                .lines
-                .get(row)
-                .map(|line| (line.paid_at, line.order, line.product, line.paid))
+        let Loader { orders, lines, .. } = &loader;
+        let consumers: Vec<u32> = lines.iter().map(|line| line.consumer).collect();
+        let mut keys = vec![""; orders.len()];
+        for (key, number) in orders {
+            if let Some(slot) = keys.get_mut(*number as usize) {
+                *slot = key.as_ref();
+            }
+        }
+        let order_key = |line: &Line| keys.get(line.order as usize);
+        let (groups, order) = Groups::sorted(&consumers, |one, other| {
+            let (Some(one), Some(other)) = (lines.get(one), lines.get(other)) else {
+                return Ordering::Equal;
+            };
+            (one.paid_at.cmp(&other.paid_at))
+                .then_with(|| order_key(one).cmp(&order_key(other)))
+                .then_with(|| one.by_content(other, names))
         });
+        let mut lines = super::reorder(lines, &order);
+        // Only now: what a product is filed under decides between no rows.
+        for line in lines.iter_mut().filter(|line| line.category == NONE) {
+            line.category = products.category_of(line.product).unwrap_or(NONE);
+        }
         Ok(Self {
             names: names.clone(),
             groups,
-            lines: super::reorder(&loader.lines, &order),
+            lines,
         })
     }
 
@@ -151,17 +198,6 @@ impl Orders {
     }
 }
 
-/// Decides between rows of the same revision.
-fn rank(line: &Line) -> (i64, i64, i64, i64, i64) {
-    (
-        line.paid_at,
-        line.paid,
-        line.quantity,
-        line.refund,
-        line.returned_quantity,
-    )
-}
-
 struct Loader {
     orders: AHashMap<Box<str>, u32>,
     seen: AHashMap<(u32, Box<str>), (i64, usize)>,
@@ -169,7 +205,7 @@ struct Loader {
 }
 
 impl Loader {
-    fn extend(&mut self, view: &View<'_>, names: &Names, products: &Products) -> Result<(), Error> {
+    fn extend(&mut self, view: &View<'_>, names: &Names, left: Option<&Lines>) -> Result<(), Error> {
         let (order, line, revision) = (view.text("order")?, view.text("line")?, view.count("revision")?);
         let (consumer, product, sku) = (view.text("consumer")?, view.text("product")?, view.text("sku")?);
         let (category, channel) = (view.text("category")?, view.text("channel")?);
@@ -203,16 +239,20 @@ impl Loader {
             let (Some(paid_at), Some(day)) = (at(paid_at, row), at(paid_day, row)) else {
                 continue;
             };
-            let numbered = self.number_order(order.get(row).unwrap_or_default());
+            let key: (Box<str>, Box<str>) = (
+                order.get(row).unwrap_or_default().into(),
+                line.get(row).unwrap_or_default().into(),
+            );
+            if left.is_some_and(|left| left.contains(&key)) {
+                continue;
+            }
+            let numbered = self.number_order(&key.0);
             let parsed = Line {
                 consumer,
                 order: numbered,
                 product,
                 sku: ordinal_at(&skus, row),
-                category: match ordinal_at(&categories, row) {
-                    NONE => products.category_of(product).unwrap_or(NONE),
-                    own => own,
-                },
+                category: ordinal_at(&categories, row),
                 channel: ordinal_at(&channels, row),
                 quantity: at(quantity, row).unwrap_or(0),
                 returned_quantity: at(returned, row).unwrap_or(0),
@@ -227,11 +267,7 @@ impl Loader {
                 delivered_at: at(delivered_at, row),
                 cancelled_at: at(cancelled_at, row),
             };
-            self.keep(
-                (numbered, line.get(row).unwrap_or_default().into()),
-                at(revision, row).unwrap_or(0),
-                parsed,
-            );
+            self.keep((numbered, key.1), at(revision, row).unwrap_or(0), parsed, names);
         }
         Ok(())
     }
@@ -245,7 +281,7 @@ impl Loader {
         number
     }
 
-    fn keep(&mut self, key: (u32, Box<str>), revision: i64, line: Line) {
+    fn keep(&mut self, key: (u32, Box<str>), revision: i64, line: Line, names: &Names) {
         match self.seen.get_mut(&key) {
             None => {
                 self.seen.insert(key, (revision, self.lines.len()));
@@ -253,7 +289,10 @@ impl Loader {
             }
             Some((latest, at)) => {
                 if let Some(slot) = self.lines.get_mut(*at)
-                    && (*latest, rank(slot)) < (revision, rank(&line))
+                    && (*latest)
+                        .cmp(&revision)
+                        .then_with(|| line.by_content(slot, names))
+                        .is_lt()
                 {
                     *latest = revision;
                     *slot = line;

@@ -1,13 +1,13 @@
 //! Products of a brand, the latest row of each.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
 use super::{
-    NONE, Names,
+    NONE, Names, by_text, keep_latest,
     view::{View, at, flag_at, list_texts, ordinal_at},
 };
 use crate::Error;
@@ -43,6 +43,27 @@ pub struct ProductRow {
     pub colour: Option<String>,
 }
 
+impl ProductRow {
+    /// Decides between rows of the same instant.
+    fn by_content(&self, other: &Self, names: &Names) -> Ordering {
+        let rest = |row: &Self| {
+            (
+                row.list_price,
+                [
+                    row.launched,
+                    row.delisting_announced,
+                    row.delisted,
+                    row.season_ends,
+                ],
+                row.star,
+                row.styles.clone(),
+                [&row.colour, &row.material, &row.function, &row.craft].map(Clone::clone),
+            )
+        };
+        by_text(&names.categories, self.category, other.category).then_with(|| rest(self).cmp(&rest(other)))
+    }
+}
+
 /// Products of a brand, sorted by key.
 #[derive(Clone, Debug, Default)]
 pub struct Products {
@@ -72,12 +93,12 @@ impl Products {
         "colour",
     ];
 
-    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one launched later.
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the smallest content.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut latest: AHashMap<u32, ((i64, Option<Day>), ProductRow)> = AHashMap::new();
+        let mut latest: AHashMap<u32, (i64, ProductRow)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
             let (product, updated, category) = (
@@ -118,14 +139,10 @@ impl Products {
                     material: material.get(row).map(str::to_owned),
                     colour: colour.get(row).map(str::to_owned),
                 };
-                let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.launched);
-                match latest.get_mut(&parsed.product) {
-                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
-                    Some(_) => {}
-                    None => {
-                        latest.insert(parsed.product, (rank, parsed));
-                    }
-                }
+                let updated = at(updated, row).unwrap_or(i64::MIN);
+                keep_latest(&mut latest, product, updated, parsed, |one, other| {
+                    one.by_content(other, names)
+                });
             }
         }
         let mut rows: Vec<ProductRow> = latest.into_values().map(|(_, row)| row).collect();

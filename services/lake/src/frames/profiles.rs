@@ -1,6 +1,6 @@
 //! What is known of a tenant's consumers.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use ahash::AHashMap;
 use arrow::array::RecordBatch;
@@ -8,13 +8,13 @@ use chrono::Datelike;
 use dualwheel_measure::Day;
 
 use super::{
-    NONE, Names,
+    NONE, Names, keep_latest,
     view::{View, at, list_texts, ordinal_at},
 };
 use crate::Error;
 
 /// Gender as supplied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gender {
     /// Female.
     Female,
@@ -59,6 +59,26 @@ pub struct Profile {
     pub labels: Vec<String>,
 }
 
+impl Profile {
+    /// Decides between rows of the same instant.
+    fn by_content(&self, other: &Self) -> Ordering {
+        let first = |row: &Self| {
+            (
+                row.age,
+                row.gender,
+                row.city_tier,
+                row.has_child,
+                row.child_birth_month,
+                // The bits of numbers from 0 on are in their order.
+                row.spending_power.map(f64::to_bits),
+            )
+        };
+        first(self)
+            .cmp(&first(other))
+            .then_with(|| (&self.occupation, &self.labels).cmp(&(&other.occupation, &other.labels)))
+    }
+}
+
 /// Profiles of a tenant.
 #[derive(Clone, Debug)]
 pub struct Profiles {
@@ -84,12 +104,12 @@ impl Profiles {
         "labels",
     ];
 
-    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the older person.
+    /// Builds the frame. The row with the latest `updated_at` wins; of equal ones the one with the smallest content.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut latest: AHashMap<u32, ((i64, Option<i64>), Profile)> = AHashMap::new();
+        let mut latest: AHashMap<u32, (i64, Profile)> = AHashMap::new();
         for batch in batches {
             let view = View(batch);
             let (consumer, updated) = (view.text("consumer")?, view.instant("updated_at")?);
@@ -119,14 +139,8 @@ impl Profiles {
                     occupation: occupation.get(row).map(str::to_owned),
                     labels: list_texts(labels, row).unwrap_or_default(),
                 };
-                let rank = (at(updated, row).unwrap_or(i64::MIN), parsed.age);
-                match latest.get_mut(&parsed.consumer) {
-                    Some((best, kept)) if *best < rank => (*best, *kept) = (rank, parsed),
-                    Some(_) => {}
-                    None => {
-                        latest.insert(parsed.consumer, (rank, parsed));
-                    }
-                }
+                let updated = at(updated, row).unwrap_or(i64::MIN);
+                keep_latest(&mut latest, consumer, updated, parsed, Profile::by_content);
             }
         }
         let mut rows: Vec<Profile> = latest.into_values().map(|(_, row)| row).collect();

@@ -43,19 +43,23 @@ pub struct SocialRow {
 }
 
 impl SocialRow {
-    /// Decides between rows of the same instant; the order of files decides nothing.
-    fn rank(&self) -> ([Option<i64>; 7], [Option<u64>; 2]) {
+    /// Decides between rows of the same instant.
+    fn content(&self) -> impl Ord + use<> {
+        // The bits of numbers from 0 on are in their order.
+        let [fit, power] =
+            [self.follower_match, self.follower_spending_power].map(|share| share.map(f64::to_bits));
         (
+            self.followers,
+            fit,
             [
+                self.posts_30d,
                 self.interactions_30d,
                 self.spread_30d,
                 self.shares_30d,
                 self.attributed_gmv_30d,
                 self.own_gmv_365d,
-                self.followers,
-                self.posts_30d,
             ],
-            [self.follower_match, self.follower_spending_power].map(|share| share.map(f64::to_bits)),
+            power,
         )
     }
 }
@@ -88,8 +92,7 @@ impl SocialProfiles {
         "follower_spending_power",
     ];
 
-    /// Builds the frame. Of rows of a consumer with the same instant the one with more interactions counts, then with
-    /// more of each further number.
+    /// Builds the frame. Of rows of a consumer with the same instant the one with the smallest content counts.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
@@ -98,14 +101,17 @@ impl SocialProfiles {
         for batch in batches {
             for row in parse(names, batch)? {
                 let slot = best.entry((row.consumer, row.updated_at)).or_insert(row);
-                if slot.rank() < row.rank() {
+                if row.content() < slot.content() {
                     *slot = row;
                 }
             }
         }
         let unsorted: Vec<SocialRow> = best.into_values().collect();
         let consumers: Vec<u32> = unsorted.iter().map(|row| row.consumer).collect();
-        let (groups, order) = Groups::sorted(&consumers, |at| unsorted.get(at).map(|row| row.updated_at));
+        let (groups, order) = Groups::sorted(&consumers, |one, other| {
+            let at = |row: usize| unsorted.get(row).map(|row| row.updated_at);
+            at(one).cmp(&at(other))
+        });
         Ok(Self {
             names: names.clone(),
             groups,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::{Day, Money};
 
 use super::{
     NONE, Names,
+    standing::{Sayings, standing},
     view::{View, at, ordinal_at},
 };
 use crate::Error;
@@ -33,7 +33,7 @@ pub struct StockRow {
     pub in_transit: i64,
 }
 
-/// Stock of a brand, sorted by SKU, location and day.
+/// Stock of a brand, sorted by product, SKU, location and day.
 #[derive(Clone, Debug)]
 pub struct Stock {
     /// The tenant's names.
@@ -44,7 +44,7 @@ pub struct Stock {
 
 impl Stock {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 8] = [
+    pub const COLUMNS: [&'static str; 11] = [
         "product",
         "sku",
         "location",
@@ -53,20 +53,24 @@ impl Stock {
         "received",
         "on_hand",
         "in_transit",
+        "updated_at",
+        "producer",
+        "sequence",
     ];
 
-    /// Builds the frame; of several rows for a SKU, location and day, the one with the most units counts.
+    /// Builds the frame. Of several rows for a product, SKU, location and day the one said last counts.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(names: &Arc<Names>, batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut latest: AHashMap<(u32, u32, Day), StockRow> = AHashMap::new();
+        let mut said = Vec::new();
         for batch in batches {
             let view = View(batch);
             let (product, sku, location) = (view.text("product")?, view.text("sku")?, view.text("location")?);
             let (day, opening, received) =
                 (view.day("day")?, view.count("opening")?, view.count("received")?);
             let (on_hand, in_transit) = (view.count("on_hand")?, view.count("in_transit")?);
+            let sayings = Sayings::of(&view)?;
             let skus = sku.all().into_iter().zip(product.all());
             let skus: Vec<Option<&str>> = skus.map(|(sku, product)| sku.or(product)).collect();
             let locations: Vec<Option<&str>> =
@@ -93,20 +97,18 @@ impl Stock {
                     on_hand: at(on_hand, row).unwrap_or(0),
                     in_transit: at(in_transit, row).unwrap_or(0),
                 };
-                let units = |row: &StockRow| (row.opening, row.received, row.on_hand, row.in_transit);
-                let slot = latest
-                    .entry((parsed.sku, parsed.location, parsed.day))
-                    .or_insert(parsed);
-                if units(slot) < units(&parsed) {
-                    *slot = parsed;
-                }
+                said.push((sayings.get(row), parsed));
             }
         }
-        let mut rows: Vec<StockRow> = latest.into_values().collect();
-        rows.sort_by_key(|row| (row.sku, row.location, row.day));
+        let key = |row: &StockRow| (row.product, row.sku, row.location, row.day);
+        let units = |row: &StockRow| (row.opening, row.received, row.on_hand, row.in_transit);
         Ok(Self {
             names: names.clone(),
-            rows,
+            rows: standing(
+                said,
+                |one, other| key(one).cmp(&key(other)),
+                |one, other| units(one).cmp(&units(other)),
+            ),
         })
     }
 }
@@ -147,7 +149,7 @@ pub struct MarketStats {
 
 impl MarketStats {
     /// Columns of the table that the frame reads.
-    pub const COLUMNS: [&'static str; 11] = [
+    pub const COLUMNS: [&'static str; 14] = [
         "category",
         "price_band",
         "attribute_kind",
@@ -159,15 +161,17 @@ impl MarketStats {
         "buyers",
         "searches",
         "listings",
+        "updated_at",
+        "producer",
+        "sequence",
     ];
 
-    /// Builds the frame; of several rows for a cut and period, the one with the largest GMV counts,
-    /// then with more of each further number.
+    /// Builds the frame. Of several rows for a cut and period the one said last counts.
     ///
     /// # Errors
     /// When a batch lacks a column or has it in another type.
     pub fn build(batches: &[RecordBatch]) -> Result<Self, Error> {
-        let mut rows = Vec::new();
+        let mut said = Vec::new();
         for batch in batches {
             let view = View(batch);
             let (category, band, value) = (
@@ -182,11 +186,12 @@ impl MarketStats {
             );
             let (gmv, units, buyers) = (view.money("gmv")?, view.count("units")?, view.count("buyers")?);
             let (searches, listings) = (view.count("searches")?, view.count("listings")?);
+            let sayings = Sayings::of(&view)?;
             for row in 0..batch.num_rows() {
                 let (Some(first), Some(last)) = (at(first, row), at(last, row)) else {
                     continue;
                 };
-                rows.push(MarketStatRow {
+                let parsed = MarketStatRow {
                     category: category.get(row).unwrap_or_default().to_owned(),
                     price_band: band.get(row).unwrap_or_default().to_owned(),
                     attribute_kind: at(kind, row).unwrap_or(0),
@@ -198,7 +203,8 @@ impl MarketStats {
                     buyers: at(buyers, row),
                     searches: at(searches, row),
                     listings: at(listings, row),
-                });
+                };
+                said.push((sayings.get(row), parsed));
             }
         }
         fn cut(row: &MarketStatRow) -> (&str, &str, i8, &str, Day, Day) {
@@ -211,11 +217,12 @@ impl MarketStats {
                 row.last,
             )
         }
-        fn size(row: &MarketStatRow) -> (Money, [Option<i64>; 4]) {
-            (row.gmv, [row.units, row.buyers, row.searches, row.listings])
-        }
-        rows.sort_by(|a, b| cut(a).cmp(&cut(b)).then_with(|| size(b).cmp(&size(a))));
-        rows.dedup_by(|later, kept| cut(later) == cut(kept));
+        let size = |row: &MarketStatRow| (row.gmv, [row.units, row.buyers, row.searches, row.listings]);
+        let rows = standing(
+            said,
+            |one, other| cut(one).cmp(&cut(other)),
+            |one, other| size(one).cmp(&size(other)),
+        );
         Ok(Self { rows })
     }
 }

@@ -23,9 +23,9 @@ pub(crate) enum Texts<'a> {
     View(&'a StringViewArray),
 }
 
-impl Texts<'_> {
+impl<'a> Texts<'a> {
     /// The text of a row; `None` when the fact did not say.
-    pub(crate) fn get(&self, row: usize) -> Option<&str> {
+    pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
         match self {
             Self::Plain(array) => (row < array.len() && array.is_valid(row)).then(|| array.value(row)),
             Self::View(array) => (row < array.len() && array.is_valid(row)).then(|| array.value(row)),

@@ -12,6 +12,7 @@ use crate::{
     Error,
     fact::{BRAND_BUCKETS, bucket_of},
     frames::{Behaviors, Names, Orders, Products, Stock, view::View},
+    moved::Left,
     table::Part,
 };
 
@@ -80,6 +81,10 @@ impl Reader {
         if absent.len() < MANY_BRANDS {
             return Ok(());
         }
+        let left = match frame {
+            BrandFrame::Orders => self.left(version).await?,
+            _ => Arc::default(),
+        };
         let mut columns = columns.to_vec();
         columns.push("brand");
         for bucket in 0..BRAND_BUCKETS {
@@ -91,8 +96,8 @@ impl Reader {
                 continue;
             }
             let batches = self.scan(opened.clone(), Part::Bucket(bucket), &columns).await?;
-            let names = self.lake.names.clone();
-            let built = blocking(move || build_each(frame, &names, mine, &batches)).await?;
+            let (names, left) = (self.lake.names.clone(), left.clone());
+            let built = blocking(move || build_each(frame, &names, mine, &left, &batches)).await?;
             for (brand, built) in built {
                 frames.insert(key(&brand), built).await;
             }
@@ -116,6 +121,7 @@ fn build_each(
     frame: BrandFrame,
     names: &Arc<Names>,
     brands: Vec<(String, Option<Arc<Products>>)>,
+    left: &Left,
     batches: &[RecordBatch],
 ) -> Result<Vec<(String, Cached)>, Error> {
     let mut parts = split_by_brand(batches)?;
@@ -128,7 +134,8 @@ fn build_each(
                 Cached::Behaviors(Arc::new(Behaviors::build(names, &products, &rows)?))
             }
             (BrandFrame::Orders, Some(products)) => {
-                Cached::Orders(Arc::new(Orders::build(names, &products, &rows)?))
+                let left = left.by(&brand);
+                Cached::Orders(Arc::new(Orders::staying(names, &products, left, &rows)?))
             }
             _ => Cached::Products(Arc::new(Products::build(names, &rows)?)),
         };

@@ -69,6 +69,7 @@ fn days(instants: &[i64], zone: Tz) -> Vec<Option<i32>> {
         tenant: "t",
         zone,
         now: START + 400 * 96 * QUARTER,
+        source: ("p", 1),
     };
     let checked = check(Fact::named("behavior").unwrap(), &batch, &ground).unwrap();
     assert!(checked.refusals.is_empty());

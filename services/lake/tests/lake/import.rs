@@ -33,6 +33,7 @@ async fn map(mapping: &Mapping, paths: BTreeMap<String, PathBuf>) -> Vec<(&'stat
                     tenant: "t",
                     zone: mapping.time_zone,
                     now,
+                    source: ("p", 1),
                 },
             )
             .unwrap();

@@ -19,6 +19,7 @@ mod social;
 mod spread;
 mod stamp;
 mod survive;
+mod ties;
 mod zones;
 
 use std::{collections::BTreeMap, sync::Arc};

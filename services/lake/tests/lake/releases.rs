@@ -36,6 +36,7 @@ fn stored(kind: FactKind, rows: &FactRows) -> RecordBatch {
         tenant: "default",
         zone: DEFAULT_ZONE,
         now: i64::MAX / 2,
+        source: ("p", 1),
     };
     let batch = to_batch(kind, rows).unwrap().unwrap();
     let checked = check(Fact::of(kind).unwrap(), &batch, &ground).unwrap();

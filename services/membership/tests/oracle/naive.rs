@@ -124,7 +124,7 @@ pub struct Naive<'a> {
 impl<'a> Naive<'a> {
     pub fn new(rows: &'a FactRows, ask: &'a Ask) -> Self {
         let mut lines: BTreeMap<(&str, &str), &OrderLine> = BTreeMap::new();
-        for line in rows.order_lines.iter().filter(|line| line.brand == BRAND) {
+        for line in &rows.order_lines {
             let kept = lines.entry((&line.order, &line.line)).or_insert(line);
             if line.revision > kept.revision {
                 *kept = line;
@@ -146,7 +146,7 @@ impl<'a> Naive<'a> {
         Self {
             ask,
             acts: rows.behaviors.iter().filter(|act| act.brand == BRAND).collect(),
-            lines: lines.into_values().collect(),
+            lines: lines.into_values().filter(|line| line.brand == BRAND).collect(),
             members: members.into_values().collect(),
             categories,
         }

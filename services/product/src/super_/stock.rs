@@ -1,5 +1,7 @@
 //! Exact stock: sell-through, and SKUs sold out.
 
+use std::collections::HashMap;
+
 use dualwheel_lake::frames::{Line, Names, Stock, StockRow};
 use dualwheel_measure::{Absence, Metric, Quantity, Scope, Window, bootstrap::RatioGroups};
 
@@ -17,33 +19,31 @@ pub struct Shelves {
 }
 
 /// One SKU's stock in the window, over all locations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct SkuStock {
-    /// Opening of the first stock day.
+    /// Opening of each location's first stock day.
     opening: i64,
     /// Received on any day.
     received: i64,
-    /// On hand on the last stock day.
+    /// On hand on each location's last stock day.
     on_hand: i64,
 }
 
 impl SkuStock {
-    /// Sums the rows of one SKU; `None` without a row in the window.
+    /// Sums the rows of one SKU, sorted by location and day; `None` without a row in the window.
     fn of(rows: &[StockRow], window: Window) -> Option<Self> {
-        let inside = || rows.iter().filter(|row| window.contains(row.day));
-        let first = inside().map(|row| row.day).min()?;
-        let last = inside().map(|row| row.day).max()?;
-        Some(Self {
-            opening: inside()
-                .filter(|row| row.day == first)
-                .map(|row| row.opening)
-                .sum(),
-            received: inside().map(|row| row.received).sum(),
-            on_hand: inside()
-                .filter(|row| row.day == last)
-                .map(|row| row.on_hand)
-                .sum(),
-        })
+        let mut found = None;
+        for of_location in rows.chunk_by(|one, next| one.location == next.location) {
+            let inside = || of_location.iter().filter(|row| window.contains(row.day));
+            let (Some(first), Some(last)) = (inside().next(), inside().next_back()) else {
+                continue;
+            };
+            let sum: &mut Self = found.get_or_insert_default();
+            sum.opening += first.opening;
+            sum.received += inside().map(|row| row.received).sum::<i64>();
+            sum.on_hand += last.on_hand;
+        }
+        found
     }
 }
 
@@ -61,41 +61,36 @@ pub fn by_slot(
     if stock.rows.is_empty() {
         return shelves;
     }
-    let mut sold = vec![0i64; names.skus.view().len()];
+    let mut sold: HashMap<(u32, u32), i64> = HashMap::new();
     for line in lines {
-        if let Some(sold) = sold.get_mut(line.sku as usize) {
-            *sold += line.net_units();
-        }
+        *sold.entry((line.product, line.sku)).or_default() += line.net_units();
     }
     let (skus, products) = (names.skus.view(), names.products.view());
-    for rows in stock.rows.chunk_by(|a, b| a.sku == b.sku) {
-        let Some(of_window) = SkuStock::of(rows, window) else {
-            continue;
-        };
-        let Some(sku) = rows.first().map(|row| row.sku) else {
-            continue;
-        };
-        // A SKU that two products claim goes to the one whose key comes first.
-        let Some(product) = rows
-            .iter()
-            .map(|row| row.product)
-            .min_by_key(|product| products.key(*product))
+    let mut unit = String::new();
+    for rows in stock
+        .rows
+        .chunk_by(|one, next| (one.product, one.sku) == (next.product, next.sku))
+    {
+        let (Some(of_window), Some(StockRow { product, sku, .. })) =
+            (SkuStock::of(rows, window), rows.first().copied())
         else {
             continue;
         };
         let Some(good) = roster.get(product) else { continue };
-        let sold = sold.get(sku as usize).copied().unwrap_or(0);
+        let sold = sold.get(&(product, sku)).copied().unwrap_or(0);
         let available = of_window.opening + of_window.received;
+        // A SKU is one of its product; no key has this byte.
+        unit.clear();
+        unit.extend([products.key(product), "\u{0}", skus.key(sku)]);
         slots.each(&mut shelves, product, good.category, |shelves| {
             shelves.skus += 1;
             shelves.sold_out += i64::from(of_window.on_hand == 0);
             shelves.sold += sold;
             shelves.available += available;
-            shelves.groups.get_or_insert_default().add(
-                skus.key(sku),
-                i128::from(sold),
-                i128::from(available),
-            );
+            shelves
+                .groups
+                .get_or_insert_default()
+                .add(&unit, i128::from(sold), i128::from(available));
         });
     }
     shelves

@@ -1,5 +1,7 @@
 //! Raw facts: made up at random, and read back as plainly as can be.
 
+use std::collections::BTreeMap;
+
 use chrono::{Datelike, TimeZone, Utc};
 use chrono_tz::Tz;
 use dualwheel_proto::{
@@ -95,7 +97,7 @@ fn line() -> impl Strategy<Value = OrderLine> {
         OrderLine {
             consumer: format!("c{consumer}"),
             product: format!("p{product}"),
-            sku: sku.map(|sku| format!("{brand}p{product}s{sku}")),
+            sku: sku.map(|sku| format!("{brand}s{sku}")),
             category: category.flatten(),
             quantity,
             paid_amount: money(paid),
@@ -121,7 +123,7 @@ fn lines() -> impl Strategy<Value = Vec<OrderLine>> {
             line.order = format!("{}{}", line.brand, line.order);
             if let Some(mut revised) = revised {
                 (revised.order, revised.line) = (line.order.clone(), line.line.clone());
-                (revised.brand, revised.revision) = (line.brand.clone(), 2);
+                revised.revision = 2;
                 revised.sku = None;
                 lines.push(revised);
             }
@@ -177,7 +179,7 @@ fn behavior() -> impl Strategy<Value = Behavior> {
     let what = (brand(), 0..10u8, 0..kinds.len(), option::weighted(0.9, 0..7u8));
     (what, hour(), category(), any::<u16>()).prop_map(
         move |((brand, consumer, kind, product), hour, category, id)| Behavior {
-            event_id: format!("e{id}"),
+            event_id: format!("e{}", id % 150),
             consumer: format!("c{consumer}"),
             brand,
             kind: kinds[kind].into(),
@@ -194,14 +196,14 @@ fn stock() -> impl Strategy<Value = StockDay> {
     (what, 0..45i32, 0..20i64, 0..10i64, 0..3i64).prop_map(
         |((brand, product, sku, location), day, opening, received, hand)| StockDay {
             product: format!("p{product}"),
-            sku: sku.map(|sku| format!("{brand}p{product}s{sku}")),
+            sku: sku.map(|sku| format!("{brand}s{sku}")),
             brand,
             location: format!("w{location}"),
             day: date(day_of(START, chrono_tz::UTC) + day),
             opening,
             received,
             on_hand: hand,
-            in_transit: 0,
+            ..Default::default()
         },
     )
 }
@@ -270,7 +272,8 @@ pub fn facts() -> impl Strategy<Value = FactRows> {
                 let day = row.day.map(|day| (day.month, day.day));
                 (
                     row.brand.clone(),
-                    row.sku.clone().unwrap_or(row.product.clone()),
+                    row.product.clone(),
+                    row.sku.clone(),
                     row.location.clone(),
                     day,
                 )
@@ -365,7 +368,25 @@ impl Brand {
                 own.lines.push(own.line(row, zone));
             }
         }
+        // Of rows with one event id the earliest is the act, of those the one that says the least.
+        let says = |row: &Behavior| {
+            let row = row.clone();
+            (
+                row.occurred_at.unwrap().seconds,
+                row.consumer,
+                row.kind,
+                row.product,
+                row.category,
+            )
+        };
+        let mut acts: BTreeMap<&str, &Behavior> = BTreeMap::new();
         for row in rows.behaviors.iter().filter(|row| row.brand == brand) {
+            let kept = acts.entry(&row.event_id).or_insert(row);
+            if says(row) < says(kept) {
+                *kept = row;
+            }
+        }
+        for row in acts.into_values() {
             let of_product = row.product.as_ref().and_then(|product| own.category(product));
             own.acts.push(Act {
                 consumer: row.consumer.clone(),

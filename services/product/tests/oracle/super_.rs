@@ -258,30 +258,27 @@ impl Question<'_> {
             return ["super.sell_through", "super.sold_out"].map(|id| absent(id, Absence::SignalNotSupplied));
         }
         let (mut sold, mut available, mut empty) = (0, 0, 0);
-        for (sku, _) in &skus {
+        for (sku, product) in &skus {
             let of_sku = |row: &&(dualwheel_proto::facts::StockDay, i32)| {
-                row.0.sku.as_ref().unwrap_or(&row.0.product) == sku && self.in_window(row.1)
+                row.0.sku.as_ref().unwrap_or(&row.0.product) == sku
+                    && row.0.product == *product
+                    && self.in_window(row.1)
             };
             let rows: Vec<_> = self.brand().stock.iter().filter(of_sku).collect();
-            let first = rows.iter().map(|(_, day)| *day).min().unwrap();
-            let last = rows.iter().map(|(_, day)| *day).max().unwrap();
-            available += rows
-                .iter()
-                .filter(|(_, day)| *day == first)
-                .map(|(row, _)| row.opening)
-                .sum::<i64>();
             available += rows.iter().map(|(row, _)| row.received).sum::<i64>();
-            let left: i64 = rows
-                .iter()
-                .filter(|(_, day)| *day == last)
-                .map(|(row, _)| row.on_hand)
-                .sum();
+            let locations: BTreeSet<&String> = rows.iter().map(|(row, _)| &row.location).collect();
+            let mut left = 0;
+            for location in locations {
+                let days = || rows.iter().filter(|(row, _)| row.location == *location);
+                available += days().min_by_key(|(_, day)| *day).unwrap().0.opening;
+                left += days().max_by_key(|(_, day)| *day).unwrap().0.on_hand;
+            }
             empty += i64::from(left == 0);
             for line in self
                 .brand()
                 .lines
                 .iter()
-                .filter(|line| self.in_window(line.day) && line.sku == *sku)
+                .filter(|line| self.in_window(line.day) && line.sku == *sku && line.product == *product)
             {
                 sold += line.quantity - line.returned;
             }
