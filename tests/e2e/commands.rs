@@ -1,6 +1,6 @@
 //! The commands: configuration, generating, importing and asking.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -36,6 +36,10 @@ fn configuration_is_laid_on_one_another() {
         printed.contains("db/state") && !printed.contains("secret"),
         "{printed}"
     );
+    // Days are cut by these; "2025b" and the like.
+    let zones = printed.split_once("# time zones: IANA ").unwrap().1.trim();
+    assert_eq!(zones, chrono_tz::IANA_TZDB_VERSION);
+    assert!(zones >= "2025b", "{zones}");
     // What is printed can be read again.
     let again = folder.path().join("again.toml");
     fs::write(&again, printed.replace("database = ", "# database = ")).unwrap();
@@ -341,4 +345,55 @@ fn a_running_mesh_and_a_folder_give_one_answer() {
     let diagnosis = finish(&mut command).json();
     assert_eq!(diagnosis["modes"], serde_json::json!(["brand-led"]));
     assert!(fs::read_to_string(report).unwrap().contains("brand-02"));
+}
+
+#[test]
+fn what_is_kept_is_for_its_user_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let facts = folder.path().join("facts");
+    generate(&facts, 7);
+    let audit = format!("log.audit={}", folder.path().join("audit.log").display());
+    let run = |args: &[&std::ffi::OsStr]| {
+        // What most people's shells are set to.
+        let mut run = Command::new("sh");
+        run.args(["-c", "umask 022; exec \"$@\"", "sh"]);
+        run.arg(command([""; 0]).get_program()).args(args);
+        // A relative path, of which nothing is there yet.
+        run.current_dir(folder.path()).args(["--data", "new/lake"]);
+        finish(run.args(["--set", &audit])).ok();
+    };
+    run(&["import".as_ref(), "--facts".as_ref(), facts.as_os_str()]);
+    let save = [
+        "audience",
+        "save",
+        "stage(L)",
+        "--brand=brand-01",
+        "--as-of=2026-06-30",
+        "--freeze",
+    ];
+    run(&save.map(std::ffi::OsStr::new));
+    run(&["compact".as_ref()]);
+    let mut left = vec![folder.path().join("new"), folder.path().join("audit.log")];
+    let mut seen = 0;
+    while let Some(path) = left.pop() {
+        let told = path.metadata().unwrap();
+        let wanted = if told.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(told.permissions().mode() & 0o777, wanted, "{}", path.display());
+        seen += 1;
+        if told.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(seen > 50, "only {seen} files were kept");
+}
+
+#[test]
+fn sums_that_overflow_stop_a_release_too() {
+    let manifest = fs::read_to_string(crate::harness::tests_folder().join("../Cargo.toml")).unwrap();
+    let (_, release) = manifest.split_once("\n[profile.release]\n").unwrap();
+    let release = release.split("\n[").next().unwrap();
+    assert!(
+        release.lines().any(|line| line == "overflow-checks = true"),
+        "{release}"
+    );
 }

@@ -27,15 +27,15 @@ async fn call(channel: &Channel, token: &str, path: &str, json: &Value) -> Resul
 }
 
 /// Serves the market to who shows a token.
-struct House {
-    server: Server,
-    issuer: Issuer,
-    folder: TempDir,
+pub struct House {
+    pub server: Server,
+    pub issuer: Issuer,
+    pub folder: TempDir,
     _data: TempDir,
 }
 
 impl House {
-    fn new(settings: &[&str]) -> Self {
+    pub fn new(settings: &[&str]) -> Self {
         let (data, folder) = (market().copy(), tempfile::tempdir().unwrap());
         let issuer = Issuer::ed25519("k1").unwrap();
         let jwks = folder.path().join("jwks.json");
@@ -56,7 +56,7 @@ impl House {
         }
     }
 
-    fn token(&self, tenant: &str, brands: &[&str]) -> String {
+    pub fn token(&self, tenant: &str, brands: &[&str]) -> String {
         self.issuer.token(tenant, brands, "").unwrap()
     }
 

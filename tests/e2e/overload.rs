@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use dualwheel_kit::failure::{reason_of, retry_after};
-use dualwheel_proto::consumer::{GetFastRequest, consumer_service_client::ConsumerServiceClient};
+use dualwheel_proto::{
+    consumer::{GetFastRequest, consumer_service_client::ConsumerServiceClient},
+    facts::{AppendRequest, fact_service_client::FactServiceClient},
+};
 use dualwheel_tests::raw::Raw;
 use tokio::time::sleep;
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
@@ -164,4 +167,33 @@ async fn connections_that_grow_old_are_exchanged_without_a_failed_call() {
         }
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_are_not_used_do_not_keep_a_tenant_from_appending() {
+    let (server, _data) = server(&["limits.concurrency=4"]);
+    let channel = server.channel();
+    let open = async || -> Result<_, Status> {
+        let (sender, messages) = tokio::sync::mpsc::channel::<AppendRequest>(1);
+        let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
+        let answers = FactServiceClient::new(channel.clone()).append(messages).await?;
+        Ok((sender, answers.into_inner()))
+    };
+    // A tenant may have half of four streams.
+    let mut idle = [open().await.unwrap(), open().await.unwrap()];
+    let begun = Instant::now();
+    let refused = open().await.unwrap_err();
+    assert_eq!(reason_of(&refused).unwrap(), "OVERLOADED");
+    let (_sender, _answers) = loop {
+        match open().await {
+            Ok(opened) => break opened,
+            Err(status) => sleep(retry_after(&status).unwrap()).await,
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "idle streams keep their places"
+        );
+    };
+    let ended = idle[0].1.message().await.unwrap_err();
+    assert_eq!(reason_of(&ended).unwrap(), "STREAM_IDLE");
 }
