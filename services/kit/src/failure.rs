@@ -256,7 +256,7 @@ reasons! {
 pub struct Failure {
     reason: Reason,
     message: String,
-    metadata: HashMap<String, String>,
+    metadata: Box<HashMap<String, String>>,
     violations: Vec<FieldViolation>,
     retry_after: Option<Duration>,
     quotas: Vec<QuotaViolation>,
@@ -269,7 +269,7 @@ impl Failure {
         Self {
             reason,
             message: message.into(),
-            metadata: HashMap::new(),
+            metadata: Box::default(),
             violations: Vec::new(),
             retry_after: None,
             quotas: Vec::new(),
@@ -348,7 +348,7 @@ impl Failure {
             cut(&mut violation.description, VALUE_BYTES);
         }
         let mut details = ErrorDetails::new();
-        details.set_error_info(self.reason.name(), DOMAIN, self.metadata);
+        details.set_error_info(self.reason.name(), DOMAIN, *self.metadata);
         if !self.violations.is_empty() {
             details.set_bad_request(self.violations);
         }
