@@ -71,7 +71,7 @@ def check_settings(files):
     sections = {key.split(".")[0] for key in known | values if "." in key}
     for path in sorted(files.deploy.rglob("*.md")):
         for key in set(re.findall(r"`([a-z]\w*\.[\w.]+)`", path.read_text())):
-            if key.split(".")[0] in sections and not key.endswith((".crt", ".key", ".json", ".yaml", ".toml", ".v1")):
+            if key.split(".")[0] in sections and not key.endswith((".crt", ".key", ".json", ".yaml", ".toml", ".v1", ".db", ".opened")):
                 scope = key in {"facts.read", "facts.write"} or re.fullmatch(r"\w+\.(read|write|erase)", key)
                 known_key = key in values or key.removeprefix("config.") in known
                 files.require(known_key or scope, files.name(path), f"{key} is no setting and no value")

@@ -183,7 +183,7 @@ fn scenes_and_modes_are_overridden_by_id() {
         ),
         ("modes: {own: {zh: 自, emphasis: [nose]}}", "nose"),
         ("modes: {nose: null}", "nose"),
-        ("szenes: {}", "szenes"),
+        ("acts: {}", "acts"),
     ] {
         let error = load(wrong, "").unwrap_err();
         assert!(
