@@ -256,9 +256,15 @@ reasons! {
 pub struct Failure {
     reason: Reason,
     message: String,
-    metadata: Box<HashMap<String, String>>,
-    violations: Vec<FieldViolation>,
+    metadata: HashMap<String, String>,
     retry_after: Option<Duration>,
+    violated: Box<Violated>,
+}
+
+/// What a failed call broke. Apart, so that a failure is small enough to be returned.
+#[derive(Clone, Debug, Default)]
+struct Violated {
+    fields: Vec<FieldViolation>,
     quotas: Vec<QuotaViolation>,
 }
 
@@ -269,10 +275,9 @@ impl Failure {
         Self {
             reason,
             message: message.into(),
-            metadata: Box::default(),
-            violations: Vec::new(),
+            metadata: HashMap::new(),
             retry_after: None,
-            quotas: Vec::new(),
+            violated: Box::default(),
         }
     }
 
@@ -303,15 +308,16 @@ impl Failure {
     /// Adds a wrong field: its path in the request, and what is expected of it.
     #[must_use]
     pub fn violation(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
-        self.violations.push(FieldViolation::new(field, description));
+        let violation = FieldViolation::new(field, description);
+        self.violated.fields.push(violation);
         self
     }
 
     /// Says which quota of the tenant is used up, as a `google.rpc.QuotaFailure`.
     #[must_use]
     pub fn quota(mut self, tenant: &str, description: impl Into<String>) -> Self {
-        self.quotas
-            .push(QuotaViolation::new(format!("tenants/{tenant}"), description));
+        let violation = QuotaViolation::new(format!("tenants/{tenant}"), description);
+        self.violated.quotas.push(violation);
         self
     }
 
@@ -342,18 +348,19 @@ impl Failure {
         self.metadata
             .values_mut()
             .for_each(|value| cut(value, VALUE_BYTES));
-        self.violations.truncate(VIOLATIONS);
-        for violation in &mut self.violations {
+        let Violated { mut fields, quotas } = *self.violated;
+        fields.truncate(VIOLATIONS);
+        for violation in &mut fields {
             cut(&mut violation.field, VALUE_BYTES);
             cut(&mut violation.description, VALUE_BYTES);
         }
         let mut details = ErrorDetails::new();
-        details.set_error_info(self.reason.name(), DOMAIN, *self.metadata);
-        if !self.violations.is_empty() {
-            details.set_bad_request(self.violations);
+        details.set_error_info(self.reason.name(), DOMAIN, self.metadata);
+        if !fields.is_empty() {
+            details.set_bad_request(fields);
         }
-        if !self.quotas.is_empty() {
-            details.set_quota_failure(self.quotas);
+        if !quotas.is_empty() {
+            details.set_quota_failure(quotas);
         }
         let mut metadata = MetadataMap::new();
         if let Some(wait) = self.retry_after {
