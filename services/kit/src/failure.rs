@@ -430,11 +430,9 @@ impl Violations {
             // Writing to a string does not fail.
             let _ = write!(message, "{separator}{field}: {description}");
         }
-        Err(Failure {
-            violations: self.0,
-            ..Failure::new(reason, message)
-        }
-        .status())
+        let mut failure = Failure::new(reason, message);
+        failure.violated.fields = self.0;
+        Err(failure.status())
     }
 }
 
