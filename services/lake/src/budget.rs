@@ -123,6 +123,7 @@ mod tests {
         let lake = Lake::open(&Options {
             location: folder.path().display().to_string(),
             frame_cache_bytes: BUDGET,
+            retention: std::time::Duration::from_secs(604_800),
         })
         .unwrap();
         let tenant = lake.tenant("default");

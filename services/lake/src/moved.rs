@@ -139,7 +139,10 @@ impl Left {
 type Rank = (Reverse<i64>, String, String);
 
 #[derive(Default)]
-struct Deciding(BTreeMap<(Box<str>, Box<str>), (Rank, BTreeSet<String>)>);
+struct Deciding(BTreeMap<LineKey, (Rank, BTreeSet<String>)>);
+
+/// Order and line.
+type LineKey = (Box<str>, Box<str>);
 
 impl Deciding {
     fn add(&mut self, batch: &RecordBatch, asked: impl Fn(u64) -> bool) -> Result<(), Error> {

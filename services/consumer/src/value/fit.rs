@@ -136,6 +136,10 @@ fn higher<const N: usize>(
 
 /// The curvatures of a symmetric matrix and, column by column, their directions: eigenvalues and vectors by Jacobi's
 /// rotations.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "all indices are below the size of two square matrices"
+)]
 fn directions(mut matrix: Array2<f64>) -> (Array1<f64>, Array2<f64>) {
     let n = matrix.nrows();
     let mut directions = Array2::eye(n);
@@ -255,7 +259,8 @@ mod tests {
     #[test]
     fn what_has_no_top_is_refused_in_bounded_steps() {
         // Ridges: one that rises for ever though ever less, a level one, a saddle, and no number at all.
-        let curves: [fn(f64, f64) -> (f64, [f64; 2]); 4] = [
+        type Curve = fn(f64, f64) -> (f64, [f64; 2]);
+        let curves: [Curve; 4] = [
             |x, y| (-(-x).exp() - y * y, [(-x).exp(), -2.0 * y]),
             |x, y| (-(x - y).powi(2), [-2.0 * (x - y), 2.0 * (x - y)]),
             |x, y| (x * x - (y - 1.0).powi(2), [2.0 * x, -2.0 * (y - 1.0)]),

@@ -168,7 +168,7 @@ impl TenantLake {
     /// [`Error::RequestReused`] when it was claimed for others; or when that cannot be stored.
     pub(super) async fn claim(&self, id: &str, keys: &[String]) -> Result<(), Error> {
         let digest = digest(&self.salt().await?, keys);
-        match self.put_once(&self.claim_path(id), digest.into()).await? {
+        match self.put_once(&self.claim_path(id), digest).await? {
             true => Ok(()),
             false => self.require_claim(id, keys).await,
         }

@@ -36,7 +36,7 @@ fn periods(stats: &[Stat], class: &str, level: usize) -> Vec<Period> {
             .collect();
         let top = of.iter().filter(|row| {
             let above = |other: &&&Stat| row.0.category.starts_with(&format!("{}/", other.0.category));
-            !of.iter().any(|other| above(other))
+            !of.iter().any(above)
         });
         let (mut gmv, mut units) = (0, 0);
         for row in top {
