@@ -231,7 +231,7 @@ impl Server {
     /// channels to the server, which drain with it, run on it.
     pub async fn stop(mut self) -> ExitStatus {
         let asked = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {}", self.child.id())])
+            .args(["-c", &format!("kill -TERM {}", self.pid())])
             .status()
             .unwrap();
         assert!(asked.success());

@@ -178,13 +178,9 @@ fn line(brand: &str, sequence: i64) -> OrderLine {
         consumer: format!("soak-{}", sequence % 500),
         brand: brand.to_owned(),
         product: format!("{brand}-soak"),
-        category: format!("soak/{}", sequence % 5),
+        category: Some(format!("soak/{}", sequence % 5)),
         quantity: 1,
-        paid_amount: Some(dualwheel_proto::Money {
-            currency_code: "CNY".to_owned(),
-            units: 10 + sequence % 90,
-            nanos: 0,
-        }),
+        paid_amount: (10 + sequence % 90).to_string(),
         paid_at: Some("2026-05-01T04:00:00Z".parse().unwrap()),
         ..OrderLine::default()
     }

@@ -74,7 +74,7 @@ async fn tenants_do_not_see_each_other(database: Place) {
         None,
         Change {
             display_name: Some("other".to_owned()),
-            peers: None,
+            ..Change::default()
         },
     )
     .await
@@ -153,7 +153,7 @@ async fn of_changes_with_one_etag_one_wins(database: Place) {
         async move {
             let change = Change {
                 display_name: Some(i.to_string()),
-                peers: None,
+                ..Change::default()
             };
             sets.update("x", Some(&etag), change).await
         }

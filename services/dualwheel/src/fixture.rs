@@ -129,6 +129,7 @@ pub fn diagnosis() -> Diagnosis {
         }),
         definitions: LINES.iter().chain(&SUBS).map(definition).collect(),
         sub_indicators: SUBS.iter().map(score).collect(),
+        partial: true,
         modes: vec!["product-led".to_owned()],
     }
 }

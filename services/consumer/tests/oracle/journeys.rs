@@ -420,7 +420,7 @@ fn many_points_are_one_for_the_markov_chain() {
         consumer: at as u32,
         points: vec![point(at * 2 + 10), point(at * 2 + 11), point(at % 300 + 10)],
         ages: vec![3, 2, 1],
-        outcome: (at % 4 == 0).then_some(10_001),
+        outcome: at.is_multiple_of(4).then_some(10_001),
     };
     let journeys = Journeys {
         points: names,

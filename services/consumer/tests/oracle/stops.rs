@@ -138,7 +138,7 @@ async fn attributions_are_left() {
         consumer: u32::try_from(at).unwrap(),
         points: (0..20).map(|step| (at * 31 + step * 17) % 900).collect(),
         ages: vec![1; 20],
-        outcome: (at % 3 == 0).then_some(100),
+        outcome: at.is_multiple_of(3).then_some(100),
     };
     let mut points: Vec<String> = (0..899).map(|at| format!("{at:03}")).collect();
     points.push(DIRECT.to_owned());

@@ -51,7 +51,9 @@ fn brand_544() -> Vec<History> {
         .collect()
 }
 
-fn bits(metrics: &[Metric]) -> Vec<(String, Option<u64>, Option<(u64, u64)>)> {
+type Bits = (String, Option<u64>, Option<(u64, u64)>);
+
+fn bits(metrics: &[Metric]) -> Vec<Bits> {
     let of = |metric: &Metric| {
         let interval = metric.interval.as_ref().ok();
         (
@@ -201,7 +203,7 @@ fn shares_of_rfm_groups_have_bootstrap_intervals_over_consumers() {
         let keys = frames.names.consumers.view();
         let whole = &metrics[2];
         assert_eq!(
-            (whole.value.clone(), whole.interval.clone()),
+            (whole.value.clone(), whole.interval),
             (Ok(1.0), Err(IntervalAbsence::ExactIdentity))
         );
         for share in metrics
@@ -216,7 +218,7 @@ fn shares_of_rfm_groups_have_bootstrap_intervals_over_consumers() {
                 units.add(keys.key(buyer.consumer), mine, buyer.monetary);
             }
             let (low, high) = units.interval(1.0).unwrap();
-            let interval = share.interval.clone().unwrap();
+            let interval = share.interval.unwrap();
             assert_eq!((interval.low, interval.high), (low, high), "{group}");
             assert_eq!(interval.method, IntervalMethod::Bootstrap);
             let value = share.value.clone().unwrap();
