@@ -326,7 +326,7 @@ mod tests {
                 .end()
                 .unwrap_err()
                 .to_string()
-                .contains("2 of 9 values")
+                .contains("2 of 10 values")
         );
         let mut table = Table::new("stock_day", None, None).unwrap();
         assert!(
