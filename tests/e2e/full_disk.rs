@@ -203,7 +203,7 @@ fn data_files(folder: &Path) -> usize {
 
 #[tokio::test]
 async fn files_are_joined_only_where_there_is_room() {
-    let disk = SmallDisk::mount("size=16m");
+    let disk = SmallDisk::mount("size=64m");
     let server = Server::start(&disk.path, &["consumer"], &[]);
     for sequence in 1..=6 {
         append(server.channel(), sequence).await.unwrap();
@@ -212,7 +212,7 @@ async fn files_are_joined_only_where_there_is_room() {
     let (behaviors, filler) = (disk.path.join("behaviors"), disk.path.join("filler"));
     let before = data_files(&behaviors);
     // All but 600 KiB: less than the files have.
-    let mut rest = 16_384;
+    let mut rest = 65_536;
     while rest > 0 {
         let size = format!("{rest}K");
         let filled = Command::new("fallocate")
