@@ -118,6 +118,7 @@ fn a_lake_in_a_bucket_answers_as_one_in_a_folder() {
     });
     assert!(answers(&server) == expected);
     let mut verify = cloud.command(&["lake", "verify", "--data", cloud.bucket.url(), "--json"]);
+    verify.args(["--set", &cloud.settings()[0]]);
     let verified = finish(&mut verify).json();
     assert_eq!(
         (&verified["files_without_sum"], &verified["damages"]),

@@ -130,6 +130,8 @@ impl Drop for Entry {
         let note = self.notes.noted();
         tracing::info!(
             target: AUDIT,
+            // Of no span: what is audited is for the log alone, and spans are sent to collectors.
+            parent: None,
             kind,
             tenant = self.tenant,
             subject = self.caller.as_ref().map_or("", |caller| &caller.subject),
