@@ -105,5 +105,8 @@ async fn bytes_that_are_no_message_are_refused_by_every_method() {
         assert_eq!(reason_of(&status).as_deref(), Some("METHOD_UNKNOWN"));
     }
     let log = server.log();
-    assert!(!log.contains("\"level\":\"ERROR\""), "the log tells of a fault: {log}");
+    assert!(
+        !log.contains("\"level\":\"ERROR\""),
+        "the log tells of a fault: {log}"
+    );
 }

@@ -67,7 +67,12 @@ async fn an_append_ends_with_its_token_and_with_its_key() {
         std::fs::write(&jwks, "{\"keys\": []}").unwrap()
     })
     .await;
-    assert!(house.server.log().contains("every caller is refused"));
+    let logged = async {
+        while !house.server.log().contains("every caller is refused") {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), logged).await.unwrap();
     // With a fresh token, or the key back, a new stream goes on.
     write_jwks(&jwks, &[&house.issuer]).unwrap();
     sleep(Duration::from_millis(1_200)).await;
