@@ -5,11 +5,11 @@ use std::{fmt::Debug, future::Future, pin::Pin};
 use dualwheel_proto::{
     Date,
     consumer::{
-        AudienceDefinition, CompareAudiencesRequest, EstimateAudienceRequest, ExpandAudienceRequest,
-        ExportAudienceRequest, FindClustersRequest, GetAiplRequest, GetBrandSignalsRequest, GetFastRequest,
-        GetFlowRequest, GetGrowRequest, GetJourneysRequest, GetMoveCostsRequest, GetRfmRequest,
-        GetSourcesRequest, GetValueRequest, GetWinbackRequest, JourneyOutcome, JourneyPoint,
-        ListValuesRequest, ListWinbackOutlooksRequest, NamedAudience, ProfileAudienceRequest, TrendStep,
+        AudienceDefinition, CompareAudiencesRequest, EstimateAudienceRequest, ExportAudienceRequest,
+        FindClustersRequest, GetAiplRequest, GetBrandSignalsRequest, GetFastRequest, GetFlowRequest,
+        GetGrowRequest, GetJourneysRequest, GetMoveCostsRequest, GetRfmRequest, GetSourcesRequest,
+        GetValueRequest, GetWinbackRequest, JourneyOutcome, JourneyPoint, ListValuesRequest,
+        ListWinbackOutlooksRequest, NamedAudience, ProfileAudienceRequest, TrendStep,
         VerifyPeopleIndexRequest, audience_definition::Form, consumer_service_client::ConsumerServiceClient,
     },
     content::{GetStartRequest, content_service_client::ContentServiceClient},
@@ -240,7 +240,7 @@ fn people(channel: &Channel) -> Vec<Question> {
             );
         }
     }
-    for metric in ["aipl.i", "grow.gain"] {
+    for metric in ["aipl.interest", "grow.gain"] {
         let request = ExplainMetricRequest {
             metric: metric.to_owned(),
             query: query(),
@@ -304,15 +304,6 @@ fn models(channel: &Channel) -> Vec<Question> {
         ..FindClustersRequest::default()
     };
     ask!(asked, client, "FindClusters", find_clusters, request);
-    let request = ExpandAudienceRequest {
-        brand: BRAND.to_owned(),
-        definition: by_text("purchase(orders, last 90 days) >= 1"),
-        candidates: by_text(EVERYBODY),
-        size: 20,
-        as_of: date("2026-06-30"),
-        ..ExpandAudienceRequest::default()
-    };
-    ask!(asked, client, "ExpandAudience", expand_audience, request);
     asked
 }
 
@@ -326,7 +317,7 @@ fn audiences(channel: &Channel, consumers: &[String]) -> Vec<Question> {
     let (brand, as_of) = (BRAND.to_owned(), date("2026-06-30"));
     for text in [
         EVERYBODY,
-        "purchase(gmv, last 90 days) >= 300",
+        "purchase(net_gmv, last 90 days) >= 300",
         "profile(gender) = female",
     ] {
         let request = EstimateAudienceRequest {
