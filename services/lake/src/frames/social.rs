@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn of_one_instant_more_interactions_win_in_any_order() {
+    fn of_one_instant_the_smaller_content_wins_in_any_order() {
         let said = [Some(2), None, Some(7)];
         for turn in 0..3 {
             let mut rows: Vec<_> = said.iter().map(|said| profile("ann", 5, *said)).collect();
             rows.rotate_left(turn);
             let frame = frame(rows);
             assert_eq!(frame.rows.len(), 1);
-            assert_eq!(frame.rows[0].interactions_30d, Some(7), "turned by {turn}");
+            assert_eq!(frame.rows[0].interactions_30d, None, "turned by {turn}");
         }
     }
 
