@@ -38,19 +38,11 @@ impl Heads {
 
     /// Fails where fewer than were seen are left of what is called `name`.
     pub(crate) async fn require(&self, name: &str, number: u64, cure: &'static str) -> Result<(), Error> {
-        let seen = self.seen(name).await?.unwrap_or(0);
-        if number >= seen {
-            return Ok(());
-        }
-        Err(Error::Damaged {
-            what: name.to_owned(),
-            reason: format!("it is at {number}, but was seen at {seen}"),
-            cure,
-        })
+        require(name, number, self.seen(name).await?, cure)
     }
 
-    /// The greatest number that was seen.
-    async fn seen(&self, name: &str) -> Result<Option<u64>, Error> {
+    /// The greatest number that was seen. Asked before what is numbered is read, or others may have gone on meanwhile.
+    pub(crate) async fn seen(&self, name: &str) -> Result<Option<u64>, Error> {
         let text = match &self.folder {
             Some(folder) => std::fs::read(folder.join(FOLDER).join(name)).ok(),
             None => match self.store.get(&Path::from_iter([FOLDER, name])).await {
@@ -91,6 +83,18 @@ impl Heads {
                 Ok(())
             }
         }
+    }
+}
+
+/// Fails where fewer than were `seen` are left of what is called `name`.
+pub(crate) fn require(name: &str, number: u64, seen: Option<u64>, cure: &'static str) -> Result<(), Error> {
+    match seen {
+        Some(seen) if number < seen => Err(Error::Damaged {
+            what: name.to_owned(),
+            reason: format!("it is at {number}, but was seen at {seen}"),
+            cure,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -310,7 +310,13 @@ impl TenantLake {
         if settings.fixed {
             self.inner.heads.saw(&name, 1).await;
         } else if self.inner.heads.require(&name, 0, "").await.is_err() {
-            return Err(settings::gone(&self.tenant));
+            // Somebody may have fixed them since they were read.
+            let now = settings::read(&self.inner.store, &self.tenant).await?;
+            return if now.fixed {
+                Ok(now)
+            } else {
+                Err(settings::gone(&self.tenant))
+            };
         }
         Ok(settings)
     }

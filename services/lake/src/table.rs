@@ -29,7 +29,7 @@ use crate::{
     clock::Steady,
     disk::{local, make_folders},
     fact::{Fact, MIXED_BUCKET, PARTITION_COLUMNS, bucket_of},
-    heads::Heads,
+    heads::{self, Heads},
     sums::Sums,
 };
 
@@ -267,9 +267,10 @@ impl Table {
     }
 
     async fn open(&self) -> Result<Option<DeltaTable>, Error> {
+        let seen = self.place.heads.seen(self.name).await?;
         let found = self.load().await?;
         let version = found.as_ref().and_then(DeltaTable::version).unwrap_or_default();
-        self.place.heads.require(self.name, version, LOG_CURE).await?;
+        heads::require(self.name, version, seen, LOG_CURE)?;
         if let Some(table) = &found {
             self.check_schema(table)?;
             self.saw(version).await;

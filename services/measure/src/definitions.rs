@@ -542,7 +542,7 @@ metrics:
         ] {
             let error = of(text).unwrap_err();
             assert!(
-                error.contains("acme/b1/product.yaml: ") && error.contains(names),
+                error.contains("acme/b1/product.yaml") && error.contains(names),
                 "{error}"
             );
         }

@@ -1,36 +1,8 @@
 //! What panics in the background takes nothing else with it.
 
-use dualwheel_kit::failure::reason_of;
 use std::time::Duration;
 
 use crate::{OWNERS, count_lines, erase::erased, faulty::Faults, lines, open_through, orders, send};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_breaks_off_is_answered_and_the_next_ones_go_on() {
-    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
-    let (lake, mut client) = open_through(&folder, |store| faults.in_store(store));
-    send(&mut client, vec![orders("p", 1, lines(0..3, "b"))])
-        .await
-        .unwrap();
-
-    faults.panic_at("results/");
-    let told = send(&mut client, vec![orders("p", 2, lines(3..6, "b"))])
-        .await
-        .unwrap_err();
-    assert_eq!(reason_of(&told).as_deref(), Some("LAKE_UNAVAILABLE"));
-    assert!(told.message().contains("send it again"), "{}", told.message());
-    assert_eq!((faults.met(), count_lines(&lake, "b").await), (1, 3));
-
-    faults.heal();
-    let batches = vec![orders("p", 2, lines(3..6, "b")), orders("q", 1, lines(6..9, "b"))];
-    let answers = send(&mut client, batches).await.unwrap();
-    assert!(
-        answers
-            .iter()
-            .all(|answer| answer.accepted == 3 && !answer.repeated_batch)
-    );
-    assert_eq!(count_lines(&lake, "b").await, 9);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_that_panics_keeps_no_other_from_its_turn() {
