@@ -39,6 +39,7 @@ const UNTIL_REST: Duration = Duration::from_secs(5);
 const FILES_A_BATCH: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; tests/run long runs it"]
 async fn everything_at_once_ends_in_time_levels_off_and_rests() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(120, |seconds| seconds.parse().unwrap());
     let data = market().copy();
