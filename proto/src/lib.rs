@@ -12,6 +12,9 @@ pub use json::to_json;
 
 /// The well-known types of Google that the contracts use.
 pub mod google {
+    pub mod rpc {
+        tonic::include_proto!("google.rpc");
+    }
     pub mod r#type {
         tonic::include_proto!("google.r#type");
     }
@@ -54,6 +57,11 @@ pub mod dualwheel {
             tonic::include_proto!("dualwheel.diagnosis.v1");
         }
     }
+    pub mod job {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.job.v1");
+        }
+    }
     pub mod plugin {
         pub mod v1 {
             tonic::include_proto!("dualwheel.plugin.v1");
@@ -65,12 +73,16 @@ pub use dualwheel::consumer::v1 as consumer;
 pub use dualwheel::content::v1 as content;
 pub use dualwheel::diagnosis::v1 as diagnosis;
 pub use dualwheel::facts::v1 as facts;
+pub use dualwheel::job::v1 as job;
 pub use dualwheel::membership::v1 as membership;
 pub use dualwheel::plugin::v1 as plugin;
 pub use dualwheel::product::v1 as product;
 pub use dualwheel::r#type::v1 as types;
-pub use google::r#type::{Date, Money};
-pub use prost_types::FieldMask;
+pub use google::{
+    rpc,
+    r#type::{Date, Money},
+};
+pub use prost_types::{Any, FieldMask};
 
 /// Every descriptor of the mesh, encoded, for gRPC reflection and canonical JSON.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

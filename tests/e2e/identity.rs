@@ -96,6 +96,12 @@ async fn stored(house: &House) -> BTreeMap<&'static str, String> {
         requests["dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis"].clone(),
     )
     .await;
+    let job = ask(
+        "dualwheel.job.v1.JobService/CreateJob",
+        "dualwheel.job.v1.CreateJobResponse",
+        requests["dualwheel.job.v1.JobService/CreateJob"].clone(),
+    )
+    .await;
     let mut set = requests["dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet"].clone();
     set["peerSetId"] = "planted-set".into();
     ask(
@@ -120,6 +126,7 @@ async fn stored(house: &House) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("audience", "audiences/planted".to_owned()),
         ("run", told(&run["run"]["name"])),
+        ("job", told(&job["job"]["name"])),
         ("peer set", "peerSets/planted-set".to_owned()),
         ("plugin run", "pluginRuns/none".to_owned()),
         ("deletion", told(&deletion["deletion"]["name"])),

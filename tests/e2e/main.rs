@@ -18,6 +18,7 @@ mod diagnosis;
 mod full_disk;
 mod harness;
 mod identity;
+mod jobs;
 mod mesh;
 mod messages;
 mod mutated;

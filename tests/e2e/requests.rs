@@ -120,6 +120,11 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 "StartDiagnosis" | "GetIndex" => json!({"spec": spec}),
                 "GetNeo" => with(&asked, json!({"peers": ["brand-03", "brand-04", "brand-05"]})),
                 "GetRun" | "WatchRun" | "CancelRun" | "ResumeRun" => name("run"),
+                "CreateJob" => json!({"request": with(
+                    &asked,
+                    json!({"@type": "type.googleapis.com/dualwheel.consumer.v1.GetValueRequest"}),
+                )}),
+                "GetJob" | "WatchJob" | "CancelJob" | "DeleteJob" => name("job"),
                 "CreatePeerSet" => {
                     json!({"peerSetId": "set-made", "peerSet": {"displayName": "s", "peers": peers}})
                 }
@@ -169,6 +174,7 @@ pub fn unstored() -> BTreeMap<&'static str, String> {
     [
         "audience",
         "run",
+        "job",
         "peer set",
         "plugin run",
         "deletion",

@@ -182,6 +182,7 @@ impl Model {
     /// When the library cannot fit them.
     pub fn fit(examples: &Examples<'_>) -> Result<Self, Unfit> {
         work::look();
+        work::step("fitting trees", 0);
         let mut booster = GradientBooster::default()
             .set_iterations(TREES)
             .set_learning_rate(LEARNING_RATE)

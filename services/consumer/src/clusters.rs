@@ -160,8 +160,10 @@ pub fn find(
         });
     }
     let (people, hashes) = by_key(people, &portrayer.facts.orders.names);
+    work::step("portraying people", people.len());
     let portray = |consumer: &u32| {
         work::look();
+        work::advance(1);
         portrayer
             .portray(*consumer)
             .map(|value| value.unwrap_or(f64::NAN))
@@ -207,9 +209,11 @@ fn best(
     let rated = space.select(Axis(0), &sample(hashes, MOST_RATED));
     let mut trials = Vec::new();
     let mut best: Option<(f64, Array2<f64>)> = None;
+    work::step("trying numbers of groups", numbers.clone().count());
     for clusters in numbers.clone() {
         work::look();
         let centres = centres(&fitted, clusters).map_err(|error| Refusal::Unfit(error.to_string()))?;
+        work::advance(1);
         let of = nearest(&centres, &fitted);
         if !(0..clusters).all(|cluster| of.contains(&cluster)) {
             continue;

@@ -252,10 +252,13 @@ pub fn is_set_apart(key: &str) -> bool {
 
 /// How alike each of `people` is by what is known as of `day`.
 fn likeness(model: &Model, portrayer: &Portrayer<'_>, people: &[u32], day: Day) -> Vec<f64> {
-    let chunks = people.par_chunks(CHUNK);
-    let scores: Vec<Vec<f64>> = chunks
-        .map(|some| model.probabilities(&portrayer.columns(some.iter().copied(), day)))
-        .collect();
+    work::step("scoring candidates", people.len());
+    let score = |some: &[u32]| {
+        let scores = model.probabilities(&portrayer.columns(some.iter().copied(), day));
+        work::advance(some.len());
+        scores
+    };
+    let scores: Vec<Vec<f64>> = people.par_chunks(CHUNK).map(score).collect();
     scores.concat()
 }
 

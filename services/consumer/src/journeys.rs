@@ -88,8 +88,10 @@ pub fn journeys(
 ) -> Journeys {
     let mut points: BTreeMap<(u32, u8), usize> = BTreeMap::new();
     let mut paths = Vec::new();
+    work::step("reading ways", facts.consumers() as usize);
     for consumer in 0..facts.consumers() {
         work::look();
+        work::advance(1);
         if people.is_some_and(|people| !people.contains(consumer)) {
             continue;
         }

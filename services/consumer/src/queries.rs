@@ -69,6 +69,7 @@ pub(crate) async fn indexed(
 
 /// The facts of the brand's people.
 pub(crate) async fn people(reader: &Reader, brand: &str) -> Result<Facts, Error> {
+    work::step("reading facts", 0);
     let (behaviors, orders, members) = tokio::try_join!(
         reader.behaviors(brand),
         reader.orders(brand),

@@ -191,6 +191,7 @@ fn train(
 
 /// Candidates by tenths of their probability, and in each by the reasons that most of it have.
 fn packs(candidates: &Cohort, model: &Model) -> Vec<Pack> {
+    work::step("packing candidates", DECILES);
     let rows = &candidates.columns;
     let (chances, reasons) = (model.probabilities(rows), model.reasons(rows));
     let mut order: Vec<(f64, usize)> = chances.into_iter().zip(0..).collect();
@@ -198,6 +199,7 @@ fn packs(candidates: &Cohort, model: &Model) -> Vec<Pack> {
     let mut packs = Vec::new();
     for decile in 0..DECILES {
         work::look();
+        work::advance(1);
         let (from, to) = (
             decile * order.len() / DECILES,
             (decile + 1) * order.len() / DECILES,

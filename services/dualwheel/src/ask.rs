@@ -8,7 +8,7 @@ use dualwheel_kit::{
 use dualwheel_proto::{
     consumer::{
         GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, GetRfmRequest, GetValueRequest,
-        consumer_service_client::ConsumerServiceClient,
+        GetValueResponse, consumer_service_client::ConsumerServiceClient,
     },
     content::{GetStartRequest, content_service_client::ContentServiceClient},
     diagnosis::{
@@ -22,6 +22,7 @@ use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     cli::{Ask, Common, Group},
+    job::long,
     mesh::{self, Role},
     output, table,
     target::{explain, reach},
@@ -77,13 +78,17 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
             GetRfmRequest {},
             "dualwheel.consumer.v1.GetRfmResponse"
         ),
+        // Fitting its models may take long.
         Group::Value => {
-            ask!(
-                ConsumerServiceClient,
-                get_value,
-                GetValueRequest { horizon_weeks: 0 },
-                "dualwheel.consumer.v1.GetValueResponse"
-            )
+            let request = GetValueRequest {
+                query: Some(query(args)),
+                horizon_weeks: 0,
+            };
+            let answer: GetValueResponse = long(&channel, config, "GetValue", &request).await?;
+            if common.json {
+                return output::json("dualwheel.consumer.v1.GetValueResponse", &answer);
+            }
+            print(&answer.metrics, lang)
         }
         Group::Super => ask!(
             ProductServiceClient,

@@ -14,6 +14,7 @@ use dualwheel_proto::{
         consumer_service_client::ConsumerServiceClient,
     },
 };
+use prost::Message;
 use tonic::{Request, transport::Channel};
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         Common,
         audience::{Audience, Basis, Compare, People, ProfilePeople},
     },
-    format,
+    format, job,
     mesh::{self, Role},
     output, table,
     target::{explain, reach},
@@ -35,6 +36,7 @@ use crate::{
 pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow::Result<()> {
     let channel = reach(command.place().endpoint.as_deref(), Role::Consumer, config).await?;
     let mesh = Mesh {
+        channel: channel.clone(),
         client: ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX),
         config,
         json: common.json,
@@ -58,6 +60,7 @@ pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow
 
 /// Where to ask, and how to answer.
 struct Mesh<'a> {
+    channel: Channel,
     client: ConsumerServiceClient<Channel>,
     config: &'a Config,
     json: bool,
@@ -66,6 +69,11 @@ struct Mesh<'a> {
 impl Mesh<'_> {
     fn request<T>(&self, request: T) -> Request<T> {
         client::with_deadline(request, mesh::patience(self.config))
+    }
+
+    /// Makes a call that may take long.
+    async fn long<A: Message + Default>(&self, call: &str, request: &impl Message) -> anyhow::Result<A> {
+        job::long(&self.channel, self.config, call, request).await
     }
 
     async fn estimate(mut self, args: &People) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod expansion;
+pub mod job;
 pub mod models;
 pub mod moves;
 pub mod plugin;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Tell where the people index stands, derive it anew, or hold it against the facts
     #[command(subcommand)]
     Index(Index),
+    /// Make calls in the background: start, list, follow and end them
+    #[command(subcommand)]
+    Job(job::Job),
     /// Join the small files of the lake's tables, and remove those out of use for limits.retention_s; services do so
     /// themselves now and then
     Compact,
@@ -163,7 +167,7 @@ pub enum Migrate {
     Up,
     /// Take the last ones of a service's tables back, and with them what they kept
     Down {
-        /// Whose tables: consumer, diagnosis or plugins
+        /// Whose tables: consumer, diagnosis, jobs or plugins
         owner: String,
         /// How many
         #[arg(long, default_value_t = 1)]

@@ -22,6 +22,7 @@ use crate::{
     audience::definition,
     cli::{Common, Consumer, Journeys, Values},
     format,
+    job::long,
     mesh::{self, Role},
     output, table,
     target::{explain, reach},
@@ -70,9 +71,7 @@ async fn journeys(config: &Config, common: &Common, args: &Journeys) -> anyhow::
         routes: args.routes,
         audience: args.audience.as_deref().and_then(definition),
     };
-    let request = client::with_deadline(request, mesh::patience(config));
-    let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
-    let told = taken(client.get_journeys(request).await)?;
+    let told: GetJourneysResponse = long(&channel, config, "GetJourneys", &request).await?;
     if common.json {
         return output::json("dualwheel.consumer.v1.GetJourneysResponse", &told);
     }

@@ -1,25 +1,22 @@
 //! `dualwheel index`: the people index, for those who run a mesh.
 
-use std::time::Duration;
-
 use anyhow::ensure;
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::config::Config;
 use dualwheel_proto::consumer::{
-    GetPeopleIndexRequest, PeopleIndex, PeopleIndexDifference, RebuildPeopleIndexRequest,
-    VerifyPeopleIndexRequest, VerifyPeopleIndexResponse, consumer_service_client::ConsumerServiceClient,
+    GetPeopleIndexRequest, GetPeopleIndexResponse, PeopleIndex, PeopleIndexDifference,
+    RebuildPeopleIndexRequest, RebuildPeopleIndexResponse, VerifyPeopleIndexRequest,
+    VerifyPeopleIndexResponse,
 };
+use tonic::transport::Channel;
 
 use crate::{
-    ask::taken,
     cli::{Common, Index, Place},
     format,
+    job::long,
     mesh::Role,
     output, table,
     target::reach,
 };
-
-/// How long a rebuild or a comparison may take.
-const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Runs the command.
 ///
@@ -28,30 +25,39 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 pub async fn run(config: &Config, common: &Common, command: &Index) -> anyhow::Result<()> {
     match command {
         Index::Show(place) => {
-            let request = client::with_deadline(GetPeopleIndexRequest {}, PATIENCE);
-            let told = taken(client(config, place).await?.get_people_index(request).await)?;
+            let channel = channel(config, place).await?;
+            let told: GetPeopleIndexResponse =
+                long(&channel, config, "GetPeopleIndex", &GetPeopleIndexRequest {}).await?;
             print(common, "GetPeopleIndexResponse", &told, told.index.as_ref())
         }
         Index::Rebuild(place) => {
-            let request = client::with_deadline(RebuildPeopleIndexRequest {}, PATIENCE);
-            let told = taken(client(config, place).await?.rebuild_people_index(request).await)?;
+            let channel = channel(config, place).await?;
+            let told: RebuildPeopleIndexResponse = long(
+                &channel,
+                config,
+                "RebuildPeopleIndex",
+                &RebuildPeopleIndexRequest {},
+            )
+            .await?;
             print(common, "RebuildPeopleIndexResponse", &told, told.index.as_ref())
         }
         Index::Verify(place) => {
-            let request = client::with_deadline(VerifyPeopleIndexRequest {}, PATIENCE);
-            let told = taken(client(config, place).await?.verify_people_index(request).await)?;
+            let channel = channel(config, place).await?;
+            let told: VerifyPeopleIndexResponse = long(
+                &channel,
+                config,
+                "VerifyPeopleIndex",
+                &VerifyPeopleIndexRequest {},
+            )
+            .await?;
             print(common, "VerifyPeopleIndexResponse", &told, told.index.as_ref())?;
             report(common, &told)
         }
     }
 }
 
-async fn client(
-    config: &Config,
-    place: &Place,
-) -> anyhow::Result<ConsumerServiceClient<tonic::transport::Channel>> {
-    let channel = reach(place.endpoint.as_deref(), Role::Consumer, config).await?;
-    Ok(ConsumerServiceClient::new(channel))
+async fn channel(config: &Config, place: &Place) -> anyhow::Result<Channel> {
+    reach(place.endpoint.as_deref(), Role::Consumer, config).await
 }
 
 fn print<M: prost::Message>(

@@ -13,6 +13,7 @@ pub mod format;
 pub mod generate;
 pub mod import;
 pub mod index;
+pub mod job;
 pub mod keys;
 pub mod lake;
 pub mod mesh;

@@ -101,7 +101,7 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         .context("the definitions (setting `definitions`) cannot be read")?;
     let empty = Server::builder(config)?.keep_answers(Arc::new(versions));
     let services = FactServices::build(config, &lake, &database, empty.shared(), &owners).await?;
-    let builder = services.clone().serve(empty.clone());
+    let builder = services.clone().serve(empty.clone()).keep_jobs(&database).await?;
     if !wanted.contains(&Role::Diagnosis) {
         return Ok(builder.build()?);
     }

@@ -4,6 +4,7 @@ use anyhow::Context;
 use dualwheel_kit::{
     config::Config,
     db::{self, Database},
+    jobs,
 };
 
 use crate::{
@@ -44,6 +45,7 @@ macro_rules! owners {
 owners! {
     "consumer" dualwheel_consumer;
     "diagnosis" dualwheel_diagnosis;
+    "jobs" jobs;
     "plugins" dualwheel_plugins;
 }
 

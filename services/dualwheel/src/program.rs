@@ -14,7 +14,8 @@ use dualwheel_kit::{
 use crate::{
     ask, audience,
     cli::{Cli, Command, Generate, Lake},
-    consumer, demo, diagnose, generate, import, index, lake, mesh, migrate, models, output, plugin, serve,
+    consumer, demo, diagnose, generate, import, index, job, lake, mesh, migrate, models, output, plugin,
+    serve,
 };
 
 /// Exit code for a wrong configuration (EX_USAGE).
@@ -86,6 +87,7 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
             Command::Audience(command) => audience::run(&config, &cli.common, command).await,
             Command::Index(command) => index::run(&config, &cli.common, command).await,
+            Command::Job(command) => job::run(&config, &cli.common, command).await,
             Command::Compact => Ok(mesh::lake(&config)?.compact().await?),
             Command::Lake(Lake::Verify) => lake::verify(&config, &cli.common).await,
             Command::Koc(args) => models::koc(&config, &cli.common, args).await,

@@ -41,6 +41,8 @@ scopes! {
     IndexAdmin "index.admin": "rebuild and verify the people index.";
     PluginsRead "plugins.read": "read publishers, plugins, activations and runs.";
     PluginsWrite "plugins.write": "trust publishers, publish, activate and replay plugins.";
+    JobsRead "jobs.read": "read jobs whose calls the token allows.";
+    JobsWrite "jobs.write": "make, cancel and delete jobs whose calls the token allows.";
     DiagnosisRead "diagnosis.read": "read runs and peer sets.";
     DiagnosisWrite "diagnosis.write": "start and cancel runs, keep peer sets.";
 }
@@ -198,6 +200,14 @@ pub const METHODS: &[Method] = methods! {
         ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
+    "dualwheel.job.v1.JobService" {
+        CreateJob           JobsWrite       Stored  Write;
+        GetJob              JobsRead        Stored  Read;
+        WatchJob            JobsRead        Stored  Read;
+        ListJobs            JobsRead        Stored  Read;
+        CancelJob           JobsWrite       Stored  Write;
+        DeleteJob           JobsWrite       Stored  Write;
+    }
     "dualwheel.plugin.v1.PluginService" {
         CreatePublisher     PluginsWrite    Whole   Write;
         ListPublishers      PluginsRead     Free    Read;
@@ -258,19 +268,27 @@ pub mod named {
     static POOL: LazyLock<DescriptorPool> =
         LazyLock::new(|| DescriptorPool::decode(dualwheel_proto::DESCRIPTORS).unwrap_or_default());
 
-    static REQUESTS: LazyLock<HashMap<&'static str, MessageDescriptor>> = LazyLock::new(|| {
-        let request = |path: &'static str| {
+    static DESCRIBED: LazyLock<HashMap<&'static str, MethodDescriptor>> = LazyLock::new(|| {
+        let described = |path: &'static str| {
             let (service, method) = path.split_once('/')?;
             let service = POOL.get_service_by_name(service)?;
             let found = service.methods().find(|one| one.name() == method)?;
-            Some((path, found.input()))
+            Some((path, found))
         };
-        METHODS.iter().filter_map(|method| request(method.path)).collect()
+        METHODS
+            .iter()
+            .filter_map(|method| described(method.path))
+            .collect()
     });
 
     /// The message that a method takes.
     pub fn request(path: &str) -> Option<MessageDescriptor> {
-        REQUESTS.get(path).cloned()
+        Some(DESCRIBED.get(path)?.input())
+    }
+
+    /// The message that a method answers.
+    pub fn response(path: &str) -> Option<MessageDescriptor> {
+        Some(DESCRIBED.get(path)?.output())
     }
 
     /// Whether a method takes one message and answers one.
@@ -288,14 +306,11 @@ pub mod named {
     }
 
     fn paths(such: impl Fn(&MethodDescriptor) -> bool) -> HashSet<&'static str> {
-        let is_such = |path: &&'static str| {
-            path.split_once('/').is_some_and(|(service, name)| {
-                let service = POOL.get_service_by_name(service);
-                let method = service.and_then(|service| service.methods().find(|one| one.name() == name));
-                method.is_some_and(|method| such(&method))
-            })
-        };
-        METHODS.iter().map(|method| method.path).filter(is_such).collect()
+        let described = DESCRIBED.iter();
+        described
+            .filter(|(_, method)| such(method))
+            .map(|(path, _)| *path)
+            .collect()
     }
 
     /// Every brand named in `bytes`, the request of `path`.

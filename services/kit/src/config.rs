@@ -353,6 +353,8 @@ impl Default for Limits {
 pub struct Deadlines {
     /// Longest time to a call's answer, or to the begin of its answering stream; a caller may ask for less.
     pub default_ms: u64,
+    /// Longest time to the end of a job.
+    pub job_ms: u64,
     /// What is taken off a deadline at every hop, so that the answer is back in time.
     pub margin_ms: u64,
     /// Longest time that running calls are given when the process stops.
@@ -370,6 +372,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             default_ms: 30_000,
+            job_ms: 3_600_000,
             margin_ms: 50,
             drain_ms: 10_000,
             unready_ms: 0,

@@ -206,6 +206,15 @@ reasons! {
     RunLimit "RUN_LIMIT" ResourceExhausted:
         "As many diagnosis runs of the tenant are at work or wait as may. Nothing was stored; wait until some have ended, or \
          cancel some, and send the same request again.";
+    JobUnknown "JOB_UNKNOWN" NotFound:
+        "The tenant has no job of this name, or the caller may not see it. List the jobs to see which there are.";
+    JobLimit "JOB_LIMIT" ResourceExhausted:
+        "As many jobs of the tenant are at work or wait as may. Nothing was begun; wait until some have ended, or cancel some, \
+         and send the same request again.";
+    JobAtWork "JOB_AT_WORK" FailedPrecondition:
+        "The job has not ended yet. Cancel it, or wait for its end, before it is deleted.";
+    AnswerTooLarge "ANSWER_TOO_LARGE" ResourceExhausted:
+        "The answer of a job is larger than a message may be. Ask for less at a time: fewer brands, a shorter window.";
     EtagMismatch "ETAG_MISMATCH" Aborted:
         "Somebody changed the resource since it was read. Read it again, apply the change and send the new etag.";
     StateUnavailable "STATE_UNAVAILABLE" Unavailable:
@@ -415,9 +424,15 @@ impl Violations {
     /// # Errors
     /// One status with `reason` that names every wrong field.
     pub fn finish(self, reason: Reason) -> Result<(), Status> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Ok(());
         }
+        Err(self.refuse(reason))
+    }
+
+    /// One status with `reason` that names every wrong field.
+    #[must_use]
+    pub fn refuse(self, reason: Reason) -> Status {
         let mut message = String::new();
         for FieldViolation {
             field, description, ..
@@ -432,7 +447,7 @@ impl Violations {
         }
         let mut failure = Failure::new(reason, message);
         failure.violated.fields = self.0;
-        Err(failure.status())
+        failure.status()
     }
 }
 

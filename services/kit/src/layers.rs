@@ -37,7 +37,10 @@ mod replay;
 mod streams;
 mod trace;
 
+pub(crate) use access::permits;
+pub(crate) use answers::Answer;
 pub use answers::Versions;
+pub(crate) use body::{framed, largest, message as unframed};
 
 /// Header that names a call in logs, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -76,6 +79,7 @@ impl Next {
 }
 
 /// A layer and its name.
+#[derive(Clone)]
 pub struct Layer {
     /// Name in messages and tests.
     pub name: &'static str,
@@ -145,6 +149,24 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
     }
     layers.push(reasons::layer());
     layers
+}
+
+/// Those of the layers that a job's call passes: all but what bounds the time and place of calls, and what makes known who
+/// calls, which is known of a job.
+pub(crate) fn of_jobs(layers: &[Layer]) -> Vec<Layer> {
+    const PASSED: [&str; 9] = [
+        "request-id",
+        "trace",
+        "panic",
+        "audit",
+        "authorization",
+        "audit-subject",
+        "idempotency",
+        "answers",
+        "reasons",
+    ];
+    let passed = layers.iter().filter(|layer| PASSED.contains(&layer.name));
+    passed.cloned().collect()
 }
 
 /// `next` within `layers`, of which the first is the outermost.
@@ -303,4 +325,4 @@ fn to_tell(reason: &'static str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

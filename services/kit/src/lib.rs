@@ -12,12 +12,14 @@
 //! - [`db`]: the operational state's database
 //! - [`private`]: folders and files that nobody else may open
 //! - [`shared`]: what replicas share through Redis
+//! - [`jobs`]: long work as a resource; [`beats`]: nothing that processes work on stays unfinished for ever
 //! - [`survive`]: work that goes on although a round of it panicked
 //! - [`work`]: work that takes its time, off the threads that serve calls
 
 pub mod access;
 pub mod answer;
 pub mod audit;
+pub mod beats;
 pub mod caller;
 pub mod client;
 pub mod config;
@@ -25,6 +27,7 @@ pub mod db;
 pub mod explain;
 pub mod failure;
 pub mod identity;
+pub mod jobs;
 pub mod layers;
 pub mod private;
 pub mod question;

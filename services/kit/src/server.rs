@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use dualwheel_proto::job::job_service_server::JobServiceServer;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
@@ -31,7 +32,9 @@ use tower::service_fn;
 use crate::{
     Config,
     client::{CONNECTION_WINDOW, STREAM_WINDOW, random_share, tuned},
+    db::{self, Database, DatabaseConnection},
     identity::Verifier,
+    jobs,
     layers::{self, Next, Parts, Versions},
     reload,
     shared::{self, Shared},
@@ -110,6 +113,7 @@ pub struct Builder {
     parts: Parts,
     routes: Routes,
     names: Vec<&'static str>,
+    jobs: Option<DatabaseConnection>,
 }
 
 impl Builder {
@@ -138,6 +142,16 @@ impl Builder {
         self
     }
 
+    /// Lets the calls of the services be made as jobs, which `database` keeps.
+    ///
+    /// # Errors
+    /// When the database cannot be brought up to date, or is not.
+    pub async fn keep_jobs(mut self, database: &Database) -> Result<Self, db::Error> {
+        db::prepare::<jobs::store::Migrator>(database).await?;
+        self.jobs = Some(database.connection().clone());
+        Ok(self)
+    }
+
     /// For a server that only the mesh itself reaches, in memory.
     #[must_use]
     pub fn inner(mut self) -> Self {
@@ -155,7 +169,18 @@ impl Builder {
     ///
     /// # Errors
     /// When the contracts cannot be reflected.
-    pub fn build(self) -> Result<Server, Error> {
+    pub fn build(mut self) -> Result<Server, Error> {
+        let layers = layers::list(&self.config, &self.parts);
+        if let Some(database) = self.jobs.take() {
+            let calls = layers::wrap(layers::of_jobs(&layers), Next::services(self.routes.clone()));
+            let limits = jobs::Limits {
+                time: Duration::from_millis(self.config.deadlines.job_ms),
+                answer: layers::largest(&self.config),
+            };
+            let jobs = jobs::Service::new(database, calls, &self.names, limits);
+            let largest = message_bytes(&self.config);
+            self = self.add(JobServiceServer::new(jobs).max_decoding_message_size(largest));
+        }
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = || {
             let builder = tonic_reflection::server::Builder::configure()
@@ -171,7 +196,7 @@ impl Builder {
         let routes = self.routes.add_service(health_service);
         let routes = routes.add_service(v1).add_service(v1alpha);
         Ok(Server {
-            calls: layers::wrap(layers::list(&self.config, &self.parts), Next::services(routes)),
+            calls: layers::wrap(layers, Next::services(routes)),
             health,
             names: self.names,
             config: Arc::new(self.config),
@@ -316,6 +341,7 @@ impl Server {
             parts,
             routes: Routes::default(),
             names: Vec::new(),
+            jobs: None,
         })
     }
 

@@ -75,6 +75,7 @@ fn reasons(name: &str) -> (Reason, Reason) {
     match name.split('/').next() {
         Some("audiences") => (Reason::AudienceUnknown, Reason::AudienceExists),
         Some("consumerDeletions") => (Reason::DeletionUnknown, Reason::Internal),
+        Some("jobs") => (Reason::JobUnknown, Reason::Internal),
         Some("pluginRuns") => (Reason::PluginRunUnknown, Reason::Internal),
         Some("plugins") => (Reason::PluginUnknown, Reason::PluginVersionExists),
         Some("publishers") => (Reason::PublisherUnknown, Reason::PublisherExists),

@@ -6,6 +6,8 @@
 //! Who waits for a job may go: the call is cancelled, or its deadline passes, and the waiting future is dropped. Then the
 //! job is stopped: the next [`look`] in it does not return, it unwinds the job. Whatever goes on for long looks once a
 //! person, a tree, a step. It holds no lock while it looks.
+//!
+//! Who waits may also follow a job: [`step`] and [`advance`] tell how far it has come.
 
 use std::{
     cell::RefCell,
@@ -58,12 +60,75 @@ impl From<Error> for Status {
     }
 }
 
-/// Tells a job that nobody waits for it any more. The default one never does.
+/// Tells a job that nobody waits for it any more, and who follows it how far it has come. The default one does neither.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Option<Arc<AtomicBool>>);
+pub struct Stop {
+    told: Option<Arc<AtomicBool>>,
+    followed: Option<Arc<Progress>>,
+}
 
 /// What a stopped job is unwound with.
 struct Stopped;
+
+/// How far work has come that somebody follows: the step that it is at, and how much of it is done.
+#[derive(Debug, Default)]
+pub struct Progress {
+    step: Mutex<&'static str>,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    fn begin(&self, step: &'static str, total: u64) {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// The step, what is done of it, and how much it is; 0 where that is not known. Parts that end between two reads may be
+    /// told with the step before.
+    #[must_use]
+    pub fn told(&self) -> (&'static str, u64, u64) {
+        let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        (
+            step,
+            self.done.load(Ordering::Relaxed),
+            self.total.load(Ordering::Relaxed),
+        )
+    }
+}
+
+tokio::task_local! {
+    static FOLLOWED: Arc<Progress>;
+}
+
+/// Does `work`, and tells `progress` how far it has come, wherever it runs.
+pub async fn followed<F: Future>(progress: Arc<Progress>, work: F) -> F::Output {
+    FOLLOWED.scope(progress, work).await
+}
+
+/// Tells who follows this work that it begins a step of `total` parts; 0 where their number is not known.
+pub fn step(name: &'static str, total: usize) {
+    tell(|progress| progress.begin(name, total as u64));
+}
+
+/// Tells who follows this work that so many more parts of the step are done.
+pub fn advance(parts: usize) {
+    tell(|progress| {
+        progress.done.fetch_add(parts as u64, Ordering::Relaxed);
+    });
+}
+
+/// Tells who follows this work, where somebody does: on a thread of a job, or in a task.
+fn tell(telling: impl Fn(&Progress)) {
+    CURRENT.with_borrow(|stop| match &stop.followed {
+        Some(progress) => telling(progress),
+        // Outside of a task, and where nobody follows, there is nobody to tell.
+        None => FOLLOWED
+            .try_with(|progress| telling(progress))
+            .unwrap_or_default(),
+    });
+}
 
 impl Stop {
     /// That of the job that runs on this thread, for its parts on other threads.
@@ -80,7 +145,11 @@ impl Stop {
 
     /// Unwinds the job if nobody waits for it.
     pub fn look(&self) {
-        if self.0.as_ref().is_some_and(|told| told.load(Ordering::Relaxed)) {
+        if self
+            .told
+            .as_ref()
+            .is_some_and(|told| told.load(Ordering::Relaxed))
+        {
             resume_unwind(Box::new(Stopped));
         }
     }
@@ -112,7 +181,11 @@ struct Waiting(Arc<AtomicBool>);
 impl Waiting {
     fn new() -> (Self, Stop) {
         let told = Arc::default();
-        (Self(Arc::clone(&told)), Stop(Some(told)))
+        let stop = Stop {
+            told: Some(Arc::clone(&told)),
+            followed: FOLLOWED.try_with(Arc::clone).ok(),
+        };
+        (Self(told), stop)
     }
 }
 

@@ -23,6 +23,7 @@ impl From<Error> for Status {
                     .quota(&caller::tenant(), "consumers of a people index")
                     .into()
             }
+            Error::Job(error) => error.into(),
             Error::Bitmap(_) | Error::RowsGone | Error::Shared(_) | Error::Panicked(_) => {
                 Failure::internal(&error).into()
             }

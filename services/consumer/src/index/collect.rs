@@ -6,6 +6,7 @@ use std::{
 };
 
 use ahash::{AHashMap, AHashSet};
+use dualwheel_kit::work;
 use dualwheel_lake::{
     Contested, Error,
     changes::{Added, Rows},
@@ -228,6 +229,7 @@ pub(super) async fn drain<T: Send + 'static>(
         Ok(into)
     });
     while let Some(rows) = added.next().await? {
+        work::advance(rows.len());
         if send.send(rows).await.is_err() {
             break;
         }

@@ -31,6 +31,9 @@ pub enum Error {
     /// Something went wrong inside.
     #[error(transparent)]
     Panicked(#[from] dualwheel_kit::survive::Panicked),
+    /// A job gave no answer.
+    #[error(transparent)]
+    Job(#[from] dualwheel_kit::work::Error),
     /// A bitmap cannot be read or written.
     #[error("a stored bitmap cannot be read: {0}")]
     Bitmap(#[from] std::io::Error),

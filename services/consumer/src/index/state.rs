@@ -7,6 +7,7 @@ use std::{
 };
 
 use ahash::{AHashMap, AHashSet};
+use dualwheel_kit::work;
 use dualwheel_lake::{
     Lake, TenantLake,
     changes::{Added, BEHAVIOR_COLUMNS, LINE_COLUMNS},
@@ -203,6 +204,7 @@ impl State {
             .map(|(table, version)| ((*table).to_owned(), *version))
             .collect();
         let reader = self.lake.reader(&pin).await?;
+        work::step("reading behaviours", 0);
         let mut collected = drain(
             behaviors,
             names.clone(),
@@ -229,6 +231,7 @@ impl State {
                 anew,
             });
         }
+        work::step("reading order lines", 0);
         let mut lines = drain(lines, names, Lines::default(), Lines::read).await?;
         if let Some(version) = followed.get(ORDER_LINES) {
             lines.recount(&*self.lake.contested_lines(*version).await?);
@@ -321,6 +324,7 @@ impl State {
             |generations: &AHashMap<&str, i64>, brand: &str| generations.get(brand).copied().unwrap_or(0);
         let mut stored = Vec::new();
         let mut brands: Vec<&String> = bitmaps.keys().collect();
+        work::step("storing bitmaps", 0);
         brands.sort_unstable();
         for brand in brands {
             let mine = bitmaps.get(brand).map(Vec::as_slice).unwrap_or_default();

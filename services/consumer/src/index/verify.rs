@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dualwheel_kit::work;
 use dualwheel_lake::{
     changes::{BEHAVIOR_COLUMNS, LINE_COLUMNS},
     fact::BRAND_BUCKETS,
@@ -68,37 +69,45 @@ impl PeopleIndex {
     pub async fn verify(&self, tenant: &str) -> Result<(Snapshot, Verified), Error> {
         let snapshot = self.catch_up(tenant).await?;
         let (expected, stored) = (expected(&snapshot).await?, stored(&snapshot).await?);
-        let none = RoaringBitmap::new();
-        let keys: BTreeSet<&(String, usize, Day)> = expected.keys().chain(stored.keys()).collect();
-        let brands: BTreeSet<&String> = keys.iter().map(|(brand, _, _)| brand).collect();
-        let mut verified = Verified {
-            brands: brands.len(),
-            bitmaps: keys.len(),
-            ..Verified::default()
-        };
-        for key in keys {
-            let (facts, bitmap) = (
-                expected.get(key).unwrap_or(&none),
-                stored.get(key).unwrap_or(&none),
-            );
-            verified.people += facts.len();
-            if facts == bitmap {
-                continue;
-            }
-            verified.different += 1;
-            if verified.listed.len() < MOST_LISTED {
-                let (brand, signal, day) = key;
-                verified.listed.push(Difference {
-                    brand: brand.clone(),
-                    signal: name(*signal),
-                    day: *day,
-                    missing: facts.difference_len(bitmap),
-                    extra: bitmap.difference_len(facts),
-                });
-            }
-        }
+        let verified = work::metrics(move || compared(&expected, &stored)).await?;
         Ok((snapshot, verified))
     }
+}
+
+fn compared(expected: &Bitmaps, stored: &Bitmaps) -> Verified {
+    let none = RoaringBitmap::new();
+    let keys: BTreeSet<&(String, usize, Day)> = expected.keys().chain(stored.keys()).collect();
+    let brands: BTreeSet<&String> = keys.iter().map(|(brand, _, _)| brand).collect();
+    let mut verified = Verified {
+        brands: brands.len(),
+        bitmaps: keys.len(),
+        ..Verified::default()
+    };
+    work::step("comparing bitmaps", keys.len());
+    for key in keys {
+        work::look();
+        work::advance(1);
+        let (facts, bitmap) = (
+            expected.get(key).unwrap_or(&none),
+            stored.get(key).unwrap_or(&none),
+        );
+        verified.people += facts.len();
+        if facts == bitmap {
+            continue;
+        }
+        verified.different += 1;
+        if verified.listed.len() < MOST_LISTED {
+            let (brand, signal, day) = key;
+            verified.listed.push(Difference {
+                brand: brand.clone(),
+                signal: name(*signal),
+                day: *day,
+                missing: facts.difference_len(bitmap),
+                extra: bitmap.difference_len(facts),
+            });
+        }
+    }
+    verified
 }
 
 async fn expected(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
@@ -108,6 +117,7 @@ async fn expected(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
         let all = lake
             .added("behaviors", &BEHAVIOR_COLUMNS, None, Some(*version))
             .await?;
+        work::step("reading behaviours", 0);
         collected = drain(all, lake.names(), collected, Collected::behaviors).await?;
         let reader = lake.reader(&versions).await?;
         for (brand, mut acts) in collected.take_acts() {
@@ -120,6 +130,7 @@ async fn expected(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
         let all = lake
             .added("order_lines", &LINE_COLUMNS, None, Some(*version))
             .await?;
+        work::step("reading order lines", 0);
         let mut lines = drain(all, lake.names(), Lines::default(), Lines::read).await?;
         let reader = lake.reader(&versions).await?;
         for (brand, _) in lines.brands() {
@@ -137,6 +148,7 @@ async fn expected(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
 
 async fn stored(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
     let mut brands = BTreeSet::new();
+    work::step("reading bitmaps", 0);
     for bucket in 0..BRAND_BUCKETS {
         let pieces = snapshot
             .lake
@@ -152,6 +164,7 @@ async fn stored(snapshot: &Snapshot) -> Result<Bitmaps, Error> {
     let mut bitmaps = Bitmaps::new();
     for brand in brands {
         for (signal, day, people) in snapshot.brand(&brand).await?.iter() {
+            work::advance(1);
             bitmaps.insert((brand.clone(), signal, day), people.clone());
         }
     }

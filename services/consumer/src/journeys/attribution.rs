@@ -314,8 +314,10 @@ fn inverse_of_rest(steps: &[Vec<f64>]) -> Vec<Vec<f64>> {
             left.chain((0..n).map(|column| unit(at, column))).collect()
         })
         .collect();
+    work::step("removing points", n);
     for at in 0..n {
         work::look();
+        work::advance(1);
         let Some(mut pivot) = rows.get(at).cloned() else {
             continue;
         };

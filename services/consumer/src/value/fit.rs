@@ -91,7 +91,9 @@ pub(super) fn maximise<const N: usize>(
     start: [f64; N],
 ) -> Result<([f64; N], f64), Refusal> {
     let mut place = Place::at(likelihood, start.map(f64::ln));
+    work::step("fitting a model of value", 0);
     for _ in 0..MOST_STEPS {
+        work::advance(1);
         let (curvatures, directions) = directions(place.curvature(likelihood));
         let slopes = directions.t().dot(&place.slope);
         let newton = &slopes / &curvatures;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use dualwheel_kit::work;
 use dualwheel_lake::frames::{Members, Names, Orders, Reach, Role};
 use dualwheel_measure::{
     Absence, Day, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Money, Quantity, Scope, Window,
@@ -118,7 +119,9 @@ fn futures(
     discount: f64,
 ) -> HashMap<(u32, u64, u64), Future> {
     let distinct: HashMap<_, bgnbd::Timing> = timings.iter().map(|timing| (key(timing), *timing)).collect();
+    work::step("foreseeing purchases", distinct.len());
     let future = |(key, timing): (&(u32, u64, u64), &bgnbd::Timing)| {
+        work::advance(1);
         let future = Future {
             alive: model.p_alive(*timing),
             purchases: model.expected(*timing, f64::from(weeks)),

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use dualwheel_kit::beats::Key;
 use dualwheel_proto::diagnosis::DiagnosisRun;
+use sea_orm::DatabaseConnection;
 use tokio::{sync::watch, task::AbortHandle};
-
-use crate::store::Key;
 
 /// Runs of a tenant that are at work or wait in this process.
 pub const TENANT_RUNS: usize = 32;
@@ -45,8 +45,8 @@ struct Live {
 }
 
 /// The working runs of all tenants.
-#[derive(Default)]
 pub struct LiveRuns {
+    database: DatabaseConnection,
     runs: Mutex<HashMap<Key, Live>>,
     taken: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -70,6 +70,20 @@ impl Drop for Place {
 }
 
 impl LiveRuns {
+    /// None yet, of those that `database` keeps.
+    pub fn new(database: DatabaseConnection) -> Self {
+        Self {
+            database,
+            runs: Mutex::default(),
+            taken: Arc::default(),
+        }
+    }
+
+    /// The database of all runs.
+    pub fn database(&self) -> &DatabaseConnection {
+        &self.database
+    }
+
     /// A place for a run; `None` while the tenant, or all tenants together, have as many as they may.
     pub fn place(&self, tenant: &str) -> Option<Place> {
         let mut taken = locked(&self.taken);

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use dualwheel_kit::{answer::list_definitions, client::remaining, tenant_of};
+use dualwheel_kit::{answer::list_definitions, beats, client::remaining, tenant_of};
 use dualwheel_measure::{Catalogue, definitions::Overridden};
 use dualwheel_proto::{
     diagnosis::{
@@ -51,8 +51,8 @@ impl Service {
             call_limit: options.call_limit,
             places: Semaphore::new(RUNS_AT_ONCE),
         };
-        let live = Arc::default();
-        keeper::keep(&live, &diagnoser.database);
+        let live = Arc::new(LiveRuns::new(diagnoser.database.clone()));
+        beats::keep(&live);
         Self {
             diagnoser: Arc::new(diagnoser),
             live,

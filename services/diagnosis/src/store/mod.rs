@@ -13,4 +13,4 @@ mod runs;
 
 pub use migration::Migrator;
 pub use peer_sets::{Change, NewPeerSet, PeerSets, StoredPeerSet};
-pub use runs::{Filter, KEPT, Key, NewRun, Runs, State, StoredRun, beat, beats, interrupt_abandoned};
+pub use runs::{Filter, KEPT, NewRun, Runs, State, StoredRun, beat, beats, interrupt_abandoned};

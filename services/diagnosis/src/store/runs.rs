@@ -1,6 +1,7 @@
 //! Runs of a tenant. What was asked and what came out are kept as the contract's protobuf bytes, which this module
 //! does not look into.
 
+use dualwheel_kit::beats::Key;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -16,9 +17,6 @@ use super::{
 
 /// Ended runs of a tenant that are kept; the oldest go first.
 pub const KEPT: u64 = 1_000;
-
-/// Tenant and id of a run.
-pub type Key = (String, String);
 
 /// State of a run, with the numbers of the contract's `RunState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

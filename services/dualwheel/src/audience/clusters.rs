@@ -6,40 +6,40 @@ use dualwheel_proto::consumer::{
 };
 
 use super::{Mesh, day, definition};
-use crate::{ask::taken, cli::audience::Clusters, format, output, table};
+use crate::{cli::audience::Clusters, format, output, table};
 
 /// Features of a group that are listed, those in which it lies furthest from the average.
 const LISTED: usize = 4;
 
 impl Mesh<'_> {
     /// Prints the groups, or saves them.
-    pub(super) async fn clusters(mut self, args: &Clusters) -> anyhow::Result<()> {
+    pub(super) async fn clusters(self, args: &Clusters) -> anyhow::Result<()> {
         let brand = args.basis.brand.clone();
         let definition = args.expression.as_deref().and_then(definition);
         let (clusters, as_of) = (args.clusters, day(&args.basis));
         let Some(prefix) = &args.save else {
-            let request = self.request(FindClustersRequest {
+            let request = FindClustersRequest {
                 brand,
                 definition,
                 clusters,
                 as_of,
                 data_version: None,
-            });
-            let found = taken(self.client.find_clusters(request).await)?;
+            };
+            let found: FindClustersResponse = self.long("FindClusters", &request).await?;
             if self.json {
                 return output::json("dualwheel.consumer.v1.FindClustersResponse", &found);
             }
             return output::text(&readable(&found));
         };
-        let request = self.request(SaveClustersRequest {
+        let request = SaveClustersRequest {
             brand,
             definition,
             clusters,
             as_of,
             audience_prefix: prefix.clone(),
             request_id: String::new(),
-        });
-        let saved = taken(self.client.save_clusters(request).await)?;
+        };
+        let saved: SaveClustersResponse = self.long("SaveClusters", &request).await?;
         if self.json {
             return output::json("dualwheel.consumer.v1.SaveClustersResponse", &saved);
         }

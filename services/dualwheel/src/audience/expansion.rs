@@ -3,14 +3,14 @@
 use dualwheel_proto::consumer::{ExpandAudienceRequest, ExpandAudienceResponse};
 
 use super::{Mesh, day, definition};
-use crate::{ask::taken, cli::expansion::Expand, format, output, table};
+use crate::{cli::expansion::Expand, format, output, table};
 
 /// Features that are listed.
 const LISTED: usize = 8;
 
 impl Mesh<'_> {
-    pub(super) async fn expand(mut self, args: &Expand) -> anyhow::Result<()> {
-        let request = self.request(ExpandAudienceRequest {
+    pub(super) async fn expand(self, args: &Expand) -> anyhow::Result<()> {
+        let request = ExpandAudienceRequest {
             brand: args.basis.brand.clone(),
             definition: definition(&args.expression),
             candidates: args.candidates.as_deref().and_then(definition),
@@ -19,8 +19,8 @@ impl Mesh<'_> {
             audience_id: args.save.clone().unwrap_or_default(),
             display_name: args.name.clone(),
             request_id: String::new(),
-        });
-        let expanded = taken(self.client.expand_audience(request).await)?;
+        };
+        let expanded: ExpandAudienceResponse = self.long("ExpandAudience", &request).await?;
         if self.json {
             return output::json("dualwheel.consumer.v1.ExpandAudienceResponse", &expanded);
         }

@@ -5,9 +5,10 @@ use dualwheel_kit::question::day_to_proto;
 use dualwheel_proto::{
     FieldMask,
     consumer::{
-        Audience, AudienceKind, ConsumerKeys, CreateAudienceRequest, DeleteAudienceRequest,
-        GetAudienceRequest, ImportAudienceHeader, ImportAudienceRequest, ListAudiencesRequest,
-        RefreshAudienceRequest, UpdateAudienceRequest, import_audience_request::Part,
+        Audience, AudienceKind, ConsumerKeys, CreateAudienceRequest, CreateAudienceResponse,
+        DeleteAudienceRequest, GetAudienceRequest, ImportAudienceHeader, ImportAudienceRequest,
+        ListAudiencesRequest, RefreshAudienceRequest, RefreshAudienceResponse, UpdateAudienceRequest,
+        import_audience_request::Part,
     },
 };
 use tokio::sync::mpsc;
@@ -28,8 +29,8 @@ const KEYS_PER_MESSAGE: usize = 10_000;
 const AUDIENCE: &str = "dualwheel.consumer.v1.Audience";
 
 impl Mesh<'_> {
-    pub(super) async fn save(mut self, args: &Save) -> anyhow::Result<()> {
-        let request = self.request(CreateAudienceRequest {
+    pub(super) async fn save(self, args: &Save) -> anyhow::Result<()> {
+        let request = CreateAudienceRequest {
             request_id: String::new(),
             audience_id: args.id.clone().unwrap_or_default(),
             audience: Some(Audience {
@@ -40,8 +41,8 @@ impl Mesh<'_> {
             }),
             freeze: args.freeze,
             as_of: day(&args.basis),
-        });
-        let made = taken(self.client.create_audience(request).await)?;
+        };
+        let made: CreateAudienceResponse = self.long("CreateAudience", &request).await?;
         self.print(made.audience)
     }
 
@@ -123,13 +124,13 @@ impl Mesh<'_> {
         self.print(changed.audience)
     }
 
-    pub(super) async fn refresh(mut self, args: &RefreshSaved) -> anyhow::Result<()> {
-        let request = self.request(RefreshAudienceRequest {
+    pub(super) async fn refresh(self, args: &RefreshSaved) -> anyhow::Result<()> {
+        let request = RefreshAudienceRequest {
             name: name(&args.saved),
             as_of: args.as_of.map(day_to_proto),
             etag: String::new(),
-        });
-        let frozen = taken(self.client.refresh_audience(request).await)?;
+        };
+        let frozen: RefreshAudienceResponse = self.long("RefreshAudience", &request).await?;
         self.print(frozen.audience)
     }
 

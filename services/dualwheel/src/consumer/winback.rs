@@ -2,21 +2,21 @@
 
 mod outlooks;
 
-use dualwheel_kit::{client, config::Config, question::window_to_proto};
+use dualwheel_kit::{config::Config, question::window_to_proto};
 use dualwheel_measure::Window;
 use dualwheel_proto::{
     consumer::{
-        GetWinbackRequest, GetWinbackResponse, SaveWinbackPacksRequest, WinbackModel, WinbackPack,
-        consumer_service_client::ConsumerServiceClient,
+        GetWinbackRequest, GetWinbackResponse, SaveWinbackPacksRequest, SaveWinbackPacksResponse,
+        WinbackModel, WinbackPack,
     },
     types::MetricQuery,
 };
 
 use crate::{
-    ask::taken,
     cli::{Common, Winback},
     format,
-    mesh::{self, Role},
+    job::long,
+    mesh::Role,
     output, table,
     target::reach,
 };
@@ -26,15 +26,14 @@ const LISTED: usize = 8;
 
 /// Prints the model and the packs, saves these, or prints the outlooks.
 pub(super) async fn run(config: &Config, common: &Common, args: &Winback) -> anyhow::Result<()> {
-    let channel = reach(args.place.endpoint.as_deref(), Role::Consumer, config).await?;
-    let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    let mesh = reach(args.place.endpoint.as_deref(), Role::Consumer, config).await?;
     let query = Some(MetricQuery {
         brand: args.brand.clone(),
         window: Some(window_to_proto(Window::ending(args.as_of, 1))),
         ..MetricQuery::default()
     });
     if args.outlooks {
-        return outlooks::run(client, query, config, common).await;
+        return outlooks::run(&mesh, query, config, common).await;
     }
     let (horizon_days, channel) = (args.horizon_days, args.channel.clone().unwrap_or_default());
     let Some(prefix) = &args.save else {
@@ -43,8 +42,7 @@ pub(super) async fn run(config: &Config, common: &Common, args: &Winback) -> any
             horizon_days,
             channel,
         };
-        let request = client::with_deadline(request, mesh::patience(config));
-        let told = taken(client.get_winback(request).await)?;
+        let told: GetWinbackResponse = long(&mesh, config, "GetWinback", &request).await?;
         if common.json {
             return output::json("dualwheel.consumer.v1.GetWinbackResponse", &told);
         }
@@ -57,8 +55,7 @@ pub(super) async fn run(config: &Config, common: &Common, args: &Winback) -> any
         audience_prefix: prefix.clone(),
         request_id: String::new(),
     };
-    let request = client::with_deadline(request, mesh::patience(config));
-    let told = taken(client.save_winback_packs(request).await)?;
+    let told: SaveWinbackPacksResponse = long(&mesh, config, "SaveWinbackPacks", &request).await?;
     if common.json {
         return output::json("dualwheel.consumer.v1.SaveWinbackPacksResponse", &told);
     }

@@ -124,6 +124,11 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "expected 1 to 86 400 000 (a day)",
     )?;
     require(
+        (deadlines.default_ms..=604_800_000).contains(&deadlines.job_ms),
+        "deadlines.job_ms",
+        "expected deadlines.default_ms to 604 800 000 (a week)",
+    )?;
+    require(
         deadlines.margin_ms < deadlines.default_ms,
         "deadlines.margin_ms",
         "expected less than deadlines.default_ms",

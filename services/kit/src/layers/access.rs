@@ -102,7 +102,6 @@ pub(super) fn authorization() -> Layer {
 }
 
 async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(), Failure> {
-    let denied = |message: &str| Failure::new(Reason::PermissionDenied, message);
     let path = request.uri().path();
     if path.starts_with("/grpc.reflection.") {
         return Ok(());
@@ -110,22 +109,49 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(),
     let Some(method) = Method::of(path) else {
         return Err(denied("no token allows this method"));
     };
+    if !needs_message(identity, method)? {
+        return Ok(());
+    }
+    let bytes = body::read(request, NAMED_BYTES).await?;
+    let message = body::message(&bytes);
+    let message = message.ok_or_else(|| denied("the brands of the request cannot be read"))?;
+    allows_brands(identity, method, &message)
+}
+
+/// Whether a token allows the call of a method with this message.
+///
+/// # Errors
+/// When not.
+pub(crate) fn permits(identity: &Identity, method: &Method, message: &[u8]) -> Result<(), Failure> {
+    if needs_message(identity, method)? {
+        allows_brands(identity, method, message)?;
+    }
+    Ok(())
+}
+
+fn denied(message: &str) -> Failure {
+    Failure::new(Reason::PermissionDenied, message)
+}
+
+/// Whether it depends on the message, once the token allows the method.
+fn needs_message(identity: &Identity, method: &Method) -> Result<bool, Failure> {
     if !identity.scopes.contains(&method.scope) {
         let failure = denied("the token does not allow this method");
         return Err(failure.with("scope", method.scope));
     }
     if identity.brands == Brands::All {
-        return Ok(());
+        return Ok(false);
     }
     if method.bound == Bound::Whole {
         let failure = denied("the method reaches every brand, and the token does not");
         return Err(failure.with("brand", "*"));
     }
-    let bytes = body::read(request, NAMED_BYTES).await?;
-    let message = body::message(&bytes);
-    let message = message.ok_or_else(|| denied("the brands of the request cannot be read"))?;
+    Ok(true)
+}
+
+fn allows_brands(identity: &Identity, method: &Method, message: &[u8]) -> Result<(), Failure> {
     let named =
-        named::brands(method.path, &message).map_err(|error| reasons::malformed(&error.to_string()))?;
+        named::brands(method.path, message).map_err(|error| reasons::malformed(&error.to_string()))?;
     if named.is_empty() && method.bound == Bound::Named {
         return Err(denied("the token is for some brands only; name one of them"));
     }

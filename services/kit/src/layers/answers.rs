@@ -17,7 +17,7 @@ use tonic::{Status, body::Body};
 
 use super::{Layer, Next, body, refused};
 use crate::{
-    Config, Tenant,
+    Config, Failure, Reason, Tenant,
     access::{Brands, Deed, Method},
     caller::Caller,
     shared::{Shared, key},
@@ -158,7 +158,7 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
 
 /// The whole answer to a unary call.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     headers: HeaderMap,
     body: Bytes,
     trailers: HeaderMap,
@@ -178,7 +178,7 @@ impl Answer {
         }
     }
 
-    pub(super) async fn read(response: Response<Body>) -> Self {
+    pub(crate) async fn read(response: Response<Body>) -> Self {
         let (parts, body) = response.into_parts();
         let headers = parts.headers;
         match body.collect().await {
@@ -202,13 +202,20 @@ impl Answer {
     }
 
     /// The body of an answer that is no failure.
-    pub(super) fn good(&self) -> Option<&Bytes> {
+    pub(crate) fn good(&self) -> Option<&Bytes> {
         let failed = self.headers.contains_key(Status::GRPC_STATUS);
         let ended_well = self
             .trailers
             .get(Status::GRPC_STATUS)
             .is_some_and(|code| code == "0");
         (!failed && ended_well).then_some(&self.body)
+    }
+
+    /// How a call failed whose answer is not good.
+    pub(crate) fn failure(&self) -> Status {
+        let status = Status::from_header_map(&self.headers);
+        let status = status.or_else(|| Status::from_header_map(&self.trailers));
+        status.unwrap_or_else(|| Failure::new(Reason::Internal, "an answer without a status").status())
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! The one message of a unary call or answer as bytes.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::Request;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tonic::body::Body;
@@ -15,7 +15,7 @@ const PREFIX: usize = 5;
 struct Whole(Bytes);
 
 /// The largest body of a unary call.
-pub(super) fn largest(config: &Config) -> usize {
+pub(crate) fn largest(config: &Config) -> usize {
     let message = config.limits.message_bytes.saturating_add(MESSAGE_SLACK);
     message.saturating_add(PREFIX)
 }
@@ -51,11 +51,20 @@ pub(super) async fn read(request: &mut Request<Body>, largest: usize) -> Result<
 }
 
 /// The message within a body of exactly one; `None` where it is compressed, cut off or not alone.
-pub(super) fn message(body: &Bytes) -> Option<Bytes> {
+pub(crate) fn message(body: &Bytes) -> Option<Bytes> {
     let (prefix, message) = (body.get(..PREFIX)?, body.slice(PREFIX..));
     let [compressed, length @ ..] = prefix.first_chunk::<PREFIX>()?;
     let whole = u32::from_be_bytes(*length) as usize == message.len();
     (*compressed == 0 && whole).then_some(message)
+}
+
+/// The body of a call or answer of one message.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let mut body = BytesMut::with_capacity(PREFIX + message.len());
+    body.put_u8(0);
+    body.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    body.put_slice(message);
+    body.freeze()
 }
 
 #[cfg(test)]

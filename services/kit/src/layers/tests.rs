@@ -10,7 +10,7 @@ fn request(path: &str) -> Request<Body> {
     Request::builder().uri(path).body(Body::empty()).unwrap()
 }
 
-pub(super) fn next<F, A>(handler: F) -> Next
+pub(crate) fn next<F, A>(handler: F) -> Next
 where
     F: Fn(Request<Body>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
@@ -23,19 +23,13 @@ pub(super) fn code(response: &Response<Body>) -> Code {
 }
 
 /// What a handler would answer: a message in its frame, and a good end.
-pub(super) fn answer(message: &[u8]) -> Response<Body> {
-    answers::Answer::of(frame(message)).into_response()
-}
-
-/// A plain message in its frame.
-pub(super) fn frame(message: &[u8]) -> Bytes {
-    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-    [&[0], length.as_slice(), message].concat().into()
+pub(crate) fn answer(message: &[u8]) -> Response<Body> {
+    answers::Answer::of(framed(message)).into_response()
 }
 
 /// A call of `path` by somebody of `tenant`.
 pub(super) fn call(path: &str, tenant: &str, message: Bytes) -> Request<Body> {
-    let body = Body::new(http_body_util::Full::new(frame(&message)));
+    let body = Body::new(http_body_util::Full::new(framed(&message)));
     let mut request = Request::builder().uri(path).body(body).unwrap();
     request.extensions_mut().insert(Tenant(tenant.to_owned()));
     request.extensions_mut().insert(Arc::new(Caller::anonymous()));

@@ -119,3 +119,34 @@ async fn questions_are_answered_beside_models_that_take_all_their_places() {
     asked.iter().for_each(tokio::task::JoinHandle::abort);
     idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_is_told_how_far_work_has_come_on_whatever_thread_it_is_done() {
+    let _turn = TURN.lock().await;
+    let progress = Arc::<Progress>::default();
+    let steps = async {
+        step("reading", 0);
+        let read = progress.told();
+        metrics(|| {
+            step("counting", 3);
+            advance(2);
+        })
+        .await
+        .unwrap();
+        let counted = progress.told();
+        models(|| {
+            step("fitting", 64);
+            let stop = Stop::current();
+            (0..64).into_par_iter().for_each(|_| stop.during(|| advance(1)));
+        })
+        .await
+        .unwrap();
+        (read, counted)
+    };
+    let told = followed(Arc::clone(&progress), steps).await;
+    assert_eq!(told, (("reading", 0, 0), ("counting", 2, 3)));
+    assert_eq!(progress.told(), ("fitting", 64, 64));
+    // Work that nobody follows tells nobody, on the same threads.
+    models(|| step("alone", 1)).await.unwrap();
+    assert_eq!(progress.told(), ("fitting", 64, 64));
+}

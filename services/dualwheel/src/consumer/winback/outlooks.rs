@@ -1,26 +1,23 @@
 //! `dualwheel consumer winback --outlooks`: how many lapsed buyers will come back, by days and channel.
 
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::config::Config;
 use dualwheel_proto::{
-    consumer::{
-        ListWinbackOutlooksRequest, ListWinbackOutlooksResponse, WinbackModel, WinbackOutlook,
-        consumer_service_client::ConsumerServiceClient,
-    },
+    consumer::{ListWinbackOutlooksRequest, ListWinbackOutlooksResponse, WinbackModel, WinbackOutlook},
     types::MetricQuery,
 };
 use tonic::transport::Channel;
 
-use crate::{ask::taken, cli::Common, format, mesh, output, table};
+use crate::{cli::Common, format, job::long, output, table};
 
 /// Prints a line an outlook.
 pub(super) async fn run(
-    mut client: ConsumerServiceClient<Channel>,
+    channel: &Channel,
     query: Option<MetricQuery>,
     config: &Config,
     common: &Common,
 ) -> anyhow::Result<()> {
-    let request = client::with_deadline(ListWinbackOutlooksRequest { query }, mesh::patience(config));
-    let told = taken(client.list_winback_outlooks(request).await)?;
+    let request = ListWinbackOutlooksRequest { query };
+    let told: ListWinbackOutlooksResponse = long(channel, config, "ListWinbackOutlooks", &request).await?;
     if common.json {
         return output::json("dualwheel.consumer.v1.ListWinbackOutlooksResponse", &told);
     }

@@ -8,7 +8,8 @@ use tonic::Code;
 
 use super::*;
 use crate::layers::{
-    tests::{answer, call, frame, next, read},
+    framed,
+    tests::{answer, call, next, read},
     wrap,
 };
 
@@ -76,7 +77,7 @@ impl House {
 #[tokio::test]
 async fn an_answer_is_kept_while_nothing_changes() {
     let house = House::new(false, false);
-    let first = (frame(b"0"), Code::Ok);
+    let first = (framed(b"0"), Code::Ok);
     assert_eq!(house.ask(FAST, "t", b"q").await, first);
     assert_eq!(house.ask(FAST, "t", b"q").await, first);
     for (path, tenant, question) in [
@@ -87,10 +88,10 @@ async fn an_answer_is_kept_while_nothing_changes() {
         assert_ne!(house.ask(path, tenant, question).await.0, first.0);
     }
     *house.versions.0.lock().unwrap() = "2".to_owned();
-    assert_eq!(house.ask(FAST, "t", b"q").await.0, frame(b"4"));
+    assert_eq!(house.ask(FAST, "t", b"q").await.0, framed(b"4"));
     *house.versions.0.lock().unwrap() = "unknown".to_owned();
-    assert_eq!(house.ask(FAST, "t", b"q").await.0, frame(b"5"));
-    assert_eq!(house.ask(FAST, "t", b"q").await.0, frame(b"6"));
+    assert_eq!(house.ask(FAST, "t", b"q").await.0, framed(b"5"));
+    assert_eq!(house.ask(FAST, "t", b"q").await.0, framed(b"6"));
 }
 
 /// What a caller may see decides what a market says: callers of other rights share no answer, those of the same do.
@@ -118,7 +119,7 @@ async fn an_answer_is_for_the_brands_that_the_caller_may_see() {
     for _ in 0..2 {
         for (number, brands) in askers.iter().enumerate() {
             let (answer, _) = read(ask(brands.clone()).await).await;
-            assert_eq!(answer, frame(number.to_string().as_bytes()), "{brands:?}");
+            assert_eq!(answer, framed(number.to_string().as_bytes()), "{brands:?}");
         }
     }
     let keys: std::collections::BTreeSet<String> = askers
@@ -169,7 +170,7 @@ async fn the_same_questions_at_once_are_one_question() {
     assert_eq!(house.asked(), 2);
     house.go.notify_one();
     for asking in asking {
-        assert_eq!(asking.await.unwrap(), frame(b"1"));
+        assert_eq!(asking.await.unwrap(), framed(b"1"));
     }
     assert_eq!(house.asked(), 2);
 }

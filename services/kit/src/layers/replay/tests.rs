@@ -6,7 +6,8 @@ use super::*;
 use crate::{
     failure::reason_of,
     layers::{
-        tests::{answer, call, frame, next, read},
+        framed,
+        tests::{answer, call, next, read},
         wrap,
     },
 };
@@ -50,7 +51,7 @@ async fn ask(calls: &Next, tenant: &str, request: Bytes) -> (Bytes, Code) {
 #[tokio::test]
 async fn a_repeated_request_gets_the_first_answer() {
     let (calls, asked) = house(0);
-    let first = (frame(b"0 true"), Code::Ok);
+    let first = (framed(b"0 true"), Code::Ok);
     for id in ["a1", "a1", "A1"] {
         assert_eq!(ask(&calls, "t", request(id, "a")).await, first);
     }
@@ -80,7 +81,7 @@ async fn what_failed_or_was_left_is_tried_again() {
     let left = tokio::spawn(calls.run(call(CREATE, "t", request("2", "a"))));
     sleep(Duration::from_millis(5)).await;
     left.abort();
-    assert_eq!(ask(&calls, "t", request("2", "a")).await.0, frame(b"3 true"));
+    assert_eq!(ask(&calls, "t", request("2", "a")).await.0, framed(b"3 true"));
     assert_eq!(asked.load(Ordering::SeqCst), 4);
 }
 
@@ -89,7 +90,7 @@ async fn the_same_request_at_once_is_done_once() {
     let (calls, asked) = house(0);
     let asking = (0..20).map(|_| ask(&calls, "t", request("1", "a")));
     for (answer, code) in futures::future::join_all(asking).await {
-        assert_eq!((answer, code), (frame(b"0 true"), Code::Ok));
+        assert_eq!((answer, code), (framed(b"0 true"), Code::Ok));
     }
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
