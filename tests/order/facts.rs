@@ -30,7 +30,8 @@ impl Market {
         let options = generate::Options {
             brands: 3,
             consumers: 700,
-            facts: 14_000,
+            // Statistics of the market and days of stock alone are 14 000.
+            facts: 60_000,
             threads: 1,
             ..generate::Options::new(folder.path())
         };

@@ -123,14 +123,16 @@ proptest! {
     }
 }
 
-/// The answers that are compared say something: none is empty, and few are refused.
+/// The answers that are compared say something: none is refused or empty.
 #[test]
 fn every_question_has_an_answer() {
-    let refused: Vec<&String> = FIRST
-        .iter()
-        .filter(|(_, told)| told.refused)
-        .map(|(name, _)| name)
-        .collect();
-    assert!(refused.is_empty(), "{refused:?}");
-    assert!(FIRST.values().all(|told| !told.bytes.is_empty()));
+    let those = |of: fn(&Told) -> bool| -> Vec<&String> {
+        let named = FIRST.iter().filter(|(_, told)| of(told));
+        named.map(|(name, _)| name).collect()
+    };
+    let (refused, empty) = (those(|told| told.refused), those(|told| told.bytes.is_empty()));
+    assert!(
+        refused.is_empty() && empty.is_empty(),
+        "refused {refused:?}, empty {empty:?}"
+    );
 }
