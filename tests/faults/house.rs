@@ -188,6 +188,11 @@ impl House {
         self.ports.facts.map(channel)
     }
 
+    /// As [`Self::fact_channels`], over the network that can be cut.
+    pub fn network_channels(&self) -> [Channel; 2] {
+        [0, 1].map(|at| channel(self.network[at].address().port()))
+    }
+
     /// Channels to both processes of diagnosis.
     pub fn diagnosis_channels(&self) -> [Channel; 2] {
         self.ports.diagnosis.map(channel)

@@ -2,6 +2,7 @@
 
 mod activations;
 mod check;
+mod failover;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The load while it runs.
 pub struct Load {
+    name: String,
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<Told>>,
 }
@@ -58,6 +60,8 @@ pub struct Told {
     /// Ids of the events that were acknowledged.
     events: BTreeSet<String>,
     pub batches: usize,
+    /// Batches that were sent once more after a stream broke.
+    pub resent: usize,
     pub answers: usize,
     pub wrong: usize,
     /// Ids by request.
@@ -112,16 +116,7 @@ impl Caller {
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("no answer at all"),
             };
-            // What a client may try again; anything else would be a wrong answer.
-            let again = [
-                Code::Unavailable,
-                Code::DeadlineExceeded,
-                Code::Cancelled,
-                Code::Aborted,
-                Code::Unknown,
-                Code::ResourceExhausted,
-            ];
-            assert!(again.contains(&status.code()), "{}: {status:?}", self.kind);
+            assert!(may_be_tried_again(&status), "{}: {status:?}", self.kind);
             self.told.failed += usize::from(!is_unbegun(&status));
             self.told.failures.push(format!("{}: {status:?}", self.kind));
             assert!(
@@ -132,6 +127,19 @@ impl Caller {
             sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Whether a client may try again; anything else would be a wrong answer.
+fn may_be_tried_again(status: &Status) -> bool {
+    let again = [
+        Code::Unavailable,
+        Code::DeadlineExceeded,
+        Code::Cancelled,
+        Code::Aborted,
+        Code::Unknown,
+        Code::ResourceExhausted,
+    ];
+    again.contains(&status.code())
 }
 
 /// Whether a call found nobody, or met the end of its connection before it was begun: a client asks another replica.
@@ -165,7 +173,21 @@ impl Load {
             tokio::spawn(save(Caller::new("save", facts), stop.clone())),
             tokio::spawn(diagnose(Caller::new("diagnose", runs), stop.clone())),
         ];
-        Self { stop, tasks }
+        Self {
+            name: name.to_owned(),
+            stop,
+            tasks,
+        }
+    }
+
+    /// Starts producers, one at home in each process with the four services, that stream over the network between.
+    pub fn produce(&mut self, house: &House) {
+        for home in 0..2 {
+            let (name, stop) = (format!("{}-s{home}", self.name), self.stop.clone());
+            let channels = house.network_channels();
+            self.tasks
+                .push(tokio::spawn(failover::produce(name, channels, home, stop)));
+        }
     }
 
     /// Lets what is under way end.
@@ -176,6 +198,7 @@ impl Load {
             let told = task.await.unwrap();
             whole.events.extend(told.events);
             whole.batches += told.batches;
+            whole.resent += told.resent;
             whole.answers += told.answers;
             whole.wrong += told.wrong;
             whole.audiences += told.audiences;

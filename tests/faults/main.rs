@@ -31,10 +31,10 @@ const AROUND: Duration = Duration::from_secs(2);
 
 /// Does harm to the house, and mends it.
 macro_rules! faults {
-    ($house:ident, $($name:literal => $harm:block)+) => {
+    ($house:ident, $load:ident, $($name:literal => $harm:block)+) => {
         const FAULTS: &[&str] = &[$($name),+];
 
-        async fn strike(name: &str, $house: &mut House) {
+        async fn strike(name: &str, $house: &mut House, $load: &mut Load) {
             match name {
                 $($name => $harm)+
                 _ => panic!("there is no fault {name}"),
@@ -43,7 +43,7 @@ macro_rules! faults {
     };
 }
 
-faults! { house,
+faults! { house, load,
     "kill -9 of a process with four services" => {
         house.facts[0].kill();
         sleep(AROUND).await;
@@ -89,6 +89,22 @@ faults! { house,
         sleep(AROUND).await;
         house.step_clock("+0");
     }
+    "failover of producers: their streams cut, their processes killed" => {
+        load.produce(house);
+        // All are at home at the one that the last harm was not done to.
+        for (at, kill) in [(0, false), (1, true), (0, true), (1, false)] {
+            sleep(AROUND / 2).await;
+            if kill {
+                house.facts[at].kill();
+                sleep(AROUND / 2).await;
+                house.start_facts(at);
+            } else {
+                house.network[at].set(Weather::Cut);
+                sleep(AROUND / 2).await;
+                house.network[at].set(Weather::Fair);
+            }
+        }
+    }
     "rolling restart" => {
         for at in 0..2 {
             house.restart_facts(at).await;
@@ -97,6 +113,8 @@ faults! { house,
     }
 }
 
+/// The fault after which batches must have been sent again.
+const FAILOVER: &str = "failover";
 /// Faults during which no call may fail that was begun, not even one that is tried again elsewhere.
 const UNNOTICED: [&str; 1] = ["rolling restart"];
 
@@ -112,9 +130,9 @@ async fn nothing_is_lost_or_doubled() {
             .enumerate()
             .filter(|(_, name)| name.contains(&asked))
         {
-            let load = Load::start(&house, &format!("r{round}-{at}"));
+            let mut load = Load::start(&house, &format!("r{round}-{at}"));
             sleep(AROUND).await;
-            strike(name, &mut house).await;
+            strike(name, &mut house, &mut load).await;
             sleep(AROUND).await;
             let told = load.stop().await;
             let seen = told.check(&house).await;
@@ -133,6 +151,10 @@ async fn nothing_is_lost_or_doubled() {
                 "{name}: {told:?} {seen:?}"
             );
             assert!(told.worked(), "{name}: the load stood still: {told:?}");
+            assert!(
+                told.resent > 0 || !name.starts_with(FAILOVER),
+                "{name}: nothing was in flight"
+            );
             if UNNOTICED.contains(name) {
                 assert_eq!(told.failed, 0, "{name}: {:?}", told.failures);
             }
@@ -200,8 +222,9 @@ impl std::fmt::Display for Told {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             formatter,
-            "{} batches, {} answers, {} audiences, {} activations, {} diagnoses",
+            "{} batches, {} sent again, {} answers, {} audiences, {} activations, {} diagnoses",
             self.batches,
+            self.resent,
             self.answers,
             self.audiences,
             self.activations(),
