@@ -223,10 +223,11 @@ impl<'a> Scan<'a> {
             if best.as_ref().is_some_and(|(last, _)| reach.at < last.at) {
                 break;
             }
-            let is_later = best
+            // Of several at that instant the one whose content has the smallest key.
+            let stands = best
                 .as_ref()
-                .is_none_or(|(last, _)| last.item.rank < reach.item.rank);
-            if let Some(carried) = reach.item.carries(purchase.product).filter(|_| is_later) {
+                .is_none_or(|(last, _)| reach.item.rank < last.item.rank);
+            if let Some(carried) = reach.item.carries(purchase.product).filter(|_| stands) {
                 best = Some((*reach, carried));
             }
         }

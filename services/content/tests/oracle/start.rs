@@ -1,6 +1,9 @@
 //! START, naively.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
@@ -177,7 +180,7 @@ fn sums(naive: &Naive<'_>, segment: Option<&str>) -> Sums {
         let winner = winners
             .iter()
             .filter(could)
-            .max_by_key(|reach| (micros(&reach.occurred_at), reach.content()))
+            .max_by_key(|reach| (micros(&reach.occurred_at), Reverse(reach.content())))
             .filter(|winner| naive.in_window(winner));
         let Some(winner) = winner.filter(|winner| fits(winner) && product_fits(product)) else {
             continue;

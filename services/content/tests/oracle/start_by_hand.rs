@@ -242,9 +242,12 @@ fn the_last_content_wins_and_keys_decide_ties() {
     let won =
         |answers: &Answers| ["k0", "k1", "k2"].map(|key| cut(answers, "start.transaction", key).unwrap());
     assert_eq!(won(&answers), [0.0, 1.0, 0.0]);
-    // At one instant the key that sorts last wins.
+    // At one instant the smaller key wins, in whichever order they arrive.
     rows.behaviors[0].occurred_at = rows.behaviors[1].occurred_at;
-    assert_eq!(won(&compare(&rows, &by_content).1), [0.0, 1.0, 0.0]);
+    assert_eq!(won(&compare(&rows, &by_content).1), [1.0, 0.0, 0.0]);
+    rows.behaviors.swap(0, 1);
+    assert_eq!(won(&compare(&rows, &by_content).1), [1.0, 0.0, 0.0]);
+    rows.behaviors.swap(0, 1);
     // A reach at the instant of the purchase is before it; one after it is not.
     rows.behaviors[0].occurred_at = rows.order_lines[0].paid_at;
     assert_eq!(won(&compare(&rows, &by_content).1), [1.0, 0.0, 0.0]);
