@@ -15,11 +15,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Path::new(&env::var("OUT_DIR")?).join("descriptors.bin"),
         descriptors.encode_to_vec(),
     )?;
-    // Ordered maps: the same message is always the same bytes. The codec looks at messages before it makes room for them.
+    // Ordered maps: the same message is always the same bytes. The codec looks at messages, by their names, before it makes
+    // room for them.
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .btree_map(".")
         .codec_path("crate::codec::Codec")
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The codec of every call: that of prost, which takes the room that a message asks for. An empty row is two bytes on the wire
-//! and hundreds in memory, so the rows of a batch are counted first.
+//! and hundreds in memory, so the rows of a batch are counted first, and so are the elements of every list of a request.
 
 use std::{any::TypeId, marker::PhantomData};
 
 use prost::{
-    DecodeError, Message,
+    DecodeError, Message, Name,
     bytes::Buf,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
@@ -14,10 +14,12 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-use crate::facts::AppendRequest;
+use crate::{facts::AppendRequest, lists::elements_of};
 
 /// Rows that a batch may have.
 pub const MOST_ROWS: usize = 131_072;
+/// Elements that all lists of a request may have together, at any depth.
+pub const MOST_ELEMENTS: usize = 1 << 20;
 /// Number of [`AppendRequest`]'s field of rows.
 const ROWS: u32 = 4;
 
@@ -34,7 +36,7 @@ impl<T, U> Default for Codec<T, U> {
 impl<T, U> tonic::codec::Codec for Codec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Name + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -50,11 +52,11 @@ where
     }
 }
 
-/// Decodes what is not too many rows.
+/// Decodes what is not too many rows or elements.
 #[derive(Debug)]
 pub struct Counting<U>(ProstDecoder<U>);
 
-impl<U: Message + Default + 'static> Decoder for Counting<U> {
+impl<U: Message + Name + Default + 'static> Decoder for Counting<U> {
     type Item = U;
     type Error = Status;
 
@@ -65,6 +67,12 @@ impl<U: Message + Default + 'static> Decoder for Counting<U> {
         {
             return Err(Status::out_of_range(format!(
                 "a batch of more than {MOST_ROWS} rows"
+            )));
+        }
+        let elements = elements_of(&U::full_name(), buffer.chunk(), MOST_ELEMENTS);
+        if elements.is_ok_and(|elements| elements > MOST_ELEMENTS) {
+            return Err(Status::out_of_range(format!(
+                "lists of more than {MOST_ELEMENTS} elements together; send them in parts"
             )));
         }
         self.0.decode(buffer)

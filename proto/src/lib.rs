@@ -6,8 +6,9 @@
 
 mod codec;
 mod json;
+mod lists;
 
-pub use codec::MOST_ROWS;
+pub use codec::{MOST_ELEMENTS, MOST_ROWS};
 pub use json::to_json;
 
 /// The well-known types of Google that the contracts use.

@@ -17,10 +17,13 @@ use dualwheel_kit::{
     shared::{Notice, Shared},
     tenant::tenant_of,
 };
-use dualwheel_proto::facts::{
-    AppendRequest, AppendResponse, ConfigureTenantRequest, ConfigureTenantResponse, FactKind,
-    GetProducerRequest, GetProducerResponse, GetTenantRequest, GetTenantResponse, RowRefusal, Tenant,
-    append_request, fact_service_server::FactService,
+use dualwheel_proto::{
+    MOST_ELEMENTS,
+    facts::{
+        AppendRequest, AppendResponse, ConfigureTenantRequest, ConfigureTenantResponse, FactKind,
+        GetProducerRequest, GetProducerResponse, GetTenantRequest, GetTenantResponse, RowRefusal, Tenant,
+        append_request, fact_service_server::FactService,
+    },
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -367,10 +370,12 @@ fn unreadable(status: Status) -> Status {
         }
         Code::OutOfRange => {
             let text = format!(
-                "the batch is too large; at most {MOST_ROWS} rows and {MOST_BYTES} bytes are admitted: send it in parts"
+                "the batch is too large; at most {MOST_ROWS} rows, {MOST_ELEMENTS} elements of lists in them and {MOST_BYTES} \
+                 bytes are admitted: send it in parts"
             );
             Failure::new(Reason::BatchTooLarge, text)
                 .with("most_rows", MOST_ROWS)
+                .with("most_elements", MOST_ELEMENTS)
                 .with("most_bytes", MOST_BYTES)
                 .into()
         }

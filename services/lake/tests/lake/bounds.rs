@@ -100,8 +100,8 @@ fn peak() -> usize {
     kib >> 10
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_are_counted_before_there_is_room_for_them() {
+/// What is answered to a batch of these bytes, and how many MiB are taken for it.
+async fn refused(request: Vec<u8>) -> (Status, usize) {
     let folder = tempfile::tempdir().unwrap();
     let options = dualwheel_lake::Options {
         location: folder.path().display().to_string(),
@@ -114,22 +114,34 @@ async fn rows_are_counted_before_there_is_room_for_them() {
     let mut client = Grpc::new(server.build().unwrap().in_process());
     client.ready().await.unwrap();
 
-    // Field 4 of the request: a list of empty rows, each of two bytes.
-    const ROWS: usize = 8_000_000;
-    let mut length = Vec::new();
-    prost::encoding::encode_varint(2 * ROWS as u64, &mut length);
-    let mut request = vec![0x22];
-    request.extend(length);
-    request.extend([0x1a, 0].repeat(ROWS));
     let before = peak();
     let path = "/dualwheel.facts.v1.FactService/Append".parse().unwrap();
     let call = tonic::Request::new(tokio_stream::iter([request]));
     let mut answers = client.streaming(call, path, Plain).await.unwrap().into_inner();
     let refused = answers.message().await.unwrap_err();
-    assert_eq!(reason_of(&refused).as_deref(), Some("BATCH_TOO_LARGE"));
-    assert!(refused.message().contains("131072 rows"), "{}", refused.message());
-    let taken = peak() - before;
-    assert!(taken < 1_000, "{taken} MiB were taken for 16");
+    (refused, peak() - before)
+}
+
+/// A field whose bytes have a length.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    prost::encoding::encode_varint(bytes.len() as u64, &mut field);
+    field.extend(bytes);
+    field
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_and_what_their_lists_hold_are_counted_before_there_is_room_for_them() {
+    // Of two bytes each: empty order lines, and the empty products of one content.
+    let rows = field(3, &[]).repeat(8_000_000);
+    let products = field(7, &field(8, &[]).repeat(8_000_000));
+    for (rows, most_mib) in [(products, 150), (rows, 1_000)] {
+        let (refused, taken) = refused(field(4, &rows)).await;
+        assert_eq!(reason_of(&refused).as_deref(), Some("BATCH_TOO_LARGE"));
+        let bounds = "131072 rows, 1048576 elements";
+        assert!(refused.message().contains(bounds), "{}", refused.message());
+        assert!(taken < most_mib, "{taken} MiB were taken for 16");
+    }
 }
 
 /// Order lines of which every second one is wrong.
