@@ -11,6 +11,8 @@ use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
 use crate::client::random_share;
 
+mod outage;
+
 /// Domain of every reason.
 pub const DOMAIN: &str = "dualwheel.dev";
 
@@ -332,6 +334,7 @@ impl Failure {
 
     /// Says when to try again, as a `google.rpc.RetryInfo` and as `grpc-retry-pushback-ms`, which clients with a retry policy
     /// heed by themselves. Up to a half is added at random, so that those who are refused together do not come again together.
+    /// Where something is unavailable it is told without this, too: the longer that lasts, the later.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
@@ -372,7 +375,7 @@ impl Failure {
             details.set_quota_failure(quotas);
         }
         let mut metadata = MetadataMap::new();
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.retry_after.or_else(|| outage::wait(self.reason)) {
             let wait = wait.mul_f64(1.0 + random_share() / 2.0);
             details.set_retry_info(Some(wait));
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

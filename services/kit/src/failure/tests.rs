@@ -80,10 +80,23 @@ fn a_status_tells_when_to_come_again_and_which_quota_is_used_up() {
     }
     let waits: std::collections::HashSet<_> = statuses.iter().map(retry_after).collect();
     assert!(waits.len() > 16, "they come again together: {waits:?}");
+}
+
+#[test]
+fn who_finds_something_unavailable_is_told_when_to_come_again() {
+    for reason in Reason::ALL {
+        let status = Failure::new(*reason, "x").status();
+        let unavailable = reason.code() == Code::Unavailable;
+        let told = (
+            retry_after(&status).is_some(),
+            status.metadata().contains_key(PUSHBACK),
+        );
+        assert_eq!(told, (unavailable, unavailable), "{}", reason.name());
+    }
+    let status = Failure::new(Reason::StateUnavailable, "x").retry_after(Duration::from_secs(60));
+    let told = retry_after(&status.status()).unwrap();
     assert!(
-        Failure::new(Reason::RunUnknown, "x")
-            .status()
-            .metadata()
-            .is_empty()
+        told >= Duration::from_secs(60),
+        "what is known better stands: {told:?}"
     );
 }
