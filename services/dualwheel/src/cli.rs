@@ -201,6 +201,9 @@ pub struct Import {
     /// Show the first mapped rows and every problem, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Name under which the rows are sent; rows that were sent under it are written before [default: by what the files hold]
+    #[arg(long, value_name = "NAME", requires = "mapping")]
+    pub producer: Option<String>,
     /// Address of a running mesh; repeat it for services in processes of their own
     #[arg(long = "endpoint", value_name = "URL")]
     pub endpoints: Vec<String>,

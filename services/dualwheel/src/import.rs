@@ -200,14 +200,11 @@ fn plan(args: &Import) -> anyhow::Result<Plan> {
             bail!("the source `{source}` is given twice");
         }
     }
-    let producer = producer_name(
-        Path::new(name)
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or("mapping"),
-        &text,
-        &paths,
-    )?;
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
+    let producer = match &args.producer {
+        Some(producer) => producer.clone(),
+        None => producer_name(stem.unwrap_or("mapping"), &text, &paths)?,
+    };
     Ok(Plan {
         mapping,
         paths,
@@ -215,21 +212,21 @@ fn plan(args: &Import) -> anyhow::Result<Plan> {
     })
 }
 
-/// The same mapping over the same files is the same producer, so that a repeated import writes nothing twice.
+/// The same mapping over files of the same bytes is the same producer, whatever these are called, so that a repeated import
+/// writes nothing twice, and a corrected file is another one.
 fn producer_name(stem: &str, text: &str, paths: &BTreeMap<String, PathBuf>) -> anyhow::Result<String> {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     hasher.update(text.as_bytes());
     for (name, path) in paths {
-        let size = std::fs::metadata(path)
-            .with_context(|| format!("the file of source `{name}`"))?
-            .len();
-        hasher.update(
-            format!(
-                "{name}={}:{size};",
-                path.file_name().unwrap_or_default().to_string_lossy()
-            )
-            .as_bytes(),
-        );
+        hasher.update(name.as_bytes());
+        for file in mapping::files(path)? {
+            let unreadable = || format!("the file {} of source `{name}`", file.display());
+            let mut file = std::fs::File::open(&file).with_context(unreadable)?;
+            let mut content = Content(xxhash_rust::xxh3::Xxh3::new());
+            let bytes = std::io::copy(&mut file, &mut content).with_context(unreadable)?;
+            hasher.update(&bytes.to_be_bytes());
+            hasher.update(&content.0.digest128().to_be_bytes());
+        }
     }
     let plain: String = stem
         .chars()
@@ -237,6 +234,20 @@ fn producer_name(stem: &str, text: &str, paths: &BTreeMap<String, PathBuf>) -> a
         .take(40)
         .collect();
     Ok(format!("import-{plain}-{:016x}", hasher.digest()))
+}
+
+/// Hashes what is written to it.
+struct Content(xxhash_rust::xxh3::Xxh3);
+
+impl std::io::Write for Content {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Imports into the mesh at `channels`, which together own every fact of the plan.

@@ -1,13 +1,13 @@
 //! The program: one command of the command line, with its telemetry and exit code.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
 use dualwheel_kit::{
     caller::{Caller, on_behalf},
     client,
-    config::Config,
+    config::{Config, at_home},
     db, telemetry,
 };
 
@@ -24,7 +24,7 @@ const WRONG_CONFIGURATION: u8 = 64;
 /// Parses the command line, starts telemetry, runs one command; the exit code tells whether it succeeded.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(std::env::args_os().map(from_home));
     let mut flags = cli.common.flags();
     let quiet = !matches!(cli.command, Command::Serve(_) | Command::Config);
     if quiet {
@@ -56,6 +56,17 @@ pub fn run() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An argument with a path that is told from the home folder, alone or behind a name: shells expand only the first.
+fn from_home(argument: OsString) -> OsString {
+    let Some(text) = argument.to_str() else {
+        return argument;
+    };
+    match text.split_once('=') {
+        Some((name, path)) if path.starts_with('~') => format!("{name}={}", at_home(path)).into(),
+        _ => at_home(text).into(),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 mod check;
 mod load;
@@ -453,10 +454,31 @@ impl Config {
     pub fn database_url(&self) -> String {
         match (&self.database, self.data_folder()) {
             (Some(url), _) => url.clone(),
-            (None, Some(folder)) => format!("sqlite://{}", folder.join("state.db").display()),
+            (None, Some(folder)) => sqlite_url(&folder.join("state.db")),
             // Refused when loaded; a configuration made in code keeps its state for the process's life.
             (None, None) => "sqlite::memory:".to_owned(),
         }
+    }
+}
+
+/// The URL of an SQLite file, of whatever letters its path is.
+fn sqlite_url(file: &Path) -> String {
+    let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    match Url::from_file_path(&whole) {
+        Ok(url) => format!("sqlite://{}", url.path()),
+        Err(()) => format!("sqlite://{}", file.display()),
+    }
+}
+
+/// A path whose first part may be `~`, the home folder of who runs this.
+#[must_use]
+pub fn at_home(path: &str) -> String {
+    let rest = path
+        .strip_prefix('~')
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    match (rest, std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => format!("{home}{rest}"),
+        _ => path.to_owned(),
     }
 }
 

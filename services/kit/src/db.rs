@@ -12,6 +12,7 @@ pub use sea_orm::DatabaseConnection;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseBackend, DbErr, Statement, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use tokio::time::sleep;
+use url::Url;
 
 use crate::{
     Config,
@@ -143,7 +144,7 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
         return sea_orm::Database::connect(options).await.map_err(failed);
     }
     let file = sqlite_file(url);
-    if let Some(folder) = file.and_then(|file| Path::new(file).parent()) {
+    if let Some(folder) = file.as_deref().and_then(|file| Path::new(file).parent()) {
         private::make_folders(folder).map_err(|source| Error::Folder {
             folder: folder.display().to_string(),
             source,
@@ -177,7 +178,7 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
             done => break done.map_err(failed)?,
         }
     };
-    if let Some(file) = file {
+    if let Some(file) = &file {
         count_opening(&connection, file).await?;
     }
     Ok(connection)
@@ -409,11 +410,19 @@ fn gauges(connection: &DatabaseConnection, state: &State) {
 }
 
 /// The file behind an SQLite URL; `None` in memory.
-fn sqlite_file(url: &str) -> Option<&str> {
+fn sqlite_file(url: &str) -> Option<String> {
     let rest = url.strip_prefix("sqlite:")?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     let path = path.split('?').next().unwrap_or(path);
-    (path != ":memory:" && !path.is_empty() && !rest.contains("mode=memory")).then_some(path)
+    if path == ":memory:" || path.is_empty() || rest.contains("mode=memory") {
+        return None;
+    }
+    // Letters that no URL has are escaped.
+    let whole = Url::parse(&format!("file://{path}"))
+        .ok()
+        .filter(|_| path.starts_with('/'));
+    let whole = whole.and_then(|url| url.to_file_path().ok()?.to_str().map(str::to_owned));
+    Some(whole.unwrap_or_else(|| path.to_owned()))
 }
 
 #[cfg(test)]
@@ -455,6 +464,28 @@ mod tests {
             text(&connect(&url).await.unwrap().connection, "SELECT x FROM t").await,
             "kept"
         );
+    }
+
+    #[tokio::test]
+    async fn a_folder_may_have_blanks_and_letters_of_any_language() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["my shop", "我的店", "100%?#&"] {
+            let data = folder.path().join(name);
+            let config = Config {
+                data: data.display().to_string(),
+                ..Config::default()
+            };
+            let url = config.database_url();
+            let database = connect(&url).await.unwrap().connection;
+            database
+                .execute_unprepared("CREATE TABLE t (x TEXT)")
+                .await
+                .unwrap();
+            database.close().await.unwrap();
+            assert!(data.join("state.db").metadata().unwrap().len() > 0, "{url}");
+            assert!(data.join("state.db.opened").exists(), "{url}");
+            checkpoint(&config).await;
+        }
     }
 
     #[tokio::test]

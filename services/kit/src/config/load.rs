@@ -13,7 +13,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{Config, Error, FILE_VARIABLE, PREFIX, check};
+use super::{Config, Error, FILE_VARIABLE, PREFIX, at_home, check};
 
 /// One value of the environment or a flag.
 struct Setting {
@@ -75,15 +75,46 @@ pub(super) fn load(
         figment = figment.merge(setting);
     }
     // Lossy: the environment and flags are text, numbers and switches are read out of it.
-    let config: Config = figment
+    let mut config: Config = figment
         .extract_lossy()
         .map_err(|error| invalid(&figment, error))?;
+    expand_home(&mut config);
     check::check(&config).map_err(|(key, expected)| Error::Invalid {
         origin: origin(&figment, &key),
         key,
         expected,
     })?;
     Ok(config)
+}
+
+/// Paths are told from the home folder where they begin with `~`: not every shell and no file does so.
+fn expand_home(config: &mut Config) {
+    let Config {
+        data,
+        definitions,
+        tls,
+        auth,
+        client,
+        log,
+        plugins,
+        ..
+    } = config;
+    let paths = [
+        definitions,
+        &mut tls.certificate,
+        &mut tls.key,
+        &mut tls.client_ca,
+        &mut auth.jwks,
+        &mut client.ca,
+        &mut client.certificate,
+        &mut client.key,
+        &mut client.token_file,
+        &mut log.audit,
+        &mut plugins.cache,
+    ];
+    for path in paths.into_iter().flatten().chain([data]) {
+        *path = at_home(path);
+    }
 }
 
 /// Where in `text` something is wrong.

@@ -189,12 +189,7 @@ impl StoredJobs {
             .filter(mine.add(Column::RequestId.eq(request)))
             .all(&self.database)
             .await?;
-        let made = made_by_request(
-            rows,
-            |row| is_shown(row),
-            |row| row.request_hash,
-            |row| name(&row.id),
-        )?;
+        let made = made_by_request(rows, is_shown, |row| row.request_hash, |row| name(&row.id))?;
         made.map(read).transpose()
     }
 

@@ -219,33 +219,6 @@ async fn wrong_mappings_name_the_entry_and_the_column() {
     assert!(absent.contains("--source x=PATH"), "{absent}");
 }
 
-#[tokio::test]
-async fn text_that_is_not_utf8_names_the_entry() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.csv");
-    std::fs::write(
-        &path,
-        b"1,2268318,2520377,pv,1511544070\n\xff\xfe,2,3,pv,1511544070\n",
-    )
-    .unwrap();
-    let (mapping, _) = Mapping::load("taobao-userbehavior").unwrap();
-    let import = Import::open(&mapping, &paths(&[("behaviors", path)]))
-        .await
-        .unwrap();
-    let error = import
-        .rows(0)
-        .await
-        .unwrap()
-        .next()
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("facts[0] (behavior)") && error.to_lowercase().contains("utf"),
-        "{error}"
-    );
-}
-
 #[test]
 fn every_shipped_mapping_is_whole() {
     for (name, text) in SHIPPED {

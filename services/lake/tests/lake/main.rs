@@ -10,6 +10,7 @@ mod damage;
 mod days;
 mod erase;
 mod faulty;
+mod files;
 mod import;
 mod names;
 mod releases;

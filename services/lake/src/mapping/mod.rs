@@ -2,15 +2,15 @@
 //!
 //! A mapping is a YAML file. It names the time zone and currency of the data, the sources it reads (CSV, Parquet or
 //! JSON lines), and entries that each give a fact and a SQL `SELECT` over the sources, in DataFusion's dialect. The
-//! columns of the `SELECT` are the fact's fields by name. CSV columns are text; the `SELECT` casts what it needs.
+//! columns of the `SELECT` are the fact's fields by name. CSV columns are text, trimmed; the `SELECT` casts what it needs.
 //!
 //! An entry gives the same rows in the same order each time, so that an import that was cut off can be repeated.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod csv;
+mod files;
+mod text;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
@@ -18,10 +18,10 @@ use arrow::{
 };
 use chrono_tz::Tz;
 use datafusion::{
-    common::TableReference,
     execution::SendableRecordBatchStream,
-    prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext},
+    prelude::{SessionConfig, SessionContext},
 };
+pub use files::files;
 use serde::Deserialize;
 use tokio_stream::StreamExt;
 
@@ -36,20 +36,20 @@ const WAITING_BYTES: usize = 512 << 20;
 
 /// Mappings that come with the program, by name.
 pub const SHIPPED: [(&str, &str); 6] = [
-    ("cdnow", include_str!("../mappings/cdnow.yaml")),
+    ("cdnow", include_str!("../../mappings/cdnow.yaml")),
     (
         "complete-journey",
-        include_str!("../mappings/complete-journey.yaml"),
+        include_str!("../../mappings/complete-journey.yaml"),
     ),
-    ("olist", include_str!("../mappings/olist.yaml")),
+    ("olist", include_str!("../../mappings/olist.yaml")),
     (
         "online-retail-ii",
-        include_str!("../mappings/online-retail-ii.yaml"),
+        include_str!("../../mappings/online-retail-ii.yaml"),
     ),
-    ("rees46", include_str!("../mappings/rees46.yaml")),
+    ("rees46", include_str!("../../mappings/rees46.yaml")),
     (
         "taobao-userbehavior",
-        include_str!("../mappings/taobao-userbehavior.yaml"),
+        include_str!("../../mappings/taobao-userbehavior.yaml"),
     ),
 ];
 
@@ -78,8 +78,16 @@ pub struct Source {
     pub header: Option<bool>,
     /// Names of a CSV file's columns, where it has no header.
     pub columns: Vec<String>,
-    /// Separator of a CSV file; a comma when not given.
-    pub separator: Option<char>,
+    /// Separator of a CSV file, of one or more characters; a comma when not given.
+    pub separator: Option<String>,
+    /// Whether quotes have values between them in which a separator is none; so it is when not given.
+    pub quotes: Option<bool>,
+    /// Lines before a CSV file's header, or first row.
+    pub skip_lines: usize,
+    /// Encoding of a CSV file, by its name of the WHATWG; where it is not given, that of its byte order mark, UTF-8, or GB18030.
+    pub encoding: Option<String>,
+    /// Texts that are no value in a CSV file; none, `\N`, `NULL`, `null` and `-` where they are not given.
+    pub nulls: Option<Vec<String>>,
     /// Whether the import goes on without it.
     pub optional: bool,
 }
@@ -184,7 +192,7 @@ impl Import {
         let session = SessionContext::new_with_config(config);
         for (name, source) in &mapping.sources {
             match paths.get(name) {
-                Some(path) => register(&session, name, source, path).await?,
+                Some(path) => files::register(&session, name, source, path).await?,
                 None if source.optional => {}
                 None => {
                     return Err(wrong(format!(
@@ -344,105 +352,6 @@ fn sql_error(number: usize, fact: &Fact, error: &datafusion::error::DataFusionEr
         fact.name,
         error.strip_backtrace()
     ))
-}
-
-async fn register(session: &SessionContext, name: &str, source: &Source, path: &Path) -> Result<(), Error> {
-    let text = path
-        .to_str()
-        .ok_or_else(|| wrong(format!("the path of source `{name}` is not UTF-8")))?;
-    if !path.exists() {
-        return Err(wrong(format!(
-            "the file `{text}` of source `{name}` does not exist"
-        )));
-    }
-    let failed = |error: datafusion::error::DataFusionError| {
-        wrong(format!(
-            "the source `{name}` ({text}) cannot be read: {}",
-            error.strip_backtrace()
-        ))
-    };
-    let table = TableReference::bare(name);
-    let sample = if path.is_dir() {
-        first_file(path)?
-    } else {
-        path.to_owned()
-    };
-    match sample
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default()
-    {
-        "parquet" => session
-            .register_parquet(table, text, ParquetReadOptions::default())
-            .await
-            .map_err(failed),
-        "json" | "jsonl" | "ndjson" => {
-            let extension = format!(
-                ".{}",
-                sample.extension().and_then(|e| e.to_str()).unwrap_or("json")
-            );
-            let options = JsonReadOptions::default().file_extension(&extension);
-            session.register_json(table, text, options).await.map_err(failed)
-        }
-        extension => {
-            let columns = csv_columns(source, &sample)?;
-            let schema = Schema::new(
-                columns
-                    .iter()
-                    .map(|c| Field::new(c, DataType::Utf8, true))
-                    .collect::<Vec<_>>(),
-            );
-            let extension = if extension.is_empty() {
-                String::new()
-            } else {
-                format!(".{extension}")
-            };
-            let separator = source
-                .separator
-                .and_then(|c| u8::try_from(c).ok())
-                .unwrap_or(b',');
-            let options = CsvReadOptions::new()
-                .schema(&schema)
-                .has_header(source.header.unwrap_or(source.columns.is_empty()))
-                .delimiter(separator)
-                .truncated_rows(true)
-                .file_extension(&extension);
-            session.register_csv(table, text, options).await.map_err(failed)
-        }
-    }
-}
-
-fn first_file(folder: &Path) -> Result<PathBuf, Error> {
-    let unreadable = |error: std::io::Error| wrong(format!("{}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(unreadable)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.is_file())
-        .collect();
-    files.sort();
-    files
-        .into_iter()
-        .next()
-        .ok_or_else(|| wrong(format!("the folder {} is empty", folder.display())))
-}
-
-/// Names of a CSV file's columns: as the mapping says, else from its first line.
-fn csv_columns(source: &Source, path: &Path) -> Result<Vec<String>, Error> {
-    use std::io::BufRead;
-    if !source.columns.is_empty() {
-        return Ok(source.columns.clone());
-    }
-    let unreadable = |error: std::io::Error| wrong(format!("{}: {error}", path.display()));
-    let mut line = Vec::new();
-    std::io::BufReader::new(std::fs::File::open(path).map_err(unreadable)?)
-        .read_until(b'\n', &mut line)
-        .map_err(unreadable)?;
-    let line = String::from_utf8_lossy(&line);
-    let separator = source.separator.unwrap_or(',');
-    let names = line.trim_start_matches('\u{feff}').trim_end().split(separator);
-    Ok(names
-        .map(|name| name.trim().trim_matches('"').to_owned())
-        .collect())
 }
 
 /// A mapping that takes files which already hold facts, each as it is: source name and fact of each.

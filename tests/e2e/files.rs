@@ -1,0 +1,115 @@
+//! Exports of a shop, brought in as they are, in a folder of one's own.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Ran, command, finish};
+
+const MAPPING: &str = r#"
+about: orders of a shop
+time_zone: Asia/Shanghai
+currency: CNY
+sources:
+  orders: {skip_lines: 1}
+facts:
+- fact: order_line
+  needs: [orders]
+  sql: |
+    SELECT "订单编号" AS "order", '1' AS line, "买家" AS consumer, '我的品牌' AS brand, "商品" AS product,
+           CAST("数量" AS BIGINT) AS quantity, CAST("实付金额(元)" AS DECIMAL(18, 4)) AS paid_amount,
+           TO_TIMESTAMP("付款时间") AS paid_at
+    FROM orders
+"#;
+
+fn export(amount: &str) -> String {
+    format!(
+        "2026年5月 订单导出\n订单编号,买家,商品,数量,\"实付金额(元)\",付款时间\n\
+         =\"2026050100012345678\",小王,'0012,1,{amount},2026-05-01 12:00:00\n\
+         =\"2026050100012345679\",小李,'0013,2,20.50,2026-05-02 12:00:00\n"
+    )
+}
+
+fn at(folder: &Path, args: &[&str]) -> Ran {
+    finish(command(args).current_dir(folder))
+}
+
+/// Rows accepted, refused, and written before.
+fn counts(summary: &Value) -> [i64; 3] {
+    let counts = &summary["facts"][0];
+    ["accepted", "refused", "repeated"].map(|name| counts[name].as_i64().unwrap())
+}
+
+#[test]
+fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("mapping.yaml"), MAPPING).unwrap();
+    std::fs::write(folder.join("订单 导出.csv"), export("10.00")).unwrap();
+    let import = |more: &[&str]| {
+        let args = [
+            "import",
+            "--mapping",
+            "mapping.yaml",
+            "--source",
+            "orders=订单 导出.csv",
+        ];
+        let args: Vec<&str> = args
+            .iter()
+            .chain(&["--data", "我的 店", "--json"])
+            .chain(more)
+            .copied()
+            .collect();
+        at(folder, &args)
+    };
+    let gmv = || {
+        let answer = at(
+            folder,
+            &[
+                "ask",
+                "grow",
+                "--brand",
+                "我的品牌",
+                "--window",
+                "2026-05-01..2026-05-31",
+                "--data",
+                "我的 店",
+                "--json",
+            ],
+        )
+        .json();
+        let metrics = answer["metrics"].as_array().unwrap();
+        let gmv = metrics.iter().find(|metric| metric["id"] == "grow.gmv").unwrap();
+        gmv["value"].as_f64().unwrap()
+    };
+    assert_eq!(counts(&import(&[]).json()), [2, 0, 0]);
+    assert_eq!(gmv(), 30.5);
+    assert_eq!(counts(&import(&[]).json()), [2, 0, 2]);
+    // Of equal name and size, and another file all the same.
+    std::fs::write(folder.join("订单 导出.csv"), export("99.00")).unwrap();
+    assert_eq!(counts(&import(&[]).json()), [2, 0, 0]);
+    assert_eq!(gmv(), 119.5);
+    // Another name of the same file is the same import.
+    std::fs::rename(folder.join("订单 导出.csv"), folder.join("b.csv")).unwrap();
+    std::fs::copy(folder.join("b.csv"), folder.join("订单 导出.csv")).unwrap();
+    assert_eq!(counts(&import(&[]).json()), [2, 0, 2]);
+    std::fs::write(folder.join("订单 导出.csv"), export("99.00,\"open")).unwrap();
+    import(&[]).fails(1, &["订单 导出.csv, line 3: a quote is opened there"]);
+    assert_eq!(gmv(), 119.5);
+}
+
+#[test]
+fn paths_may_be_told_from_home_and_every_folder_is_named_as_people_name_them() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let run = |args: &[&str]| finish(command(args).env("HOME", home).current_dir(home));
+    run(&["index", "show", "--data", "~/a shop"]).ok();
+    run(&["index", "show", "--data=~/店"]).ok();
+    std::fs::write(home.join("c.toml"), "data = \"~/from a file\"\n").unwrap();
+    run(&["index", "show", "--config", "c.toml"]).ok();
+    run(&["index", "show", "--data", "plain"]).ok();
+    for name in ["a shop", "店", "from a file", "plain"] {
+        assert!(home.join(name).join("state.db").exists(), "{name}");
+    }
+    assert!(!home.join("~").exists());
+}
