@@ -93,6 +93,19 @@ fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
     std::fs::rename(folder.join("订单 导出.csv"), folder.join("b.csv")).unwrap();
     std::fs::copy(folder.join("b.csv"), folder.join("订单 导出.csv")).unwrap();
     assert_eq!(counts(&import(&[]).json()), [2, 0, 2]);
+    // One bad row is refused with its line, and told in a file of its own; the other goes in.
+    std::fs::write(folder.join("订单 导出.csv"), export("much")).unwrap();
+    let summary = import(&[]).json();
+    assert_eq!(counts(&summary), [1, 1, 0]);
+    let problem = summary["facts"][0]["problems"][0].as_str().unwrap();
+    assert!(
+        problem.contains("订单 导出.csv, line 3:") && problem.contains("much"),
+        "{problem}"
+    );
+    let letter = summary["facts"][0]["dead_letters"][0].as_str().unwrap();
+    let told: Value = serde_json::from_str(&std::fs::read_to_string(folder.join(letter)).unwrap()).unwrap();
+    assert_eq!(told["line"], 3);
+    assert_eq!(gmv(), 119.5);
     std::fs::write(folder.join("订单 导出.csv"), export("99.00,\"open")).unwrap();
     import(&[]).fails(1, &["订单 导出.csv, line 3: a quote is opened there"]);
     assert_eq!(gmv(), 119.5);

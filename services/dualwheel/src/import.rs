@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io::Write,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::{client, config::Config, private};
 use dualwheel_lake::{
     check::{Ground, check},
     fact::{FACTS, Fact},
-    mapping::{self, BATCH_ROWS, Mapping, Rows},
+    mapping::{self, BATCH_ROWS, Mapping, Refused, Rows},
     service::MOST_BYTES,
 };
 use dualwheel_proto::facts::{
@@ -273,6 +274,7 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
     let progress = progress_bar();
     let size = Size::of(config);
     let mut summary = Summary::default();
+    let mut letters = Letters::new(&plan.producer);
     for (number, fact) in import.entries() {
         let Some(channel) = owners.get(&fact.kind) else {
             bail!(
@@ -285,7 +287,14 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
         let producer = format!("{}-{number}{}", plan.producer, size.name());
         let rows = import.rows(number).await?;
         let Some(counts) = summary.of(fact) else { continue };
-        send(channel, fact, producer, rows, size, counts, &progress).await?;
+        let refused = send(channel, fact, producer, rows, size, counts, &progress).await?;
+        letters.keep(fact, &refused)?;
+        refuse(counts, &refused);
+        if let Some(file) = letters.file() {
+            counts
+                .dead_letters
+                .extend((!refused.is_empty()).then(|| file.to_owned()));
+        }
     }
     progress.finish_and_clear();
     summary.seconds = started.elapsed().as_secs_f64();
@@ -317,7 +326,7 @@ async fn send(
     size: Size,
     counts: &mut Counts,
     progress: &ProgressBar,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Refused>> {
     let (sender, requests) = mpsc::channel::<AppendRequest>(IN_FLIGHT);
     let kind = fact.kind as i32;
     let reading = tokio::spawn(async move {
@@ -335,11 +344,11 @@ async fn send(
                     batch: Some(append_request::Batch::ArrowIpc(ipc)),
                 };
                 if sender.send(request).await.is_err() {
-                    return Ok(());
+                    return Ok(rows.refused());
                 }
             }
         }
-        anyhow::Ok(())
+        anyhow::Ok(rows.refused())
     });
     let mut facts = FactServiceClient::new(channel.clone());
     let answered = async {
@@ -353,8 +362,65 @@ async fn send(
     }
     .await;
     let read = reading.await.context("the reader of the source failed")?;
-    read?;
-    answered.map_err(|status| explain(&status))
+    let refused = read?;
+    answered.map_err(|status| explain(&status))?;
+    Ok(refused)
+}
+
+/// Counts rows that could not be mapped.
+fn refuse(counts: &mut Counts, refused: &[Refused]) {
+    counts.refused += refused.len() as i64;
+    let room = PROBLEMS_LISTED.saturating_sub(counts.problems.len());
+    counts
+        .problems
+        .extend(refused.iter().take(room).map(ToString::to_string));
+}
+
+/// Where rows that could not be mapped are told, all of them: a file beside whoever imports, made with the first.
+struct Letters {
+    name: String,
+    file: Option<std::fs::File>,
+}
+
+impl Letters {
+    fn new(producer: &str) -> Self {
+        Self {
+            name: format!("{producer}.refused.jsonl"),
+            file: None,
+        }
+    }
+
+    fn file(&self) -> Option<&str> {
+        self.file.as_ref().map(|_| self.name.as_str())
+    }
+
+    fn keep(&mut self, fact: &Fact, refused: &[Refused]) -> anyhow::Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let failed = || format!("{} cannot be written, which tells the refused rows", self.name);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let open = private::options()
+                    .create(true)
+                    .truncate(true)
+                    .write(true)
+                    .open(&self.name);
+                self.file.insert(open.with_context(failed)?)
+            }
+        };
+        for Refused {
+            file: source,
+            line,
+            reason,
+        } in refused
+        {
+            let told = serde_json::json!({"fact": fact.name, "file": source, "line": line, "reason": reason});
+            writeln!(file, "{told}").with_context(failed)?;
+        }
+        Ok(())
+    }
 }
 
 fn count(counts: &mut Counts, answer: AppendResponse) {
@@ -460,6 +526,9 @@ async fn dry_run(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
                 );
                 counts.problems.push(text);
             }
+        }
+        if let Some(counts) = summary.of(fact) {
+            refuse(counts, &rows.refused());
         }
     }
     summary.seconds = started.elapsed().as_secs_f64();

@@ -4,6 +4,7 @@
 //! told with file and line before anything is written.
 
 use std::{
+    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -54,8 +55,60 @@ struct Part {
     encoding: &'static Encoding,
     /// For each column of the source its place in the file.
     places: Vec<usize>,
-    /// Fields of its header; 0 without one.
+    /// Values that a row may have.
+    width: usize,
     header: Option<ByteRecord>,
+}
+
+/// A row of a source that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line on which the row begins.
+    pub line: u64,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, reason } = self;
+        write!(formatter, "{}, line {line}: {reason}", file.display())
+    }
+}
+
+impl Part {
+    fn refused(&self, line: u64, reason: String) -> Refused {
+        Refused {
+            file: self.path.clone(),
+            line,
+            reason,
+        }
+    }
+
+    /// Why a row cannot be taken that has more values than there are columns.
+    fn too_wide(&self, record: &ByteRecord) -> Option<String> {
+        let mut beyond = record.iter().skip(self.width);
+        let beyond = beyond.find(|field| !field.trim_ascii().is_empty())?;
+        Some(format!(
+            "{} values where there are {} columns, the first beyond them `{}`; put a value that has the separator in it into quotes",
+            record.len(),
+            self.width,
+            shown(&String::from_utf8_lossy(beyond))
+        ))
+    }
+}
+
+/// Some rows of a source.
+pub(super) struct Chunk {
+    pub rows: RecordBatch,
+    /// Their file.
+    pub file: PathBuf,
+    /// The line of each row.
+    pub lines: Vec<u64>,
+    /// Rows among these that cannot be taken.
+    pub refused: Vec<Refused>,
 }
 
 /// A source of CSV files: one table, whose columns are text.
@@ -64,6 +117,15 @@ pub(super) struct Csv {
     schema: SchemaRef,
     dialect: Dialect,
     parts: Vec<Part>,
+    too_wide: Option<Refused>,
+}
+
+/// The rows of a source, some at a time.
+pub(super) struct Chunks {
+    schema: SchemaRef,
+    dialect: Dialect,
+    parts: std::vec::IntoIter<Part>,
+    open: Option<(Part, Reader<Box<dyn Read + Send>>)>,
 }
 
 impl Csv {
@@ -75,15 +137,14 @@ impl Csv {
         let dialect = Dialect::of(name, source)?;
         let mut columns: Vec<String> = source.columns.clone();
         let mut parts = Vec::with_capacity(files.len());
+        let mut too_wide = None;
         for path in files {
             let encoding = text::encoding(path, source.encoding.as_deref())?;
             dialect.check_quotes(path, encoding)?;
             let mut reader = dialect.reader(path, encoding)?;
-            let header = dialect
-                .has_header
-                .then(|| dialect.next(&mut reader, path))
-                .transpose()?;
-            let header = header.flatten().map(|(_, header)| header);
+            let mut header = ByteRecord::new();
+            let has_header = dialect.has_header && dialect.next(&mut reader, path, &mut header)?.is_some();
+            let header = has_header.then_some(header);
             let names = header.as_ref().map(|header| names(header, &dialect));
             if columns.is_empty() {
                 columns = names.clone().unwrap_or_default();
@@ -98,9 +159,12 @@ impl Csv {
                 path: path.clone(),
                 encoding,
                 places: places(path, &columns, names.as_deref())?,
+                width: header.as_ref().map_or(columns.len(), ByteRecord::len),
                 header,
             };
-            dialect.check_width(&part, &columns, &mut reader)?;
+            if too_wide.is_none() {
+                too_wide = dialect.too_wide(&part, &mut reader)?;
+            }
             parts.push(part);
         }
         let fields: Vec<Field> = columns
@@ -111,7 +175,23 @@ impl Csv {
             schema: Arc::new(Schema::new(fields)),
             dialect,
             parts,
+            too_wide,
         })
+    }
+
+    /// The first row that has more values than there are columns.
+    pub fn too_wide(&self) -> Option<&Refused> {
+        self.too_wide.as_ref()
+    }
+
+    /// Reads all rows, some at a time.
+    pub fn chunks(&self) -> Chunks {
+        Chunks {
+            schema: Arc::clone(&self.schema),
+            dialect: self.dialect.clone(),
+            parts: self.parts.clone().into_iter(),
+            open: None,
+        }
     }
 }
 
@@ -122,20 +202,17 @@ impl PartitionStream for Csv {
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), AHEAD);
-        let (send, schema) = (builder.tx(), Arc::clone(&self.schema));
-        let (dialect, parts) = (self.dialect.clone(), self.parts.clone());
+        let send = builder.tx();
+        let mut chunks = self.chunks();
         builder.spawn_blocking(move || {
-            for part in &parts {
-                let failed = |error: Error| DataFusionError::External(Box::new(error));
-                let mut reader = dialect.reader(&part.path, part.encoding).map_err(failed)?;
-                if part.header.is_some() {
-                    dialect.next(&mut reader, &part.path).map_err(failed)?;
+            let failed = |error: Error| DataFusionError::External(Box::new(error));
+            while let Some(chunk) = chunks.next().map_err(failed)? {
+                if let Some(refused) = chunk.refused.first() {
+                    return Err(failed(wrong(refused.to_string())));
                 }
-                while let Some(batch) = dialect.batch(&schema, part, &mut reader).map_err(failed)? {
-                    if send.blocking_send(Ok(batch)).is_err() {
-                        // Nobody reads on.
-                        return Ok(());
-                    }
+                if send.blocking_send(Ok(chunk.rows)).is_err() {
+                    // Nobody reads on.
+                    break;
                 }
             }
             Ok(())
@@ -242,16 +319,20 @@ impl Dialect {
     }
 
     /// The text of a file behind the lines that are skipped, and their number.
-    fn text(&self, path: &Path, encoding: &'static Encoding) -> io::Result<impl Read + use<>> {
+    fn text(&self, path: &Path, encoding: &'static Encoding) -> io::Result<Box<dyn Read + Send>> {
         let separator = self.several.clone().map(|several| (several, ONE));
         let mut text = io::BufReader::new(text::Text::new(text::unpacked(path)?, encoding, separator));
         for _ in 0..self.skip_lines {
             io::BufRead::skip_until(&mut text, b'\n')?;
         }
-        Ok(text)
+        Ok(Box::new(text))
     }
 
-    fn reader(&self, path: &Path, encoding: &'static Encoding) -> Result<Reader<impl Read + use<>>, Error> {
+    fn reader(
+        &self,
+        path: &Path,
+        encoding: &'static Encoding,
+    ) -> Result<Reader<Box<dyn Read + Send>>, Error> {
         let text = self
             .text(path, encoding)
             .map_err(|error| unreadable(path, &error))?;
@@ -265,16 +346,20 @@ impl Dialect {
     }
 
     /// The next record that has a value, and its line.
-    fn next(&self, reader: &mut Reader<impl Read>, path: &Path) -> Result<Option<(u64, ByteRecord)>, Error> {
-        let mut record = ByteRecord::new();
+    fn next(
+        &self,
+        reader: &mut Reader<impl Read>,
+        path: &Path,
+        record: &mut ByteRecord,
+    ) -> Result<Option<u64>, Error> {
         loop {
-            let more = reader.read_byte_record(&mut record);
+            let more = reader.read_byte_record(record);
             if !more.map_err(|error| unreadable(path, &error))? {
                 return Ok(None);
             }
             let line = record.position().map_or(0, csv::Position::line) + self.skip_lines as u64;
             if record.iter().any(|field| !field.trim_ascii().is_empty()) {
-                return Ok(Some((line, record)));
+                return Ok(Some(line));
             }
         }
     }
@@ -317,30 +402,15 @@ impl Dialect {
         ))
     }
 
-    /// Whether no row has more values than there are columns: those would be lost.
-    fn check_width(
-        &self,
-        part: &Part,
-        columns: &[String],
-        reader: &mut Reader<impl Read>,
-    ) -> Result<(), Error> {
-        let width = part.header.as_ref().map_or(columns.len(), ByteRecord::len);
-        while let Some((line, record)) = self.next(reader, &part.path)? {
-            let beyond = record
-                .iter()
-                .skip(width)
-                .find(|field| !field.trim_ascii().is_empty());
-            if let Some(beyond) = beyond {
-                return Err(wrong(format!(
-                    "{}, line {line}: {} values where there are {width} columns, the first beyond them `{}`; put a value that has \
-                     the separator in it into quotes",
-                    part.path.display(),
-                    record.len(),
-                    shown(&String::from_utf8_lossy(beyond))
-                )));
+    /// Rows that have more values than there are columns, of which some would be lost.
+    fn too_wide(&self, part: &Part, reader: &mut Reader<impl Read>) -> Result<Option<Refused>, Error> {
+        let mut record = ByteRecord::new();
+        while let Some(line) = self.next(reader, &part.path, &mut record)? {
+            if let Some(reason) = part.too_wide(&record) {
+                return Ok(Some(part.refused(line, reason)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A value as the file has it, where a character stood for its separator.
@@ -350,32 +420,56 @@ impl Dialect {
             None => value.to_owned(),
         }
     }
+}
 
-    /// The next rows of a file; `None` at its end.
-    fn batch(
-        &self,
-        schema: &SchemaRef,
-        part: &Part,
-        reader: &mut Reader<impl Read>,
-    ) -> Result<Option<RecordBatch>, Error> {
-        let mut columns: Vec<StringBuilder> = part.places.iter().map(|_| StringBuilder::new()).collect();
-        let mut record = ByteRecord::new();
-        let mut rows = 0;
-        while rows < BATCH_ROWS {
-            let more = reader.read_byte_record(&mut record);
-            if !more.map_err(|error| unreadable(&part.path, &error))? {
-                break;
+impl Chunks {
+    /// The next rows; `None` at the end of the last file.
+    ///
+    /// # Errors
+    /// When a file cannot be read on.
+    pub fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        loop {
+            if let Some((part, reader)) = &mut self.open {
+                let chunk = self.dialect.chunk(&self.schema, part, reader)?;
+                if chunk.rows.num_rows() + chunk.refused.len() > 0 {
+                    return Ok(Some(chunk));
+                }
             }
-            // Excel writes empty rows, and files that were joined have their header again.
-            let is_empty = record.iter().all(|field| field.trim_ascii().is_empty());
-            if is_empty || part.header.as_ref().is_some_and(|header| *header == record) {
+            let Some(part) = self.parts.next() else {
+                return Ok(None);
+            };
+            let mut reader = self.dialect.reader(&part.path, part.encoding)?;
+            if part.header.is_some() {
+                self.dialect
+                    .next(&mut reader, &part.path, &mut ByteRecord::new())?;
+            }
+            self.open = Some((part, reader));
+        }
+    }
+}
+
+impl Dialect {
+    /// The next rows of a file; none at its end.
+    fn chunk(&self, schema: &SchemaRef, part: &Part, reader: &mut Reader<impl Read>) -> Result<Chunk, Error> {
+        let mut columns: Vec<StringBuilder> = part.places.iter().map(|_| StringBuilder::new()).collect();
+        let (mut lines, mut refused) = (Vec::new(), Vec::new());
+        let mut record = ByteRecord::new();
+        while lines.len() + refused.len() < BATCH_ROWS {
+            let Some(line) = self.next(reader, &part.path, &mut record)? else {
+                break;
+            };
+            // Files that were joined have their header again.
+            if part.header.as_ref().is_some_and(|header| *header == record) {
+                continue;
+            }
+            if let Some(reason) = part.too_wide(&record) {
+                refused.push(part.refused(line, reason));
                 continue;
             }
             for (column, place) in columns.iter_mut().zip(&part.places) {
                 let field = record.get(*place).unwrap_or_default();
                 // What is read is UTF-8, and is cut at ASCII characters.
-                let value = std::str::from_utf8(field).unwrap_or_default();
-                let value = plain(value);
+                let value = plain(std::str::from_utf8(field).unwrap_or_default());
                 if self.nulls.iter().any(|null| null == value) {
                     column.append_null();
                 } else if self.several.is_some() {
@@ -384,16 +478,18 @@ impl Dialect {
                     column.append_value(value);
                 }
             }
-            rows += 1;
-        }
-        if rows == 0 {
-            return Ok(None);
+            lines.push(line);
         }
         let columns: Vec<ArrayRef> = columns
             .iter_mut()
             .map(|column| Arc::new(column.finish()) as ArrayRef)
             .collect();
-        Ok(Some(RecordBatch::try_new(Arc::clone(schema), columns)?))
+        Ok(Chunk {
+            rows: RecordBatch::try_new(Arc::clone(schema), columns)?,
+            file: part.path.clone(),
+            lines,
+            refused,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use datafusion::{
     catalog::streaming::StreamingTable,
     common::TableReference,
+    physical_plan::streaming::PartitionStream,
     prelude::{JsonReadOptions, ParquetReadOptions, SessionContext},
 };
 
@@ -26,7 +27,7 @@ enum Kind {
     Csv,
 }
 
-/// Lets a session read a source under its name.
+/// Lets a session read a source under its name; answers it where it is of CSV files.
 ///
 /// # Errors
 /// When it is not there, holds nothing, or cannot be read.
@@ -35,7 +36,7 @@ pub(super) async fn register(
     name: &str,
     source: &Source,
     path: &Path,
-) -> Result<(), Error> {
+) -> Result<Option<Arc<Csv>>, Error> {
     let text = path
         .to_str()
         .ok_or_else(|| wrong(format!("the path of source `{name}` is not UTF-8")))?;
@@ -90,15 +91,17 @@ pub(super) async fn register(
         }
         Kind::Csv => {
             let (name, source) = (name.to_owned(), source.clone());
-            let csv = blocking(move || Csv::open(&name, &source, &files)).await?;
-            let schema = datafusion::physical_plan::streaming::PartitionStream::schema(&csv).clone();
-            let streamed = StreamingTable::try_new(schema, vec![Arc::new(csv)]).map_err(failed)?;
+            let csv = Arc::new(blocking(move || Csv::open(&name, &source, &files)).await?);
+            let streamed: Arc<dyn PartitionStream> = csv.clone();
+            let streamed =
+                StreamingTable::try_new(streamed.schema().clone(), vec![streamed]).map_err(failed)?;
             session
                 .register_table(table, Arc::new(streamed))
                 .map_err(failed)?;
+            return Ok(Some(csv));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The files of a source: one alone, or those of a folder that hold data, by name.

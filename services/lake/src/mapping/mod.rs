@@ -8,6 +8,7 @@
 
 mod csv;
 mod files;
+mod row_by_row;
 mod text;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -19,13 +20,17 @@ use arrow::{
 use chrono_tz::Tz;
 use datafusion::{
     execution::SendableRecordBatchStream,
+    logical_expr::LogicalPlan,
     prelude::{SessionConfig, SessionContext},
 };
-pub use files::files;
 use serde::Deserialize;
 use tokio_stream::StreamExt;
 
 use crate::{Error, fact::Fact};
+use csv::Csv;
+pub use csv::Refused;
+pub use files::files;
+use row_by_row::RowByRow;
 
 /// Rows of a batch.
 pub const BATCH_ROWS: usize = 65_536;
@@ -166,6 +171,8 @@ impl Mapping {
 /// A mapping joined with its files.
 pub struct Import {
     session: SessionContext,
+    /// The sources of CSV files.
+    csv: BTreeMap<String, Arc<Csv>>,
     entries: Vec<(usize, Entry, &'static Fact)>,
 }
 
@@ -182,17 +189,14 @@ impl Import {
                 known.join(", ")
             )));
         }
-        // One partition: rows come in one order, each time.
-        // Plain text layout: views would drag whole pages of a file into each batch sent.
-        let config = SessionConfig::new()
-            .with_target_partitions(1)
-            .with_batch_size(8_192)
-            .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
-            .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
-        let session = SessionContext::new_with_config(config);
+        let session = session();
+        let mut csv = BTreeMap::new();
         for (name, source) in &mapping.sources {
             match paths.get(name) {
-                Some(path) => files::register(&session, name, source, path).await?,
+                Some(path) => {
+                    let read = files::register(&session, name, source, path).await?;
+                    csv.extend(read.map(|read| (name.clone(), read)));
+                }
                 None if source.optional => {}
                 None => {
                     return Err(wrong(format!(
@@ -207,6 +211,7 @@ impl Import {
             entries.filter_map(|(number, entry)| Some((number, entry.clone(), Fact::named(&entry.fact)?)));
         Ok(Self {
             session,
+            csv,
             entries: entries.collect(),
         })
     }
@@ -227,6 +232,12 @@ impl Import {
                 .sql(&entry.sql)
                 .await
                 .map_err(|error| sql_error(*number, fact, &error))?;
+            // Rows that are joined or grouped cannot be left out one by one.
+            if self.row_by_row(frame.logical_plan()).is_none()
+                && let Some(refused) = entry.needs.iter().find_map(|need| self.csv.get(need)?.too_wide())
+            {
+                return Err(wrong(refused.to_string()));
+            }
             for field in frame.schema().fields() {
                 if !fact.columns.iter().any(|column| column.name == field.name()) {
                     let known: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
@@ -268,32 +279,67 @@ impl Import {
             .sql(&entry.sql)
             .await
             .map_err(|error| sql_error(number, fact, &error))?;
-        let stream = frame
-            .execute_stream()
-            .await
-            .map_err(|error| sql_error(number, fact, &error))?;
+        let reading = match self.row_by_row(frame.logical_plan()) {
+            Some((name, csv)) => RowByRow::new(session(), &name, csv, &entry.sql)
+                .await
+                .map(|rows| Reading::RowByRow(Box::new(rows))),
+            None => frame.execute_stream().await.map(Reading::Whole),
+        };
         Ok(Rows {
             number,
             fact,
-            stream,
+            reading: reading.map_err(|error| sql_error(number, fact, &error))?,
             waiting: Vec::new(),
             rows: 0,
             ended: false,
+            refused: Vec::new(),
         })
     }
+
+    /// The CSV source whose rows are those of a plan, one by one.
+    fn row_by_row(&self, plan: &LogicalPlan) -> Option<(String, &Arc<Csv>)> {
+        let name = row_by_row::source_of(plan)?;
+        let csv = self.csv.get(&name)?;
+        Some((name, csv))
+    }
+}
+
+/// A session in which rows come in one order, each time: in one partition.
+fn session() -> SessionContext {
+    // Plain text layout: views would drag whole pages of a file into each batch sent.
+    let config = SessionConfig::new()
+        .with_target_partitions(1)
+        .with_batch_size(8_192)
+        .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
+    SessionContext::new_with_config(config)
+}
+
+/// How the rows of an entry are read.
+enum Reading {
+    /// All in one: a row that cannot be mapped ends it.
+    Whole(SendableRecordBatchStream),
+    /// Each for itself.
+    RowByRow(Box<RowByRow>),
 }
 
 /// The rows of one entry.
 pub struct Rows {
     number: usize,
     fact: &'static Fact,
-    stream: SendableRecordBatchStream,
+    reading: Reading,
     waiting: Vec<RecordBatch>,
     rows: usize,
     ended: bool,
+    refused: Vec<Refused>,
 }
 
 impl Rows {
+    /// The rows of the source that were refused since this was asked last.
+    pub fn refused(&mut self) -> Vec<Refused> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// The next batch: [`BATCH_ROWS`] rows or, where texts are very long, and at the end, fewer.
     ///
     /// # Errors
@@ -301,15 +347,31 @@ impl Rows {
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
         let mut bytes = 0;
         while self.rows < BATCH_ROWS && bytes < WAITING_BYTES && !self.ended {
-            match self.stream.next().await {
-                Some(Ok(batch)) => {
-                    let batch = without_views(&batch)?;
-                    self.rows += batch.num_rows();
-                    bytes += batch.get_array_memory_size();
-                    self.waiting.push(batch);
-                }
-                Some(Err(error)) => return Err(sql_error(self.number, self.fact, &error)),
-                None => self.ended = true,
+            let batches = match &mut self.reading {
+                Reading::Whole(stream) => match stream.next().await {
+                    Some(Ok(batch)) => vec![batch],
+                    Some(Err(error)) => return Err(sql_error(self.number, self.fact, &error)),
+                    None => {
+                        self.ended = true;
+                        break;
+                    }
+                },
+                Reading::RowByRow(rows) => match rows.next().await? {
+                    Some((batches, refused)) => {
+                        self.refused.extend(refused);
+                        batches
+                    }
+                    None => {
+                        self.ended = true;
+                        break;
+                    }
+                },
+            };
+            for batch in batches {
+                let batch = without_views(&batch)?;
+                self.rows += batch.num_rows();
+                bytes += batch.get_array_memory_size();
+                self.waiting.push(batch);
             }
         }
         if self.rows == 0 {

@@ -252,13 +252,64 @@ async fn what_is_no_value_is_null() {
     assert_eq!(own.unwrap(), [("1".to_owned(), None), ("2".to_owned(), Some(5))]);
 }
 
+/// The rows that an entry takes, and those that it refuses: line and reason.
+async fn taken(mapping: &Mapping, path: &Path) -> Result<(usize, Vec<(u64, String)>), String> {
+    let paths = BTreeMap::from([("orders".to_owned(), path.to_owned())]);
+    let told = |error: dualwheel_lake::Error| error.to_string();
+    let import = Import::open(mapping, &paths).await.map_err(told)?;
+    import.plan().await.map_err(told)?;
+    let mut rows = import.rows(0).await.map_err(told)?;
+    let mut found = 0;
+    while let Some(batch) = rows.next().await.map_err(told)? {
+        found += batch.num_rows();
+    }
+    let refused = rows.refused();
+    assert!(refused.iter().all(|one| one.file == path));
+    Ok((
+        found,
+        refused.into_iter().map(|one| (one.line, one.reason)).collect(),
+    ))
+}
+
 #[tokio::test]
-async fn more_values_than_columns_are_told_with_their_line() {
-    let told = of("o.csv", "order,amount\n1,10\n2,1,250\n", &plain())
+async fn a_row_that_cannot_be_taken_is_refused_alone_with_its_line() {
+    let folder = Folder::new();
+    let mut text = "order,amount\n1,10\n2,1,250\n3,ten\n\n5,50\n".to_owned();
+    for order in 6..20_000 {
+        text += &format!("{order},{}\n", if order % 5_000 == 0 { "much" } else { "10" });
+    }
+    let path = folder.file("o.csv", &text);
+    let (found, refused) = taken(&plain(), &path).await.unwrap();
+    let lines: Vec<u64> = refused.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [3, 4, 5_001, 10_001, 15_001]);
+    // Rows out and rows refused are the rows in.
+    assert_eq!(
+        found + refused.len(),
+        text.lines().filter(|line| !line.is_empty()).count() - 1
+    );
+    assert!(
+        refused[0]
+            .1
+            .contains("3 values where there are 2 columns, the first beyond them `250`"),
+        "{refused:?}"
+    );
+    assert!(refused[1].1.contains("'ten'"), "{refused:?}");
+
+    // Rows that are grouped cannot be left out one by one: nothing is written of such a file.
+    let mut grouped = plain();
+    grouped.facts[0].sql = grouped.facts[0]
+        .sql
+        .replace("FROM orders", "FROM (SELECT DISTINCT * FROM orders) AS o");
+    let told = taken(&grouped, &path).await.unwrap_err();
+    assert!(told.contains("o.csv, line 3: 3 values"), "{told}");
+
+    // Where no row can be taken, it is the mapping that is wrong.
+    let all: String = (0..3_000).map(|order| format!("{order},much\n")).collect();
+    let told = taken(&plain(), &folder.file("all.csv", format!("order,amount\n{all}")))
         .await
         .unwrap_err();
     assert!(
-        told.contains("o.csv, line 3: 3 values where there are 2 columns, the first beyond them `250`"),
+        told.contains("so the mapping is wrong") && told.contains("all.csv, line 2"),
         "{told}"
     );
 }
