@@ -1,8 +1,9 @@
 //! One Delta table: opening, creating, following and scanning it.
 
 use std::{
+    collections::VecDeque,
     ops::RangeInclusive,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,7 +22,7 @@ use deltalake::{
 };
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use crate::{
@@ -42,6 +43,9 @@ const WIDENING_TRIES: u32 = 10;
 
 /// Commits that are asked for one by one; more are listed.
 const MOST_ASKED: usize = 16;
+/// Former versions that are kept: questions about the people index read the facts that it has followed, some commits ago,
+/// and to read a version anew opens every commit since the last checkpoint at once.
+const FORMER_KEPT: usize = 8;
 
 /// A Delta table, partitioned by tenant and brand bucket.
 #[derive(Debug)]
@@ -51,7 +55,11 @@ pub(crate) struct Table {
     url: Url,
     place: Place,
     known: Mutex<Option<Known>>,
+    former: std::sync::Mutex<VecDeque<Former>>,
 }
+
+/// A version that was read; those who ask for it together read it once.
+type Former = (u64, Arc<OnceCell<DeltaTable>>);
 
 /// Where the lake of a table lies, and how long files of former versions stay there.
 #[derive(Clone, Debug)]
@@ -81,6 +89,7 @@ impl Table {
             url,
             place,
             known: Mutex::new(None),
+            former: std::sync::Mutex::default(),
         }
     }
 
@@ -118,6 +127,7 @@ impl Table {
                 if caught.as_ref().is_err_and(Error::is_damage) {
                     // Opened anew, it is as damaged.
                     *known = None;
+                    self.former().clear();
                 }
                 caught?;
             }
@@ -135,9 +145,11 @@ impl Table {
         if known.may_be_behind().await? {
             let before = known.table.version().unwrap_or_default();
             known.listed = looking;
+            let former = known.table.clone();
             known.table.update_state().await?;
             let now = known.table.version().unwrap_or_default();
             if now > before {
+                self.keep(before, OnceCell::new_with(Some(former)).into());
                 self.require_commits(Some(before + 1..=now)).await?;
                 self.saw(now).await;
             }
@@ -191,8 +203,31 @@ impl Table {
         if latest < asked {
             return Err(unknown());
         }
-        table.load_version(asked).await.map_err(|_| unknown())?;
-        Ok(table)
+        let load = || async move {
+            table.load_version(asked).await.map_err(|_| unknown())?;
+            Ok(table)
+        };
+        self.formerly(asked).get_or_try_init(load).await.cloned()
+    }
+
+    fn former(&self) -> std::sync::MutexGuard<'_, VecDeque<Former>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a version, in place of the one that was asked for longest ago.
+    fn keep(&self, version: u64, table: Arc<OnceCell<DeltaTable>>) {
+        let mut former = self.former();
+        former.retain(|(kept, _)| *kept != version);
+        former.truncate(FORMER_KEPT - 1);
+        former.push_front((version, table));
+    }
+
+    /// Where a former version is kept, or will be.
+    fn formerly(&self, version: u64) -> Arc<OnceCell<DeltaTable>> {
+        let kept = self.former().iter().find(|(kept, _)| *kept == version).cloned();
+        let table = kept.map(|(_, table)| table).unwrap_or_default();
+        self.keep(version, table.clone());
+        table
     }
 
     /// The table at its latest version with every column of ours, created when there is none.
