@@ -33,17 +33,24 @@ use vitals::{Vitals, worked};
 
 /// How many ask at the same time.
 const ASKING: usize = 5;
+/// Memory for what is kept: little, so that it is full before the second quarter.
+const KEPT: [&str; 2] = [
+    "limits.frame_cache_bytes=33554432",
+    "limits.index_cache_bytes=8388608",
+];
 /// Time after the last call in which what was begun may come to its end.
 const UNTIL_REST: Duration = Duration::from_secs(5);
-/// Files that an acknowledged batch may leave until they are joined, those of the people index and of logs among them.
+/// Files that an acknowledged batch may leave until former ones are removed: one of each of four brands, its commit, and those
+/// of the people index, of joining and of erasing.
 const FILES_A_BATCH: usize = 8;
+/// Descriptors that are never all in use: a process has 1024 where nobody gave it more.
+const DESCRIPTORS: usize = 512;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes; tests/run long runs it"]
 async fn everything_at_once_ends_in_time_levels_off_and_rests() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(120, |seconds| seconds.parse().unwrap());
     let data = market().copy();
-    let server = Server::all(data.path());
+    let server = Server::start(data.path(), &["all"], &KEPT.map(str::to_owned));
     let (told, samples) = soak(&server, data.path(), Duration::from_secs(seconds)).await;
     eprintln!("batches {}, calls {:?}", told.batches, told.ended);
     assert!(told.wrong.is_empty(), "{:#?}", told.wrong);
@@ -54,6 +61,7 @@ async fn everything_at_once_ends_in_time_levels_off_and_rests() {
     );
     rests(server.pid()).await;
     levels_off(&samples, told.batches);
+    is_kept_in_order(data.path());
     answers_as_another(&server, data.path()).await;
 }
 
@@ -102,28 +110,44 @@ async fn rests(pid: u32) {
     );
 }
 
-/// The last quarter holds no more than the second one, when caches were filled.
+/// The last quarter holds no more than the second one, when what is kept in memory was full; but for files, which are
+/// removed after days only.
 fn levels_off(samples: &[Vitals], batches: usize) {
     let quarter = samples.len() / 4;
     let (then, now) = (
-        Vitals::most(&samples[quarter..2 * quarter]),
-        Vitals::most(&samples[3 * quarter..]),
+        Vitals::usual(&samples[quarter..2 * quarter]),
+        Vitals::usual(&samples[3 * quarter..]),
     );
-    eprintln!("second quarter {then:?}, last {now:?}");
+    let most = Vitals::most(samples);
+    eprintln!("second quarter {then:?}, last {now:?}, most {most:?}");
     assert!(
-        now.memory < then.memory + then.memory / 3,
+        now.memory < then.memory + then.memory / 5,
         "memory grows: {then:?} {now:?}"
     );
-    assert!(now.threads <= then.threads + 8, "threads grow: {then:?} {now:?}");
+    assert!(now.threads <= then.threads + 32, "threads grow: {then:?} {now:?}");
     assert!(
-        now.descriptors <= then.descriptors + 32,
-        "descriptors grow: {then:?} {now:?}"
+        now.descriptors <= then.descriptors + 16 && most.descriptors <= DESCRIPTORS,
+        "descriptors grow: {then:?} {now:?} {most:?}"
     );
-    let files = now.files.saturating_sub(then.files);
+    let files = most.files - samples[0].files;
     assert!(
         files <= FILES_A_BATCH * batches,
         "{files} files for {batches} batches"
     );
+}
+
+/// Small files were joined meanwhile, and facts of consumers removed.
+fn is_kept_in_order(data: &Path) {
+    let log = std::fs::read_dir(data.join("order_lines/_delta_log")).unwrap();
+    let commits = log.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok());
+    let commits: Vec<String> = commits.collect();
+    for operation in ["OPTIMIZE", "DELETE"] {
+        let named = format!("\"operation\":\"{operation}\"");
+        assert!(
+            commits.iter().any(|commit| commit.contains(&named)),
+            "no {operation}"
+        );
+    }
 }
 
 /// Every number is what a process says that has seen nothing of it all but the facts.

@@ -33,12 +33,25 @@ impl Vitals {
 
     /// The most of each.
     pub fn most(samples: &[Self]) -> Self {
-        let most = |of: fn(&Self) -> usize| samples.iter().map(of).max().unwrap_or(0);
+        Self::each(samples, |sorted| sorted[sorted.len() - 1])
+    }
+
+    /// What half of the samples do not exceed, of each: a leak grows at every moment, what a call takes for a while does not.
+    pub fn usual(samples: &[Self]) -> Self {
+        Self::each(samples, |sorted| sorted[sorted.len() / 2])
+    }
+
+    fn each(samples: &[Self], pick: fn(&[usize]) -> usize) -> Self {
+        let pick = |of: fn(&Self) -> usize| {
+            let mut sorted: Vec<usize> = samples.iter().map(of).collect();
+            sorted.sort_unstable();
+            pick(&sorted)
+        };
         Self {
-            memory: most(|one| one.memory),
-            threads: most(|one| one.threads),
-            descriptors: most(|one| one.descriptors),
-            files: most(|one| one.files),
+            memory: pick(|one| one.memory),
+            threads: pick(|one| one.threads),
+            descriptors: pick(|one| one.descriptors),
+            files: pick(|one| one.files),
         }
     }
 }
