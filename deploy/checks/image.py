@@ -31,6 +31,7 @@ def check_image(files):
     ignore = (files.root / ".dockerignore").read_text().split("\n")
     files.require("*" in ignore, ".dockerignore", "must let nothing in but what it names")
     needed = {member.split("/")[0] for member in workspace["members"]} | {
+        ".cargo",
         "Cargo.toml",
         "Cargo.lock",
         "rust-toolchain.toml",
