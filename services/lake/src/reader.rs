@@ -73,7 +73,7 @@ impl Cached {
             Self::Members(frame) => frame.rows.len() * 32 + frame.groups.bytes(),
             Self::Profiles(frame) => frame.rows.len() * 200,
             Self::SocialProfiles(frame) => frame.rows.len() * 168 + frame.groups.bytes(),
-            Self::MarketStats(frame) => frame.rows.len() * 160,
+            Self::MarketStats(frame) => frame.bytes(),
             Self::Brands(brands) => brands.iter().map(|brand| brand.len() + 24).sum(),
             Self::Left(left) => left.bytes(),
         }

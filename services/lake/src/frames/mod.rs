@@ -196,14 +196,25 @@ pub(crate) fn keep_latest<K: Eq + Hash, T: Ord, R>(
     }
 }
 
-/// `values` in the given order of rows.
+/// `values` in the given order of rows, with no more room than they take: frames are kept.
 pub(crate) fn reorder<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
-    order.iter().filter_map(|row| values.get(*row).copied()).collect()
+    let mut ordered = Vec::with_capacity(order.len());
+    ordered.extend(order.iter().filter_map(|row| values.get(*row).copied()));
+    ordered
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_has_no_room_to_spare() {
+        let values: Vec<u64> = (0..1_000).collect();
+        let order: Vec<usize> = (0..1_000).rev().collect();
+        let ordered = reorder(&values, &order);
+        assert_eq!((ordered.len(), ordered.capacity()), (1_000, 1_000));
+        assert_eq!(ordered[0], 999);
+    }
 
     #[test]
     fn sparse_and_dense_groups_hold_the_same_rows() {

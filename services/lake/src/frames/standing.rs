@@ -70,5 +70,25 @@ pub(super) fn standing<R>(
             _ => kept.push((said, row)),
         }
     }
-    kept.into_iter().map(|(_, row)| row).collect()
+    // A plain collection would keep the room of what was said with them.
+    let mut rows = Vec::with_capacity(kept.len());
+    rows.extend(kept.into_iter().map(|(_, row)| row));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_has_no_room_to_spare() {
+        let said = Said {
+            updated_at: None,
+            producer: None,
+            sequence: None,
+        };
+        let rows = (0..1_000_u32).map(|row| (said, row)).collect();
+        let standing = standing(rows, u32::cmp, |_, _| Ordering::Equal);
+        assert_eq!((standing.len(), standing.capacity()), (1_000, 1_000));
+    }
 }

@@ -225,4 +225,12 @@ impl MarketStats {
         );
         Ok(Self { rows })
     }
+
+    /// Bytes that the frame takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts =
+            |row: &MarketStatRow| row.category.len() + row.price_band.len() + row.attribute_value.len();
+        let bytes = |row| size_of::<MarketStatRow>() + texts(row);
+        self.rows.iter().map(bytes).sum()
+    }
 }
