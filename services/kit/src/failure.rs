@@ -238,8 +238,8 @@ reasons! {
     Overloaded "OVERLOADED" ResourceExhausted:
         "The server has as many calls in hand as it may. The call was not begun; try again later, with fewer at once.";
     StreamIdle "STREAM_IDLE" Unavailable:
-        "The stream waited for its caller's next message for long, and another stream needed its place. What was acknowledged \
-         is kept; go on with a new stream.";
+        "The stream waited for its caller for long, to send the next message or to read an answer, and another stream needed \
+         its place. What was acknowledged is kept; go on with a new stream.";
     MethodUnknown "METHOD_UNKNOWN" Unimplemented:
         "This endpoint has no such method. Check its name, and whether another service of the mesh has it; reflection lists \
          what there is here.";

@@ -1,7 +1,7 @@
 //! How many calls and streams are in hand at once, and what those are told that are too many.
 //!
-//! A stream that waits for its caller's next message for long gives its place up when another one needs it, so that nobody
-//! holds places without using them.
+//! A stream that waits for its caller for long, to send the next message or to take an answer, gives its place up when another
+//! one needs it, so that nobody holds places without using them.
 
 use std::{
     collections::HashMap,
@@ -9,14 +9,16 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::stream;
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
-use super::{Layer, Next, is_health, is_single, refused};
+use super::{Layer, Next, is_health, is_single, refused, streams::end_of_answers};
 use crate::{Failure, Reason, Tenant};
 
 /// When to try again where a place was taken but now.
@@ -102,10 +104,12 @@ struct Inner {
 /// Who holds a place.
 #[derive(Default)]
 struct Holder {
-    /// Since when it waits for its caller; none where it does not.
-    waits: Mutex<Option<Instant>>,
+    /// Since when it waits for its caller's next message, and for its caller to take an answer; none where it does not.
+    waits: Mutex<[Option<Instant>; 2]>,
     /// That its place was given to another.
     ended: CancellationToken,
+    /// That it was, because nobody takes the answers.
+    untaken: CancellationToken,
 }
 
 /// A place, held until it is dropped.
@@ -163,6 +167,9 @@ impl Inner {
         let Some(idle) = longest.and_then(|(_, number)| self.held.remove(&number)) else {
             return false;
         };
+        if idle.is_untaken(long) {
+            idle.untaken.cancel();
+        }
         idle.ended.cancel();
         true
     }
@@ -174,13 +181,31 @@ impl Drop for Place {
     }
 }
 
+/// What a stream waits for its caller to do.
+#[derive(Clone, Copy)]
+enum Awaited {
+    Message,
+    Taking,
+}
+
 impl Holder {
     fn waits(&self) -> Option<Instant> {
-        *self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.iter().flatten().min().copied()
     }
 
-    fn set_waits(&self, since: Option<Instant>) {
-        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    fn is_untaken(&self, long: Duration) -> bool {
+        let [_, taking] = *self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        taking.is_some_and(|since| since.elapsed() >= long)
+    }
+
+    fn set_waits(&self, awaited: Awaited, since: Option<Instant>) {
+        let [message, taking] = &mut *self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = match awaited {
+            Awaited::Message => message,
+            Awaited::Taking => taking,
+        };
+        *waits = since;
     }
 }
 
@@ -188,28 +213,67 @@ impl Holder {
 async fn held(place: Place, request: Request<Body>, next: Next) -> Response<Body> {
     let holder = place.holder.clone();
     let request = request.map(|body| while_placed(body, holder));
-    next.run(request).await.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _held = &place;
-            frame
-        }))
-    })
+    let response = next.run(request).await;
+    if response.headers().contains_key(Status::GRPC_STATUS) {
+        return response;
+    }
+    response.map(|body| while_taken(body, place))
+}
+
+/// What the service answers, for as long as the stream has its place. A task of its own asks for it: who does not take the
+/// answers cannot keep the service from being told that the place is gone.
+fn while_taken(mut body: Body, place: Place) -> Body {
+    let (sender, answers) = mpsc::channel::<Result<Frame<Bytes>, Status>>(1);
+    let holder = place.holder.clone();
+    holder.set_waits(Awaited::Taking, Some(Instant::now()));
+    tokio::spawn(async move {
+        let pass = async {
+            while let Some(frame) = body.frame().await {
+                if sender.send(frame).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = pass => {}
+            () = sender.closed() => {}
+            () = holder.untaken.cancelled() => {}
+        }
+    });
+    let frames = stream::unfold(Some((answers, place)), |state| async move {
+        let (mut answers, place) = state?;
+        let holder = &place.holder;
+        holder.set_waits(Awaited::Taking, None);
+        let Some(frame) = answers.recv().await else {
+            let untaken = holder.untaken.is_cancelled();
+            return untaken.then(|| (Ok(end_of_answers(&untaken_for_long())), None));
+        };
+        holder.set_waits(Awaited::Taking, Some(Instant::now()));
+        Some((frame, Some((answers, place))))
+    });
+    Body::new(StreamBody::new(frames))
 }
 
 /// What a caller sends, for as long as the stream has its place.
 fn while_placed(body: Body, holder: Arc<Holder>) -> Body {
     let frames = stream::unfold(Some((body, holder)), |state| async move {
         let (mut body, holder) = state?;
-        holder.set_waits(Some(Instant::now()));
+        holder.set_waits(Awaited::Message, Some(Instant::now()));
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
             () = holder.ended.cancelled() => return Some((Err(given_up()), None)),
         };
-        holder.set_waits(None);
+        holder.set_waits(Awaited::Message, None);
         Some((frame?, Some((body, holder))))
     });
     Body::new(StreamBody::new(frames))
+}
+
+fn untaken_for_long() -> Status {
+    let text =
+        "the answers were not read for long, and another stream needed the place; ask again, and read on";
+    Failure::new(Reason::StreamIdle, text).status()
 }
 
 fn given_up() -> Status {

@@ -58,7 +58,8 @@ where
     Body::new(StreamBody::new(frames))
 }
 
-fn end_of_answers(status: &Status) -> Frame<Bytes> {
+/// The end of answers that are broken off.
+pub(super) fn end_of_answers(status: &Status) -> Frame<Bytes> {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         // A code alone is always a header.

@@ -138,6 +138,58 @@ async fn a_stream_that_waits_for_its_caller_gives_its_place_up() {
     assert_eq!(code(&fourth), Code::ResourceExhausted);
 }
 
+/// A service that answers without an end, and tells when it is no longer asked to.
+fn endless(gone: Arc<Notify>) -> Next {
+    struct Asked(Arc<Notify>);
+    impl Drop for Asked {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    next(move |_| {
+        let asked = Asked(gone.clone());
+        async move {
+            let frames = stream::repeat_with(move || {
+                let _asked = &asked;
+                Ok::<_, Status>(Frame::data(Bytes::from_static(b"x")))
+            });
+            Response::new(Body::new(StreamBody::new(frames)))
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_stream_whose_answers_nobody_takes_gives_its_place_up() {
+    const LONG: Duration = Duration::from_millis(200);
+    let gone = Arc::new(Notify::new());
+    let calls = wrap(vec![shared_among(2, LONG)], endless(gone.clone()));
+    // Both have said everything, so that neither waits for a message.
+    let [mut read, mut unread] = [open(&calls, "a").1.await, open(&calls, "a").1.await];
+    assert!(wait(&mut unread, LONG).await.unwrap().is_ok());
+    assert_eq!(code(&open(&calls, "a").1.await), Code::ResourceExhausted);
+    for _ in 0..4 {
+        assert!(wait(&mut read, LONG).await.unwrap().is_ok());
+        tokio::time::sleep(LONG / 3).await;
+    }
+    let third = open(&calls, "a").1.await;
+    assert_eq!(code(&third), Code::Ok, "an unread stream keeps its place");
+    // The service is told at once, although nobody reads; who reads at last is told why there is no more.
+    tokio::time::timeout(LONG, gone.notified()).await.unwrap();
+    let end = loop {
+        let frame = wait(&mut unread, LONG).await.unwrap().unwrap();
+        if let Ok(trailers) = frame.into_trailers() {
+            break Status::from_header_map(&trailers).unwrap();
+        }
+    };
+    assert_eq!(reason_of(&end).as_deref(), Some("STREAM_IDLE"));
+    assert!(end.message().contains("not read"), "{}", end.message());
+    assert!(wait(&mut unread, LONG).await.is_none(), "that was the end");
+    // Who reads keeps the place.
+    assert!(wait(&mut read, LONG).await.unwrap().is_ok());
+    drop(unread);
+    assert_eq!(code(&open(&calls, "a").1.await), Code::ResourceExhausted);
+}
+
 #[tokio::test]
 async fn a_stream_whose_caller_has_said_everything_is_not_idle() {
     const LONG: Duration = Duration::from_millis(50);
