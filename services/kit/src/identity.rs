@@ -122,7 +122,7 @@ impl Verifier {
         validation.set_required_spec_claims(&required);
         let setting = ("auth.jwks", file.as_str());
         let keys = Reloaded::open(&[setting], |files| keys(&files.concat()))?;
-        if keys.get().0.is_empty() {
+        if keys.last().0.is_empty() {
             return Err(reload::Error::of(
                 setting,
                 "has no Ed25519 and no RSA key, and nobody could be let in; add the public key of who issues tokens",
@@ -141,7 +141,7 @@ impl Verifier {
     /// # Errors
     /// Why it is refused.
     pub async fn identity(&self, token: &[u8]) -> Result<Arc<Identity>, Error> {
-        let keys = self.keys.get();
+        let keys = self.keys.get().await;
         if let Some(seen) = self.seen.get(token).await
             && Arc::ptr_eq(&seen.keys, &keys)
         {

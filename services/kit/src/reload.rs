@@ -1,7 +1,7 @@
 //! Values read from files, read again when the files change.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -46,19 +46,23 @@ impl Error {
 type Read<T> = dyn Fn(&[Vec<u8>]) -> Result<T, String> + Send + Sync;
 
 /// A value read from files. While they cannot be used the value of before stays in force, and the log says so.
-pub(crate) struct Reloaded<T> {
+pub(crate) struct Reloaded<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
     files: Vec<(&'static str, String)>,
     read: Box<Read<T>>,
     held: Mutex<Held<T>>,
+    /// One looks at the files, and whoever comes meanwhile waits for what is found.
+    looking: tokio::sync::Mutex<()>,
 }
 
 struct Held<T> {
     looked: Instant,
-    bytes: Vec<Vec<u8>>,
+    bytes: Arc<Vec<Vec<u8>>>,
     value: Arc<T>,
 }
 
-impl<T> Reloaded<T> {
+impl<T: Send + Sync + 'static> Reloaded<T> {
     /// Reads the files with `read`, which is given their bytes in order.
     ///
     /// # Errors
@@ -79,36 +83,68 @@ impl<T> Reloaded<T> {
         })?;
         let held = Held {
             looked: Instant::now(),
-            bytes,
+            bytes: Arc::new(bytes),
             value: Arc::new(value),
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             files,
             read: Box::new(read),
             held: Mutex::new(held),
-        })
+            looking: tokio::sync::Mutex::default(),
+        })))
     }
 
-    /// The value of the files as they were at most a second ago.
-    pub(crate) fn get(&self) -> Arc<T> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.looked.elapsed() >= LOOKED_FOR {
-            held.looked = Instant::now();
-            self.look(&mut held);
+    /// The value of the files as they were at most a second ago. They are read on a thread that serves no calls.
+    pub(crate) async fn get(&self) -> Arc<T> {
+        if let Some(value) = self.0.fresh() {
+            return value;
         }
-        held.value.clone()
+        let _looking = self.0.looking.lock().await;
+        if let Some(value) = self.0.fresh() {
+            return value;
+        }
+        let inner = Arc::clone(&self.0);
+        if let Err(error) = tokio::task::spawn_blocking(move || inner.look()).await {
+            tracing::warn!(%error, "the former content stays in force");
+        }
+        self.last()
     }
 
-    fn look(&self, held: &mut Held<T>) {
+    /// The value as it was read last, however long ago.
+    pub(crate) fn last(&self) -> Arc<T> {
+        self.0.held().value.clone()
+    }
+}
+
+impl<T> Inner<T> {
+    fn held(&self) -> MutexGuard<'_, Held<T>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value, where the files were looked at but now.
+    fn fresh(&self) -> Option<Arc<T>> {
+        let held = self.held();
+        (held.looked.elapsed() < LOOKED_FOR).then(|| held.value.clone())
+    }
+
+    fn look(&self) {
+        let before = {
+            let mut held = self.held();
+            held.looked = Instant::now();
+            held.bytes.clone()
+        };
         let fresh = match bytes(&self.files) {
-            Ok(fresh) if fresh == held.bytes => return,
+            Ok(fresh) if fresh == *before => return,
             Ok(fresh) => fresh,
             Err(error) => {
                 tracing::warn!(%error, "the former content stays in force");
                 return;
             }
         };
-        match (self.read)(&fresh) {
+        let read = (self.read)(&fresh);
+        let mut held = self.held();
+        held.bytes = Arc::new(fresh);
+        match read {
             Ok(value) => {
                 tracing::info!(file = names(&self.files), "read again");
                 held.value = Arc::new(value);
@@ -117,7 +153,6 @@ impl<T> Reloaded<T> {
                 tracing::warn!(file = names(&self.files), %error, "the former content stays in force")
             }
         }
-        held.bytes = fresh;
     }
 }
 
@@ -145,8 +180,8 @@ mod tests {
         text.parse().map_err(|_| format!("`{text}` is no number"))
     }
 
-    #[test]
-    fn files_are_read_again_and_a_broken_one_changes_nothing() {
+    #[tokio::test]
+    async fn files_are_read_again_and_a_broken_one_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("n");
         let name = path.to_str().unwrap();
@@ -164,11 +199,44 @@ mod tests {
         for text in ["2", "broken", "3"] {
             std::fs::write(&path, text).unwrap();
             std::thread::sleep(LOOKED_FOR + Duration::from_millis(50));
-            told.push(*value.get());
+            told.push(*value.get().await);
         }
         std::fs::remove_file(&path).unwrap();
         std::thread::sleep(LOOKED_FOR + Duration::from_millis(50));
-        told.push(*value.get());
+        told.push(*value.get().await);
         assert_eq!(told, [2, 2, 3, 3]);
+    }
+
+    /// A file that takes long to be read keeps nothing else from going on, and is read once for all who ask.
+    #[tokio::test]
+    async fn the_thread_that_serves_calls_goes_on_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n");
+        std::fs::write(&path, "1").unwrap();
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let (told, times) = (Mutex::new(told), Arc::new(Mutex::new(0)));
+        let counted = times.clone();
+        let slow = move |files: &[Vec<u8>]| {
+            *counted.lock().unwrap() += 1;
+            if files.concat() == b"2" {
+                // For ever, unless this thread is not the only one.
+                told.lock().unwrap().recv().unwrap();
+            }
+            number(files)
+        };
+        let value = Arc::new(Reloaded::open(&[("a.b", path.to_str().unwrap())], slow).unwrap());
+        std::fs::write(&path, "2").unwrap();
+        std::thread::sleep(LOOKED_FOR + Duration::from_millis(50));
+        let asked = [(); 3].map(|()| {
+            let value = value.clone();
+            tokio::spawn(async move { *value.get().await })
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(*value.last(), 1);
+        tell.send(()).unwrap();
+        for answer in asked {
+            assert_eq!(answer.await.unwrap(), 2);
+        }
+        assert_eq!(*times.lock().unwrap(), 2);
     }
 }

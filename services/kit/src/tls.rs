@@ -81,7 +81,7 @@ impl Acceptor {
         let stream = match &self.config {
             None => Either::Left(stream),
             Some(config) => {
-                let acceptor = TlsAcceptor::from((*config.get()).clone());
+                let acceptor = TlsAcceptor::from((*config.get().await).clone());
                 Either::Right(Box::new(acceptor.accept(stream).await?))
             }
         };
@@ -152,8 +152,9 @@ impl Connector {
     > + Send
     + 'static {
         service_fn(move |uri: http::Uri| {
-            let config = (*self.config.get()).clone();
+            let config = Arc::clone(&self.config);
             async move {
+                let config = (*config.get().await).clone();
                 let host = uri.host().unwrap_or_default();
                 let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
                 let stream = TcpStream::connect((name.as_str(), uri.port_u16().unwrap_or(443))).await?;
