@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dualwheel_kit::failure::reason_of;
+
 use crate::{OWNERS, count_lines, erase::erased, faulty::Faults, lines, open_through, orders, send};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,4 +34,31 @@ async fn an_erasure_that_panics_keeps_no_other_from_its_turn() {
         erased(&lake.tenant(tenant), "e").await;
     }
     assert_eq!(count_lines(&lake, "b").await, 7);
+}
+
+/// A committer looks at the commits of other processes before its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committer_that_panics_takes_the_batches_to_come() {
+    let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::default());
+    let (lake, mut client) = open_through(&folder, |store| faults.in_store(store));
+    let (_other_lake, mut other) = open_through(&folder, |store| store);
+    let first = vec![orders("p", 1, lines(0..2, "b"))];
+    send(&mut client, first).await.unwrap();
+    let others = vec![orders("q", 1, lines(2..5, "b"))];
+    send(&mut other, others).await.unwrap();
+
+    faults.panic_at("order_lines/_delta_log/");
+    let second = vec![orders("p", 2, lines(5..9, "b"))];
+    let broken = send(&mut client, second.clone()).await.unwrap_err();
+    assert_eq!(
+        reason_of(&broken).as_deref(),
+        Some("LAKE_UNAVAILABLE"),
+        "{broken:?}"
+    );
+    assert_eq!(faults.met(), 1, "nothing panicked in the committer");
+
+    faults.heal();
+    let answers = send(&mut client, second).await.unwrap();
+    assert_eq!((answers[0].accepted, answers[0].repeated_batch), (4, false));
+    assert_eq!(count_lines(&lake, "b").await, 9);
 }
