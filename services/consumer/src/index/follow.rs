@@ -188,6 +188,13 @@ impl PeopleIndex {
         tenants.entry(tenant.to_owned()).or_default().clone()
     }
 
+    /// Has the next question open what is stored now: files of what is known may have been erased by another process.
+    pub(super) fn open_again(&self, tenant: &str) {
+        if let Ok(mut held) = self.state(tenant).try_lock() {
+            *held = None;
+        }
+    }
+
     /// Follows the facts to their latest versions.
     ///
     /// # Errors
@@ -367,10 +374,7 @@ impl Snapshot {
         };
         let loaded = self.index.cells().try_get_with(self.key(brand), load).await;
         if loaded.is_err() {
-            // Its files may have been erased by another process; the next question opens what is stored now.
-            if let Ok(mut held) = self.index.state(self.lake.name()).try_lock() {
-                *held = None;
-            }
+            self.index.open_again(self.lake.name());
         }
         loaded
             .map_err(|error| Arc::try_unwrap(error).unwrap_or_else(|error| Error::Shared(error.to_string())))

@@ -67,10 +67,23 @@ impl PeopleIndex {
     /// # Errors
     /// When facts or index cannot be read.
     pub async fn verify(&self, tenant: &str) -> Result<(Snapshot, Verified), Error> {
-        let snapshot = self.catch_up(tenant).await?;
-        let (expected, stored) = (expected(&snapshot).await?, stored(&snapshot).await?);
+        let (snapshot, expected, stored) = match self.both(tenant).await {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::info!(%error, "the people index is opened again to be verified");
+                self.open_again(tenant);
+                self.both(tenant).await?
+            }
+        };
         let verified = work::metrics(move || compared(&expected, &stored)).await?;
         Ok((snapshot, verified))
+    }
+
+    /// The bitmaps that the facts have, and those that are stored.
+    async fn both(&self, tenant: &str) -> Result<(Snapshot, Bitmaps, Bitmaps), Error> {
+        let snapshot = self.catch_up(tenant).await?;
+        let (expected, stored) = (expected(&snapshot).await?, stored(&snapshot).await?);
+        Ok((snapshot, expected, stored))
     }
 }
 

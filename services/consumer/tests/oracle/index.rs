@@ -489,3 +489,17 @@ async fn a_tenant_whose_turn_panics_keeps_no_other_from_its_own() {
     let snapshot = index.catch_up("poor").await.unwrap();
     assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 5, &["a"])]));
 }
+
+/// A process that has known the index for long, while no fact came, and whose files another one has erased meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_has_erased_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, channel) = house_on(&folder).await;
+    append_acts(&channel, 1, &[("a", BehaviorKind::Browse, D)]).await;
+    let (one, other) = (index(&lake), index(&house_on(&folder).await.0));
+    one.catch_up("default").await.unwrap();
+    let rebuilt = other.rebuild("default").await.unwrap();
+    let soon = chrono::Utc::now().timestamp_micros() + 1_000_000;
+    rebuilt.erase_files_before(soon, Duration::ZERO).await.unwrap();
+    verify(&one).await;
+}
