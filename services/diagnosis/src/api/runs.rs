@@ -59,15 +59,7 @@ pub async fn start(
         return repeated(live, tenant, &made, &spec);
     }
     audit::resource(&format!("runs/{}", made.id));
-    let work = Work {
-        diagnoser: Arc::clone(diagnoser),
-        live: Arc::clone(live),
-        runs,
-        tenant: tenant.to_owned(),
-        made,
-        _place: place,
-    };
-    work.begin(question)
+    Work::new(diagnoser, live, tenant, (runs, made), place).begin(question)
 }
 
 /// Starts a run again that ended without a whole result, under its name: everything is asked anew, so that all of the
@@ -94,15 +86,7 @@ pub async fn resume(
         // Another call was faster.
         return current(live, tenant, &runs.get(&id).await?);
     };
-    let work = Work {
-        diagnoser: Arc::clone(diagnoser),
-        live: Arc::clone(live),
-        runs,
-        tenant: tenant.to_owned(),
-        made,
-        _place: place,
-    };
-    work.begin(question)
+    Work::new(diagnoser, live, tenant, (runs, made), place).begin(question)
 }
 
 fn place(live: &LiveRuns, tenant: &str) -> Result<Place, Status> {
@@ -143,6 +127,23 @@ struct Work {
 }
 
 impl Work {
+    fn new(
+        diagnoser: &Arc<Diagnoser>,
+        live: &Arc<LiveRuns>,
+        tenant: &str,
+        (runs, made): (Runs, StoredRun),
+        place: Place,
+    ) -> Self {
+        Self {
+            diagnoser: Arc::clone(diagnoser),
+            live: Arc::clone(live),
+            runs,
+            tenant: tenant.to_owned(),
+            made,
+            _place: place,
+        }
+    }
+
     fn begin(self, question: Question) -> Result<proto::DiagnosisRun, Status> {
         let run = run_to_proto(&self.made)?;
         let (live, tenant, id) = (Arc::clone(&self.live), self.tenant.clone(), self.made.id.clone());
