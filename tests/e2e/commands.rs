@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use serde_json::Value;
+use dualwheel_proto::facts::{
+    AppendRequest, Behavior, BehaviorKind, FactKind, FactRows, append_request,
+    fact_service_client::FactServiceClient,
+};
+use serde_json::{Value, json};
 
 use crate::harness::{
     JOURNEY_BRANDS, Server, command, finish, generate, journey, journey_folder, journey_import, market, run,
@@ -396,4 +400,50 @@ fn sums_that_overflow_stop_a_release_too() {
         release.lines().any(|line| line == "overflow-checks = true"),
         "{release}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_lost_its_place_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::all(folder.path());
+    let batch = |sequence: i64| AppendRequest {
+        producer: "till-7".to_owned(),
+        sequence,
+        kind: FactKind::Behavior.into(),
+        batch: Some(append_request::Batch::Rows(FactRows {
+            behaviors: vec![Behavior {
+                event_id: format!("e{sequence}"),
+                consumer: "c".to_owned(),
+                brand: "b".to_owned(),
+                kind: BehaviorKind::Browse.into(),
+                occurred_at: Some("2026-05-01T04:00:00Z".parse().unwrap()),
+                ..Behavior::default()
+            }],
+            ..FactRows::default()
+        })),
+    };
+    let batches = tokio_stream::iter([batch(1), batch(2)]);
+    let mut client = FactServiceClient::new(server.channel());
+    let mut answers = client.append(batches).await.unwrap().into_inner();
+    while let Some(answer) = answers.message().await.unwrap() {
+        assert_eq!(answer.accepted, 1);
+    }
+    let url = server.url();
+    let ask = |args: &[&str]| {
+        let asked = ["lake", "producer", "--endpoint", &url];
+        run(asked.iter().chain(args))
+    };
+    let told = json!({"producer": "till-7", "last_sequences": {"behavior": 2}});
+    assert_eq!(ask(&["till-7", "--json"]).json(), told);
+    assert!(ask(&["till-7"]).ok().contains("Last sequence"));
+    let none = ask(&["till-7", "--kind", "order_line", "--json"]).json();
+    assert_eq!(none["last_sequences"], json!({"order_line": 0}));
+    assert!(ask(&["nobody"]).ok().contains("nothing was written"));
+    ask(&["till-7", "--kind", "money"]).fails(1, &["--kind money", "order_line"]);
+    ask(&["till 7"]).fails(1, &["producer", "letters"]);
+    // Where nothing runs the folder is asked.
+    assert!(server.stop().await.success());
+    let data = folder.path().to_str().unwrap();
+    let asked = run(["lake", "producer", "till-7", "--json", "--data", data]);
+    assert_eq!(asked.json(), told);
 }

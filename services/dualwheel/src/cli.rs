@@ -425,10 +425,25 @@ pub enum Index {
 }
 
 /// `dualwheel lake`.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Lake {
     /// Read every stored file and hold it against what is known of it; fails when something is damaged or gone
     Verify,
+    /// Tell the last sequence of a producer, after which it goes on
+    Producer(Producer),
+}
+
+/// `dualwheel lake producer`.
+#[derive(Args, Debug)]
+pub struct Producer {
+    /// Name under which batches are appended
+    pub name: String,
+    /// Fact that it sends, for example order_line [default: each that it has sent]
+    #[arg(long, value_name = "FACT")]
+    pub kind: Option<String>,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// `dualwheel consumer journeys`.

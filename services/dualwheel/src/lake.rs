@@ -1,9 +1,20 @@
 //! `dualwheel lake`: what is stored, for those who run a mesh.
 
-use anyhow::ensure;
-use dualwheel_kit::config::Config;
+use anyhow::{Context, ensure};
+use dualwheel_kit::{client, config::Config};
+use dualwheel_lake::fact::{FACTS, Fact};
+use dualwheel_proto::facts::{
+    FactKind, GetProducerRequest, GetTenantRequest, fact_service_client::FactServiceClient,
+};
 
-use crate::{cli::Common, format, mesh, output};
+use crate::{
+    ask::taken,
+    cli::{Common, Producer},
+    format,
+    mesh::{self, Role},
+    output, table,
+    target::reach,
+};
 
 /// Holds all that is stored against what is known of it.
 ///
@@ -45,4 +56,61 @@ pub async fn verify(config: &Config, common: &Common) -> anyhow::Result<()> {
         found.damages.len()
     );
     Ok(())
+}
+
+/// Tells how far a producer has come with each fact that the mesh owns, or with one.
+///
+/// # Errors
+/// When there is no such fact, the mesh does not own it, or it cannot be reached.
+pub async fn producer(config: &Config, common: &Common, args: &Producer) -> anyhow::Result<()> {
+    let asked = args.kind.as_deref().map(fact_named).transpose()?;
+    let channel = reach(args.place.endpoint.as_deref(), Role::All, config).await?;
+    let mut client = FactServiceClient::new(channel);
+    let facts: Vec<&'static Fact> = match asked {
+        Some(fact) => vec![fact],
+        None => {
+            let request = client::with_deadline(GetTenantRequest {}, mesh::patience(config));
+            let owned = taken(client.get_tenant(request).await)?.owned.into_iter();
+            let kinds = owned.filter_map(|kind| FactKind::try_from(kind).ok());
+            kinds.filter_map(Fact::of).collect()
+        }
+    };
+    let mut told = Vec::new();
+    for fact in facts {
+        let request = GetProducerRequest {
+            producer: args.name.clone(),
+            kind: fact.kind.into(),
+        };
+        let request = client::with_deadline(request, mesh::patience(config));
+        let last = taken(client.get_producer(request).await)?.last_sequence;
+        if last > 0 || asked.is_some() {
+            told.push((fact.name, last));
+        }
+    }
+    if common.json {
+        let sequences: serde_json::Map<_, _> = told
+            .iter()
+            .map(|(fact, last)| ((*fact).to_owned(), (*last).into()))
+            .collect();
+        let told = serde_json::json!({"producer": args.name, "last_sequences": sequences});
+        return output::text(&serde_json::to_string_pretty(&told)?);
+    }
+    if told.is_empty() {
+        return output::text(&format!("nothing was written by a producer `{}`", args.name));
+    }
+    let row = |(fact, last): (&str, i64)| vec![fact.to_owned(), format::whole(last)];
+    output::text(&table::rows(
+        &[("Fact", false), ("Last sequence", true)],
+        told.into_iter().map(row).collect(),
+    ))
+}
+
+fn fact_named(name: &str) -> anyhow::Result<&'static Fact> {
+    Fact::named(name).with_context(|| {
+        let names: Vec<_> = FACTS.iter().map(|fact| fact.name).collect();
+        format!(
+            "--kind {name}: there is no such fact; name one of {}",
+            names.join(", ")
+        )
+    })
 }

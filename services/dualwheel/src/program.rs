@@ -101,6 +101,7 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Job(command) => job::run(&config, &cli.common, command).await,
             Command::Compact => Ok(mesh::lake(&config)?.compact().await?),
             Command::Lake(Lake::Verify) => lake::verify(&config, &cli.common).await,
+            Command::Lake(Lake::Producer(args)) => lake::producer(&config, &cli.common, args).await,
             Command::Koc(args) => models::koc(&config, &cli.common, args).await,
             Command::Trends(args) => models::trends(&config, &cli.common, args).await,
             Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,
