@@ -25,7 +25,8 @@ use crate::{
 /// The brand that uses a partner's model.
 pub const MODELLED: &str = "brand-05";
 
-const FACTS: [&str; 4] = ["consumer", "product", "content", "membership"];
+/// The services that own facts.
+pub const FACTS: [&str; 4] = ["consumer", "product", "content", "membership"];
 
 /// Everything that runs.
 pub struct House {
@@ -199,14 +200,15 @@ impl House {
     }
 }
 
-fn channel(port: u16) -> Channel {
+/// A channel to a port of this machine.
+pub fn channel(port: u16) -> Channel {
     Endpoint::from_shared(format!("http://127.0.0.1:{port}"))
         .unwrap()
         .connect_lazy()
 }
 
 /// The library that sets clocks.
-fn faketime() -> PathBuf {
+pub fn faketime() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").unwrap().map_while(Result::ok);
     let libraries = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     let found = libraries.into_iter().find(|library| library.is_file());

@@ -3,6 +3,7 @@
 mod activations;
 mod check;
 mod failover;
+pub mod tables;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,6 +34,7 @@ use tokio::{
 use tonic::{Code, Status, transport::Channel};
 
 use self::activations::Activated;
+pub use self::check::Seen;
 use crate::{
     harness::{market_window, question},
     house::House,
@@ -41,11 +43,11 @@ use crate::{
 /// The brand that is asked about; nothing is appended to it.
 const ASKED: &str = "brand-01";
 /// The brand that facts are appended to.
-const APPENDED: &str = "brand-loaded";
+pub const APPENDED: &str = "brand-loaded";
 /// Rows of a batch.
 const ROWS: usize = 20;
 /// Longest time in which something must have worked again.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The load while it runs.
 pub struct Load {
@@ -58,7 +60,7 @@ pub struct Load {
 #[derive(Debug, Default)]
 pub struct Told {
     /// Ids of the events that were acknowledged.
-    events: BTreeSet<String>,
+    pub events: BTreeSet<String>,
     pub batches: usize,
     /// Batches that were sent once more after a stream broke.
     pub resent: usize,
@@ -78,7 +80,7 @@ pub struct Told {
 }
 
 /// Makes calls at two replicas, at the other one where one fails, until one answers.
-struct Caller {
+pub struct Caller {
     channels: [Channel; 2],
     turn: usize,
     kind: &'static str,
@@ -87,7 +89,7 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(kind: &'static str, channels: [Channel; 2]) -> Self {
+    pub fn new(kind: &'static str, channels: [Channel; 2]) -> Self {
         Self {
             channels,
             turn: 0,
@@ -97,7 +99,7 @@ impl Caller {
         }
     }
 
-    async fn call<T, F, A>(&mut self, call: F) -> T
+    pub async fn call<T, F, A>(&mut self, call: F) -> T
     where
         F: Fn(Channel) -> A,
         A: Future<Output = Result<T, Status>>,
@@ -157,11 +159,13 @@ impl Load {
             tokio::spawn(append(
                 Caller::new("append", facts.clone()),
                 format!("{name}-a"),
+                Duration::ZERO,
                 stop.clone(),
             )),
             tokio::spawn(append(
                 Caller::new("append", facts.clone()),
                 format!("{name}-b"),
+                Duration::ZERO,
                 stop.clone(),
             )),
             tokio::spawn(ask(Caller::new("ask", facts.clone()), stop.clone())),
@@ -173,6 +177,22 @@ impl Load {
             tokio::spawn(save(Caller::new("save", facts), stop.clone())),
             tokio::spawn(diagnose(Caller::new("diagnose", runs), stop.clone())),
         ];
+        Self {
+            name: name.to_owned(),
+            stop,
+            tasks,
+        }
+    }
+
+    /// Starts appends alone, with a pause after each.
+    pub fn of_appends(channels: [Channel; 2], name: &str, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let append = |producer: &str| {
+            let caller = Caller::new("append", channels.clone());
+            let producer = format!("{name}-{producer}");
+            tokio::spawn(append(caller, producer, pause, stop.clone()))
+        };
+        let tasks = vec![append("a"), append("b")];
         Self {
             name: name.to_owned(),
             stop,
@@ -216,7 +236,7 @@ impl Load {
     }
 }
 
-async fn append(mut caller: Caller, producer: String, stop: Arc<AtomicBool>) -> Told {
+async fn append(mut caller: Caller, producer: String, pause: Duration, stop: Arc<AtomicBool>) -> Told {
     let mut sequence = 0;
     while !stop.load(Ordering::Relaxed) {
         sequence += 1;
@@ -229,34 +249,42 @@ async fn append(mut caller: Caller, producer: String, stop: Arc<AtomicBool>) -> 
             occurred_at: Some("2026-05-01T04:00:00Z".parse().unwrap()),
             ..Behavior::default()
         };
-        let request = AppendRequest {
-            producer: producer.clone(),
-            sequence,
-            kind: FactKind::Behavior.into(),
-            batch: Some(append_request::Batch::Rows(FactRows {
-                behaviors: (0..ROWS).map(behavior).collect(),
-                ..FactRows::default()
-            })),
-        };
-        let acknowledged = caller.call(|channel| {
-            let request = tokio_stream::once(request.clone());
-            async move {
-                let mut answers = FactServiceClient::new(channel)
-                    .append(request)
-                    .await?
-                    .into_inner();
-                answers
-                    .message()
-                    .await?
-                    .ok_or_else(|| Status::unavailable("the stream ended"))
-            }
-        });
-        let acknowledged = acknowledged.await;
-        assert_eq!(acknowledged.accepted, ROWS as i64, "{acknowledged:?}");
+        let behaviors = (0..ROWS).map(behavior).collect();
+        append_behaviors(&mut caller, &producer, sequence, behaviors).await;
         caller.told.events.extend((0..ROWS).map(event));
         caller.told.batches += 1;
+        sleep(pause).await;
     }
     caller.told
+}
+
+/// Appends a batch, again and again until it is acknowledged.
+pub async fn append_behaviors(caller: &mut Caller, producer: &str, sequence: i64, behaviors: Vec<Behavior>) {
+    let rows = behaviors.len();
+    let request = AppendRequest {
+        producer: producer.to_owned(),
+        sequence,
+        kind: FactKind::Behavior.into(),
+        batch: Some(append_request::Batch::Rows(FactRows {
+            behaviors,
+            ..FactRows::default()
+        })),
+    };
+    let acknowledged = caller.call(|channel| {
+        let request = tokio_stream::once(request.clone());
+        async move {
+            let mut answers = FactServiceClient::new(channel)
+                .append(request)
+                .await?
+                .into_inner();
+            answers
+                .message()
+                .await?
+                .ok_or_else(|| Status::unavailable("the stream ended"))
+        }
+    });
+    let acknowledged = acknowledged.await;
+    assert_eq!(acknowledged.accepted, rows as i64, "{acknowledged:?}");
 }
 
 /// An answer without what it was read from, which goes on while it is asked for.
@@ -355,7 +383,7 @@ async fn diagnose(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
     caller.told
 }
 
-fn uuid() -> String {
+pub fn uuid() -> String {
     let part = |bits: u32| rand::random::<u32>() >> (32 - bits);
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:08x}{:04x}",

@@ -1,5 +1,5 @@
 //! Faults under load: two replicas of every service over PostgreSQL, Redis and one lake, while facts are appended, metrics
-//! asked, audiences saved and diagnoses run. After each fault nothing acknowledged is lost, nothing is there twice, and every
+//! asked, audiences saved and diagnoses run; and two over a bucket ([`bucket`]). After each fault nothing acknowledged is lost, nothing is there twice, and every
 //! answer is what it was before.
 //!
 //! Each fault's line goes to the file that `FAULT_TABLE` names. `FAULT_ROUNDS` says how often the whole list is gone through;
@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod backup;
+mod bucket;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod harness;
@@ -23,8 +24,9 @@ use dualwheel_proto::consumer::{
 };
 use dualwheel_tests::proxy::Weather;
 use house::{House, MODELLED};
-use load::{Load, Told};
+use load::{Caller, Load, Seen, Told};
 use tokio::time::sleep;
+use tonic::transport::Channel;
 
 /// How long the load runs before a fault, and after its end.
 const AROUND: Duration = Duration::from_secs(2);
@@ -136,20 +138,7 @@ async fn nothing_is_lost_or_doubled() {
             sleep(AROUND).await;
             let told = load.stop().await;
             let seen = told.check(&house).await;
-            let line = format!(
-                "{name} | {told} | {} | {} | {} | {}",
-                seen.lost,
-                seen.doubled,
-                told.wrong,
-                told.pause()
-            );
-            eprintln!("{line}");
-            writeln!(table, "{line}").unwrap();
-            assert_eq!(
-                (seen.lost, seen.doubled, told.wrong),
-                (0, 0, 0),
-                "{name}: {told:?} {seen:?}"
-            );
+            enter(&mut table, name, &told, &seen);
             assert!(told.worked(), "{name}: the load stood still: {told:?}");
             assert!(
                 told.resent > 0 || !name.starts_with(FAILOVER),
@@ -159,21 +148,41 @@ async fn nothing_is_lost_or_doubled() {
                 assert_eq!(told.failed, 0, "{name}: {:?}", told.failures);
             }
         }
+        if bucket::FAULT.contains(&asked) {
+            let (told, seen) = bucket::strike(&format!("r{round}-b")).await;
+            enter(&mut table, bucket::FAULT, &told, &seen);
+        }
     }
-    check_index(&house).await;
+    check_index(house.fact_channels()).await;
     check_measurements(&house).await;
     if let Ok(file) = std::env::var("FAULT_TABLE") {
         std::fs::write(file, table).unwrap();
     }
 }
 
+/// A line of the table, of a fault after which all must be as it was.
+fn enter(table: &mut String, name: &str, told: &Told, seen: &Seen) {
+    let (lost, doubled, wrong) = (seen.lost, seen.doubled, told.wrong);
+    let line = format!(
+        "{name} | {told} | {lost} | {doubled} | {wrong} | {}",
+        told.pause()
+    );
+    eprintln!("{line}");
+    writeln!(table, "{line}").unwrap();
+    assert_eq!((lost, doubled, wrong), (0, 0, 0), "{name}: {told:?}");
+}
+
 /// The people index, which followed the appends through all of it, is what the facts say.
-async fn check_index(house: &House) {
-    for channel in house.fact_channels() {
-        let mut client = ConsumerServiceClient::new(channel);
-        client.get_people_index(GetPeopleIndexRequest {}).await.unwrap();
-        let request = VerifyPeopleIndexRequest {};
-        let verified = client.verify_people_index(request).await.unwrap().into_inner();
+async fn check_index(channels: [Channel; 2]) {
+    for channel in channels {
+        let mut caller = Caller::new("verify", [channel.clone(), channel]);
+        let verified = caller.call(|channel| async move {
+            let mut client = ConsumerServiceClient::new(channel);
+            client.get_people_index(GetPeopleIndexRequest {}).await?;
+            let verified = client.verify_people_index(VerifyPeopleIndexRequest {}).await?;
+            Ok(verified.into_inner())
+        });
+        let verified = verified.await;
         assert!(verified.bitmaps > 0 && verified.different == 0, "{verified:?}");
     }
 }

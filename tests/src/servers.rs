@@ -445,17 +445,51 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 run_simple('127.0.0.1', int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)";
 
+/// Copies what begins with a URL into a folder.
+const COPY: &str = "import os, sys
+import boto3
+bucket, prefix = sys.argv[1].removeprefix('s3://').split('/', 1)
+store = boto3.client('s3')
+for page in store.get_paginator('list_objects_v2').paginate(Bucket=bucket, Prefix=prefix + '/'):
+    for found in page.get('Contents', []):
+        path = os.path.join(sys.argv[2], found['Key'][len(prefix) + 1:])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        store.download_file(bucket, found['Key'], path)";
+/// The lake's place in the bucket, as URLs have it.
+const PLACE: &str = "some%20where";
+
 impl Bucket {
     /// Starts the double, and makes the bucket.
     ///
     /// # Errors
     /// When `ORACLE_PYTHON` names no Python that has moto, or it does not start.
     pub fn start() -> Result<Self> {
-        let python =
-            std::env::var("ORACLE_PYTHON").context("ORACLE_PYTHON is not set: run tests/run test")?;
-        let folder = tempfile::Builder::new().prefix("dualwheel-s3-").tempdir()?.keep();
+        Self::with(&[])
+    }
+
+    /// As [`Self::start`], with a clock that faketime's library takes from a file.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn with_clock(faketime: &Path, clock: &Path) -> Result<Self> {
+        Self::with(&[
+            "env",
+            &format!("LD_PRELOAD={}", faketime.display()),
+            &format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()),
+            "FAKETIME_CACHE_DURATION=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        ])
+    }
+
+    fn with(before: &[&str]) -> Result<Self> {
+        let (python, folder) = (
+            python()?,
+            tempfile::Builder::new().prefix("dualwheel-s3-").tempdir()?.keep(),
+        );
         let port = free_port()?;
-        let kept = Kept::start("TERM", &folder, None, &[&python, "-c", MOTO, &port.to_string()])?;
+        let port_text = port.to_string();
+        let command = [before, &[&python, "-c", MOTO, &port_text]].concat();
+        let kept = Kept::start("TERM", &folder, None, &command)?;
         wait_for(port, &folder.join("log"), || make_bucket(port).is_ok())?;
         Ok(Self { port, _kept: kept })
     }
@@ -464,6 +498,37 @@ impl Bucket {
     #[must_use]
     pub fn url(&self) -> &'static str {
         "s3://lake/some where"
+    }
+
+    /// The text of the last of the lake's objects whose names begin with a prefix; none where there is none, or no longer.
+    ///
+    /// # Errors
+    /// When the double refuses.
+    pub fn last(&self, prefix: &str) -> Result<Option<String>> {
+        let listed = request(self.port, "GET", &format!("?list-type=2&prefix={PLACE}/{prefix}"))?;
+        let last = listed.as_deref().and_then(|listed| listed.rsplit_once("<Key>"));
+        let Some((name, _)) = last.and_then(|(_, rest)| rest.split_once("</Key>")) else {
+            return Ok(None);
+        };
+        request(self.port, "GET", &format!("/{}", name.replace(' ', "%20")))
+    }
+
+    /// Copies the lake into a folder.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn copy(&self, folder: &Path) -> Result<()> {
+        let copied = Command::new(python()?)
+            .args(["-c", COPY, self.url()])
+            .arg(folder)
+            .envs(self.environment())
+            .output()?;
+        ensure!(
+            copied.status.success(),
+            "{}",
+            String::from_utf8_lossy(&copied.stderr)
+        );
+        Ok(())
     }
 
     /// What the environment says of it.
@@ -479,11 +544,30 @@ impl Bucket {
     }
 }
 
+fn python() -> Result<String> {
+    std::env::var("ORACLE_PYTHON").context("ORACLE_PYTHON is not set: run tests/run test")
+}
+
 fn make_bucket(port: u16) -> Result<()> {
+    request(port, "PUT", "").map(drop)
+}
+
+/// What the double says of the bucket, or of something in it; none where it is not there.
+fn request(port: u16, method: &str, target: &str) -> Result<Option<String>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.write_all(b"PUT /lake HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")?;
+    // It looks for a signature, and does not check it.
+    let signed = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request";
+    let head = format!(
+        "{method} /lake{target} HTTP/1.0\r\nHost: 127.0.0.1\r\n{signed}, SignedHeaders=host, Signature=0\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    ensure!(answer.contains(" 200 "), "{answer}");
-    Ok(())
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.contains(" 404 ") {
+        return Ok(None);
+    }
+    ensure!(head.contains(" 200 "), "{answer}");
+    Ok(Some(body.to_owned()))
 }
