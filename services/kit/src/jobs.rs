@@ -39,6 +39,8 @@ use store::{NewJob, Outcome, State, StoredJob, StoredJobs};
 
 /// What a type URL begins with.
 const TYPES: &str = "type.googleapis.com/";
+/// Largest request of a job: read as a message of any kind, it takes many times as much memory.
+const REQUEST_BYTES: usize = 256 << 10;
 /// What the request of a job is.
 const NO_JOB: &str = "the request of a call of one message and one answer that is served here and gives no keys of consumers away";
 /// Shortest and longest time between two looks at a job that is watched.
@@ -87,6 +89,10 @@ impl Service {
         let request = request.unwrap_or_default();
         let name = request.type_url.rsplit('/').next().unwrap_or_default();
         if let Some(method) = self.methods.get(name) {
+            if request.value.len() > REQUEST_BYTES {
+                violations.add("request.value", format!("at most {REQUEST_BYTES} bytes"));
+                return Err(violations.refuse(Reason::InvalidQuestion));
+            }
             if named::message(method.path, &request.value).is_some() {
                 return Ok((method, request.value.into()));
             }

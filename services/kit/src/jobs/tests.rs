@@ -310,6 +310,10 @@ async fn what_is_no_request_of_a_call_is_refused_by_its_field() {
             of("dualwheel.consumer.v1.GetFastRequest", &[0xff]),
             "request.value",
         ),
+        (
+            of("dualwheel.consumer.v1.GetFastRequest", &[0; REQUEST_BYTES + 1]),
+            "request.value",
+        ),
     ] {
         let refused = service.create_job(create(request)).await.unwrap_err();
         let violations = crate::failure::violations_of(&refused);
