@@ -18,15 +18,16 @@ facts:
   sql: |
     SELECT "订单编号" AS "order", '1' AS line, "买家" AS consumer, '我的品牌' AS brand, "商品" AS product,
            CAST("数量" AS BIGINT) AS quantity, CAST("实付金额(元)" AS DECIMAL(18, 4)) AS paid_amount,
-           TO_TIMESTAMP("付款时间") AS paid_at
+           TO_TIMESTAMP("付款时间") AS paid_at, CAST("版本" AS BIGINT) AS revision
     FROM orders
 "#;
 
-fn export(amount: &str) -> String {
+/// Two orders, the first with an amount, both of a version of the export.
+fn export(amount: &str, version: i64) -> String {
     format!(
-        "2026年5月 订单导出\n订单编号,买家,商品,数量,\"实付金额(元)\",付款时间\n\
-         =\"2026050100012345678\",小王,'0012,1,{amount},2026-05-01 12:00:00\n\
-         =\"2026050100012345679\",小李,'0013,2,20.50,2026-05-02 12:00:00\n"
+        "2026年5月 订单导出\n订单编号,买家,商品,数量,\"实付金额(元)\",付款时间,版本\n\
+         =\"2026050100012345678\",小王,'0012,1,{amount},2026-05-01 12:00:00,{version}\n\
+         =\"2026050100012345679\",小李,'0013,2,20.50,2026-05-02 12:00:00,{version}\n"
     )
 }
 
@@ -45,7 +46,7 @@ fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     std::fs::write(folder.join("mapping.yaml"), MAPPING).unwrap();
-    std::fs::write(folder.join("订单 导出.csv"), export("10.00")).unwrap();
+    std::fs::write(folder.join("订单 导出.csv"), export("10.00", 1)).unwrap();
     let import = |more: &[&str]| {
         let args = [
             "import",
@@ -86,7 +87,7 @@ fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
     assert_eq!(gmv(), 30.5);
     assert_eq!(counts(&import(&[]).json()), [2, 0, 2]);
     // Of equal name and size, and another file all the same.
-    std::fs::write(folder.join("订单 导出.csv"), export("99.00")).unwrap();
+    std::fs::write(folder.join("订单 导出.csv"), export("99.00", 2)).unwrap();
     assert_eq!(counts(&import(&[]).json()), [2, 0, 0]);
     assert_eq!(gmv(), 119.5);
     // Another name of the same file is the same import.
@@ -94,7 +95,7 @@ fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
     std::fs::copy(folder.join("b.csv"), folder.join("订单 导出.csv")).unwrap();
     assert_eq!(counts(&import(&[]).json()), [2, 0, 2]);
     // One bad row is refused with its line, and told in a file of its own; the other goes in.
-    std::fs::write(folder.join("订单 导出.csv"), export("much")).unwrap();
+    std::fs::write(folder.join("订单 导出.csv"), export("much", 3)).unwrap();
     let summary = import(&[]).json();
     assert_eq!(counts(&summary), [1, 1, 0]);
     let problem = summary["facts"][0]["problems"][0].as_str().unwrap();
@@ -106,7 +107,7 @@ fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
     let told: Value = serde_json::from_str(&std::fs::read_to_string(folder.join(letter)).unwrap()).unwrap();
     assert_eq!(told["line"], 3);
     assert_eq!(gmv(), 119.5);
-    std::fs::write(folder.join("订单 导出.csv"), export("99.00,\"open")).unwrap();
+    std::fs::write(folder.join("订单 导出.csv"), export("99.00,\"open", 4)).unwrap();
     import(&[]).fails(1, &["订单 导出.csv, line 3: a quote is opened there"]);
     assert_eq!(gmv(), 119.5);
 }

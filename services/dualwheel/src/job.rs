@@ -269,7 +269,10 @@ async fn follow(channel: &Channel, name: &str, line: &mut Line) -> Result<Job, S
     let request = WatchJobRequest {
         name: name.to_owned(),
     };
-    let mut states = client_of(channel).watch_job(request).await?.into_inner();
+    let mut states = client_of(channel)
+        .watch_job(client::unbounded(request))
+        .await?
+        .into_inner();
     while let Some(state) = states.message().await? {
         let job = state.job.unwrap_or_default();
         if job.state() != JobState::Working {

@@ -25,7 +25,9 @@ fn error(file: Option<&str>, environment: Texts<'_>, flags: Texts<'_>) -> String
 fn nothing_gives_the_defaults() {
     let config = load(None, &[("PATH", "/bin"), ("DUALWHEEL_TENANT", "")], &[]).unwrap();
     assert_eq!(config, Config::default());
-    assert_eq!(config.database_url(), "sqlite://./.dualwheel/state.db");
+    let here = std::env::current_dir().unwrap();
+    let database = here.join(".dualwheel/state.db");
+    assert_eq!(config.database_url(), format!("sqlite://{}", database.display()));
 }
 
 #[test]
