@@ -44,7 +44,7 @@ const UNTIL_REST: Duration = Duration::from_secs(5);
 /// of the people index, of joining and of erasing.
 const FILES_A_BATCH: usize = 8;
 /// Batches after which files have been joined, whatever else is done: they are every 64 commits.
-const UNTIL_JOINED: usize = 150;
+const UNTIL_JOINED: usize = 400;
 /// Descriptors that are never all in use: a process has 1024 where nobody gave it more.
 const DESCRIPTORS: usize = 512;
 
