@@ -108,7 +108,11 @@ fn a_shops_export_goes_in_by_relative_paths_and_a_corrected_one_replaces_it() {
     assert_eq!(told["line"], 3);
     assert_eq!(gmv(), 119.5);
     std::fs::write(folder.join("订单 导出.csv"), export("99.00,\"open", 4)).unwrap();
-    import(&[]).fails(1, &["订单 导出.csv, line 3: a quote is opened there"]);
+    // The next order's guarded id closes it.
+    import(&[]).fails(
+        1,
+        &["订单 导出.csv, line 4: text behind a quote", "opened on line 3"],
+    );
     assert_eq!(gmv(), 119.5);
 }
 
