@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dualwheel_measure::{Day, Window};
 
-use crate::mesh::Role;
+use crate::{import::MostRefused, mesh::Role};
 
 /// Consumer and product lifecycle value management for brands, as an open mesh of services.
 #[derive(Debug, Parser)]
@@ -182,7 +182,7 @@ pub struct Import {
     #[arg(
         long,
         value_name = "FILE|NAME",
-        required_unless_present = "facts",
+        required_unless_present_any = ["facts", "retry"],
         conflicts_with = "facts"
     )]
     pub mapping: Option<String>,
@@ -201,8 +201,14 @@ pub struct Import {
     /// Show the first mapped rows and every problem, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Import the mended rows of a file of refused ones, by the mapping that refused them if no other is given
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["facts", "sources"])]
+    pub retry: Option<PathBuf>,
+    /// Rows of an entry that may be refused before nothing is written: a number, or a share from ten rows on
+    #[arg(long, value_name = "ROWS|SHARE", default_value = "5%")]
+    pub max_refused: MostRefused,
     /// Name under which the rows are sent; rows that were sent under it are written before [default: by what the files hold]
-    #[arg(long, value_name = "NAME", requires = "mapping")]
+    #[arg(long, value_name = "NAME", conflicts_with = "facts")]
     pub producer: Option<String>,
     /// Address of a running mesh; repeat it for services in processes of their own
     #[arg(long = "endpoint", value_name = "URL")]

@@ -20,8 +20,8 @@ use arrow::{
 };
 use chrono_tz::Tz;
 
-pub(crate) use self::field::unreadable;
-use self::field::{FieldCheck, plain};
+use self::field::FieldCheck;
+pub(crate) use self::field::{plain, unreadable};
 use crate::{
     Error,
     fact::{Content, Fact, bucket_of},

@@ -25,7 +25,7 @@ const LAST_DAY: i32 = 84_006;
 const MONEY_LIMIT: i128 = 1_000_000_000_000_000_000;
 
 /// Undoes dictionaries and large or view layouts, so that each content has few types to read.
-pub(super) fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Error> {
+pub(crate) fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Error> {
     let target = match array.data_type() {
         DataType::Dictionary(_, values) => match values.as_ref() {
             DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,

@@ -4,7 +4,6 @@
 //! told with file and line before anything is written.
 
 use std::{
-    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,7 +21,11 @@ use datafusion::{
 };
 use encoding_rs::Encoding;
 
-use super::{Source, text, wrong};
+use super::{
+    Source,
+    refused::{Refused, shown},
+    text, wrong,
+};
 use crate::Error;
 
 /// Rows of a batch.
@@ -33,8 +36,6 @@ const AHEAD: usize = 4;
 const ONE: char = '\u{1f}';
 /// What counts as no value, where the mapping does not say.
 const NULLS: [&str; 5] = ["", "\\N", "NULL", "null", "-"];
-/// Bytes of a value that are told.
-const SHOWN: usize = 40;
 
 /// How the files of a source are written.
 #[derive(Clone, Debug)]
@@ -60,31 +61,9 @@ struct Part {
     header: Option<ByteRecord>,
 }
 
-/// A row of a source that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The file.
-    pub file: PathBuf,
-    /// Its line on which the row begins.
-    pub line: u64,
-    /// Why, and what to do.
-    pub reason: String,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, reason } = self;
-        write!(formatter, "{}, line {line}: {reason}", file.display())
-    }
-}
-
 impl Part {
     fn refused(&self, line: u64, reason: String) -> Refused {
-        Refused {
-            file: self.path.clone(),
-            line,
-            reason,
-        }
+        Refused::in_file(self.path.clone(), line, reason)
     }
 
     /// Why a row cannot be taken that has more values than there are columns.
@@ -281,14 +260,6 @@ fn plain(value: &str) -> &str {
             .then_some(rest)
     });
     guarded.map_or(value, |inner| inner.trim_matches(is_blank))
-}
-
-/// The begin of a value, for people.
-fn shown(value: &str) -> String {
-    match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
-        None => value.to_owned(),
-    }
 }
 
 impl Dialect {

@@ -2,35 +2,44 @@
 //!
 //! A mapping is a YAML file. It names the time zone and currency of the data, the sources it reads (CSV, Parquet or
 //! JSON lines), and entries that each give a fact and a SQL `SELECT` over the sources, in DataFusion's dialect. The
-//! columns of the `SELECT` are the fact's fields by name. CSV columns are text, trimmed; the `SELECT` casts what it needs.
+//! columns of the `SELECT` are the fact's fields by name. CSV columns are text, trimmed; texts that the `SELECT` gives are
+//! read as the field's type, and times without an offset as local ones of the mapping's zone.
 //!
 //! An entry gives the same rows in the same order each time, so that an import that was cut off can be repeated.
 
+mod convert;
 mod csv;
 mod files;
+mod number;
+mod portrait;
+mod refused;
 mod row_by_row;
+mod rows;
 mod text;
+mod time;
+mod zoned;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{DataType, Field, Schema},
-};
+use arrow::array::RecordBatch;
 use chrono_tz::Tz;
-use datafusion::{
-    execution::SendableRecordBatchStream,
-    logical_expr::LogicalPlan,
-    prelude::{SessionConfig, SessionContext},
-};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use serde::Deserialize;
-use tokio_stream::StreamExt;
 
-use crate::{Error, fact::Fact};
+use crate::{
+    Error,
+    fact::{Content, Fact},
+};
+use convert::Converter;
 use csv::Csv;
-pub use csv::Refused;
 pub use files::files;
-use row_by_row::RowByRow;
+pub use portrait::{Portrait, Tally};
+pub use refused::{Place, Refused};
+pub use rows::Rows;
+use rows::{Opened, Single};
+use time::Clock;
+pub use time::{Dst, Format};
+use zoned::Zoned;
 
 /// Rows of a batch.
 pub const BATCH_ROWS: usize = 65_536;
@@ -67,6 +76,9 @@ pub struct Mapping {
     /// Zone in which the data count their days.
     #[serde(deserialize_with = "crate::settings::zone_of")]
     pub time_zone: Tz,
+    /// What becomes of local times that the zone has twice, or skips.
+    #[serde(default)]
+    pub dst: Dst,
     /// ISO 4217 code of all amounts.
     pub currency: String,
     /// The sources by name.
@@ -108,6 +120,9 @@ pub struct Entry {
     /// Sources that this entry needs; it is left out when an optional one of them is not given.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// How the times of a column are written, where they are numbers, or days and months stand in an order that values do not tell.
+    #[serde(default)]
+    pub formats: BTreeMap<String, Format>,
 }
 
 fn wrong(reason: String) -> Error {
@@ -154,6 +169,17 @@ impl Mapping {
                 );
                 return Err(wrong(reason));
             }
+            let fact = Fact::named(&entry.fact);
+            let is_time = |name: &str| {
+                let column = fact.and_then(|fact| fact.columns.iter().find(|column| column.name == name));
+                column.is_some_and(|column| matches!(column.content, Content::Instant { .. } | Content::Day))
+            };
+            if let Some(stranger) = entry.formats.keys().find(|name| !is_time(name)) {
+                return Err(wrong(format!(
+                    "{name}: facts[{number}] has a format of `{stranger}`, which is no time of {}",
+                    entry.fact
+                )));
+            }
             if let Some(stranger) = entry
                 .needs
                 .iter()
@@ -171,6 +197,9 @@ impl Mapping {
 /// A mapping joined with its files.
 pub struct Import {
     session: SessionContext,
+    zoned: Zoned,
+    time_zone: Tz,
+    dst: Dst,
     /// The sources of CSV files.
     csv: BTreeMap<String, Arc<Csv>>,
     entries: Vec<(usize, Entry, &'static Fact)>,
@@ -189,7 +218,7 @@ impl Import {
                 known.join(", ")
             )));
         }
-        let session = session();
+        let (session, zoned) = session(mapping.time_zone, mapping.dst);
         let mut csv = BTreeMap::new();
         for (name, source) in &mapping.sources {
             match paths.get(name) {
@@ -211,6 +240,9 @@ impl Import {
             entries.filter_map(|(number, entry)| Some((number, entry.clone(), Fact::named(&entry.fact)?)));
         Ok(Self {
             session,
+            zoned,
+            time_zone: mapping.time_zone,
+            dst: mapping.dst,
             csv,
             entries: entries.collect(),
         })
@@ -227,42 +259,43 @@ impl Import {
     /// The first SQL error, naming the entry and what is wrong with it.
     pub async fn plan(&self) -> Result<(), Error> {
         for (number, entry, fact) in &self.entries {
-            let frame = self
-                .session
-                .sql(&entry.sql)
-                .await
-                .map_err(|error| sql_error(*number, fact, &error))?;
+            let opened = self.opened(*number, entry, fact).await?;
             // Rows that are joined or grouped cannot be left out one by one.
-            if self.row_by_row(frame.logical_plan()).is_none()
+            if opened.single.is_none()
                 && let Some(refused) = entry.needs.iter().find_map(|need| self.csv.get(need)?.too_wide())
             {
                 return Err(wrong(refused.to_string()));
             }
-            for field in frame.schema().fields() {
-                if !fact.columns.iter().any(|column| column.name == field.name()) {
-                    let known: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
-                    return Err(wrong(format!(
-                        "facts[{number}] ({}) selects `{}`, which is no field of it; fields are {}",
-                        fact.name,
-                        field.name(),
-                        known.join(", ")
-                    )));
-                }
+            let schema = opened.plan.schema().as_arrow();
+            let is_given = |name: &str| schema.fields().iter().any(|field| field.name() == name);
+            if let Some(stranger) = schema
+                .fields()
+                .iter()
+                .find(|field| !fact.columns.iter().any(|column| column.name == field.name()))
+            {
+                let known: Vec<&str> = fact.columns.iter().map(|column| column.name).collect();
+                return Err(wrong(format!(
+                    "facts[{number}] ({}) selects `{}`, which is no field of it; fields are {}",
+                    fact.name,
+                    stranger.name(),
+                    known.join(", ")
+                )));
             }
-            for column in fact.columns.iter().filter(|column| column.required) {
-                if !frame
-                    .schema()
-                    .fields()
-                    .iter()
-                    .any(|field| field.name() == column.name)
-                {
-                    let reason = format!(
-                        "facts[{number}] ({}) lacks the column `{}`",
-                        fact.name, column.name
-                    );
-                    return Err(wrong(reason));
-                }
+            if let Some(missing) = fact
+                .columns
+                .iter()
+                .find(|column| column.required && !is_given(column.name))
+            {
+                let reason = format!(
+                    "facts[{number}] ({}) lacks the column `{}`",
+                    fact.name, missing.name
+                );
+                return Err(wrong(reason));
             }
+            let nothing = RecordBatch::new_empty(Arc::new(schema.clone()));
+            self.converter(entry, fact)
+                .convert(&nothing)
+                .map_err(|error| wrong(format!("facts[{number}] ({}): {error}", fact.name)))?;
         }
         Ok(())
     }
@@ -274,138 +307,65 @@ impl Import {
     pub async fn rows(&self, number: usize) -> Result<Rows, Error> {
         let found = self.entries.iter().find(|(at, _, _)| *at == number);
         let (_, entry, fact) = found.ok_or_else(|| wrong(format!("there is no facts[{number}]")))?;
-        let frame = self
-            .session
-            .sql(&entry.sql)
-            .await
-            .map_err(|error| sql_error(number, fact, &error))?;
-        let reading = match self.row_by_row(frame.logical_plan()) {
-            Some((name, csv)) => RowByRow::new(session(), &name, csv, &entry.sql)
-                .await
-                .map(|rows| Reading::RowByRow(Box::new(rows))),
-            None => frame.execute_stream().await.map(Reading::Whole),
+        let opened = self.opened(number, entry, fact).await?;
+        Rows::open(opened, self.converter(entry, fact), self.time_zone).await
+    }
+
+    fn converter(&self, entry: &Entry, fact: &'static Fact) -> Converter {
+        Converter::new(fact, Clock::new(self.time_zone, self.dst), entry.formats.clone())
+    }
+
+    async fn opened(&self, number: usize, entry: &Entry, fact: &'static Fact) -> Result<Opened, Error> {
+        let failed = |error| sql_error(number, fact, &error);
+        let planned = self.session.state().create_logical_plan(&entry.sql).await;
+        let plan = planned
+            .and_then(|plan| self.zoned.rewrite(plan))
+            .map_err(failed)?;
+        let source = row_by_row::source_of(&plan);
+        let single = match source.and_then(|name| Some((self.csv.get(&name)?, name))) {
+            Some((csv, name)) => Some(self.single(csv, &name, &entry.sql).await.map_err(failed)?),
+            None => None,
         };
-        Ok(Rows {
+        Ok(Opened {
             number,
             fact,
-            reading: reading.map_err(|error| sql_error(number, fact, &error))?,
-            waiting: Vec::new(),
-            rows: 0,
-            ended: false,
-            refused: Vec::new(),
+            session: self.session.clone(),
+            plan,
+            single,
         })
     }
 
-    /// The CSV source whose rows are those of a plan, one by one.
-    fn row_by_row(&self, plan: &LogicalPlan) -> Option<(String, &Arc<Csv>)> {
-        let name = row_by_row::source_of(plan)?;
-        let csv = self.csv.get(&name)?;
-        Some((name, csv))
+    async fn single(
+        &self,
+        csv: &Arc<Csv>,
+        name: &str,
+        sql: &str,
+    ) -> Result<Single, datafusion::error::DataFusionError> {
+        let (session, zoned) = session(self.time_zone, self.dst);
+        let slot = row_by_row::register(&session, name, csv)?;
+        let plan = zoned.rewrite(session.state().create_logical_plan(sql).await?)?;
+        Ok(Single {
+            source: name.to_owned(),
+            plan: row_by_row::numbered(plan)?,
+            session,
+            slot,
+            csv: Arc::clone(csv),
+        })
     }
 }
 
 /// A session in which rows come in one order, each time: in one partition.
-fn session() -> SessionContext {
+fn session(time_zone: Tz, dst: Dst) -> (SessionContext, Zoned) {
     // Plain text layout: views would drag whole pages of a file into each batch sent.
     let config = SessionConfig::new()
         .with_target_partitions(1)
         .with_batch_size(8_192)
+        .set_str("datafusion.execution.time_zone", "UTC")
         .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
-    SessionContext::new_with_config(config)
-}
-
-/// How the rows of an entry are read.
-enum Reading {
-    /// All in one: a row that cannot be mapped ends it.
-    Whole(SendableRecordBatchStream),
-    /// Each for itself.
-    RowByRow(Box<RowByRow>),
-}
-
-/// The rows of one entry.
-pub struct Rows {
-    number: usize,
-    fact: &'static Fact,
-    reading: Reading,
-    waiting: Vec<RecordBatch>,
-    rows: usize,
-    ended: bool,
-    refused: Vec<Refused>,
-}
-
-impl Rows {
-    /// The rows of the source that were refused since this was asked last.
-    pub fn refused(&mut self) -> Vec<Refused> {
-        std::mem::take(&mut self.refused)
-    }
-
-    /// The next batch: [`BATCH_ROWS`] rows or, where texts are very long, and at the end, fewer.
-    ///
-    /// # Errors
-    /// When a source cannot be read on, naming the entry.
-    pub async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
-        let mut bytes = 0;
-        while self.rows < BATCH_ROWS && bytes < WAITING_BYTES && !self.ended {
-            let batches = match &mut self.reading {
-                Reading::Whole(stream) => match stream.next().await {
-                    Some(Ok(batch)) => vec![batch],
-                    Some(Err(error)) => return Err(sql_error(self.number, self.fact, &error)),
-                    None => {
-                        self.ended = true;
-                        break;
-                    }
-                },
-                Reading::RowByRow(rows) => match rows.next().await? {
-                    Some((batches, refused)) => {
-                        self.refused.extend(refused);
-                        batches
-                    }
-                    None => {
-                        self.ended = true;
-                        break;
-                    }
-                },
-            };
-            for batch in batches {
-                let batch = without_views(&batch)?;
-                self.rows += batch.num_rows();
-                bytes += batch.get_array_memory_size();
-                self.waiting.push(batch);
-            }
-        }
-        if self.rows == 0 {
-            return Ok(None);
-        }
-        let Some(schema) = self.waiting.first().map(RecordBatch::schema) else {
-            return Ok(None);
-        };
-        let whole = arrow::compute::concat_batches(&schema, &self.waiting)?;
-        let taken = whole.num_rows().min(BATCH_ROWS);
-        self.rows = whole.num_rows() - taken;
-        self.waiting = if self.rows == 0 {
-            Vec::new()
-        } else {
-            vec![whole.slice(taken, self.rows)]
-        };
-        Ok(Some(whole.slice(0, taken)))
-    }
-}
-
-/// The batch with its own copy of each text: a view may keep the text of a whole sort alive.
-fn without_views(batch: &RecordBatch) -> Result<RecordBatch, Error> {
-    let mut fields = Vec::with_capacity(batch.num_columns());
-    let mut columns = Vec::with_capacity(batch.num_columns());
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        let plain = match field.data_type() {
-            DataType::Utf8View => DataType::Utf8,
-            DataType::BinaryView => DataType::Binary,
-            other => other.clone(),
-        };
-        columns.push(arrow::compute::cast(column, &plain)?);
-        fields.push(Field::new(field.name(), plain, true));
-    }
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    let session = SessionContext::new_with_config(config);
+    let zoned = Zoned::new(&session, time_zone, dst);
+    (session, zoned)
 }
 
 fn sql_error(number: usize, fact: &Fact, error: &datafusion::error::DataFusionError) -> Error {
@@ -423,10 +383,12 @@ pub fn of_facts(time_zone: Tz, currency: &str, files: &[(String, &'static Fact)]
         fact: fact.name.to_owned(),
         sql: format!("SELECT * FROM \"{source}\""),
         needs: vec![source.clone()],
+        formats: BTreeMap::new(),
     };
     Mapping {
         about: "facts in the lake's own columns".to_owned(),
         time_zone,
+        dst: Dst::default(),
         currency: currency.to_owned(),
         sources: files
             .iter()

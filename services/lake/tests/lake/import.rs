@@ -45,6 +45,8 @@ async fn map(mapping: &Mapping, paths: BTreeMap<String, PathBuf>) -> Vec<(&'stat
                     .map(|refusal| format!("{}: {}", refusal.field, refusal.reason)),
             );
         }
+        let refused = rows.refused();
+        faults.extend(refused.iter().map(|one| format!("{}: {}", one.field, one.reason)));
         found.push((fact.name, good, faults));
     }
     found

@@ -101,7 +101,7 @@ fn followed(summary: &Summary) -> f64 {
     let rows = summary
         .facts
         .iter()
-        .filter(|counts| followed.contains(&counts.fact.as_str()));
+        .filter(|counts| followed.contains(&counts.fact));
     rows.map(|counts| counts.accepted as f64).sum()
 }
 
