@@ -1,6 +1,7 @@
-"""Seconds that DuckDB and ClickHouse (chDB) take to insert a Parquet file of behaviours, durably.
+"""Seconds that DuckDB and ClickHouse (chDB) take to insert a Parquet file of behaviours, durably, and DuckDB to copy a CSV
+file of orders.
 
-Answers {"duckdb": [seconds...], "clickhouse": [seconds...]} on standard output.
+Answers {"duckdb": [seconds...], "clickhouse": [seconds...], "duckdb_csv": [seconds...]} on standard output.
 """
 
 import argparse
@@ -18,6 +19,13 @@ CREATE TABLE behaviors (
     event_id VARCHAR NOT NULL, consumer VARCHAR NOT NULL, brand VARCHAR NOT NULL, kind TINYINT NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL, product VARCHAR, content VARCHAR, category VARCHAR, channel VARCHAR,
     venue TINYINT, keyword VARCHAR, keyword_class TINYINT, dwell_ms BIGINT, source VARCHAR)
+"""
+
+ORDERS_TABLE = """
+CREATE TABLE order_lines (
+    "order" VARCHAR NOT NULL, line VARCHAR NOT NULL, consumer VARCHAR NOT NULL, brand VARCHAR NOT NULL,
+    product VARCHAR NOT NULL, category VARCHAR, quantity BIGINT NOT NULL, list_price DECIMAL(18, 4),
+    paid_amount DECIMAL(18, 4) NOT NULL, paid_at TIMESTAMP NOT NULL, message VARCHAR)
 """
 
 # Ordered by brand, as our table is partitioned by it. A part is forced to the disk before the insert returns, as
@@ -43,18 +51,18 @@ def expect(found, rows, engine):
         sys.exit(f"{engine} holds {found} of {rows} rows")
 
 
-def in_duckdb(file, folder, rows):
+def in_duckdb(folder, rows, create, table, statement):
     path = folder / "duckdb"
     path.mkdir()
-    with duckdb.connect(path / "behaviors.duckdb", config={"threads": 2}) as database:
-        database.execute(DUCKDB_TABLE)
+    with duckdb.connect(path / "facts.duckdb", config={"threads": 2}) as database:
+        database.execute(create)
 
         def insert():
-            database.execute("INSERT INTO behaviors SELECT * FROM read_parquet(?)", [str(file)])
+            database.execute(statement)
             database.execute("CHECKPOINT")
 
         seconds = timed(insert)
-        expect(database.execute("SELECT count(*) FROM behaviors").fetchone()[0], rows, "DuckDB")
+        expect(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0], rows, "DuckDB")
     shutil.rmtree(path)
     return seconds
 
@@ -78,12 +86,19 @@ def in_clickhouse(file, folder, rows, runs):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--file", type=pathlib.Path, required=True)
+    arguments.add_argument("--csv", type=pathlib.Path, required=True)
     arguments.add_argument("--folder", type=pathlib.Path, required=True)
     arguments.add_argument("--runs", type=int, required=True)
     arguments.add_argument("--rows", type=int, required=True)
     given = arguments.parse_args()
+    parquet = f"INSERT INTO behaviors SELECT * FROM read_parquet('{given.file}')"
+    csv = f"COPY order_lines FROM '{given.csv}' (HEADER)"
+    inserts = {"duckdb": (DUCKDB_TABLE, "behaviors", parquet), "duckdb_csv": (ORDERS_TABLE, "order_lines", csv)}
     answer = {
-        "duckdb": [in_duckdb(given.file, given.folder, given.rows) for _ in range(given.runs)],
+        **{
+            name: [in_duckdb(given.folder, given.rows, *insert) for _ in range(given.runs)]
+            for name, insert in inserts.items()
+        },
         "clickhouse": in_clickhouse(given.file, given.folder, given.rows, given.runs),
     }
     print(answer, file=sys.stderr)

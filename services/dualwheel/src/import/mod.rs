@@ -170,6 +170,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan for the sources of a mapping: a file, or a shipped one's name.
+    ///
+    /// # Errors
+    /// When the mapping or a file cannot be read.
+    pub fn of_mapping(name: &str, paths: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
+        Self::of_loaded(loaded(name)?, paths)
+    }
+
+    fn of_loaded((mapping, name, text): Loaded, paths: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
+        Ok(Self {
+            producer: producer_name(&name, &text, &paths)?,
+            mapping,
+            source: (name, text),
+            paths,
+            most_refused: MostRefused::default(),
+        })
+    }
+
     /// A plan for a folder of files that already hold facts.
     ///
     /// # Errors
@@ -221,44 +239,38 @@ impl Plan {
     }
 }
 
+/// A mapping, its name and text.
+type Loaded = (Mapping, String, String);
+
+fn loaded(name: &str) -> anyhow::Result<Loaded> {
+    let (mapping, text) = Mapping::load(name)?;
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
+    Ok((mapping, stem.unwrap_or("mapping").to_owned(), text))
+}
+
 fn plan(args: &Import) -> anyhow::Result<Plan> {
-    if let Some(folder) = &args.facts {
-        let plan = Plan::of_facts(folder, &args.time_zone, &args.currency)?;
-        return Ok(Plan {
-            most_refused: args.max_refused,
-            ..plan
-        });
-    }
-    let loaded = args.mapping.as_deref().map(|name| {
-        let (mapping, text) = Mapping::load(name)?;
-        let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
-        anyhow::Ok((mapping, stem.unwrap_or("mapping").to_owned(), text))
-    });
-    let loaded = loaded.transpose()?;
-    let mut paths = BTreeMap::new();
-    let (mapping, name, text) = match (&args.retry, loaded) {
-        (Some(letter), other) => {
-            paths.insert(letters::LETTER.to_owned(), letter.clone());
-            letters::mended(letter, other)?
+    let given = args.mapping.as_deref().map(loaded).transpose()?;
+    let plan = match (&args.facts, &args.retry, given) {
+        (Some(folder), ..) => Plan::of_facts(folder, &args.time_zone, &args.currency)?,
+        (None, Some(letter), given) => {
+            let paths = BTreeMap::from([(letters::LETTER.to_owned(), letter.clone())]);
+            Plan::of_loaded(letters::mended(letter, given)?, paths)?
         }
-        (None, Some(loaded)) => loaded,
-        (None, None) => bail!("give --mapping, --facts or --retry"),
-    };
-    for (source, path) in &args.sources {
-        if paths.insert(source.clone(), PathBuf::from(path)).is_some() {
-            bail!("the source `{source}` is given twice");
+        (None, None, Some(given)) => {
+            let mut paths = BTreeMap::new();
+            for (source, path) in &args.sources {
+                if paths.insert(source.clone(), PathBuf::from(path)).is_some() {
+                    bail!("the source `{source}` is given twice");
+                }
+            }
+            Plan::of_loaded(given, paths)?
         }
-    }
-    let producer = match &args.producer {
-        Some(producer) => producer.clone(),
-        None => producer_name(&name, &text, &paths)?,
+        (None, None, None) => bail!("give --mapping, --facts or --retry"),
     };
     Ok(Plan {
-        mapping,
-        source: (name, text),
-        paths,
-        producer,
+        producer: args.producer.clone().unwrap_or(plan.producer),
         most_refused: args.max_refused,
+        ..plan
     })
 }
 

@@ -1,5 +1,7 @@
-//! `append`: rows a second through gRPC until they are durable, beside engines that insert the same file.
+//! `append`: rows a second through gRPC until they are durable, beside engines that insert the same file; and rows a second of
+//! a shop's export in CSV, mapped, checked and appended.
 
+mod export;
 mod requests;
 
 use std::{path::Path, time::Instant};
@@ -7,6 +9,7 @@ use std::{path::Path, time::Instant};
 use anyhow::{Context, ensure};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use dualwheel::import;
 use dualwheel_measure::Window;
 use dualwheel_proto::{consumer::GetAiplRequest, consumer::consumer_service_client::ConsumerServiceClient};
 use serde::Deserialize;
@@ -33,6 +36,7 @@ const VISIBLE_ROWS: usize = 1_000;
 struct Peers {
     duckdb: Vec<f64>,
     clickhouse: Vec<f64>,
+    duckdb_csv: Vec<f64>,
 }
 
 /// Measures the group.
@@ -42,7 +46,10 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let rows = seconds(bench, &batches, Form::Rows)?;
     let visible = visible(bench, &batches, window)?;
     drop(batches);
-    let peers = ask_peers(bench, &file)?;
+    let export = bench.folder.join("导出.csv");
+    export::write(&export, bench.rows)?;
+    let csv = csv(bench, &export)?;
+    let peers = ask_peers(bench, &file, &export)?;
     let (duckdb, clickhouse) = (median(&peers.duckdb), median(&peers.clickhouse));
     let total = bench.rows as f64;
     for (name, ours) in [("append.arrow", median(&arrow)), ("append.rows", median(&rows))] {
@@ -52,7 +59,38 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
         ];
         figures.tell(name, total / ours, "rows/s", &ratios)?;
     }
+    let csv = median(&csv);
+    let ratios = [("ratio_vs_duckdb", median(&peers.duckdb_csv) / csv)];
+    figures.tell("append.csv", total / csv, "rows/s", &ratios)?;
     figures.tell("append.visible", median(&visible), "s", &[])
+}
+
+/// Seconds of `dualwheel import` of an export, each run into a lake of its own.
+fn csv(bench: &Bench, export: &Path) -> anyhow::Result<Vec<f64>> {
+    let mapping = bench.folder.join("export.yaml");
+    std::fs::write(&mapping, export::MAPPING)?;
+    let paths = [("orders".to_owned(), export.to_owned())].into();
+    let plan = import::Plan::of_mapping(&mapping.display().to_string(), paths)?;
+    let mut seconds = Vec::new();
+    for run in 1..=RUNS {
+        let lake = bench.folder.join("lake");
+        let mesh = Mesh::start(&lake)?;
+        let summary = bench.client.block_on(async {
+            let channel = mesh.connect().await?;
+            import::import(std::slice::from_ref(&channel), &plan, &mesh.config).await
+        })?;
+        mesh.stop()?;
+        std::fs::remove_dir_all(&lake)?;
+        let accepted = summary.accepted();
+        ensure!(
+            u64::try_from(accepted) == Ok(bench.rows),
+            "{accepted} of {} rows were accepted",
+            bench.rows
+        );
+        eprintln!("append.csv run {run}: {:.3} s", summary.seconds);
+        seconds.push(summary.seconds);
+    }
+    Ok(seconds)
 }
 
 /// Seconds from the first byte sent to the last acknowledgement, each run into a lake of its own.
@@ -138,11 +176,11 @@ async fn interest(channel: &Channel, window: Window) -> anyhow::Result<i64> {
     Ok(people as i64)
 }
 
-fn ask_peers(bench: &Bench, file: &Path) -> anyhow::Result<Peers> {
-    let (file, folder) = (file.display().to_string(), bench.folder.display().to_string());
+fn ask_peers(bench: &Bench, file: &Path, export: &Path) -> anyhow::Result<Peers> {
+    let [file, export, folder] = [file, export, &bench.folder].map(|path| path.display().to_string());
     let (runs, rows) = (RUNS.to_string(), bench.rows.to_string());
     let arguments = [
-        "--file", &file, "--folder", &folder, "--runs", &runs, "--rows", &rows,
+        "--file", &file, "--csv", &export, "--folder", &folder, "--runs", &runs, "--rows", &rows,
     ];
     peers::ask(&bench.python, "append.py", &arguments)
 }
