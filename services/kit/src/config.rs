@@ -91,6 +91,8 @@ pub struct Config {
     pub redis: Redis,
     /// What the server proves itself with.
     pub tls: Tls,
+    /// Web pages that may call.
+    pub web: Web,
     /// How callers prove who they are.
     pub auth: Auth,
     /// What calls to other services carry.
@@ -119,6 +121,7 @@ impl Default for Config {
             state: State::default(),
             redis: Redis::default(),
             tls: Tls::default(),
+            web: Web::default(),
             auth: Auth::default(),
             client: Client::default(),
             endpoints: Endpoints::default(),
@@ -233,6 +236,16 @@ pub struct Tls {
     pub key: Option<String>,
     /// PEM file of the authorities whose clients are let in; clients need no certificate when not set.
     pub client_ca: Option<String>,
+}
+
+/// Web pages that may call, by gRPC-Web.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Web {
+    /// Exact origins, such as `https://app.example.com`, whose pages browsers let read answers; none when empty. In the
+    /// environment and flags with commas between.
+    #[serde(deserialize_with = "load::list")]
+    pub origins: Vec<String>,
 }
 
 /// How callers prove who they are.

@@ -23,6 +23,7 @@ pub mod beats;
 pub mod caller;
 pub mod client;
 pub mod config;
+mod cors;
 pub mod db;
 pub mod explain;
 pub mod failure;

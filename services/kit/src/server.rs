@@ -27,11 +27,12 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_web::GrpcWebLayer;
-use tower::service_fn;
+use tower::{service_fn, util::option_layer};
 
 use crate::{
     Config,
     client::{CONNECTION_WINDOW, STREAM_WINDOW, random_share, tuned},
+    cors,
     db::{self, Database, DatabaseConnection},
     identity::Verifier,
     jobs,
@@ -436,6 +437,7 @@ impl Server {
             server = server.max_connection_age(age.mul_f64(1.0 + random_share() / 10.0));
         }
         server
+            .layer(option_layer(cors::layer(&self.config.web)))
             .layer(GrpcWebLayer::new())
             .serve_with_incoming_shutdown(service, incoming, stop)
             .await?;

@@ -67,6 +67,9 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         "limits.retention_s",
         "expected 60 to 31 536 000 (a year)",
     )?;
+    for origin in &config.web.origins {
+        web_origin(origin)?;
+    }
     plugins(&config.plugins)?;
     together(config)?;
     for (key, given, least, most) in [
@@ -191,6 +194,24 @@ fn database(url: Option<&str>) -> Result<(), (String, String)> {
         "expected a URL that begins with postgres:// or sqlite:",
     )?;
     require(!postgres || url::Url::parse(url).is_ok(), "database", UNREADABLE)
+}
+
+/// An origin is compared with what browsers send, letter by letter.
+fn web_origin(origin: &str) -> Result<(), (String, String)> {
+    const KEY: &str = "web.origins";
+    require(
+        !origin.contains('*'),
+        KEY,
+        "`*` would let every web page call; name each origin, such as https://app.example.com",
+    )?;
+    let url = url::Url::parse(origin).ok();
+    let url = url.filter(|url| ["http", "https"].contains(&url.scheme()));
+    let sent = url.map(|url| url.origin().ascii_serialization());
+    let expected = match &sent {
+        Some(sent) => format!("expected an origin as browsers send it: {sent}, not {origin}"),
+        None => format!("expected origins such as https://app.example.com, not {origin}"),
+    };
+    require(sent.as_deref() == Some(origin), KEY, &expected)
 }
 
 fn plugins(plugins: &Plugins) -> Result<(), (String, String)> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +12,11 @@ use figment::{
     providers::{Format, Serialized, Toml},
     util::nest,
     value::{Dict, Map, Value},
+};
+
+use serde::{
+    Deserializer,
+    de::{SeqAccess, Visitor},
 };
 
 use super::{Config, Error, FILE_VARIABLE, PREFIX, at_home, check};
@@ -115,6 +121,32 @@ fn expand_home(config: &mut Config) {
     for path in paths.into_iter().flatten().chain([data]) {
         *path = at_home(path);
     }
+}
+
+/// A list, or its items as one text with commas between, as the environment and flags have it.
+pub(super) fn list<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<String>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of texts, or a text with commas between")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(items.map(str::to_owned).collect())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    value.deserialize_any(List)
 }
 
 /// Where in `text` something is wrong.

@@ -129,6 +129,44 @@ fn wrong_values_are_named_with_their_source() {
 }
 
 #[test]
+fn origins_of_pages_are_exact() {
+    let (app, local) = ("https://app.example.com", "http://localhost:5173");
+    let toml = format!("[web]\norigins = ['{app}', '{local}']");
+    let variable = format!("{app}, {local}");
+    let ways = [
+        load(Some(&toml), &[], &[]),
+        load(None, &[("DUALWHEEL_WEB__ORIGINS", &variable)], &[]),
+        load(None, &[], &[("web.origins", &variable)]),
+    ];
+    for config in ways {
+        let config = config.unwrap();
+        assert_eq!(config.web.origins, [app, local]);
+        assert_eq!(load(Some(&config.render()), &[], &[]).unwrap(), config);
+    }
+    for (wrong, cure) in [
+        ("*", "name each origin, such as https://"),
+        ("https://*.example.com", "name each origin, such as https://"),
+        ("https://app.example.com/", "https://app.example.com, not"),
+        ("https://App.Example.com", "https://app.example.com, not"),
+        ("https://app.example.com:443", "https://app.example.com, not"),
+        ("https://app.example.com/shop", "https://app.example.com, not"),
+        ("app.example.com", "such as https://app.example.com"),
+        ("null", "such as https://app.example.com"),
+    ] {
+        let told = error(None, &[], &[("web.origins", wrong)]);
+        assert!(
+            told.starts_with("web.origins from flag --web.origins: ") && told.contains(cure),
+            "{told}"
+        );
+    }
+    let told = error(Some("[web]\norigins = 5"), &[], &[]);
+    assert!(
+        told.contains("web.origins from file") && told.contains("a list of texts"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_shown_hides_secrets_and_loads_again() {
     let config = Config {
         database: Some("postgres://me:p@ss@db/x?sslpassword=s3&sslmode=on".to_owned()),

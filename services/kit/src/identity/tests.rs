@@ -22,7 +22,7 @@ fn jwks() -> Value {
 /// A mesh with a key.
 pub(crate) struct House {
     folder: tempfile::TempDir,
-    config: Auth,
+    pub(crate) config: Auth,
 }
 
 impl House {
