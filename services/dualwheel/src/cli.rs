@@ -178,11 +178,12 @@ pub enum Migrate {
 /// `dualwheel import`.
 #[derive(Args, Debug)]
 pub struct Import {
-    /// Mapping file, or a shipped mapping: cdnow, complete-journey, olist, online-retail-ii, rees46, taobao-userbehavior
+    /// Mapping file, or a shipped mapping: cdnow, complete-journey, olist, online-retail-ii, orders-events, qianniu-orders,
+    /// rees46, shopify-orders, taobao-userbehavior
     #[arg(
         long,
         value_name = "FILE|NAME",
-        required_unless_present_any = ["facts", "retry"],
+        required_unless_present_any = ["facts", "init", "retry"],
         conflicts_with = "facts"
     )]
     pub mapping: Option<String>,
@@ -198,6 +199,9 @@ pub struct Import {
     /// Currency of a facts folder
     #[arg(long, default_value = "CNY", requires = "facts")]
     pub currency: String,
+    /// Propose a mapping of files, as YAML on standard output; EDIT stands there where the files do not tell
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["mapping", "facts", "sources", "dry_run", "retry"])]
+    pub init: Vec<PathBuf>,
     /// Show the first mapped rows and every problem, and write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -138,6 +138,9 @@ impl MostRefused {
 /// # Errors
 /// When the mapping or a source is wrong, too many rows are refused, or the mesh refuses a batch as a whole.
 pub async fn run(config: &Config, common: &Common, args: &Import) -> anyhow::Result<()> {
+    if !args.init.is_empty() {
+        return output::text(mapping::propose(&args.init).await?.trim_end());
+    }
     let plan = plan(args)?;
     let summary = if args.dry_run {
         dry_run(&plan, config, !common.json).await?

@@ -10,8 +10,10 @@
 mod convert;
 mod csv;
 mod files;
+mod look;
 mod number;
 mod portrait;
+mod propose;
 mod refused;
 mod row_by_row;
 mod rows;
@@ -33,7 +35,9 @@ use crate::{
 use convert::Converter;
 use csv::Csv;
 pub use files::files;
+pub use look::{Look, look};
 pub use portrait::{Portrait, Tally};
+pub use propose::propose;
 pub use refused::{Place, Refused};
 pub use rows::Rows;
 use rows::{Opened, Single};
@@ -49,7 +53,7 @@ pub const BATCH_ROWS: usize = 65_536;
 const WAITING_BYTES: usize = 512 << 20;
 
 /// Mappings that come with the program, by name.
-pub const SHIPPED: [(&str, &str); 6] = [
+pub const SHIPPED: [(&str, &str); 9] = [
     ("cdnow", include_str!("../../mappings/cdnow.yaml")),
     (
         "complete-journey",
@@ -60,7 +64,16 @@ pub const SHIPPED: [(&str, &str); 6] = [
         "online-retail-ii",
         include_str!("../../mappings/online-retail-ii.yaml"),
     ),
+    ("orders-events", include_str!("../../mappings/orders-events.yaml")),
+    (
+        "qianniu-orders",
+        include_str!("../../mappings/qianniu-orders.yaml"),
+    ),
     ("rees46", include_str!("../../mappings/rees46.yaml")),
+    (
+        "shopify-orders",
+        include_str!("../../mappings/shopify-orders.yaml"),
+    ),
     (
         "taobao-userbehavior",
         include_str!("../../mappings/taobao-userbehavior.yaml"),
