@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Ran, command, finish};
+use crate::harness::{Ran, command, finish, tests_folder};
 
 const MAPPING: &str = r#"
 about: orders of a shop
@@ -134,4 +134,67 @@ fn paths_may_be_told_from_home_and_every_folder_is_named_as_people_name_them() {
         assert!(home.join(name).join("state.db").exists(), "{name}");
     }
     assert!(!home.join("~").exists());
+}
+
+/// An export of 千牛: GBK, a line before the header, guarded ids, an order that was never paid.
+const QIANNIU: &str = "订单列表,,,,,,,,,,,\n\
+    订单编号,买家会员名,买家实际支付金额,订单状态,订单创建时间,订单付款时间,宝贝标题,宝贝总数量,店铺名称,订单关闭原因,退款金额,确认收货时间\n\
+    =\"2187530024611209834\",小明,128.50,交易成功,2026-05-01 23:59:58,2026-05-01 23:59:59,杯,2,小店,订单未关闭,0,\n\
+    '2187530024611209835,小红,\"1,009.00\",交易成功,2026-05-02 00:00:00,2026-05-02 00:00:00,面霜,1,小店,订单未关闭,9.00,\n\
+    2187530024611209836\t,小刚,0,等待买家付款,2026-05-02 00:00:00,,杯,1,小店,订单未关闭,0,\n";
+
+#[test]
+fn the_first_commands_of_the_reference_work_as_they_are_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let page = std::fs::read_to_string(tests_folder().join("../services/lake/mappings/README.md")).unwrap();
+    let (_, first) = page.split_once("## A first mapping").unwrap();
+    let commands = first
+        .split("```sh\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    std::fs::write(folder.join("订单.csv"), QIANNIU).unwrap();
+    let shell = |line: &str| {
+        let program = std::path::Path::new(command::<&str>([]).get_program()).to_owned();
+        let path = format!(
+            "{}:{}",
+            program.parent().unwrap().display(),
+            std::env::var("PATH").unwrap()
+        );
+        let mut shell = std::process::Command::new("sh");
+        finish(shell.args(["-ec", line]).env("PATH", path).current_dir(folder))
+    };
+    let shown = shell(commands).ok();
+    assert!(shown.contains("2187530024611209835"), "{shown}");
+    let proposed = std::fs::read_to_string(folder.join("orders.yaml")).unwrap();
+    assert!(
+        proposed.contains("skip_lines: 1") && !proposed.contains("NULL AS"),
+        "{proposed}"
+    );
+    for mapping in ["orders.yaml", "qianniu-orders"] {
+        let data = format!("shop of {mapping}");
+        // The shipped mapping is of the report without a title; the file that it takes has none.
+        let source = if mapping == "orders.yaml" {
+            "订单.csv"
+        } else {
+            "bare.csv"
+        };
+        std::fs::write(folder.join("bare.csv"), QIANNIU.split_once('\n').unwrap().1).unwrap();
+        let import =
+            format!("dualwheel import --mapping {mapping} --source orders={source} --data '{data}' --json");
+        let summary: Value = serde_json::from_str(&shell(&import).ok()).unwrap();
+        assert_eq!(counts(&summary), [2, 0, 0], "{summary}");
+        let ask =
+            format!("dualwheel ask grow --brand 小店 --window 2026-05-02..2026-05-31 --data '{data}' --json");
+        let answer: Value = serde_json::from_str(&shell(&ask).ok()).unwrap();
+        let metrics = answer["metrics"].as_array().unwrap();
+        let gmv = metrics.iter().find(|metric| metric["id"] == "grow.gmv").unwrap();
+        assert_eq!(gmv["value"].as_f64().unwrap(), 1_000.0, "{gmv}");
+    }
+    shell("dualwheel import --init 订单.csv --mapping qianniu-orders").fails(2, &["--init", "--mapping"]);
+    std::fs::write(folder.join("n.csv"), "height,width\n1,2\n").unwrap();
+    shell("dualwheel import --init n.csv").fails(1, &["no fact can be told", "height, width"]);
 }
