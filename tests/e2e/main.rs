@@ -19,6 +19,7 @@ mod files;
 mod full_disk;
 mod harness;
 mod identity;
+mod import;
 mod jobs;
 mod mesh;
 mod messages;
