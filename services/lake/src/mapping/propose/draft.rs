@@ -95,7 +95,7 @@ impl Draft {
                     names.last().unwrap_or(&"")
                 )
             }
-            (name, _) => format!("no column is likely the {name}: write the one that is"),
+            (name, _) => format!("no column is likely {name}: write the one that is"),
         };
         self.put(column.name, "NULL".to_owned(), Some(format!("EDIT: {example}")));
     }

@@ -37,10 +37,14 @@ impl Seen {
             |fact: &str, fields: &[&str]| fields.iter().any(|field| seen.column_of(fact, field).is_some());
         let holds =
             |(fact, groups): &&(&'static str, &[&[&str]])| groups.iter().all(|fields| has(fact, fields));
-        seen.fact = names::MARKS.iter().find(holds).map(|(fact, _)| *fact);
+        seen.fact = match place::is_known(&seen) {
+            true => Some("order_line"),
+            false => names::MARKS.iter().find(holds).map(|(fact, _)| *fact),
+        };
         let base = match seen.fact {
-            Some("order_line") if seen.column("product").is_none() => "orders",
-            Some("order_line") if seen.column("paid_at").is_none() => "order_items",
+            Some("order_line") if seen.column("product").is_some() && seen.column("paid_at").is_none() => {
+                "order_items"
+            }
             Some("order_line") => "orders",
             Some("behavior") => "events",
             Some(fact) => Fact::named(fact).map_or(fact, |fact| fact.table),
@@ -89,7 +93,7 @@ impl Seen {
 /// Proposes a mapping of files, as YAML to be edited.
 ///
 /// # Errors
-/// When a file cannot be read, or no file holds anything that could be a fact.
+/// When a file cannot be read.
 pub async fn propose(paths: &[PathBuf]) -> Result<String, Error> {
     let mut taken = BTreeSet::new();
     let mut files = Vec::with_capacity(paths.len());
@@ -120,12 +124,17 @@ pub async fn propose(paths: &[PathBuf]) -> Result<String, Error> {
         });
     }
     if drafts.is_empty() {
-        let columns: Vec<String> = files.iter().map(|file| file.look.columns.join(", ")).collect();
-        return Err(wrong(format!(
-            "no fact can be told in these files, whose columns are {}; write the mapping by hand, as services/lake/mappings/README.md \
-             tells; where these are no names, say how the files are written with its `skip_lines`, `separator` and `columns`",
-            columns.join("; ")
-        )));
+        // Of what cannot be told to be anything, a form that is to be filled in.
+        let fact = Fact::named("order_line").ok_or_else(|| wrong("there are no order lines".to_owned()))?;
+        let forms = files.iter().map(|file| {
+            let mut form = plain_draft(file, fact);
+            form.notes.push(format!(
+                "EDIT: the columns show no fact: write the likely one in place of {}",
+                fact.name
+            ));
+            form
+        });
+        drafts.extend(forms);
     }
     let place = place::of(&files).await?;
     Ok(draft::yaml(&files, &place, &drafts))

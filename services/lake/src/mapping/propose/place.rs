@@ -3,7 +3,7 @@
 use super::{
     super::{Mapping, SHIPPED},
     Seen,
-    draft::Draft,
+    draft::{Draft, quoted},
     names,
 };
 use crate::{Error, fact::Fact};
@@ -67,6 +67,11 @@ fn has_all(file: &Seen, columns: &[&str]) -> bool {
         .all(|column| file.look.columns.iter().any(|own| own == column))
 }
 
+/// Whether the layout of a file is known as a whole.
+pub(super) fn is_known(file: &Seen) -> bool {
+    has_all(file, &SETTLEMENT_COLUMNS) || has_all(file, &SHOPIFY)
+}
+
 /// The entry of a file whose layout is known as a whole.
 pub(super) fn known(file: &Seen) -> Option<Draft> {
     let mut draft = Draft::of(file, Fact::named("order_line")?);
@@ -74,18 +79,31 @@ pub(super) fn known(file: &Seen) -> Option<Draft> {
         draft.whole = Some(SETTLEMENT.replace("{source}", &file.source));
         return Some(draft);
     }
-    if !has_all(file, &SHOPIFY) || file.source != "orders" {
+    if !has_all(file, &SHOPIFY) {
         return None;
     }
     let (name, text) = SHIPPED.iter().find(|(name, _)| *name == "shopify-orders")?;
     let entry = Mapping::parse(name, text).ok()?.facts.into_iter().next()?;
-    // An older export may lack a column.
-    let quoted = entry.sql.split('"').skip(1).step_by(2);
-    let mut lacking = quoted.filter(|column| column.contains(char::is_uppercase));
-    if lacking.any(|column| !has_all(file, &[column])) {
-        return None;
+    let mut sql = entry
+        .sql
+        .replace("FROM orders)", &format!("FROM {})", file.source));
+    // Older exports lack some.
+    for (column, of) in [
+        ("Vendor", "brand"),
+        ("Email", "consumer"),
+        ("Fulfilled at", "dispatched_at"),
+        ("Cancelled at", "cancelled_at"),
+        ("Refunded Amount", "refund_amount"),
+    ] {
+        if !has_all(file, &[column]) {
+            sql = sql.replace(&quoted(column), "CAST(NULL AS VARCHAR)");
+            sql.insert_str(
+                0,
+                &format!("-- EDIT: the file has no column {column}, which would be {of}\n"),
+            );
+        }
     }
-    draft.whole = Some(entry.sql);
+    draft.whole = Some(sql);
     Some(draft)
 }
 
