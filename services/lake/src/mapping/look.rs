@@ -66,6 +66,20 @@ impl Look {
         values.sort();
         Ok(values)
     }
+
+    /// Whether no two rows of the file have the same value in a column.
+    ///
+    /// # Errors
+    /// When the file cannot be read on.
+    pub async fn is_unique(&self, column: &str) -> Result<bool, Error> {
+        let values = self
+            .table
+            .clone()
+            .select([Expr::Column(Column::from_name(column))]);
+        let values = values.map_err(failed)?;
+        let different = values.clone().distinct().map_err(failed)?;
+        Ok(values.count().await.map_err(failed)? == different.count().await.map_err(failed)?)
+    }
 }
 
 /// Looks at a file, or at the first of a folder.

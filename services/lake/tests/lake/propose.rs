@@ -184,6 +184,15 @@ async fn qianniu_orders_and_goods() {
             "602|花|美妆|99.0000|2024-04-01|2024-06-01",
         ]
     );
+    // 生意参谋 has words before the header, and tells of a day.
+    let goods = "生意参谋 商品排行,,,,\n\n统计日期,商品ID,商品名称,商品访客数,支付金额\n2024-05-01,601,护手霜,\"1,020\",99\n";
+    let files = [("products", file(&folder, "sycm.csv", goods))];
+    let (text, found) = tried(&files, &[BRAND]).await;
+    assert_eq!(
+        found[0].rows("product brand updated_day"),
+        ["601|b|2024-05-01"],
+        "{text}"
+    );
 }
 
 #[tokio::test]

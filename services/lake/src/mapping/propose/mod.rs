@@ -115,7 +115,9 @@ pub async fn propose(paths: &[PathBuf]) -> Result<String, Error> {
         }
         drafts.push(match fact.name {
             "order_line" => {
-                let other = order::partner(&files, at).filter(|other| !joined.contains(other));
+                let other = order::partner(&files, at)
+                    .await?
+                    .filter(|other| !joined.contains(other));
                 joined.extend(other);
                 order::draft(file, other.and_then(|other| files.get(other)), fact).await?
             }

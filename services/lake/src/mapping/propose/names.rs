@@ -132,6 +132,7 @@ pub(super) const FIELDS: &[Names] = &[
         &[
             "商品实付金额",
             "商品实际成交金额",
+            "商家实收金额",
             "子单实际支付金额",
             "买家实际支付金额",
             "买家实付金额",
@@ -139,7 +140,6 @@ pub(super) const FIELDS: &[Names] = &[
             "实际支付金额",
             "用户实付金额",
             "订单实付金额",
-            "商家实收金额",
             "实收金额",
             "支付金额",
             "付款金额",
@@ -754,6 +754,7 @@ pub(super) const MARKS: &[(&str, &[&[&str]])] = &[
             &[
                 "category",
                 "list_price",
+                "updated_at",
                 "launched_at",
                 "season",
                 "colour",

@@ -15,22 +15,27 @@ use crate::{
 /// What an order line needs that files of orders or of lines alone lack.
 const NEEDED: [&str; 5] = ["consumer", "product", "quantity", "paid_amount", "paid_at"];
 
-/// The file of orders that a file of lines goes with, or the other way round: it has a field that this one lacks.
-pub(super) fn partner(files: &[Seen], at: usize) -> Option<usize> {
-    let file = files.get(at)?;
+/// The file of orders that a file of lines goes with, or the other way round: it has a field that this one lacks, and the one
+/// of orders has each but once, so that no line is doubled.
+pub(super) async fn partner(files: &[Seen], at: usize) -> Result<Option<usize>, Error> {
+    let Some(file) = files.get(at) else {
+        return Ok(None);
+    };
     let lacks: Vec<&str> = NEEDED
         .into_iter()
         .filter(|field| file.column(field).is_none())
         .collect();
-    let helps = |other: &Seen| {
-        other.column_of("order_line", "order").is_some()
-            && lacks
-                .iter()
-                .any(|field| other.column_of("order_line", field).is_some())
-    };
-    let others = files.iter().enumerate().skip(at + 1);
-    let mut others = others.filter(|(_, other)| other.fact == Some("order_line"));
-    others.find(|(_, other)| helps(other)).map(|(other, _)| other)
+    for (number, other) in files.iter().enumerate().skip(at + 1) {
+        let helps =
+            other.fact == Some("order_line") && lacks.iter().any(|field| other.column(field).is_some());
+        if let (true, [_, orders]) = (helps, Ground::new(file, Some(other)).files.as_slice())
+            && let Some(order) = orders.column("order")
+            && orders.look.is_unique(order).await?
+        {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
 }
 
 /// The files of an entry, that of lines first.
@@ -231,6 +236,7 @@ async fn states(draft: &mut Draft, ground: &Ground<'_>) -> Result<(), Error> {
     let pays = paid_at.filter(|found| tells_payment(*found));
     let (mut unpaid, mut cancelled) = (Vec::new(), Vec::new());
     if let Some(status) = status {
+        draft.uses(status.name);
         for value in status.file.look.distinct(status.name).await? {
             let plain = names::plain(&value);
             if names::UNPAID.contains(&plain.as_str()) {
