@@ -1,41 +1,28 @@
-//! CSV files as people have them, as tables of text.
-//!
-//! A file is read once to see that it is whole: its encoding, its columns, its quotes, the width of its rows. What is wrong is
-//! told with file and line before anything is written.
+//! CSV files as people have them.
 
 use std::{
-    io::{self, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    io::{self, BufRead},
 };
 
-use arrow::{
-    array::{ArrayRef, RecordBatch, StringBuilder},
-    datatypes::{DataType, Field, Schema, SchemaRef},
-};
-use csv::{ByteRecord, Reader, ReaderBuilder};
-use datafusion::{
-    error::DataFusionError,
-    execution::{SendableRecordBatchStream, TaskContext},
-    physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
-};
-use encoding_rs::Encoding;
+use arrow::datatypes::SchemaRef;
+use encoding_rs::{Encoding, UTF_8};
 
 use super::{
     Source,
-    refused::{Refused, shown},
-    text, wrong,
+    files::{Input, no_column},
+    records::{Record, Records},
+    refused::shown,
+    scan::Scan,
+    table::{Building, Chunk, Found, Nulls, plain},
+    text::{self, Text, Unread},
+    wrong,
 };
 use crate::Error;
 
-/// Rows of a batch.
-const BATCH_ROWS: usize = 8_192;
-/// Batches that wait.
-const AHEAD: usize = 4;
 /// Stands for a separator of several bytes.
 const ONE: char = '\u{1f}';
-/// What counts as no value, where the mapping does not say.
-const NULLS: [&str; 5] = ["", "\\N", "NULL", "null", "-"];
 
 /// How the files of a source are written.
 #[derive(Clone, Debug)]
@@ -46,127 +33,136 @@ struct Dialect {
     has_quotes: bool,
     has_header: bool,
     skip_lines: usize,
-    nulls: Arc<[String]>,
+    nulls: Nulls,
 }
 
 /// One file of a source.
 #[derive(Clone, Debug)]
 struct Part {
-    path: PathBuf,
+    file: Input,
     encoding: &'static Encoding,
     /// For each column of the source its place in the file.
     places: Vec<usize>,
     /// Values that a row may have.
     width: usize,
-    header: Option<ByteRecord>,
+    header: Option<Vec<String>>,
 }
 
 impl Part {
-    fn refused(&self, line: u64, reason: String) -> Refused {
-        Refused::in_file(self.path.clone(), line, reason)
-    }
-
     /// Why a row cannot be taken that has more values than there are columns.
-    fn too_wide(&self, record: &ByteRecord) -> Option<String> {
-        let mut beyond = record.iter().skip(self.width);
-        let beyond = beyond.find(|field| !field.trim_ascii().is_empty())?;
+    fn too_wide(&self, record: Record<'_>) -> Option<String> {
+        if record.len() <= self.width {
+            return None;
+        }
+        let mut beyond = record.values().skip(self.width);
+        let beyond = beyond.find(|value| !value.as_bytes().trim_ascii().is_empty())?;
         Some(format!(
             "{} values where there are {} columns, the first beyond them `{}`; put a value that has the separator in it into quotes",
             record.len(),
             self.width,
-            shown(&String::from_utf8_lossy(beyond))
+            shown(beyond)
         ))
+    }
+
+    /// Whether a row is the header again, as in files that were joined.
+    fn is_header(&self, record: Record<'_>) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| header.len() == record.len() && record.values().eq(header.iter()))
     }
 }
 
-/// Some rows of a source.
-pub(super) struct Chunk {
-    pub rows: RecordBatch,
-    /// Their file.
-    pub file: PathBuf,
-    /// The line of each row.
-    pub lines: Vec<u64>,
-    /// Rows among these that cannot be taken.
-    pub refused: Vec<Refused>,
-}
-
-/// A source of CSV files: one table, whose columns are text.
-#[derive(Debug)]
+/// The CSV files of a source.
+#[derive(Clone, Debug)]
 pub(super) struct Csv {
-    schema: SchemaRef,
     dialect: Dialect,
     parts: Vec<Part>,
-    too_wide: Option<Refused>,
-}
-
-/// The rows of a source, some at a time.
-pub(super) struct Chunks {
-    schema: SchemaRef,
-    dialect: Dialect,
-    parts: std::vec::IntoIter<Part>,
-    open: Option<(Part, Reader<Box<dyn Read + Send>>)>,
+    /// Whether there are rows that cannot be taken.
+    pub has_refused: bool,
 }
 
 impl Csv {
-    /// Opens the files of the source `name` and reads each once.
+    /// Reads each file once.
     ///
     /// # Errors
-    /// When a file cannot be read, is not whole, or lacks a column that the first one has.
-    pub fn open(name: &str, source: &Source, files: &[PathBuf]) -> Result<Self, Error> {
+    /// When one cannot be read, is not whole, or lacks a column that the first one has.
+    pub fn open(name: &str, source: &Source, files: &[Input]) -> Result<Found<Self>, Error> {
         let dialect = Dialect::of(name, source)?;
         let mut columns: Vec<String> = source.columns.clone();
-        let mut parts = Vec::with_capacity(files.len());
-        let mut too_wide = None;
-        for path in files {
-            let encoding = text::encoding(path, source.encoding.as_deref())?;
-            dialect.check_quotes(path, encoding)?;
-            let mut reader = dialect.reader(path, encoding)?;
-            let mut header = ByteRecord::new();
-            let has_header = dialect.has_header && dialect.next(&mut reader, path, &mut header)?.is_some();
-            let header = has_header.then_some(header);
-            let names = header.as_ref().map(|header| names(header, &dialect));
-            if columns.is_empty() {
-                columns = names.clone().unwrap_or_default();
-            }
-            if columns.is_empty() {
-                return Err(wrong(format!(
-                    "{}: there is no line with the names of the columns",
-                    path.display()
-                )));
-            }
-            let part = Part {
-                path: path.clone(),
-                encoding,
-                places: places(path, &columns, names.as_deref())?,
-                width: header.as_ref().map_or(columns.len(), ByteRecord::len),
-                header,
-            };
-            if too_wide.is_none() {
-                too_wide = dialect.too_wide(&part, &mut reader)?;
-            }
-            parts.push(part);
-        }
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|column| Field::new(column, DataType::Utf8, true))
-            .collect();
-        Ok(Self {
-            schema: Arc::new(Schema::new(fields)),
+        let mut csv = Self {
             dialect,
-            parts,
-            too_wide,
+            parts: Vec::with_capacity(files.len()),
+            has_refused: false,
+        };
+        let mut notes = Vec::new();
+        for (number, file) in files.iter().enumerate() {
+            let read = csv.read(file, source.encoding.as_deref(), &mut columns);
+            let added = read.map_err(|unread| unread.of(file.path()))?;
+            if number > 0 && !added.is_empty() {
+                notes.push(format!(
+                    "{} has columns that {} has not, which are not read: {}",
+                    file.path().display(),
+                    files.first().map_or(file, |first| first).path().display(),
+                    added.join(", ")
+                ));
+            }
+        }
+        Ok(Found {
+            format: csv,
+            columns,
+            notes,
         })
     }
 
-    /// The first row that has more values than there are columns.
-    pub fn too_wide(&self) -> Option<&Refused> {
-        self.too_wide.as_ref()
+    /// Reads a file and adds it; answers the columns that it has more than the source.
+    fn read(
+        &mut self,
+        file: &Input,
+        encoding: Option<&str>,
+        columns: &mut Vec<String>,
+    ) -> Result<Vec<String>, Unread> {
+        let dialect = &self.dialect;
+        let declared = (!dialect.has_header).then_some(columns.len());
+        let encoding = if file.is_sheet() {
+            Some(UTF_8.name())
+        } else {
+            encoding
+        };
+        let (encoding, is_too_wide) = text::in_its_encoding(file.at(), encoding, |encoding| {
+            dialect.scan(file, encoding, declared)
+        })?;
+        let header = match dialect.has_header {
+            true => dialect.records(file, encoding)?.next()?.map(|record| {
+                let values = record.values().map(|value| dialect.restored(value).into_owned());
+                values.collect::<Vec<_>>()
+            }),
+            false => None,
+        };
+        let names = header.as_ref().map(|header| names(header));
+        if columns.is_empty() {
+            *columns = names.clone().unwrap_or_default();
+        }
+        if columns.is_empty() {
+            return Err(Unread::Wrong(
+                "in which there is no line with the names of the columns".to_owned(),
+            ));
+        }
+        let places = places(columns, names.as_deref())?;
+        self.has_refused |= is_too_wide;
+        self.parts.push(Part {
+            file: file.clone(),
+            encoding,
+            places,
+            width: header.as_ref().map_or(columns.len(), Vec::len),
+            header,
+        });
+        let mut added = names.unwrap_or_default();
+        added.retain(|name| !columns.contains(name));
+        Ok(added)
     }
 
-    /// Reads all rows, some at a time.
-    pub fn chunks(&self) -> Chunks {
-        Chunks {
-            schema: Arc::clone(&self.schema),
+    /// Reads all rows.
+    pub fn rows(&self) -> Rows {
+        Rows {
             dialect: self.dialect.clone(),
             parts: self.parts.clone().into_iter(),
             open: None,
@@ -174,92 +170,45 @@ impl Csv {
     }
 }
 
-impl PartitionStream for Csv {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), AHEAD);
-        let send = builder.tx();
-        let mut chunks = self.chunks();
-        builder.spawn_blocking(move || {
-            let failed = |error: Error| DataFusionError::External(Box::new(error));
-            while let Some(chunk) = chunks.next().map_err(failed)? {
-                if let Some(refused) = chunk.refused.first() {
-                    return Err(failed(wrong(refused.to_string())));
-                }
-                if send.blocking_send(Ok(chunk.rows)).is_err() {
-                    // Nobody reads on.
-                    break;
-                }
-            }
-            Ok(())
-        });
-        builder.build()
-    }
-}
-
 /// The columns' names, in the order of the file. What has none is `column N`; of equal ones, `NAME (1)`, `NAME (2)`, …
-fn names(header: &ByteRecord, dialect: &Dialect) -> Vec<String> {
-    let mut names: Vec<String> = header
+fn names(header: &[String]) -> Vec<String> {
+    let mut given: Vec<&str> = header.iter().map(|name| plain(name)).collect();
+    while given.last().is_some_and(|name| name.is_empty()) {
+        given.pop();
+    }
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    given
         .iter()
-        .map(|field| dialect.restored(&String::from_utf8_lossy(field)))
-        .map(|name| plain(&name).to_owned())
-        .collect();
-    while names.last().is_some_and(String::is_empty) {
-        names.pop();
-    }
-    for at in 0..names.len() {
-        let Some(name) = names.get(at).cloned() else {
-            continue;
-        };
-        if name.is_empty() {
-            if let Some(slot) = names.get_mut(at) {
-                *slot = format!("column {}", at + 1);
-            }
-            continue;
-        }
-        if names.iter().filter(|other| **other == name).count() > 1 {
-            let equal = names.iter_mut().filter(|other| **other == name);
-            for (number, slot) in (1..).zip(equal) {
-                *slot = format!("{name} ({number})");
-            }
-        }
-    }
-    names
+        .for_each(|name| *times.entry(*name).or_default() += 1);
+    let mut taken: HashSet<String> = HashSet::new();
+    let is_single = |name: &str| !name.is_empty() && times.get(name) == Some(&1);
+    taken.extend(
+        given
+            .iter()
+            .filter(|name| is_single(name))
+            .map(|name| (*name).to_owned()),
+    );
+    let mut free = |mut names: Box<dyn Iterator<Item = String> + '_>| {
+        names.find(|name| taken.insert(name.clone())).unwrap_or_default()
+    };
+    let named = given.iter().enumerate().map(|(at, name)| match *name {
+        "" => free(Box::new((at + 1..).map(|number| format!("column {number}")))),
+        name if is_single(name) => name.to_owned(),
+        name => free(Box::new((1..).map(move |number| format!("{name} ({number})")))),
+    });
+    named.collect()
 }
 
 /// Where the columns of the source stand in a file.
-fn places(path: &Path, columns: &[String], names: Option<&[String]>) -> Result<Vec<usize>, Error> {
+fn places(columns: &[String], names: Option<&[String]>) -> Result<Vec<usize>, Unread> {
     let Some(names) = names else {
         return Ok((0..columns.len()).collect());
     };
     let place = |column: &String| {
         let found = names.iter().position(|name| name == column);
-        found.ok_or_else(|| {
-            wrong(format!(
-                "{} has no column `{column}`, which the source has; its columns are {}",
-                path.display(),
-                names.join(", ")
-            ))
-        })
+        found.ok_or_else(|| Unread::Wrong(no_column(column, names)))
     };
     columns.iter().map(place).collect()
-}
-
-/// A value without what people and programs put around it: blanks of any kind, `="…"` and a leading apostrophe, by which Excel
-/// is kept from taking an id for a number.
-fn plain(value: &str) -> &str {
-    let is_blank = |one: char| one.is_whitespace() || one == '\u{feff}' || one == '\u{200b}';
-    let value = value.trim_matches(is_blank);
-    let guarded = value.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
-    let guarded = guarded.or_else(|| {
-        let rest = value.strip_prefix('\'')?;
-        rest.starts_with(|first: char| first.is_ascii_digit())
-            .then_some(rest)
-    });
-    guarded.map_or(value, |inner| inner.trim_matches(is_blank))
 }
 
 impl Dialect {
@@ -275,249 +224,143 @@ impl Dialect {
                 "the separator of source `{name}` cannot be a quote or a line break"
             )));
         }
-        let nulls = match &source.nulls {
-            Some(nulls) => nulls.clone(),
-            None => NULLS.map(str::to_owned).to_vec(),
-        };
         Ok(Self {
             several,
             separator,
             has_quotes: source.quotes.unwrap_or(true),
             has_header: source.header.unwrap_or(source.columns.is_empty()),
             skip_lines: source.skip_lines,
-            nulls: nulls.into(),
+            nulls: Nulls::of(source),
         })
     }
 
-    /// The text of a file behind the lines that are skipped, and their number.
-    fn text(&self, path: &Path, encoding: &'static Encoding) -> io::Result<Box<dyn Read + Send>> {
-        let separator = self.several.clone().map(|several| (several, ONE));
-        let mut text = io::BufReader::new(text::Text::new(text::unpacked(path)?, encoding, separator));
-        for _ in 0..self.skip_lines {
-            io::BufRead::skip_until(&mut text, b'\n')?;
+    /// The text of a file behind the lines that are skipped.
+    fn text(&self, file: &Input, encoding: &'static Encoding) -> io::Result<Text> {
+        let separator = match &self.several {
+            Some(several) if !file.is_sheet() => Some((several.clone(), ONE)),
+            _ => None,
+        };
+        let mut text = Text::new(text::unpacked(file.at())?, encoding, separator);
+        // A sheet is written without them.
+        let skipped = if file.is_sheet() { 0 } else { self.skip_lines };
+        for _ in 0..skipped {
+            text.skip_until(b'\n')?;
         }
-        Ok(Box::new(text))
+        // Joined files have more than one mark.
+        while text.fill_buf()?.starts_with(text::BOM) {
+            text.consume(text::BOM.len());
+        }
+        Ok(text)
     }
 
-    fn reader(
-        &self,
-        path: &Path,
-        encoding: &'static Encoding,
-    ) -> Result<Reader<Box<dyn Read + Send>>, Error> {
-        let text = self
-            .text(path, encoding)
-            .map_err(|error| unreadable(path, &error))?;
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.separator)
-            .quoting(self.has_quotes)
-            .from_reader(text);
-        Ok(reader)
+    /// How the values of a file are parted: the separator, and whether there are quotes.
+    fn parting(&self, file: &Input) -> (u8, bool) {
+        if file.is_sheet() {
+            (b',', true)
+        } else {
+            (self.separator, self.has_quotes)
+        }
     }
 
-    /// The next record that has a value, and its line.
-    fn next(
-        &self,
-        reader: &mut Reader<impl Read>,
-        path: &Path,
-        record: &mut ByteRecord,
-    ) -> Result<Option<u64>, Error> {
+    fn records(&self, file: &Input, encoding: &'static Encoding) -> io::Result<Records<Text>> {
+        let (separator, has_quotes) = self.parting(file);
+        let text = self.text(file, encoding)?;
+        let line = self.skip_lines as u64 + 1;
+        Ok(Records::new(text, separator, has_quotes, line, file.is_sheet()))
+    }
+
+    /// Reads a file once; whether a row has more values than there are columns.
+    fn scan(&self, file: &Input, encoding: &'static Encoding, width: Option<usize>) -> Result<bool, Unread> {
+        let (separator, has_quotes) = self.parting(file);
+        let mut text = self.text(file, encoding)?;
+        let mut scan = Scan::new(separator, has_quotes, self.skip_lines as u64 + 1, width);
         loop {
-            let more = reader.read_byte_record(record);
-            if !more.map_err(|error| unreadable(path, &error))? {
-                return Ok(None);
-            }
-            let line = record.position().map_or(0, csv::Position::line) + self.skip_lines as u64;
-            if record.iter().any(|field| !field.trim_ascii().is_empty()) {
-                return Ok(Some(line));
-            }
-        }
-    }
-
-    /// Whether every quote that is opened is closed, before a separator or the end of a line.
-    fn check_quotes(&self, path: &Path, encoding: &'static Encoding) -> Result<(), Error> {
-        if !self.has_quotes {
-            return Ok(());
-        }
-        let mut text = self
-            .text(path, encoding)
-            .map_err(|error| unreadable(path, &error))?;
-        let mut quotes = Quotes::new(self.separator, self.skip_lines as u64 + 1);
-        let mut bytes = vec![0; 64 << 10];
-        loop {
-            let read = text.read(&mut bytes).map_err(|error| unreadable(path, &error))?;
-            let Some(some) = bytes.get(..read).filter(|some| !some.is_empty()) else {
+            let bytes = text.fill_buf()?;
+            if bytes.is_empty() {
                 break;
-            };
-            for byte in some {
-                quotes.see(*byte).map_err(|place| self.stray(path, place))?;
             }
+            let seen = bytes.len();
+            scan.see(bytes).map_err(Unread::Wrong)?;
+            text.consume(seen);
         }
-        match quotes.place {
-            Place::Quoted => Err(wrong(format!(
-                "{}, line {}: a quote is opened there and never closed, so that the rest of the file would be one value; close it, \
-                 write a quote within a value twice, or set `quotes: false` where quotes are letters like others",
-                path.display(),
-                quotes.opened
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    fn stray(&self, path: &Path, (opened, line): (u64, u64)) -> Error {
-        wrong(format!(
-            "{}, line {line}: text behind a quote that closes a value, which was opened on line {opened}; write a quote within a \
-             value twice, close what is opened, or set `quotes: false` where quotes are letters like others",
-            path.display()
-        ))
-    }
-
-    /// Rows that have more values than there are columns, of which some would be lost.
-    fn too_wide(&self, part: &Part, reader: &mut Reader<impl Read>) -> Result<Option<Refused>, Error> {
-        let mut record = ByteRecord::new();
-        while let Some(line) = self.next(reader, &part.path, &mut record)? {
-            if let Some(reason) = part.too_wide(&record) {
-                return Ok(Some(part.refused(line, reason)));
-            }
-        }
-        Ok(None)
+        scan.end().map_err(Unread::Wrong)?;
+        Ok(scan.is_too_wide)
     }
 
     /// A value as the file has it, where a character stood for its separator.
-    fn restored(&self, value: &str) -> String {
+    fn restored<'a>(&self, value: &'a str) -> Cow<'a, str> {
         match &self.several {
-            Some(several) => value.replace(ONE, several),
-            None => value.to_owned(),
+            Some(several) if value.contains(ONE) => Cow::Owned(value.replace(ONE, several)),
+            _ => Cow::Borrowed(value),
         }
     }
 }
 
-impl Chunks {
+/// The rows of the files, some at a time.
+pub(super) struct Rows {
+    dialect: Dialect,
+    parts: std::vec::IntoIter<Part>,
+    open: Option<(Part, Records<Text>)>,
+}
+
+impl Rows {
     /// The next rows; `None` at the end of the last file.
     ///
     /// # Errors
     /// When a file cannot be read on.
-    pub fn next(&mut self) -> Result<Option<Chunk>, Error> {
+    pub fn next(&mut self, schema: &SchemaRef) -> Result<Option<Chunk>, Error> {
         loop {
-            if let Some((part, reader)) = &mut self.open {
-                let chunk = self.dialect.chunk(&self.schema, part, reader)?;
-                if chunk.rows.num_rows() + chunk.refused.len() > 0 {
+            if let Some((part, records)) = &mut self.open {
+                let unreadable = |error| Unread::Broken(error).of(part.file.path());
+                let building = self.dialect.build(schema, part, records).map_err(unreadable)?;
+                if let Some(chunk) = building.done(schema)? {
                     return Ok(Some(chunk));
                 }
             }
             let Some(part) = self.parts.next() else {
                 return Ok(None);
             };
-            let mut reader = self.dialect.reader(&part.path, part.encoding)?;
+            let unreadable = |error| Unread::Broken(error).of(part.file.path());
+            let mut records = self
+                .dialect
+                .records(&part.file, part.encoding)
+                .map_err(unreadable)?;
             if part.header.is_some() {
-                self.dialect
-                    .next(&mut reader, &part.path, &mut ByteRecord::new())?;
+                records.next().map_err(unreadable)?;
             }
-            self.open = Some((part, reader));
+            self.open = Some((part, records));
         }
     }
 }
 
 impl Dialect {
     /// The next rows of a file; none at its end.
-    fn chunk(&self, schema: &SchemaRef, part: &Part, reader: &mut Reader<impl Read>) -> Result<Chunk, Error> {
-        let mut columns: Vec<StringBuilder> = part.places.iter().map(|_| StringBuilder::new()).collect();
-        let (mut lines, mut refused) = (Vec::new(), Vec::new());
-        let mut record = ByteRecord::new();
-        while lines.len() + refused.len() < BATCH_ROWS {
-            let Some(line) = self.next(reader, &part.path, &mut record)? else {
+    fn build(&self, schema: &SchemaRef, part: &Part, records: &mut Records<Text>) -> io::Result<Building> {
+        let mut building = Building::new(schema, part.file.path());
+        while !building.is_full() {
+            let Some(record) = records.next()? else {
                 break;
             };
-            // Files that were joined have their header again.
-            if part.header.as_ref().is_some_and(|header| *header == record) {
+            if part.is_header(record) {
                 continue;
             }
-            if let Some(reason) = part.too_wide(&record) {
-                refused.push(part.refused(line, reason));
+            if let Some(reason) = part.too_wide(record) {
+                building.refuse(record.line, record.bytes(), reason);
                 continue;
             }
-            for (column, place) in columns.iter_mut().zip(&part.places) {
-                let field = record.get(*place).unwrap_or_default();
-                // What is read is UTF-8, and is cut at ASCII characters.
-                let value = plain(std::str::from_utf8(field).unwrap_or_default());
-                if self.nulls.iter().any(|null| null == value) {
-                    column.append_null();
-                } else if self.several.is_some() {
-                    column.append_value(self.restored(value));
-                } else {
-                    column.append_value(value);
-                }
-            }
-            lines.push(line);
+            let restored = self.several.is_some().then(|| {
+                let values = record.values().map(|value| self.restored(value));
+                values.collect::<Vec<_>>()
+            });
+            let value = |place: &usize| {
+                let value = match &restored {
+                    Some(values) => values.get(*place).map(|value| &**value),
+                    None => record.value(*place),
+                };
+                self.nulls.value(value.unwrap_or_default())
+            };
+            building.row(record.line, record.bytes(), part.places.iter().map(value));
         }
-        let columns: Vec<ArrayRef> = columns
-            .iter_mut()
-            .map(|column| Arc::new(column.finish()) as ArrayRef)
-            .collect();
-        Ok(Chunk {
-            rows: RecordBatch::try_new(Arc::clone(schema), columns)?,
-            file: part.path.clone(),
-            lines,
-            refused,
-        })
-    }
-}
-
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Error {
-    wrong(format!("{} cannot be read: {error}", path.display()))
-}
-
-/// Where a byte of a CSV file stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// At the begin of a value.
-    Begin,
-    /// In a value without quotes.
-    Open,
-    /// Between quotes.
-    Quoted,
-    /// Behind a quote between quotes: it closes, or is the first of two.
-    Closing,
-}
-
-/// Follows the quotes of a file.
-struct Quotes {
-    separator: u8,
-    place: Place,
-    line: u64,
-    /// Line on which the last quote was opened.
-    opened: u64,
-}
-
-impl Quotes {
-    fn new(separator: u8, line: u64) -> Self {
-        Self {
-            separator,
-            place: Place::Begin,
-            line,
-            opened: line,
-        }
-    }
-
-    /// Sees the next byte; the lines of quote and text where text follows a quote that closes.
-    fn see(&mut self, byte: u8) -> Result<(), (u64, u64)> {
-        let ends = byte == self.separator || byte == b'\n' || byte == b'\r';
-        self.place = match (self.place, byte) {
-            (Place::Begin, b'"') => {
-                self.opened = self.line;
-                Place::Quoted
-            }
-            (Place::Quoted, b'"') => Place::Closing,
-            (Place::Quoted, _) | (Place::Closing, b'"') => Place::Quoted,
-            (Place::Begin | Place::Open | Place::Closing, _) if ends => Place::Begin,
-            (Place::Closing, b' ' | b'\t') => Place::Closing,
-            (Place::Closing, _) => return Err((self.opened, self.line)),
-            (Place::Begin | Place::Open, _) => Place::Open,
-        };
-        if byte == b'\n' {
-            self.line += 1;
-        }
-        Ok(())
+        Ok(building)
     }
 }

@@ -1,7 +1,7 @@
 //! The files of a source, and what they are.
 
 use std::{
-    io::Read,
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,14 +10,21 @@ use datafusion::{
     catalog::streaming::StreamingTable,
     common::TableReference,
     physical_plan::streaming::PartitionStream,
-    prelude::{JsonReadOptions, ParquetReadOptions, SessionContext},
+    prelude::{ParquetReadOptions, SessionContext},
 };
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use tempfile::TempPath;
 
-use super::{Source, csv::Csv, text, wrong};
+use super::{Source, archive, table::Table, text, text::Unread, wrong};
 use crate::{Error, reader::blocking};
 
-/// How a Parquet file begins.
+/// How a Parquet file begins, a zip file, as which workbooks are stored, and what Office wrote before, or writes with a password.
 const PARQUET: &[u8] = b"PAR1";
+const ZIP: &[u8] = b"PK\x03\x04";
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
+const OLD_OFFICE: &[u8] = b"\xd0\xcf\x11\xe0";
+/// Zip files within each other, of which a workbook is one.
+const NESTED: usize = 2;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +34,55 @@ enum Kind {
     Csv,
 }
 
-/// Lets a session read a source under its name; answers it where it is of CSV files.
+/// A file of a source, and where its bytes are.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    path: PathBuf,
+    /// A copy of what is within it, gone with the last of these.
+    unpacked: Option<Arc<TempPath>>,
+    is_sheet: bool,
+}
+
+impl Input {
+    fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            unpacked: None,
+            is_sheet: false,
+        }
+    }
+
+    /// The file that was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its bytes are read.
+    pub fn at(&self) -> &Path {
+        match &self.unpacked {
+            Some(unpacked) => unpacked,
+            None => &self.path,
+        }
+    }
+
+    /// Whether it is the sheet of a workbook, of which each record of the copy is a row.
+    pub fn is_sheet(&self) -> bool {
+        self.is_sheet
+    }
+}
+
+/// What a session reads of a source.
+#[derive(Debug, Default)]
+pub(super) struct Registered {
+    /// The table, where the files are text.
+    pub table: Option<Arc<Table>>,
+    /// What who imports should know.
+    pub notes: Vec<String>,
+    /// Files that must stay while they are read.
+    pub kept: Vec<Input>,
+}
+
+/// Lets a session read a source under its name.
 ///
 /// # Errors
 /// When it is not there, holds nothing, or cannot be read.
@@ -36,72 +91,144 @@ pub(super) async fn register(
     name: &str,
     source: &Source,
     path: &Path,
-) -> Result<Option<Arc<Csv>>, Error> {
-    let text = path
-        .to_str()
-        .ok_or_else(|| wrong(format!("the path of source `{name}` is not UTF-8")))?;
+) -> Result<Registered, Error> {
     if !path.exists() {
         return Err(wrong(format!(
-            "the file `{text}` of source `{name}` does not exist"
+            "the file `{}` of source `{name}` does not exist",
+            path.display()
         )));
     }
     let failed = |error: datafusion::error::DataFusionError| {
         wrong(format!(
-            "the source `{name}` ({text}) cannot be read: {}",
+            "the source `{name}` ({}) cannot be read: {}",
+            path.display(),
             error.strip_backtrace()
         ))
     };
-    let files = files(path)?;
-    let mut kinds = Vec::with_capacity(files.len());
-    for file in &files {
-        kinds.push(kind(file)?);
+    let (files, kind, mut notes) = {
+        let (name, source, path) = (name.to_owned(), source.clone(), path.to_owned());
+        blocking(move || opened(&name, &source, &path)).await?
+    };
+    let reference = TableReference::bare(name);
+    if kind == Kind::Parquet {
+        let options = ParquetReadOptions {
+            // Any.
+            file_extension: "",
+            ..ParquetReadOptions::default()
+        };
+        let files = {
+            let (files, told) = blocking(move || same_columns(&files).map(|told| (files, told))).await?;
+            notes.extend(told);
+            files
+        };
+        let urls: Vec<String> = files
+            .iter()
+            .map(|file| url(file.at()))
+            .collect::<Result<_, _>>()?;
+        let read = session.read_parquet(urls, options).await.map_err(failed)?;
+        session
+            .register_table(reference, read.into_view())
+            .map_err(failed)?;
+        return Ok(Registered {
+            table: None,
+            notes,
+            kept: files,
+        });
+    }
+    let (name, source) = (name.to_owned(), source.clone());
+    let table = blocking(move || match kind {
+        Kind::Json => Table::of_json(&source, &files),
+        _ => Table::of_csv(&name, &source, &files),
+    });
+    let table = Arc::new(table.await?);
+    notes.extend_from_slice(table.notes());
+    let streamed: Arc<dyn PartitionStream> = table.clone();
+    let streamed = StreamingTable::try_new(streamed.schema().clone(), vec![streamed]).map_err(failed)?;
+    session
+        .register_table(reference, Arc::new(streamed))
+        .map_err(failed)?;
+    Ok(Registered {
+        table: Some(table),
+        notes,
+        kept: Vec::new(),
+    })
+}
+
+/// Whether each Parquet file has the columns of the first one; what is told of those that have more.
+fn same_columns(files: &[Input]) -> Result<Vec<String>, Error> {
+    let columns = |file: &Input| {
+        let open = || -> Result<_, Unread> {
+            let read = ArrowReaderMetadata::load(&File::open(file.at())?, ArrowReaderOptions::default());
+            let read =
+                read.map_err(|error| Unread::Wrong(format!("a Parquet file that is not whole: {error}")))?;
+            Ok(read
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect::<Vec<String>>())
+        };
+        open().map_err(|unread| unread.of(file.path()))
+    };
+    let Some((first, others)) = files.split_first() else {
+        return Ok(Vec::new());
+    };
+    let names = columns(first)?;
+    let mut notes = Vec::new();
+    for file in others {
+        let mut more = columns(file)?;
+        if let Some(name) = names.iter().find(|name| !more.contains(name)) {
+            let reason = no_column(name, &more);
+            return Err(Unread::Wrong(reason).of(file.path()));
+        }
+        more.retain(|name| !names.contains(name));
+        if !more.is_empty() {
+            notes.push(format!(
+                "{} has columns that {} has not, which are null there: {}",
+                file.path().display(),
+                first.path().display(),
+                more.join(", ")
+            ));
+        }
+    }
+    Ok(notes)
+}
+
+/// That a file lacks a column which the first file, or the mapping, has.
+pub(super) fn no_column(column: &str, columns: &[String]) -> String {
+    format!(
+        "which has no column `{column}` that the source has; its columns are {}",
+        columns.join(", ")
+    )
+}
+
+/// The address of a file, in which no letter of its name has a meaning.
+fn url(path: &Path) -> Result<String, Error> {
+    let whole = std::path::absolute(path).map_err(|error| Unread::Broken(error).of(path))?;
+    let url = url::Url::from_file_path(&whole);
+    let url = url.map_err(|()| wrong(format!("the path {} is no path of a file", whole.display())))?;
+    Ok(url.into())
+}
+
+/// The files of a source, unpacked, what all of them are, and what is told of them.
+fn opened(name: &str, source: &Source, path: &Path) -> Result<(Vec<Input>, Kind, Vec<String>), Error> {
+    let mut notes = Vec::new();
+    let (mut inputs, mut kinds) = (Vec::new(), Vec::new());
+    for file in files(path)? {
+        let mut input = Input::of(&file);
+        let kind = open(&mut input, source, &mut notes, NESTED).map_err(|unread| unread.of(&file))?;
+        kinds.push(kind);
+        inputs.push(input);
     }
     let kind = kinds.first().copied().unwrap_or(Kind::Csv);
-    if let Some((other, _)) = files.iter().zip(&kinds).find(|(_, other)| **other != kind) {
-        return Err(wrong(format!(
+    match inputs.iter().zip(&kinds).find(|(_, other)| **other != kind) {
+        Some((other, _)) => Err(wrong(format!(
             "the files of source `{name}` are of different kinds: {} is not what {} is",
-            other.display(),
-            files
-                .first()
-                .map(|first| first.display().to_string())
-                .unwrap_or_default()
-        )));
+            other.path().display(),
+            inputs.first().unwrap_or(other).path().display()
+        ))),
+        None => Ok((inputs, kind, notes)),
     }
-    let table = TableReference::bare(name);
-    let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let extension = |file: Option<&PathBuf>| {
-        let extension = file.and_then(|file| file.extension()?.to_str());
-        extension.map_or_else(String::new, |extension| format!(".{extension}"))
-    };
-    match kind {
-        Kind::Parquet => {
-            let extension = extension(files.first());
-            let options = ParquetReadOptions {
-                file_extension: &extension,
-                ..ParquetReadOptions::default()
-            };
-            let read = session.read_parquet(paths, options).await.map_err(failed)?;
-            session.register_table(table, read.into_view()).map_err(failed)?;
-        }
-        Kind::Json => {
-            let extension = extension(files.first());
-            let options = JsonReadOptions::default().file_extension(&extension);
-            let read = session.read_json(paths, options).await.map_err(failed)?;
-            session.register_table(table, read.into_view()).map_err(failed)?;
-        }
-        Kind::Csv => {
-            let (name, source) = (name.to_owned(), source.clone());
-            let csv = Arc::new(blocking(move || Csv::open(&name, &source, &files)).await?);
-            let streamed: Arc<dyn PartitionStream> = csv.clone();
-            let streamed =
-                StreamingTable::try_new(streamed.schema().clone(), vec![streamed]).map_err(failed)?;
-            session
-                .register_table(table, Arc::new(streamed))
-                .map_err(failed)?;
-            return Ok(Some(csv));
-        }
-    }
-    Ok(None)
 }
 
 /// The files of a source: one alone, or those of a folder that hold data, by name.
@@ -141,54 +268,52 @@ fn holds_data(file: &Path) -> bool {
     !is_hidden && !lower.ends_with(".crc") && !matches!(lower.as_str(), "thumbs.db" | "desktop.ini")
 }
 
-/// What a file holds, by its content; its name only tells JSON from other text.
-fn kind(file: &Path) -> Result<Kind, Error> {
-    let unreadable = |error: std::io::Error| wrong(format!("{} cannot be read: {error}", file.display()));
-    let begin = text::begin(file).map_err(unreadable)?;
+/// What a file holds, by its content, unpacked where it is within another; a name tells JSON, too.
+fn open(input: &mut Input, source: &Source, notes: &mut Vec<String>, nested: usize) -> Result<Kind, Unread> {
+    let begin = text::begin(input.at())?;
     if begin.starts_with(PARQUET) {
         return Ok(Kind::Parquet);
     }
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let name = name.to_ascii_lowercase();
-    let is_json = |name: &str| {
-        let json = [".json", ".jsonl", ".ndjson"];
-        json.iter().any(|extension| name.ends_with(extension))
-    };
-    if text::is_packed(&begin) {
-        let unpacked = name.rsplit_once('.').map_or("", |(unpacked, _)| unpacked);
-        if is_json(unpacked) {
-            return Err(wrong(format!(
-                "{}: JSON that is packed cannot be read; unpack it first",
-                file.display()
-            )));
+    if begin.starts_with(OLD_OFFICE) {
+        return Err(Unread::Wrong(
+            "which is a workbook of the old kind (.xls), or one with a password; save it as .xlsx without one, or its sheet as CSV"
+                .to_owned(),
+        ));
+    }
+    if begin.starts_with(ZIP) || begin.starts_with(EMPTY_ZIP) {
+        if nested == 0 {
+            return Err(Unread::Wrong(
+                "which is a zip file within others; unpack it first".to_owned(),
+            ));
         }
-        return Ok(Kind::Csv);
+        let unpacked = archive::unpacked(input.at(), source.skip_lines)?;
+        input.unpacked = Some(Arc::new(unpacked.path));
+        input.is_sheet = unpacked.is_sheet;
+        let path = input.path.display();
+        notes.extend(unpacked.notes.into_iter().map(|note| format!("{path}: {note}")));
+        if input.is_sheet {
+            return Ok(Kind::Csv);
+        }
+        let kind = open(input, source, notes, nested - 1)?;
+        return Ok(if is_json(&unpacked.name) { Kind::Json } else { kind });
     }
-    if begin.starts_with(b"PK\x03\x04") {
-        return Err(wrong(format!(
-            "{} is a workbook of Excel or a zip file; save the sheet as CSV, or unpack it first",
-            file.display()
-        )));
+    let name = input.path.file_name().and_then(|name| name.to_str());
+    if is_json(name.unwrap_or_default()) {
+        return Ok(Kind::Json);
     }
-    if !is_json(&name) {
-        return Ok(Kind::Csv);
-    }
-    if first_letter(file).map_err(unreadable)? == Some(b'[') {
-        return Err(wrong(format!(
-            "{} is one JSON array; a file of JSON has one object a line (jq -c '.[]' makes it so)",
-            file.display()
-        )));
-    }
-    Ok(Kind::Json)
+    let first = text::first_letters(input.at(), source.encoding.as_deref())?;
+    let is_json = matches!(first.as_str(), "{\"" | "{}" | "[{" | "[]");
+    Ok(if is_json { Kind::Json } else { Kind::Csv })
 }
 
-/// The first letter of a text that is no blank.
-fn first_letter(file: &Path) -> std::io::Result<Option<u8>> {
-    let mut begin = Vec::new();
-    std::fs::File::open(file)?.take(4_096).read_to_end(&mut begin)?;
-    let begin = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&begin);
-    Ok(begin.trim_ascii_start().first().copied())
+/// Whether a name is that of a file of JSON, packed or not.
+fn is_json(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let packed = [".gz", ".zst", ".zstd"];
+    let name = packed
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(&name);
+    let json = [".json", ".jsonl", ".ndjson"];
+    json.iter().any(|extension| name.ends_with(extension))
 }

@@ -1,22 +1,29 @@
 //! Import mappings: how the files of another system become facts.
 //!
-//! A mapping is a YAML file. It names the time zone and currency of the data, the sources it reads (CSV, Parquet or
-//! JSON lines), and entries that each give a fact and a SQL `SELECT` over the sources, in DataFusion's dialect. The
-//! columns of the `SELECT` are the fact's fields by name. CSV columns are text, trimmed; texts that the `SELECT` gives are
+//! A mapping is a YAML file. It names the time zone and currency of the data, the sources it reads (CSV, JSON,
+//! workbooks or Parquet), and entries that each give a fact and a SQL `SELECT` over the sources, in DataFusion's dialect. The
+//! columns of the `SELECT` are the fact's fields by name. All but Parquet's columns are text, trimmed; texts that the `SELECT` gives are
 //! read as the field's type, and times without an offset as local ones of the mapping's zone.
 //!
 //! An entry gives the same rows in the same order each time, so that an import that was cut off can be repeated.
 
+mod archive;
 mod convert;
 mod csv;
+mod elements;
 mod files;
+mod json;
 mod look;
 mod number;
 mod portrait;
 mod propose;
+mod records;
 mod refused;
 mod row_by_row;
 mod rows;
+mod scan;
+mod sheet;
+mod table;
 mod text;
 mod time;
 mod zoned;
@@ -31,9 +38,9 @@ use serde::Deserialize;
 use crate::{
     Error,
     fact::{Content, Fact},
+    reader::blocking,
 };
 use convert::Converter;
-use csv::Csv;
 pub use files::files;
 pub use look::{Look, look};
 pub use portrait::{Portrait, Tally};
@@ -41,6 +48,7 @@ pub use propose::propose;
 pub use refused::{Place, Refused};
 pub use rows::Rows;
 use rows::{Opened, Single};
+use table::Table;
 use time::Clock;
 pub use time::{Dst, Format};
 use zoned::Zoned;
@@ -213,8 +221,11 @@ pub struct Import {
     zoned: Zoned,
     time_zone: Tz,
     dst: Dst,
-    /// The sources of CSV files.
-    csv: BTreeMap<String, Arc<Csv>>,
+    /// The sources of text.
+    tables: BTreeMap<String, Arc<Table>>,
+    notes: Vec<String>,
+    /// Files that must stay while they are read.
+    _kept: Vec<files::Input>,
     entries: Vec<(usize, Entry, &'static Fact)>,
 }
 
@@ -232,12 +243,15 @@ impl Import {
             )));
         }
         let (session, zoned) = session(mapping.time_zone, mapping.dst);
-        let mut csv = BTreeMap::new();
+        let mut tables = BTreeMap::new();
+        let (mut notes, mut kept) = (Vec::new(), Vec::new());
         for (name, source) in &mapping.sources {
             match paths.get(name) {
                 Some(path) => {
                     let read = files::register(&session, name, source, path).await?;
-                    csv.extend(read.map(|read| (name.clone(), read)));
+                    tables.extend(read.table.map(|table| (name.clone(), table)));
+                    notes.extend(read.notes);
+                    kept.extend(read.kept);
                 }
                 None if source.optional => {}
                 None => {
@@ -256,9 +270,16 @@ impl Import {
             zoned,
             time_zone: mapping.time_zone,
             dst: mapping.dst,
-            csv,
+            tables,
+            notes,
+            _kept: kept,
             entries: entries.collect(),
         })
+    }
+
+    /// What who imports should know of the files, such as columns that are not read.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The entries whose sources are given: number in the mapping, and fact.
@@ -274,10 +295,13 @@ impl Import {
         for (number, entry, fact) in &self.entries {
             let opened = self.opened(*number, entry, fact).await?;
             // Rows that are joined or grouped cannot be left out one by one.
-            if opened.single.is_none()
-                && let Some(refused) = entry.needs.iter().find_map(|need| self.csv.get(need)?.too_wide())
-            {
-                return Err(wrong(refused.to_string()));
+            if opened.single.is_none() {
+                for table in entry.needs.iter().filter_map(|need| self.tables.get(need)) {
+                    let table = Arc::clone(table);
+                    if let Some(refused) = blocking(move || table.first_refused()).await? {
+                        return Err(wrong(refused.to_string()));
+                    }
+                }
             }
             let schema = opened.plan.schema().as_arrow();
             let is_given = |name: &str| schema.fields().iter().any(|field| field.name() == name);
@@ -335,8 +359,8 @@ impl Import {
             .and_then(|plan| self.zoned.rewrite(plan))
             .map_err(failed)?;
         let source = row_by_row::source_of(&plan);
-        let single = match source.and_then(|name| Some((self.csv.get(&name)?, name))) {
-            Some((csv, name)) => Some(self.single(csv, &name, &entry.sql).await.map_err(failed)?),
+        let single = match source.and_then(|name| Some((self.tables.get(&name)?, name))) {
+            Some((table, name)) => Some(self.single(table, &name, &entry.sql).await.map_err(failed)?),
             None => None,
         };
         Ok(Opened {
@@ -350,19 +374,19 @@ impl Import {
 
     async fn single(
         &self,
-        csv: &Arc<Csv>,
+        table: &Arc<Table>,
         name: &str,
         sql: &str,
     ) -> Result<Single, datafusion::error::DataFusionError> {
         let (session, zoned) = session(self.time_zone, self.dst);
-        let slot = row_by_row::register(&session, name, csv)?;
+        let slot = row_by_row::register(&session, name, table)?;
         let plan = zoned.rewrite(session.state().create_logical_plan(sql).await?)?;
         Ok(Single {
             source: name.to_owned(),
             plan: row_by_row::numbered(plan)?,
             session,
             slot,
-            csv: Arc::clone(csv),
+            table: Arc::clone(table),
         })
     }
 }
@@ -375,6 +399,8 @@ fn session(time_zone: Tz, dst: Dst) -> (SessionContext, Zoned) {
         .with_batch_size(8_192)
         .set_str("datafusion.execution.time_zone", "UTC")
         .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+        // In nanoseconds, years such as 9999 would become others.
+        .set_str("datafusion.execution.parquet.coerce_int96", "us")
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
     let session = SessionContext::new_with_config(config);
     let zoned = Zoned::new(&session, time_zone, dst);

@@ -22,9 +22,9 @@ use datafusion::{
 use serde_json::{Map, Value};
 
 use super::{
-    csv::{Chunk, Chunks, Csv},
     refused::{Place, Refused},
     rows::{Single, row_of},
+    table::{Chunk, Chunks, Table},
 };
 use crate::{Error, reader::blocking};
 
@@ -104,8 +104,8 @@ impl PartitionStream for Slot {
 ///
 /// # Errors
 /// DataFusion's.
-pub(super) fn register(session: &SessionContext, name: &str, csv: &Csv) -> Planned<Slot> {
-    let slot = Slot::new(csv.schema());
+pub(super) fn register(session: &SessionContext, name: &str, source: &Table) -> Planned<Slot> {
+    let slot = Slot::new(source.schema());
     let table = StreamingTable::try_new(Arc::clone(slot.schema()), vec![Arc::new(slot.clone())])?;
     session.register_table(TableReference::bare(name), Arc::new(table))?;
     Ok(slot)
@@ -238,7 +238,7 @@ impl RowByRow {
         let plan = state.create_physical_plan(&state.optimize(&single.plan)?).await?;
         Ok(Self {
             source: single.source,
-            chunks: Some(single.csv.chunks()),
+            chunks: Some(single.table.chunks()),
             slot: single.slot,
             plan,
             session: single.session,

@@ -14,11 +14,11 @@ use tokio_stream::StreamExt;
 use super::{
     BATCH_ROWS, Refused, WAITING_BYTES,
     convert::{Converter, Fault, UNSETTLED},
-    csv::Csv,
     portrait::Tally,
     refused::Place,
     row_by_row::{Mapped, RowByRow, Slot},
     sql_error,
+    table::Table,
 };
 use crate::{
     Error,
@@ -42,7 +42,7 @@ pub(super) struct Opened {
 pub(super) struct Single {
     pub source: String,
     pub session: SessionContext,
-    pub csv: Arc<Csv>,
+    pub table: Arc<Table>,
     pub slot: Slot,
     pub plan: LogicalPlan,
 }

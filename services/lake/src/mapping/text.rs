@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -17,6 +17,8 @@ const CHUNK: usize = 64 << 10;
 /// How gzip and zstd files begin.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The byte order mark in UTF-8.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The bytes of a file, unpacked where it is packed by gzip or zstd, which its first bytes tell.
 ///
@@ -34,11 +36,6 @@ pub(super) fn unpacked(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     })
 }
 
-/// Whether a file is packed.
-pub(super) fn is_packed(begin: &[u8]) -> bool {
-    begin.starts_with(&GZIP) || begin.starts_with(&ZSTD)
-}
-
 /// The first bytes of a file.
 ///
 /// # Errors
@@ -49,45 +46,101 @@ pub(super) fn begin(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The encoding of a file: the declared one, that of its byte order mark, UTF-8 where all of it is UTF-8, else GB18030 (which
-/// GBK is a part of).
+/// The first two letters of a file's text, unpacked, that are no blanks: what tells JSON from other text.
 ///
 /// # Errors
-/// When it cannot be read, the declared name is none, or it is none of these.
-pub(super) fn encoding(path: &Path, declared: Option<&str>) -> Result<&'static Encoding, Error> {
-    let failed = |error: io::Error| wrong(format!("{} cannot be read: {error}", path.display()));
+/// When it cannot be read.
+pub(super) fn first_letters(path: &Path, declared: Option<&str>) -> io::Result<String> {
+    let mut bytes = vec![0; 4_096];
+    let read = read_full(&mut *unpacked(path)?, &mut bytes)?;
+    let encodings = encodings(path, declared)?;
+    let encoding = encodings.first().copied().unwrap_or(UTF_8);
+    let (text, _) = encoding.decode_with_bom_removal(bytes.get(..read).unwrap_or_default());
+    Ok(text.chars().filter(|one| !one.is_whitespace()).take(2).collect())
+}
+
+/// Encodings that a file may have: the declared one, or that of its byte order mark, or UTF-8 and, where not all of it is UTF-8,
+/// GB18030 (which GBK is a part of).
+///
+/// # Errors
+/// When it cannot be read, or the declared name is none.
+pub(super) fn encodings(path: &Path, declared: Option<&str>) -> io::Result<Vec<&'static Encoding>> {
     if let Some(name) = declared {
-        return Encoding::for_label(name.as_bytes()).ok_or_else(|| {
-            wrong(format!(
+        let encoding = Encoding::for_label(name.as_bytes()).ok_or_else(|| {
+            io::Error::other(format!(
                 "`encoding: {name}` is none; for example utf-8, gbk, gb18030, utf-16le"
             ))
-        });
+        })?;
+        return Ok(vec![encoding]);
     }
     let mut first = [0; 3];
-    let read = read_full(&mut *unpacked(path).map_err(failed)?, &mut first).map_err(failed)?;
+    let read = read_full(&mut *unpacked(path)?, &mut first)?;
     if let Some((marked, _)) = Encoding::for_bom(first.get(..read).unwrap_or_default()) {
-        return Ok(marked);
+        return Ok(vec![marked]);
     }
     // Text of the sort has no zeros; that of UTF-16 has them in every other byte of a line break.
-    match first {
-        [0, _, _] if read > 1 => return Ok(UTF_16BE),
-        [_, 0, _] if read > 1 => return Ok(UTF_16LE),
-        _ => {}
-    }
+    Ok(match first {
+        [0, _, _] if read > 1 => vec![UTF_16BE],
+        [_, 0, _] if read > 1 => vec![UTF_16LE],
+        _ => vec![UTF_8, GB18030],
+    })
+}
+
+/// What `read` makes of a file in the first of its encodings that all of it is in.
+///
+/// # Errors
+/// That of `read`; when the file is in none of the encodings.
+pub(super) fn in_its_encoding<T>(
+    path: &Path,
+    declared: Option<&str>,
+    mut read: impl FnMut(&'static Encoding) -> Result<T, Unread>,
+) -> Result<(&'static Encoding, T), Unread> {
+    let encodings = encodings(path, declared)?;
     let mut refused = None;
-    for encoding in [UTF_8, GB18030] {
-        let mut text = Text::new(unpacked(path).map_err(failed)?, encoding, None);
-        match io::copy(&mut text, &mut io::sink()) {
-            Ok(_) => return Ok(encoding),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => refused = refused.or(Some(error)),
-            Err(error) => return Err(failed(error)),
+    for encoding in &encodings {
+        match read(encoding) {
+            Ok(made) => return Ok((encoding, made)),
+            Err(Unread::Broken(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                refused = refused.or(Some(error));
+            }
+            Err(other) => return Err(other),
         }
     }
     let place = refused.map_or_else(String::new, |error| error.to_string());
-    Err(wrong(format!(
-        "{}, {place}, and none of GB18030; say which encoding it is with `encoding:` in the mapping's source",
-        path.display()
+    let none = if encodings.len() > 1 {
+        ", and none of GB18030"
+    } else {
+        ""
+    };
+    Err(Unread::Wrong(format!(
+        "{place}{none}; say which encoding it is with `encoding:` in the mapping's source"
     )))
+}
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// Its bytes are not to be had, or no text.
+    Broken(io::Error),
+    /// Its text is not what it should be.
+    Wrong(String),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl Unread {
+    /// The error that tells the file.
+    pub fn of(self, path: &Path) -> Error {
+        let path = path.display();
+        match self {
+            Self::Broken(error) => wrong(format!("{path} cannot be read: {error}")),
+            Self::Wrong(reason) => wrong(format!("{path}, {reason}")),
+        }
+    }
 }
 
 fn read_full(reader: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
@@ -105,7 +158,8 @@ fn read_full(reader: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
 pub(super) struct Text {
     raw: Box<dyn Read + Send>,
     encoding: &'static Encoding,
-    decoder: Decoder,
+    /// None for what is UTF-8 as it is.
+    decoder: Option<Decoder>,
     /// What is put for a separator of several bytes: its text, and the one byte.
     separator: Option<(String, char)>,
     /// Raw bytes that are not decoded yet.
@@ -115,6 +169,7 @@ pub(super) struct Text {
     ready: Vec<u8>,
     at: usize,
     lines: u64,
+    begun: bool,
     ended: bool,
 }
 
@@ -124,16 +179,18 @@ impl Text {
         encoding: &'static Encoding,
         separator: Option<(String, char)>,
     ) -> Self {
+        let as_it_is = encoding == UTF_8 && separator.is_none();
         Self {
             raw,
             encoding,
-            decoder: encoding.new_decoder_with_bom_removal(),
+            decoder: (!as_it_is).then(|| encoding.new_decoder_with_bom_removal()),
             separator,
             waiting: Vec::new(),
             cut: String::new(),
             ready: Vec::new(),
             at: 0,
             lines: 0,
+            begun: false,
             ended: false,
         }
     }
@@ -142,40 +199,74 @@ impl Text {
     fn fill(&mut self) -> io::Result<()> {
         let before = self.waiting.len();
         self.waiting.resize(before + CHUNK, 0);
-        let read = self
-            .raw
-            .read(self.waiting.get_mut(before..).unwrap_or_default())?;
+        let into = self.waiting.get_mut(before..).unwrap_or_default();
+        // What is packed and broken is so in every encoding.
+        let read = self.raw.read(into).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => io::Error::other(error),
+            _ => error,
+        })?;
         self.waiting.truncate(before + read);
         self.ended = read == 0;
-        let most = self
-            .decoder
-            .max_utf8_buffer_length_without_replacement(self.waiting.len());
+        self.at = 0;
+        match self.decoder.take() {
+            None => self.take(),
+            Some(mut decoder) => {
+                let decoded = self.decode(&mut decoder);
+                self.decoder = Some(decoder);
+                decoded
+            }
+        }
+    }
+
+    /// Makes ready what is UTF-8 already; a character that is cut in two waits for its rest.
+    fn take(&mut self) -> io::Result<()> {
+        std::mem::swap(&mut self.ready, &mut self.waiting);
+        self.waiting.clear();
+        if let Err(error) = std::str::from_utf8(&self.ready) {
+            let (whole, rest) = self.ready.split_at(error.valid_up_to());
+            if error.error_len().is_some() || self.ended {
+                return Err(self.no_text(whole));
+            }
+            self.waiting.extend_from_slice(rest);
+            self.ready.truncate(error.valid_up_to());
+        }
+        self.lines += breaks(&self.ready);
+        if !self.begun && !self.ready.is_empty() {
+            self.begun = true;
+            self.at = if self.ready.starts_with(BOM) { BOM.len() } else { 0 };
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder) -> io::Result<()> {
+        let most = decoder.max_utf8_buffer_length_without_replacement(self.waiting.len());
         let mut text = std::mem::take(&mut self.cut);
         text.reserve(most.unwrap_or(4 * CHUNK));
         let from = text.len();
         let mut used = 0;
         loop {
             let rest = self.waiting.get(used..).unwrap_or_default();
-            let (result, some) = self
-                .decoder
-                .decode_to_string_without_replacement(rest, &mut text, self.ended);
+            let (result, some) = decoder.decode_to_string_without_replacement(rest, &mut text, self.ended);
             used += some;
             match result {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => text.reserve(CHUNK),
                 DecoderResult::Malformed(..) => {
-                    let told = text.get(from..).unwrap_or_default();
-                    let line = self.lines + told.matches('\n').count() as u64 + 1;
-                    let message = format!("line {line}: bytes that are no {}", self.encoding.name());
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                    return Err(self.no_text(text.get(from..).unwrap_or_default().as_bytes()));
                 }
             }
         }
         self.waiting.drain(..used);
-        self.lines += text.get(from..).unwrap_or_default().matches('\n').count() as u64;
+        self.lines += breaks(text.get(from..).unwrap_or_default().as_bytes());
         self.ready = self.separated(text)?.into_bytes();
-        self.at = 0;
         Ok(())
+    }
+
+    /// The error of bytes that are none of the encoding, behind `told`.
+    fn no_text(&self, told: &[u8]) -> io::Error {
+        let line = self.lines + breaks(told) + 1;
+        let message = format!("line {line}: bytes that are no {}", self.encoding.name());
+        io::Error::new(io::ErrorKind::InvalidData, message)
     }
 
     /// The text with one character for a separator of several.
@@ -189,7 +280,7 @@ impl Text {
                 self.lines + 1,
                 u32::from(*one)
             );
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            return Err(io::Error::other(message));
         }
         let mut whole = text.replace(separator.as_str(), &one.to_string());
         if !self.ended {
@@ -208,22 +299,30 @@ impl Text {
     }
 }
 
-impl Read for Text {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at >= self.ready.len() {
-            if self.ended {
-                return Ok(0);
-            }
+impl BufRead for Text {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.at >= self.ready.len() && !self.ended {
             self.fill()?;
         }
-        let rest = self.ready.get(self.at..).unwrap_or_default();
-        let some = rest.len().min(into.len());
-        if let (Some(to), Some(from)) = (into.get_mut(..some), rest.get(..some)) {
-            to.copy_from_slice(from);
-        }
+        Ok(self.ready.get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, some: usize) {
         self.at += some;
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let some = self.fill_buf()?.read(into)?;
+        self.consume(some);
         Ok(some)
     }
+}
+
+/// Line breaks among some bytes.
+pub(super) fn breaks(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 #[cfg(test)]
@@ -268,6 +367,8 @@ mod tests {
                 let separated = read(&bytes, piece, encoding, Some("||")).unwrap();
                 prop_assert_eq!(separated, text.replace("||", "\u{1f}"));
             }
+            let marked = format!("\u{feff}{text}").into_bytes();
+            prop_assert_eq!(read(&marked, piece, UTF_8, None).unwrap(), text.as_str());
             let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             prop_assert_eq!(read(&wide, piece, UTF_16LE, None).unwrap(), text.as_str());
         }
@@ -279,6 +380,15 @@ mod tests {
         assert_eq!(error.to_string(), "line 3: bytes that are no UTF-8");
     }
 
+    fn found_in(path: &Path) -> Result<(&'static Encoding, String), Error> {
+        let found = in_its_encoding(path, None, |encoding| {
+            let mut whole = String::new();
+            Text::new(unpacked(path)?, encoding, None).read_to_string(&mut whole)?;
+            Ok(whole)
+        });
+        found.map_err(|unread| unread.of(path))
+    }
+
     #[test]
     fn encodings_are_found_and_packed_files_unpacked() {
         let folder = tempfile::tempdir().unwrap();
@@ -286,11 +396,7 @@ mod tests {
         let text = "店铺,金额\n";
         let found = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            let encoding = encoding(&path, None)?;
-            let mut whole = String::new();
-            Text::new(unpacked(&path).unwrap(), encoding, None)
-                .read_to_string(&mut whole)
-                .unwrap();
+            let (encoding, whole) = found_in(&path)?;
             assert_eq!(whole, text);
             Ok::<_, Error>(encoding.name())
         };
@@ -310,7 +416,7 @@ mod tests {
         io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
         assert_eq!(found(&gzip.finish().unwrap()).unwrap(), "UTF-8");
         std::fs::write(&path, b"a\nb\xff\xff\n").unwrap();
-        let told = encoding(&path, None).unwrap_err().to_string();
+        let told = found_in(&path).unwrap_err().to_string();
         assert!(told.contains("line 2") && told.contains("encoding:"), "{told}");
     }
 }

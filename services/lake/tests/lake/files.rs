@@ -14,7 +14,7 @@ use dualwheel_lake::mapping::{Import, Mapping, Place};
 use encoding_rs::GB18030;
 
 /// A mapping of order lines: `with` are keys of the source, `order` and `amount` its columns.
-fn mapping(with: &str, order: &str, amount: &str) -> Mapping {
+pub(crate) fn mapping(with: &str, order: &str, amount: &str) -> Mapping {
     let text = format!(
         r#"
 about: a test
@@ -36,7 +36,7 @@ facts:
 }
 
 /// The orders and amounts of a source, or why there are none.
-async fn read(mapping: &Mapping, path: &Path) -> Result<Vec<(String, Option<i64>)>, String> {
+pub(crate) async fn read(mapping: &Mapping, path: &Path) -> Result<Vec<(String, Option<i64>)>, String> {
     let paths = BTreeMap::from([("orders".to_owned(), path.to_owned())]);
     let told = |error: dualwheel_lake::Error| error.to_string();
     let import = Import::open(mapping, &paths).await.map_err(told)?;
@@ -57,14 +57,20 @@ async fn read(mapping: &Mapping, path: &Path) -> Result<Vec<(String, Option<i64>
     Ok(found)
 }
 
-struct Folder(tempfile::TempDir);
+/// What is told of the files of a source.
+pub(crate) async fn notes(mapping: &Mapping, path: &Path) -> Vec<String> {
+    let paths = BTreeMap::from([("orders".to_owned(), path.to_owned())]);
+    Import::open(mapping, &paths).await.unwrap().notes().to_vec()
+}
+
+pub(crate) struct Folder(pub tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -73,7 +79,7 @@ impl Folder {
 }
 
 /// What a file of this name with these bytes gives.
-async fn of(
+pub(crate) async fn of(
     name: &str,
     bytes: impl AsRef<[u8]>,
     mapping: &Mapping,
@@ -82,12 +88,12 @@ async fn of(
     read(mapping, &folder.file(name, bytes)).await
 }
 
-fn rows(expected: &[(&str, i64)]) -> Vec<(String, Option<i64>)> {
+pub(crate) fn rows(expected: &[(&str, i64)]) -> Vec<(String, Option<i64>)> {
     let row = |(order, amount): &(&str, i64)| ((*order).to_owned(), Some(*amount));
     expected.iter().map(row).collect()
 }
 
-fn plain() -> Mapping {
+pub(crate) fn plain() -> Mapping {
     mapping("", "order", "amount")
 }
 
@@ -255,7 +261,7 @@ async fn what_is_no_value_is_null() {
 }
 
 /// The rows that an entry takes, and those that it refuses: line and reason.
-async fn taken(mapping: &Mapping, path: &Path) -> Result<(usize, Vec<(u64, String)>), String> {
+pub(crate) async fn taken(mapping: &Mapping, path: &Path) -> Result<(usize, Vec<(u64, String)>), String> {
     let paths = BTreeMap::from([("orders".to_owned(), path.to_owned())]);
     let told = |error: dualwheel_lake::Error| error.to_string();
     let import = Import::open(mapping, &paths).await.map_err(told)?;
@@ -322,6 +328,39 @@ async fn a_row_that_cannot_be_taken_is_refused_alone_with_its_line() {
 }
 
 #[tokio::test]
+async fn the_line_told_is_that_on_which_the_row_begins() {
+    for (text, lines) in [
+        ("order,amount\r\n1,x\r\n\r\n\r\n2,20\r\n3,y\r\n", [2, 6]),
+        ("order,amount\n\n\n1,x\n\"2\n\n\",20\n3,y\n", [4, 8]),
+        ("order,amount\r1,x\r\r2,20\r3,y", [2, 5]),
+        (",\norder,amount\n,\n1,x\n2,20\n,\n3,y\n", [4, 7]),
+    ] {
+        let folder = Folder::new();
+        let (found, refused) = taken(&plain(), &folder.file("o.csv", text)).await.unwrap();
+        let told: Vec<u64> = refused.iter().map(|(line, _)| *line).collect();
+        assert_eq!((found, told), (1, lines.to_vec()), "{text:?}");
+    }
+    let skipped = mapping("skip_lines: 2", "order", "amount");
+    let folder = Folder::new();
+    let path = folder.file("o.csv", "a shop\r\n\r\norder,amount\r\n1,x\r\n2,20\r\n");
+    let (_, refused) = taken(&skipped, &path).await.unwrap();
+    assert_eq!(refused[0].0, 4);
+}
+
+#[tokio::test]
+async fn rows_and_headers_have_bounds() {
+    let long = format!("order,amount\n1,10\n\"{}\",20\n", "x".repeat(17 << 20));
+    let told = of("o.csv", long, &plain()).await.unwrap_err();
+    assert!(told.contains("line 3: a row of more than 16 MiB"), "{told}");
+    let wide: Vec<String> = (0..5_000).map(|number| format!("c{number}")).collect();
+    let told = of("o.csv", wide.join(","), &plain()).await.unwrap_err();
+    assert!(told.contains("line 1: 5000 columns; at most 4096"), "{told}");
+    // Unnamed and equal columns have names of their own, whatever the others are called.
+    let odd = "order,,column 2,price,price,price (1),amount\n1,a,b,c,d,e,10\n";
+    assert_eq!(of("o.csv", odd, &plain()).await.unwrap(), rows(&[("1", 10)]));
+}
+
+#[tokio::test]
 async fn a_folder_is_read_by_names_of_columns_and_without_what_systems_leave() {
     let folder = Folder::new();
     folder.file("d/1.csv", "order,amount\n1,10\n");
@@ -331,10 +370,15 @@ async fn a_folder_is_read_by_names_of_columns_and_without_what_systems_leave() {
     }
     let found = read(&plain(), &folder.0.path().join("d")).await;
     assert_eq!(found.unwrap(), rows(&[("1", 10), ("2", 20)]));
+    let notes = notes(&plain(), &folder.0.path().join("d")).await;
+    assert!(
+        matches!(&notes[..], [note] if note.contains("2.CSV has columns that") && note.ends_with("1.csv has not, which are not read: note")),
+        "{notes:?}"
+    );
     folder.file("d/3.csv", "order,sum\n3,30\n");
     let told = read(&plain(), &folder.0.path().join("d")).await.unwrap_err();
     assert!(
-        told.contains("3.csv has no column `amount`") && told.contains("order, sum"),
+        told.contains("3.csv, which has no column `amount`") && told.contains("order, sum"),
         "{told}"
     );
     let told = read(&plain(), &folder.0.path().join("none")).await.unwrap_err();
@@ -368,8 +412,12 @@ async fn the_content_tells_what_a_file_is() {
         assert_eq!(of(name, &parquet, &plain()).await.unwrap(), expected, "{name}");
     }
     for (name, bytes, words) in [
-        ("o.xlsx", b"PK\x03\x04...".as_slice(), "save the sheet as CSV"),
-        ("o.json", b"\n [{\"order\": 1}]", "one JSON array"),
+        (
+            "o.xlsx",
+            b"PK\x03\x04...".as_slice(),
+            "a zip file that is not whole",
+        ),
+        ("o.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx"),
         ("o.csv", b"", "names of the columns"),
     ] {
         let told = of(name, bytes, &plain()).await.unwrap_err();

@@ -12,6 +12,8 @@ mod dst;
 mod erase;
 mod faulty;
 mod files;
+mod files_json;
+mod files_packed;
 mod import;
 mod mapped;
 mod names;
