@@ -29,6 +29,7 @@ pub(crate) fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Er
     let target = match array.data_type() {
         DataType::Dictionary(_, values) => match values.as_ref() {
             DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+            DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
             other => other.clone(),
         },
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
@@ -45,6 +46,52 @@ pub(crate) fn unreadable(name: &str, data_type: &DataType) -> Error {
     Error::Malformed {
         reason: format!("the field `{name}` came as {data_type}, which cannot be read as its type"),
     }
+}
+
+/// A number as a whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whole {
+    Is(i128),
+    Not,
+}
+
+/// The numbers of a column of floats or decimals as whole ones. What is not a number is none.
+fn whole(given: &ArrayRef) -> Result<Vec<Option<Whole>>, Error> {
+    if let DataType::Decimal32(_, scale)
+    | DataType::Decimal64(_, scale)
+    | DataType::Decimal128(_, scale)
+    | DataType::Decimal256(_, scale) = given.data_type()
+    {
+        let scale = (*scale).max(0);
+        let wide = cast(given, &DataType::Decimal128(38, scale))?;
+        let wide = wide.as_primitive::<arrow::datatypes::Decimal128Type>();
+        let unit = 10i128.pow(scale.unsigned_abs().into());
+        let number = |value: i128| match value % unit {
+            0 => Whole::Is(value / unit),
+            _ => Whole::Not,
+        };
+        // One that is too wide is none here, and is no missing one.
+        let wide = wide.iter().enumerate();
+        return Ok(wide
+            .map(|(row, value)| match value {
+                None if given.is_valid(row) => Some(Whole::Not),
+                value => value.map(number),
+            })
+            .collect());
+    }
+    let exact = match given.data_type() {
+        DataType::Float16 => 2_048.0,
+        DataType::Float32 => 16_777_216.0,
+        _ => 9_007_199_254_740_992.0,
+    };
+    let floats = cast(given, &DataType::Float64)?;
+    let floats = floats.as_primitive::<arrow::datatypes::Float64Type>();
+    let number = |value: f64| match value {
+        value if value.is_nan() => None,
+        value if value.fract() == 0.0 && value.abs() < exact => Some(Whole::Is(value as i128)),
+        _ => Some(Whole::Not),
+    };
+    Ok(floats.iter().map(|value| value.and_then(number)).collect())
 }
 
 /// The check of one column.
@@ -86,7 +133,7 @@ impl FieldCheck<'_> {
         }
     }
 
-    /// Texts of a row from a text column, from bytes that must be UTF-8, or from whole numbers.
+    /// Texts of a row from a text column, from bytes that must be UTF-8, or from whole numbers, of which a `123.0` is one.
     fn text(&mut self, given: &ArrayRef, longest: usize) -> Result<ArrayRef, Error> {
         if let Some(bytes) = given.as_binary_opt::<i32>() {
             let mut kept = Vec::with_capacity(bytes.len());
@@ -108,6 +155,7 @@ impl FieldCheck<'_> {
             kind if kind.is_integer() || *kind == DataType::Null => {
                 cast(given, &DataType::Utf8).map_err(|_| unreadable(self.name, kind))?
             }
+            kind if kind.is_floating() || kind.is_decimal() => self.whole_texts(given)?,
             other => return Err(unreadable(self.name, other)),
         };
         let array = texts.as_string::<i32>();
@@ -131,6 +179,25 @@ impl FieldCheck<'_> {
         Ok(Arc::new(StringArray::from_iter(
             array.iter().map(|text| text.filter(|text| !text.is_empty())),
         )))
+    }
+
+    /// Numbers that are whole as texts, as ids become numbers where programs guess.
+    fn whole_texts(&mut self, given: &ArrayRef) -> Result<ArrayRef, Error> {
+        let mut texts = Vec::with_capacity(given.len());
+        for (row, value) in whole(given)?.into_iter().enumerate() {
+            texts.push(match value {
+                None => None,
+                Some(Whole::Is(number)) => Some(number.to_string()),
+                Some(Whole::Not) => {
+                    self.refuse(
+                        row,
+                        "is a number with a fraction, or of more digits than a float keeps; send it as text",
+                    );
+                    Some("?".to_owned())
+                }
+            });
+        }
+        Ok(Arc::new(StringArray::from(texts)))
     }
 
     fn texts(&mut self, given: &ArrayRef) -> Result<ArrayRef, Error> {
@@ -187,7 +254,7 @@ impl FieldCheck<'_> {
                 }
             }
             DataType::Null => values.resize(given.len(), None),
-            kind if kind.is_integer() || matches!(kind, DataType::Decimal128(_, _)) => {
+            kind if kind.is_integer() || kind.is_decimal() => {
                 let strict = CastOptions {
                     safe: true,
                     ..CastOptions::default()
@@ -255,11 +322,12 @@ impl FieldCheck<'_> {
     /// The column as whole numbers; null where a value is none.
     fn whole_numbers(&self, given: &ArrayRef) -> Result<Int64Array, Error> {
         let kind = given.data_type();
-        if kind.is_floating() {
-            let floats = cast(given, &DataType::Float64)?;
-            let floats = floats.as_primitive::<arrow::datatypes::Float64Type>();
-            let whole = |value: f64| (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64);
-            return Ok(floats.iter().map(|value| value.and_then(whole)).collect());
+        if kind.is_floating() || kind.is_decimal() {
+            let number = |value: Option<Whole>| match value {
+                Some(Whole::Is(number)) => i64::try_from(number).ok(),
+                _ => None,
+            };
+            return Ok(whole(given)?.into_iter().map(number).collect());
         }
         if !(kind.is_integer() || matches!(kind, DataType::Utf8 | DataType::Null | DataType::Boolean)) {
             return Err(unreadable(self.name, kind));
@@ -299,7 +367,7 @@ impl FieldCheck<'_> {
         let kind = given.data_type();
         if !matches!(
             kind,
-            DataType::Timestamp(_, _) | DataType::Utf8 | DataType::Null | DataType::Date32
+            DataType::Timestamp(_, _) | DataType::Utf8 | DataType::Null | DataType::Date32 | DataType::Date64
         ) {
             return Err(unreadable(self.name, kind));
         }

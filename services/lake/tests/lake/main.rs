@@ -14,6 +14,7 @@ mod faulty;
 mod files;
 mod files_json;
 mod files_packed;
+mod files_parquet;
 mod import;
 mod mapped;
 mod names;
