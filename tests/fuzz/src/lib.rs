@@ -4,6 +4,8 @@
 //! libFuzzer, which looks at what they reach; where cargo-fuzz is installed, `cargo fuzz run fuzz-expression --features fuzz`
 //! in this folder does, too.
 
+mod files;
+
 use std::{sync::LazyLock, time::Duration};
 
 use dualwheel_consumer::{DEFINITIONS, Parameters, audience::text};
@@ -20,6 +22,8 @@ use dualwheel_plugin_host::{Engine, Limits, Policy};
 use prost::Message;
 use prost_reflect::DynamicMessage;
 
+pub use files::files;
+
 /// A target.
 pub type Target = fn(&[u8]);
 
@@ -33,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("plugin", plugin),
     ("page_token", page_token),
     ("token", token),
+    ("files", files::files),
 ];
 
 /// A request of any method: the first byte chooses it. What is read is written, and read as the same again.
