@@ -135,16 +135,15 @@ fn written(path: &Path) -> Result<Source, Error> {
         return Ok(Source::default());
     };
     let tried = SEPARATORS.map(|separator| (separator, records(&head, separator)));
-    // That by which most rows have the same number of values, and many of them.
-    let mut best: Option<(usize, usize, &str, &Vec<(u64, StringRecord)>)> = None;
-    for (separator, records) in &tried {
+    // That by which most rows have the same number of values, and many of them; of equals the likeliest.
+    let scored = tried.iter().rev().map(|(separator, records)| {
         let width = usual_width(records);
         let rows = records.iter().filter(|(_, record)| record.len() == width).count();
-        let score = rows * (width - 1);
-        if width > 1 && best.is_none_or(|(most, ..)| score > most) {
-            best = Some((score, width, separator, records));
-        }
-    }
+        (rows * (width - 1), width, *separator, records)
+    });
+    let best = scored
+        .filter(|(score, ..)| *score > 0)
+        .max_by_key(|(score, ..)| *score);
     let Some((_, width, separator, records)) = best else {
         return Ok(Source::default());
     };

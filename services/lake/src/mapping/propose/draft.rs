@@ -50,18 +50,17 @@ impl Draft {
     }
 
     /// Takes a field from a column of a file, which is `sql` in the `SELECT`.
-    pub fn column(&mut self, column: &Column, file: &Seen, found: &str, sql: String) {
+    pub fn column(&mut self, column: &Column, file: &Seen, found: &str, mut sql: String) {
         self.used.insert(found.to_owned());
-        let mut sql = sql;
         if matches!(column.content, Content::Instant { .. } | Content::Day) {
-            match written(file.look.values(found)) {
+            let format = match written(file.look.values(found)) {
                 Some("micros") => {
                     sql = format!("CAST({sql} AS BIGINT) / 1000");
-                    self.formats.insert(column.name, "millis");
+                    Some("millis")
                 }
-                Some(format) => drop(self.formats.insert(column.name, format)),
-                None => {}
-            }
+                format => format,
+            };
+            self.formats.extend(format.map(|format| (column.name, format)));
         }
         let masked = file.look.values(found).any(|value| value.contains("**"));
         let note = (masked && column.name == "consumer")

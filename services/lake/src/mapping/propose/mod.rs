@@ -37,9 +37,11 @@ impl Seen {
             |fact: &str, fields: &[&str]| fields.iter().any(|field| seen.column_of(fact, field).is_some());
         let holds =
             |(fact, groups): &&(&'static str, &[&[&str]])| groups.iter().all(|fields| has(fact, fields));
-        seen.fact = match place::is_known(&seen) {
-            true => Some("order_line"),
-            false => names::MARKS.iter().find(holds).map(|(fact, _)| *fact),
+        let marked = names::MARKS.iter().find(holds).map(|(fact, _)| *fact);
+        seen.fact = if place::is_known(&seen) {
+            Some("order_line")
+        } else {
+            marked
         };
         let base = match seen.fact {
             Some("order_line") if seen.column("product").is_some() && seen.column("paid_at").is_none() => {
