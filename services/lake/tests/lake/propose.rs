@@ -165,13 +165,20 @@ async fn qianniu_orders_and_goods() {
     assert_eq!(
         found[0].rows(LINE),
         [
-            "1867530024611209834|1|小明|花店|护手霜，面膜|3|12.5000|2024-05-01|0.0000",
-            "1867530024611209836|1|小明|花店|护手霜|1|1009.0000|2024-05-01|1009.0000",
+            "1867530024611209834|护手霜，面膜|小明|花店|护手霜，面膜|3|12.5000|2024-05-01|0.0000",
+            "1867530024611209836|护手霜|小明|花店|护手霜|1|1009.0000|2024-05-01|1009.0000",
         ],
         "{text}"
     );
     let cancelled = found[0].rows("order cancelled_at");
     assert_eq!(cancelled[1], "1867530024611209836|2024-05-01T15:59:59Z");
+    // A row alone is refused with its place: a proposal for orders of one line each joins and numbers nothing.
+    let bad = orders.replace(",12.50,", ",十二,");
+    let (bytes, _, _) = GB18030.encode(&bad);
+    let files = [("orders", file(&folder, "ExportOrderList.csv", &bytes))];
+    let found = mapped(&proposed(&files).await, &files).await;
+    assert_eq!((found[0].rows("order").len(), found[0].refused.len()), (1, 1));
+    assert!(found[0].refused[0].contains("line 3"), "{:?}", found[0].refused);
     let goods = "商品ID,商品名称,类目,一口价,上架时间,品牌\n601,护手霜,美妆,39.90,2024-03-01 10:00:00,花\n602,面膜,美妆,¥99,2024-04-01 10:00:00,花\n";
     let files = [("products", file(&folder, "goods.csv", goods))];
     let edit = ("NULL AS updated_at", "'2024-06-01' AS updated_at");
@@ -251,7 +258,7 @@ async fn youzan_orders() {
     let (text, found) = tried(&files, &[]).await;
     assert_eq!(
         found[0].rows(LINE),
-        ["E2024|1|13800000001|总店|C1|2|58.0000|2024-02-29|29.0000"],
+        ["E2024|C1|13800000001|总店|C1|2|58.0000|2024-02-29|29.0000"],
         "{text}"
     );
 }

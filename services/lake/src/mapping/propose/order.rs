@@ -123,11 +123,7 @@ pub(super) async fn draft(file: &Seen, other: Option<&Seen>, fact: &'static Fact
     let number = row_number(&ground);
     for column in fact.columns {
         match (ground.column(column.name), column.name) {
-            (None, "line") => {
-                let note = "no column numbers the lines of an order: what they hold does".to_owned();
-                draft.put("line", format!("CAST({number} AS VARCHAR)"), Some(note));
-                draft.order_by = Some("\"order\", line".to_owned());
-            }
+            (None, "line") => line(&mut draft, &ground, &number).await?,
             (None, "paid_amount") => price_by_quantity(&mut draft, &ground, column),
             (None, _) if column.required => draft.open(column),
             (None, _) => {}
@@ -144,6 +140,23 @@ pub(super) async fn draft(file: &Seen, other: Option<&Seen>, fact: &'static Fact
         draft.order_by = Some("\"order\", line".to_owned());
     }
     Ok(draft)
+}
+
+/// The key of a line that no column is.
+async fn line(draft: &mut Draft, ground: &Ground<'_>, number: &str) -> Result<(), Error> {
+    let product = ground.column("product");
+    if let ([file], Some(product)) = (ground.files.as_slice(), product)
+        && let Some(order) = file.column("order")
+        && file.look.is_unique(order).await?
+    {
+        let note = "no column is the key of a line, and each order has one: its product is".to_owned();
+        draft.put("line", ground.sql(product), Some(note));
+        return Ok(());
+    }
+    let note = "no column is the key of a line: its number by what it holds is".to_owned();
+    draft.put("line", format!("CAST({number} AS VARCHAR)"), Some(note));
+    draft.order_by = Some("\"order\", line".to_owned());
+    Ok(())
 }
 
 fn is_product(ground: &Ground<'_>, found: Found<'_>) -> bool {
