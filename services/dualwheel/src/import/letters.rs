@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use dualwheel_kit::private;
 use dualwheel_lake::{
     fact::Fact,
-    mapping::{Entry, Mapping, Refused, Source},
+    mapping::{BEYOND, Entry, Mapping, Refused, Source},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -145,6 +145,16 @@ pub fn mended(
                 "{shown}, line {number}: it is no longer a line of JSON with `entry` and `row`: {error}"
             )
         })?;
+        if line.row.contains_key(BEYOND) {
+            bail!(
+                "{shown}, line {number}: values are left `{BEYOND}`; put all where they belong, and remove these"
+            );
+        }
+        if line.row.is_empty() {
+            bail!(
+                "{shown}, line {number}: nothing of the row could be read; mend it in its file, and remove the line here"
+            );
+        }
         let columns = kinds.entry((line.entry, line.source)).or_default();
         columns.extend(line.row.into_iter().map(|(name, _)| name));
     }
@@ -153,9 +163,6 @@ pub fn mended(
         let Some(entry) = entries.get(number) else {
             bail!("{shown} has rows of facts[{number}], which the mapping has not");
         };
-        if columns.is_empty() {
-            bail!("{shown} has rows of facts[{number}] without a column; import their file again");
-        }
         mapping.facts.push(Entry {
             fact: entry.fact.clone(),
             sql: again(number, &source, &columns, &entry.sql),

@@ -50,6 +50,8 @@ const IN_FLIGHT: usize = 4;
 const SAMPLE_ROWS: usize = 5;
 /// Rows that may be refused whatever share of the whole they are.
 const FEW: u64 = 10;
+/// Mapped batches that wait to be kept.
+const AHEAD: usize = 2;
 /// Where rows wait.
 const SPOOL: &str = "the folder of temporary files, which TMPDIR names";
 
@@ -376,6 +378,17 @@ impl Refusals {
     }
 }
 
+/// Keeps batches in pieces of a size.
+fn spooled(mut batches: mpsc::Receiver<RecordBatch>, size: Size) -> anyhow::Result<Spool> {
+    let mut spool = Spool::new().context(SPOOL)?;
+    while let Some(batch) = batches.blocking_recv() {
+        for piece in size.pieces(&batch)? {
+            spool.push(&piece).context(SPOOL)?;
+        }
+    }
+    Ok(spool)
+}
+
 /// Maps and checks all rows, so that nothing is written of an import that is wrong.
 ///
 /// # Errors
@@ -386,30 +399,33 @@ async fn prepare(
     size: Size,
     progress: &ProgressBar,
 ) -> anyhow::Result<(Vec<Ready>, Summary)> {
-    let mut summary = Summary::default();
+    let mut summary = Summary {
+        notes: import.notes().to_vec(),
+        ..Summary::default()
+    };
     let mut letters = Some(Letters::new(&plan.producer, &plan.source.0, &plan.source.1));
     let mut ready = Vec::new();
     for (number, fact) in import.entries() {
         progress.set_message(format!("reading {}", fact.name));
-        let mut spool = Spool::new().context(SPOOL)?;
+        // Encoded beside the reading.
+        let (batches, received) = mpsc::channel(AHEAD);
+        let spooling = tokio::task::spawn_blocking(move || spooled(received, size));
         let counts = summary.of(fact);
-        let refusals = read(
+        let read = read(
             import,
             (number, fact),
             counts,
             &mut letters,
             async |_, batch, _| {
                 progress.inc(batch.num_rows() as u64);
-                for piece in tokio::task::spawn_blocking(move || size.pieces(&batch))
-                    .await
-                    .context("a batch")??
-                {
-                    spool.push(&piece).context(SPOOL)?;
-                }
-                Ok(())
+                // Where nobody takes it, the spool tells why.
+                Ok(batches.send(batch).await.unwrap_or_default())
             },
         )
-        .await?;
+        .await;
+        drop(batches);
+        let spool = spooling.await.context("the batches of the mapped rows")??;
+        let refusals = read?;
         if let Some(told) = refusals.too_many(plan.most_refused, number, fact) {
             bail!("{told}\n{}", report::refusals(counts).join("\n"));
         }
@@ -424,7 +440,7 @@ async fn dry_run(plan: &Plan, config: &Config, is_shown: bool) -> anyhow::Result
     let import = mapping::Import::open(&plan.mapping, &plan.paths).await?;
     import.plan().await?;
     let mut summary = Summary::default();
-    let mut notes = Vec::new();
+    let mut notes = import.notes().to_vec();
     for (number, fact) in import.entries() {
         let counts = summary.of(fact);
         let refusals = read(

@@ -8,12 +8,13 @@ use std::{
 
 use arrow::datatypes::SchemaRef;
 use encoding_rs::{Encoding, UTF_8};
+use serde_json::{Map, Value};
 
 use super::{
     Source,
     files::{Input, no_column},
     records::{Record, Records},
-    refused::shown,
+    refused::{BEYOND, shown},
     scan::Scan,
     table::{Building, Chunk, Found, Nulls, plain},
     text::{self, Text, Unread},
@@ -334,6 +335,25 @@ impl Rows {
 }
 
 impl Dialect {
+    /// What a row holds that has more values than there are columns.
+    fn row_beyond(&self, schema: &SchemaRef, part: &Part, record: Record<'_>) -> Map<String, Value> {
+        let text = |value: &str| Value::String(self.restored(value).into_owned());
+        let columns = schema.fields().iter().zip(&part.places);
+        let mut row: Map<String, Value> = columns
+            .map(|(field, place)| {
+                (
+                    field.name().clone(),
+                    record.value(*place).map_or(Value::Null, text),
+                )
+            })
+            .collect();
+        row.insert(
+            BEYOND.to_owned(),
+            record.values().skip(part.width).map(text).collect(),
+        );
+        row
+    }
+
     /// The next rows of a file; none at its end.
     fn build(&self, schema: &SchemaRef, part: &Part, records: &mut Records<Text>) -> io::Result<Building> {
         let mut building = Building::new(schema, part.file.path());
@@ -345,7 +365,8 @@ impl Dialect {
                 continue;
             }
             if let Some(reason) = part.too_wide(record) {
-                building.refuse(record.line, record.bytes(), reason);
+                let row = self.row_beyond(schema, part, record);
+                building.refuse(record.line, record.bytes(), reason, row);
                 continue;
             }
             let restored = self.several.is_some().then(|| {

@@ -187,7 +187,7 @@ fn build(
         let fields = match flat(element.text) {
             Ok(fields) => fields,
             Err(reason) => {
-                building.refuse(line, bytes, reason);
+                building.refuse(line, bytes, reason, serde_json::Map::new());
                 continue;
             }
         };

@@ -45,7 +45,7 @@ pub use files::files;
 pub use look::{Look, look};
 pub use portrait::{Portrait, Tally};
 pub use propose::propose;
-pub use refused::{Place, Refused};
+pub use refused::{BEYOND, Place, Refused};
 pub use rows::Rows;
 use rows::{Opened, Single};
 use table::Table;

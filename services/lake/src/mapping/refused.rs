@@ -9,6 +9,9 @@ const SHOWN: usize = 40;
 /// Digits from which on a value may be a telephone or card number.
 const PERSONAL: usize = 7;
 
+/// Within the row of a [`Refused`], the values that stand beyond its columns.
+pub const BEYOND: &str = "beyond the columns";
+
 /// Where a row stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {

@@ -18,6 +18,8 @@ use datafusion::{
     physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
 };
 
+use serde_json::{Map, Value};
+
 use super::{
     Source,
     csv::{self, Csv},
@@ -89,9 +91,10 @@ impl Building {
         self.bytes += bytes;
     }
 
-    pub fn refuse(&mut self, line: u64, bytes: usize, reason: String) {
+    /// Refuses a row of so many bytes, of which `row` is known.
+    pub fn refuse(&mut self, line: u64, bytes: usize, reason: String, row: Map<String, Value>) {
         let refused = Refused::in_file(self.file.clone(), line, reason);
-        self.refused.push(refused);
+        self.refused.push(Refused { row, ..refused });
         self.bytes += bytes;
     }
 

@@ -18,6 +18,7 @@ mod files_parquet;
 mod import;
 mod mapped;
 mod names;
+mod portrait;
 mod propose;
 mod reference;
 mod releases;
