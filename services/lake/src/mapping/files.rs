@@ -154,6 +154,20 @@ pub(super) async fn register(
     })
 }
 
+/// The first file of a source, where it is of separated values; `None` where it is of another kind.
+///
+/// # Errors
+/// When it is not there, or cannot be read.
+pub(super) fn separated(path: &Path) -> Result<Option<Input>, Error> {
+    let Some(file) = files(path)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let mut input = Input::of(&file);
+    let kind = open(&mut input, &Source::default(), &mut Vec::new(), NESTED);
+    let kind = kind.map_err(|unread| unread.of(&file))?;
+    Ok((kind == Kind::Csv).then_some(input))
+}
+
 /// Whether each Parquet file has the columns of the first one; what is told of those that have more.
 fn same_columns(files: &[Input]) -> Result<Vec<String>, Error> {
     let columns = |file: &Input| {

@@ -1,6 +1,6 @@
 //! A first look at a file of which nothing is known: how it is written, its columns and first rows.
 
-use std::{io::Read, path::Path};
+use std::{io::Read, path::Path, sync::Arc};
 
 use arrow::{
     array::ArrayRef,
@@ -14,7 +14,12 @@ use datafusion::{
     prelude::{Expr, SessionConfig, SessionContext},
 };
 
-use super::{Source, files, text, wrong};
+use super::{
+    Source,
+    files::{self, Input, Registered},
+    text::{self, Text},
+    wrong,
+};
 use crate::{Error, reader::blocking};
 
 /// Rows that are looked at.
@@ -39,6 +44,8 @@ pub struct Look {
     /// Its first rows, as text.
     pub rows: Vec<Vec<Option<String>>>,
     table: DataFrame,
+    /// What is read must stay as long.
+    _kept: Arc<Registered>,
 }
 
 impl Look {
@@ -87,14 +94,13 @@ impl Look {
 /// # Errors
 /// When it cannot be read, or has no columns.
 pub async fn look(path: &Path) -> Result<Look, Error> {
-    let files = files::files(path)?;
-    let source = match files.first().cloned() {
-        Some(first) => blocking(move || written(&first)).await?,
-        None => Source::default(),
+    let source = {
+        let path = path.to_owned();
+        blocking(move || written(&path)).await?
     };
     // One partition, so that the first rows are the first.
     let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-    files::register(&session, "look", &source, path).await?;
+    let registered = files::register(&session, "look", &source, path).await?;
     let table = session.table("look").await.map_err(failed)?;
     let fields = table.schema().fields().iter();
     let columns = fields.map(|field| field.name().clone()).collect();
@@ -104,6 +110,7 @@ pub async fn look(path: &Path) -> Result<Look, Error> {
         columns,
         rows: shown(first).await?,
         table,
+        _kept: Arc::new(registered),
     })
 }
 
@@ -129,12 +136,18 @@ fn failed(error: DataFusionError) -> Error {
     wrong(error.strip_backtrace())
 }
 
-/// How a file of text is written; the default for any other.
+/// How a file of separated values is written; the default for any other.
 fn written(path: &Path) -> Result<Source, Error> {
-    let Some(head) = head(path)? else {
+    let Some(input) = files::separated(path)? else {
         return Ok(Source::default());
     };
-    let tried = SEPARATORS.map(|separator| (separator, records(&head, separator)));
+    let head = head(&input)?;
+    let separators = SEPARATORS
+        .iter()
+        .take(if input.is_sheet() { 1 } else { SEPARATORS.len() });
+    let tried: Vec<_> = separators
+        .map(|separator| (*separator, records(&head, separator, input.is_sheet())))
+        .collect();
     // That by which most rows have the same number of values, and many of them; of equals the likeliest.
     let scored = tried.iter().rev().map(|(separator, records)| {
         let width = usual_width(records);
@@ -168,34 +181,25 @@ fn written(path: &Path) -> Result<Source, Error> {
     Ok(source)
 }
 
-/// The begin of a file of separated values; `None` where it is of another kind.
-fn head(path: &Path) -> Result<Option<String>, Error> {
-    let failed = |error: std::io::Error| wrong(format!("{} cannot be read: {error}", path.display()));
-    let begin = text::begin(path).map_err(failed)?;
-    let name = path.to_string_lossy().to_lowercase();
-    let is_other = begin.starts_with(b"PAR1") || begin.starts_with(b"PK\x03\x04");
-    if is_other
-        || [".json", ".jsonl", ".ndjson"]
-            .iter()
-            .any(|end| name.contains(end))
-    {
-        return Ok(None);
-    }
-    let encoding = text::encoding(path, None)?;
-    let text = text::Text::new(text::unpacked(path).map_err(failed)?, encoding, None);
-    let mut head = Vec::new();
-    text.take(HEAD_BYTES).read_to_end(&mut head).map_err(failed)?;
-    let is_cut = head.len() as u64 == HEAD_BYTES;
-    let mut head = String::from_utf8_lossy(&head).into_owned();
+/// The begin of a file's text.
+fn head(input: &Input) -> Result<String, Error> {
+    let read = |encoding| {
+        let text = Text::new(text::unpacked(input.at())?, encoding, None);
+        let mut head = Vec::new();
+        text.take(HEAD_BYTES).read_to_end(&mut head)?;
+        Ok(String::from_utf8_lossy(&head).into_owned())
+    };
+    let (_, mut head) =
+        text::in_its_encoding(input.at(), None, read).map_err(|unread| unread.of(input.path()))?;
+    let is_cut = head.len() as u64 >= HEAD_BYTES;
     if is_cut && let Some(end) = head.rfind('\n') {
         head.truncate(end + 1);
     }
-    let is_json = head.trim_start().starts_with(['{', '[']);
-    Ok((!is_json).then_some(head))
+    Ok(head)
 }
 
-/// The rows of a text and the lines on which they begin, by a separator.
-fn records(text: &str, separator: &str) -> Vec<(u64, StringRecord)> {
+/// The rows of a text and the lines on which they begin, by a separator; each record of a sheet is a line.
+fn records(text: &str, separator: &str, is_sheet: bool) -> Vec<(u64, StringRecord)> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -203,7 +207,8 @@ fn records(text: &str, separator: &str) -> Vec<(u64, StringRecord)> {
         .from_reader(text.as_bytes());
     let records = reader.records().filter_map(Result::ok);
     let records = records.filter(|record| record.iter().any(|value| !value.trim().is_empty()));
-    let placed = |record: StringRecord| (record.position().map_or(1, csv::Position::line), record);
+    let place = |at: &csv::Position| if is_sheet { at.record() + 1 } else { at.line() };
+    let placed = |record: StringRecord| (record.position().map_or(1, place), record);
     records.take(ROWS).map(placed).collect()
 }
 
