@@ -19,6 +19,7 @@ use datafusion::{
     physical_plan::{ExecutionPlan, collect, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
     prelude::{Expr, SessionContext},
 };
+use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use super::{
@@ -208,10 +209,21 @@ fn cast_of(told: &str) -> Option<(&str, &str)> {
     Some((value, kind))
 }
 
+/// The next chunk, which is read while the one before is mapped, and those that follow.
+type Reading = BoxFuture<'static, Result<(Chunks, Option<Chunk>), Error>>;
+
+fn ahead(mut chunks: Chunks) -> Reading {
+    let reading = tokio::spawn(blocking(move || {
+        let chunk = chunks.next()?;
+        Ok((chunks, chunk))
+    }));
+    Box::pin(async { reading.await.unwrap_or_else(|error| Err(super::wrong(error.to_string()))) })
+}
+
 /// The rows of such an entry.
 pub(super) struct RowByRow {
     source: String,
-    chunks: Option<Chunks>,
+    reading: Option<Reading>,
     slot: Slot,
     plan: Arc<dyn ExecutionPlan>,
     session: SessionContext,
@@ -238,7 +250,7 @@ impl RowByRow {
         let plan = state.create_physical_plan(&state.optimize(&single.plan)?).await?;
         Ok(Self {
             source: single.source,
-            chunks: Some(single.table.chunks()),
+            reading: Some(ahead(single.table.chunks())),
             slot: single.slot,
             plan,
             session: single.session,
@@ -253,16 +265,12 @@ impl RowByRow {
     /// When a file cannot be read on; when all of the first rows are refused.
     pub async fn next(&mut self) -> Result<Option<(Vec<Taken>, Vec<Refused>)>, Error> {
         // Gone after an error, as are the rows that would follow.
-        let Some(mut chunks) = self.chunks.take() else {
+        let Some(reading) = self.reading.take() else {
             return Ok(None);
         };
-        let (chunks, chunk) = blocking(move || {
-            let chunk = chunks.next()?;
-            Ok((chunks, chunk))
-        })
-        .await?;
-        self.chunks = Some(chunks);
+        let (chunks, chunk) = reading.await?;
         let Some(chunk) = chunk else { return Ok(None) };
+        self.reading = Some(ahead(chunks));
         self.mapped(chunk).await.map(Some)
     }
 
