@@ -418,8 +418,11 @@ async fn prepare(
             &mut letters,
             async |_, batch, _| {
                 progress.inc(batch.num_rows() as u64);
-                // Where nobody takes it, the spool tells why.
-                Ok(batches.send(batch).await.unwrap_or_default())
+                // The spool tells why it takes no more.
+                batches
+                    .send(batch)
+                    .await
+                    .context("mapped rows are kept no longer")
             },
         )
         .await;

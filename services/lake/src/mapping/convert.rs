@@ -7,10 +7,10 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
-        RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+        RecordBatch, TimestampMicrosecondArray, new_null_array,
     },
     compute::cast,
-    datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, TimestampMicrosecondType},
+    datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType},
 };
 use chrono::{DateTime, Datelike, NaiveDate};
 
@@ -33,7 +33,6 @@ const NO_FRACTION: &str = "is no whole number";
 const FINE: &str = "has more than four decimals; write it as 12.50";
 const LONG_ID: &str =
     "is a key in scientific notation, which has lost digits; format the column as text and export again";
-const FLOAT_ID: &str = "is a key that is no whole number, or too large to be exact; store the column as text";
 const NO_FLAG: &str = "is neither true nor false";
 pub(super) const UNSETTLED: &str = "can be day or month first";
 
@@ -181,7 +180,6 @@ impl Converter {
         };
         let kind = given.data_type();
         Ok(match column.content {
-            Content::Key if kind.is_floating() => Arc::new(float_keys(given, &mut fault)?),
             Content::Key => {
                 if let Some(texts) = given.as_string_opt::<i32>() {
                     for (row, text) in texts.iter().enumerate() {
@@ -322,7 +320,7 @@ fn plain(array: &ArrayRef, name: &'static str) -> Result<ArrayRef, Error> {
 fn of_texts<T>(
     given: &ArrayRef,
     fault: &mut impl FnMut(usize, Cow<'static, str>),
-    mut value: impl FnMut(&str) -> Result<T, &'static str>,
+    value: impl FnMut(&str) -> Result<T, &'static str>,
 ) -> Vec<Option<T>> {
     let texts = given.as_string::<i32>();
     of_values(
@@ -330,7 +328,7 @@ fn of_texts<T>(
             .iter()
             .map(|text| text.map(str::trim).filter(|text| !text.is_empty())),
         fault,
-        |text| value(text),
+        value,
     )
 }
 
@@ -367,18 +365,4 @@ fn flag(text: &str) -> Result<bool, &'static str> {
         "false" | "f" | "no" | "n" | "0" | "off" | "否" | "无" | "假" => Ok(false),
         _ => Err(NO_FLAG),
     }
-}
-
-/// Keys that a file keeps as numbers of double precision.
-fn float_keys(
-    given: &ArrayRef,
-    fault: &mut impl FnMut(usize, Cow<'static, str>),
-) -> Result<StringArray, Error> {
-    let floats = cast(given, &DataType::Float64)?;
-    let floats = floats.as_primitive::<Float64Type>();
-    let key = |value: f64| {
-        let is_exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
-        is_exact.then(|| (value as i64).to_string()).ok_or(FLOAT_ID)
-    };
-    Ok(of_values(floats.iter(), fault, key).into())
 }

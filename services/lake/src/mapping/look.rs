@@ -6,7 +6,7 @@ use arrow::{
     array::ArrayRef,
     util::display::{ArrayFormatter, FormatOptions},
 };
-use csv::{ReaderBuilder, StringRecord};
+use csv::StringRecord;
 use datafusion::{
     common::Column,
     dataframe::DataFrame,
@@ -17,6 +17,7 @@ use datafusion::{
 use super::{
     Source,
     files::{self, Input, Registered},
+    records::Records,
     text::{self, Text},
     wrong,
 };
@@ -200,16 +201,16 @@ fn head(input: &Input) -> Result<String, Error> {
 
 /// The rows of a text and the lines on which they begin, by a separator; each record of a sheet is a line.
 fn records(text: &str, separator: &str, is_sheet: bool) -> Vec<(u64, StringRecord)> {
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(separator.bytes().next().unwrap_or(b','))
-        .from_reader(text.as_bytes());
-    let records = reader.records().filter_map(Result::ok);
-    let records = records.filter(|record| record.iter().any(|value| !value.trim().is_empty()));
-    let place = |at: &csv::Position| if is_sheet { at.record() + 1 } else { at.line() };
-    let placed = |record: StringRecord| (record.position().map_or(1, place), record);
-    records.take(ROWS).map(placed).collect()
+    let separator = separator.bytes().next().unwrap_or(b',');
+    let mut records = Records::new(text.as_bytes(), separator, true, 1, is_sheet);
+    let mut found = Vec::new();
+    while let Ok(Some(record)) = records.next() {
+        found.push((record.line, record.values().collect()));
+        if found.len() == ROWS {
+            break;
+        }
+    }
+    found
 }
 
 /// The number of values that most rows have; of equally many, the larger.
@@ -247,7 +248,12 @@ mod tests {
             let row = |cells: [&str; 3]| cells.join(separator) + "\n";
             let rows = row(["order", "amount", "note"]) + &row(["1", "2.50", "x"]) + &row(["2", "3.50", "y"]);
             let with = |before: &str| format!("{before}{rows}");
-            let preambles = ["", "Shop of words\nfrom Monday, to Sunday\n", "Shop\n\n\n"];
+            let preambles = [
+                "",
+                "Shop of words\nfrom Monday, to Sunday\n",
+                "Shop\n\n\n",
+                "Shop\r\nof words\r\n",
+            ];
             for before in preambles {
                 let look = seen(&with(before)).await;
                 assert_eq!(

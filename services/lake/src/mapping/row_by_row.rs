@@ -217,7 +217,11 @@ fn ahead(mut chunks: Chunks) -> Reading {
         let chunk = chunks.next()?;
         Ok((chunks, chunk))
     }));
-    Box::pin(async { reading.await.unwrap_or_else(|error| Err(super::wrong(error.to_string()))) })
+    Box::pin(async {
+        reading
+            .await
+            .unwrap_or_else(|error| Err(super::wrong(error.to_string())))
+    })
 }
 
 /// The rows of such an entry.

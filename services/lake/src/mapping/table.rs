@@ -224,16 +224,16 @@ impl Table {
         Chunks {
             schema: Arc::clone(&self.schema),
             reading: match &self.format {
-                Format::Csv(csv) => Reading::Csv(csv.rows()),
-                Format::Json(json) => Reading::Json(json.rows(&self.schema)),
+                Format::Csv(csv) => Reading::Csv(Box::new(csv.rows())),
+                Format::Json(json) => Reading::Json(Box::new(json.rows(&self.schema))),
             },
         }
     }
 }
 
 enum Reading {
-    Csv(csv::Rows),
-    Json(json::Rows),
+    Csv(Box<csv::Rows>),
+    Json(Box<json::Rows>),
 }
 
 /// The rows of a source, some at a time.
