@@ -163,6 +163,12 @@ pub fn mended(
         let Some(entry) = entries.get(number) else {
             bail!("{shown} has rows of facts[{number}], which the mapping has not");
         };
+        if !source.is_empty() && entry.needs.len() > 1 {
+            bail!(
+                "{shown} has rows of the source `{source}`, which facts[{number}] joins with others; mend them in their file, and \
+                 import it again"
+            );
+        }
         mapping.facts.push(Entry {
             fact: entry.fact.clone(),
             sql: again(number, &source, &columns, &entry.sql),

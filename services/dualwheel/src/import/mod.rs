@@ -3,53 +3,44 @@
 //! All rows are mapped and checked before any is sent: of an import that is wrong nothing is written.
 
 mod letters;
+mod plan;
 mod report;
+mod send;
 mod spool;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
 use dualwheel_kit::{client, config::Config};
 use dualwheel_lake::{
     check::{Ground, check},
-    fact::{FACTS, Fact},
-    mapping::{self, BATCH_ROWS, Mapping},
+    fact::Fact,
+    mapping::{self, BATCH_ROWS},
     service::MOST_BYTES,
-};
-use dualwheel_proto::facts::{
-    AppendRequest, ConfigureTenantRequest, FactKind, GetTenantRequest, append_request,
-    fact_service_client::FactServiceClient,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use letters::Letters;
+use plan::plan;
+pub use plan::{MostRefused, Plan};
 use report::Counts;
 pub use report::Summary;
+use send::{configure, owners, send};
 use spool::Spool;
 
 use crate::{
     cli::{Common, Import},
     mesh::{self, Role},
     output,
-    target::explain,
 };
 
 /// Services that own facts.
 const OWNERS: [Role; 4] = [Role::Consumer, Role::Product, Role::Content, Role::Membership];
-/// Batches on their way at once.
-const IN_FLIGHT: usize = 4;
 /// Rows that a dry run shows of each entry.
 const SAMPLE_ROWS: usize = 5;
-/// Rows that may be refused whatever share of the whole they are.
-const FEW: u64 = 10;
 /// Mapped batches that wait to be kept.
 const AHEAD: usize = 2;
 /// Where rows wait.
@@ -92,49 +83,6 @@ impl Size {
     }
 }
 
-/// Of the rows of an entry how many may be refused, before the mapping is wrong and not the rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MostRefused {
-    /// So many.
-    Rows(u64),
-    /// A share of them; a few may be in any case.
-    Share(f64),
-}
-
-impl Default for MostRefused {
-    fn default() -> Self {
-        Self::Share(0.05)
-    }
-}
-
-impl std::str::FromStr for MostRefused {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no number of rows, such as 100, and no share, such as 5%");
-        match text.strip_suffix('%') {
-            Some(share) => {
-                let share: f64 = share.parse().map_err(|_| wrong())?;
-                (0.0..=100.0)
-                    .contains(&share)
-                    .then_some(Self::Share(share / 100.0))
-                    .ok_or_else(wrong)
-            }
-            None => text.parse().map(Self::Rows).map_err(|_| wrong()),
-        }
-    }
-}
-
-impl MostRefused {
-    /// Whether `refused` of `rows` are too many.
-    fn is_passed(self, refused: u64, rows: u64) -> bool {
-        match self {
-            Self::Rows(most) => refused > most,
-            Self::Share(most) => refused > FEW && refused as f64 > most * rows as f64,
-        }
-    }
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -161,160 +109,6 @@ pub async fn run(config: &Config, common: &Common, args: &Import) -> anyhow::Res
     }
     let ending = if args.dry_run { "\nnothing was written" } else { "" };
     output::text(&format!("{}{ending}", report::table(&summary)))
-}
-
-/// A mapping, its files, and the name under which its batches are sent.
-#[derive(Debug)]
-pub struct Plan {
-    mapping: Mapping,
-    /// Name and text of the mapping, for whoever mends the rows that it refuses.
-    source: (String, String),
-    paths: BTreeMap<String, PathBuf>,
-    producer: String,
-    most_refused: MostRefused,
-}
-
-impl Plan {
-    /// A plan for the sources of a mapping: a file, or a shipped one's name.
-    ///
-    /// # Errors
-    /// When the mapping or a file cannot be read.
-    pub fn of_mapping(name: &str, paths: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
-        Self::of_loaded(loaded(name)?, paths)
-    }
-
-    fn of_loaded((mapping, name, text): Loaded, paths: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
-        Ok(Self {
-            producer: producer_name(&name, &text, &paths)?,
-            mapping,
-            source: (name, text),
-            paths,
-            most_refused: MostRefused::default(),
-        })
-    }
-
-    /// A plan for a folder of files that already hold facts.
-    ///
-    /// # Errors
-    /// When the folder holds none, or the zone is not known.
-    pub fn of_facts(folder: &Path, time_zone: &str, currency: &str) -> anyhow::Result<Self> {
-        let zone = time_zone
-            .parse()
-            .map_err(|_| anyhow::anyhow!("`{time_zone}` is no IANA time zone"))?;
-        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-            .with_context(|| format!("the folder {}", folder.display()))?
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
-            .collect();
-        files.sort();
-        let mut paths = BTreeMap::new();
-        let mut facts = Vec::new();
-        for fact in FACTS.iter() {
-            for path in &files {
-                let source = path
-                    .file_stem()
-                    .and_then(|stem| stem.to_str())
-                    .unwrap_or_default();
-                let shard = source.strip_prefix(fact.name);
-                if shard.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
-                    paths.insert(source.to_owned(), path.clone());
-                    facts.push((source.to_owned(), fact));
-                }
-            }
-        }
-        if facts.is_empty() {
-            bail!("the folder {} holds no {{fact}}.parquet", folder.display());
-        }
-        let mapping = mapping::of_facts(zone, currency, &facts);
-        let producer = producer_name("facts", "", &paths)?;
-        let text = serde_json::json!({
-            "about": mapping.about,
-            "time_zone": time_zone,
-            "currency": currency,
-            "sources": facts.iter().map(|(source, _)| (source.clone(), serde_json::json!({}))).collect::<serde_json::Map<_, _>>(),
-            "facts": mapping.facts.iter().map(|entry| serde_json::json!({"fact": entry.fact, "sql": entry.sql})).collect::<Vec<_>>(),
-        });
-        Ok(Self {
-            mapping,
-            source: ("facts".to_owned(), text.to_string()),
-            paths,
-            producer,
-            most_refused: MostRefused::default(),
-        })
-    }
-}
-
-/// A mapping, its name and text.
-type Loaded = (Mapping, String, String);
-
-fn loaded(name: &str) -> anyhow::Result<Loaded> {
-    let (mapping, text) = Mapping::load(name)?;
-    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
-    Ok((mapping, stem.unwrap_or("mapping").to_owned(), text))
-}
-
-fn plan(args: &Import) -> anyhow::Result<Plan> {
-    let given = args.mapping.as_deref().map(loaded).transpose()?;
-    let plan = match (&args.facts, &args.retry, given) {
-        (Some(folder), ..) => Plan::of_facts(folder, &args.time_zone, &args.currency)?,
-        (None, Some(letter), given) => {
-            let paths = BTreeMap::from([(letters::LETTER.to_owned(), letter.clone())]);
-            Plan::of_loaded(letters::mended(letter, given)?, paths)?
-        }
-        (None, None, Some(given)) => {
-            let mut paths = BTreeMap::new();
-            for (source, path) in &args.sources {
-                if paths.insert(source.clone(), PathBuf::from(path)).is_some() {
-                    bail!("the source `{source}` is given twice");
-                }
-            }
-            Plan::of_loaded(given, paths)?
-        }
-        (None, None, None) => bail!("give --mapping, --facts or --retry"),
-    };
-    Ok(Plan {
-        producer: args.producer.clone().unwrap_or(plan.producer),
-        most_refused: args.max_refused,
-        ..plan
-    })
-}
-
-/// The same mapping over files of the same bytes is the same producer, whatever these are called, so that a repeated import
-/// writes nothing twice, and a corrected file is another one.
-fn producer_name(stem: &str, text: &str, paths: &BTreeMap<String, PathBuf>) -> anyhow::Result<String> {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    hasher.update(text.as_bytes());
-    for (name, path) in paths {
-        hasher.update(name.as_bytes());
-        for file in mapping::files(path)? {
-            let unreadable = || format!("the file {} of source `{name}`", file.display());
-            let mut file = std::fs::File::open(&file).with_context(unreadable)?;
-            let mut content = Content(xxhash_rust::xxh3::Xxh3::new());
-            let bytes = std::io::copy(&mut file, &mut content).with_context(unreadable)?;
-            hasher.update(&bytes.to_be_bytes());
-            hasher.update(&content.0.digest128().to_be_bytes());
-        }
-    }
-    let plain: String = stem
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(40)
-        .collect();
-    Ok(format!("import-{plain}-{:016x}", hasher.digest()))
-}
-
-/// Hashes what is written to it.
-struct Content(xxhash_rust::xxh3::Xxh3);
-
-impl std::io::Write for Content {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Rows of an entry that are mapped and checked.
@@ -517,78 +311,6 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
     progress.finish_and_clear();
     summary.seconds = started.elapsed().as_secs_f64();
     Ok(summary)
-}
-
-async fn configure(channels: &[Channel], plan: &Plan, config: &Config) -> anyhow::Result<()> {
-    for channel in channels {
-        let request = ConfigureTenantRequest {
-            time_zone: plan.mapping.time_zone.name().to_owned(),
-            currency: plan.mapping.currency.clone(),
-        };
-        let request = client::with_deadline(request, mesh::patience(config));
-        FactServiceClient::new(channel.clone())
-            .configure_tenant(request)
-            .await
-            .map_err(|status| explain(&status))?;
-    }
-    Ok(())
-}
-
-async fn owners(channels: &[Channel], config: &Config) -> anyhow::Result<HashMap<FactKind, Channel>> {
-    let mut owners = HashMap::new();
-    for channel in channels {
-        let request = client::with_deadline(GetTenantRequest {}, mesh::patience(config));
-        let answer = FactServiceClient::new(channel.clone())
-            .get_tenant(request)
-            .await
-            .map_err(|status| explain(&status))?;
-        for kind in answer.into_inner().owned {
-            if let Ok(kind) = FactKind::try_from(kind) {
-                owners.entry(kind).or_insert_with(|| channel.clone());
-            }
-        }
-    }
-    Ok(owners)
-}
-
-async fn send(
-    channel: &Channel,
-    (number, fact): (usize, &'static Fact),
-    producer: String,
-    spool: Spool,
-    counts: &mut Counts,
-    progress: &ProgressBar,
-) -> anyhow::Result<()> {
-    let (sender, requests) = mpsc::channel::<AppendRequest>(IN_FLIGHT);
-    let kind = fact.kind as i32;
-    let reading = tokio::task::spawn_blocking(move || {
-        for (sequence, batch) in (1..).zip(spool.batches()?) {
-            let request = AppendRequest {
-                producer: producer.clone(),
-                sequence,
-                kind,
-                batch: Some(append_request::Batch::ArrowIpc(batch?)),
-            };
-            if sender.blocking_send(request).is_err() {
-                break;
-            }
-        }
-        std::io::Result::Ok(())
-    });
-    let mut facts = FactServiceClient::new(channel.clone());
-    let answered = async {
-        let request = client::unbounded(ReceiverStream::new(requests));
-        let mut answers = facts.append(request).await?.into_inner();
-        while let Some(answer) = answers.message().await? {
-            progress.inc(u64::try_from(answer.accepted + answer.refused).unwrap_or(0));
-            counts.count(number, answer);
-        }
-        Ok::<_, tonic::Status>(())
-    }
-    .await;
-    let read = reading.await.context("the reader of the mapped rows failed")?;
-    answered.map_err(|status| explain(&status))?;
-    read.context(SPOOL)
 }
 
 fn progress_bar() -> ProgressBar {

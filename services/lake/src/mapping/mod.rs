@@ -38,7 +38,6 @@ use serde::Deserialize;
 use crate::{
     Error,
     fact::{Content, Fact},
-    reader::blocking,
 };
 use convert::Converter;
 pub use files::files;
@@ -294,15 +293,6 @@ impl Import {
     pub async fn plan(&self) -> Result<(), Error> {
         for (number, entry, fact) in &self.entries {
             let opened = self.opened(*number, entry, fact).await?;
-            // Rows that are joined or grouped cannot be left out one by one.
-            if opened.single.is_none() {
-                for table in entry.needs.iter().filter_map(|need| self.tables.get(need)) {
-                    let table = Arc::clone(table);
-                    if let Some(refused) = blocking(move || table.first_refused()).await? {
-                        return Err(wrong(refused.to_string()));
-                    }
-                }
-            }
             let schema = opened.plan.schema().as_arrow();
             let is_given = |name: &str| schema.fields().iter().any(|field| field.name() == name);
             if let Some(stranger) = schema
@@ -363,7 +353,12 @@ impl Import {
             Some((table, name)) => Some(self.single(table, &name, &entry.sql).await.map_err(failed)?),
             None => None,
         };
+        let read = row_by_row::sources_of(&plan).map_err(failed)?;
+        let tables = self.tables.iter().filter(|(name, _)| read.contains(*name));
         Ok(Opened {
+            tables: tables
+                .map(|(name, table)| (name.clone(), Arc::clone(table)))
+                .collect(),
             number,
             fact,
             session: self.session.clone(),
@@ -408,11 +403,12 @@ fn session(time_zone: Tz, dst: Dst) -> (SessionContext, Zoned) {
 }
 
 fn sql_error(number: usize, fact: &Fact, error: &datafusion::error::DataFusionError) -> Error {
-    wrong(format!(
-        "facts[{number}] ({}): {}",
-        fact.name,
-        error.strip_backtrace()
-    ))
+    let told = error.strip_backtrace();
+    let told = match row_by_row::cast_of(&told) {
+        Some((value, kind)) => format!("`{}` {}", refused::shown(value), row_by_row::no_cast(kind)),
+        None => told,
+    };
+    wrong(format!("facts[{number}] ({}): {told}", fact.name))
 }
 
 /// A mapping that takes files which already hold facts, each as it is: source name and fact of each.

@@ -2,6 +2,7 @@
 //! no number, is refused alone, with its file and line.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,7 +13,7 @@ use arrow::{
 };
 use datafusion::{
     catalog::streaming::StreamingTable,
-    common::{Column, TableReference},
+    common::{Column, TableReference, tree_node::TreeNodeRecursion},
     error::{DataFusionError, Result as Planned},
     execution::{SendableRecordBatchStream, TaskContext},
     logical_expr::{Filter, LogicalPlan, Projection, SubqueryAlias},
@@ -47,6 +48,21 @@ pub(super) fn source_of(plan: &LogicalPlan) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The tables that a plan reads.
+///
+/// # Errors
+/// DataFusion's.
+pub(super) fn sources_of(plan: &LogicalPlan) -> Planned<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            found.insert(scan.table_name.table().to_owned());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 fn is_subquery(expression: &datafusion::prelude::Expr) -> bool {
@@ -176,12 +192,7 @@ impl Chunk {
         let told = error.strip_backtrace();
         let row_of = row_of(&self.rows, row);
         let (value, reason) = match cast_of(&told) {
-            Some((value, kind)) => {
-                let reason = format!(
-                    "is no {kind}, which the SELECT casts it to; select the column as it is, which is then read as the field's type"
-                );
-                (Some(value.to_owned()), reason)
-            }
+            Some((value, kind)) => (Some(value.to_owned()), no_cast(kind)),
             None => (None, told.clone()),
         };
         let mut columns = row_of
@@ -201,8 +212,15 @@ impl Chunk {
     }
 }
 
+/// Why a value cannot be cast.
+pub(super) fn no_cast(kind: &str) -> String {
+    format!(
+        "is no {kind}, which the SELECT casts it to; select the column as it is, which is then read as the field's type"
+    )
+}
+
 /// The value of which an error tells that it cannot be cast, and the type.
-fn cast_of(told: &str) -> Option<(&str, &str)> {
+pub(super) fn cast_of(told: &str) -> Option<(&str, &str)> {
     let (_, rest) = told.split_once("Cannot cast string '")?;
     let (value, rest) = rest.rsplit_once("' to value of ")?;
     let kind = rest.split_once(" type").map_or(rest, |(kind, _)| kind);

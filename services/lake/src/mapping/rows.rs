@@ -24,6 +24,7 @@ use crate::{
     Error,
     check::{Ground, check},
     fact::Fact,
+    reader::blocking,
 };
 
 /// What an entry reads.
@@ -33,6 +34,8 @@ pub(super) struct Opened {
     pub fact: &'static Fact,
     pub session: SessionContext,
     pub plan: LogicalPlan,
+    /// What it reads of text, by name.
+    pub tables: Vec<(String, Arc<Table>)>,
     /// The source whose rows are those of the entry, one by one.
     pub single: Option<Single>,
 }
@@ -125,6 +128,17 @@ impl Rows {
         converter: Converter,
         time_zone: chrono_tz::Tz,
     ) -> Result<Self, Error> {
+        let mut refused = Vec::new();
+        // Else they come with the others.
+        if opened.single.is_none() {
+            for (name, table) in opened.tables.clone() {
+                let of_table = blocking(move || table.refused()).await?;
+                refused.extend(of_table.into_iter().map(|one| Refused {
+                    source: name.clone(),
+                    ..one
+                }));
+            }
+        }
         Ok(Self {
             reading: opened.read().await?,
             tally: Tally::new(opened.fact),
@@ -135,7 +149,7 @@ impl Rows {
             rows: 0,
             given: 0,
             ended: false,
-            refused: Vec::new(),
+            refused,
         })
     }
 

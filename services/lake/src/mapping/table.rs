@@ -26,7 +26,6 @@ use super::{
     files::Input,
     json::{self, Json},
     refused::Refused,
-    wrong,
 };
 use crate::Error;
 
@@ -201,22 +200,20 @@ impl Table {
         &self.notes
     }
 
-    /// The first row that cannot be taken.
+    /// The rows that cannot be split into columns, which no `SELECT` sees.
     ///
     /// # Errors
     /// When a file cannot be read on.
-    pub fn first_refused(&self) -> Result<Option<Refused>, Error> {
+    pub fn refused(&self) -> Result<Vec<Refused>, Error> {
         let has_refused = match &self.format {
             Format::Csv(csv) => csv.has_refused,
             Format::Json(json) => json.has_refused,
         };
-        let mut chunks = self.chunks();
+        let (mut chunks, mut refused) = (self.chunks(), Vec::new());
         while has_refused && let Some(chunk) = chunks.next()? {
-            if let Some(first) = chunk.refused.into_iter().next() {
-                return Ok(Some(first));
-            }
+            refused.extend(chunk.refused);
         }
-        Ok(None)
+        Ok(refused)
     }
 
     /// Reads all rows, some at a time.
@@ -267,9 +264,6 @@ impl PartitionStream for Table {
         builder.spawn_blocking(move || {
             let failed = |error: Error| DataFusionError::External(Box::new(error));
             while let Some(chunk) = chunks.next().map_err(failed)? {
-                if let Some(refused) = chunk.refused.first() {
-                    return Err(failed(wrong(refused.to_string())));
-                }
                 if send.blocking_send(Ok(chunk.rows)).is_err() {
                     // Nobody reads on.
                     break;

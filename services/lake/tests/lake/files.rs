@@ -278,6 +278,7 @@ pub(crate) async fn taken(mapping: &Mapping, path: &Path) -> Result<(usize, Vec<
             .into_iter()
             .map(|one| match &one.place {
                 Place::Line { file, line } if file == path => (*line, one.to_string()),
+                Place::Row(row) => (*row, one.to_string()),
                 other => panic!("{other}"),
             })
             .collect(),
@@ -308,13 +309,29 @@ async fn a_row_that_cannot_be_taken_is_refused_alone_with_its_line() {
     );
     assert!(refused[1].1.contains("amount `ten` is no Int64"), "{refused:?}");
 
-    // Rows that are grouped cannot be left out one by one: nothing is written of such a file.
+    // Where rows are grouped, one that is no row of the file is left out, and one whose value is none by its place among them.
     let mut grouped = plain();
+    let from = "FROM (SELECT DISTINCT * FROM orders ORDER BY CAST(\"order\" AS BIGINT)) AS o";
+    grouped.facts[0].sql = grouped.facts[0].sql.replace("FROM orders", from);
+    let told = taken(&grouped, &path).await.unwrap_err();
+    assert!(
+        told.contains("`ten` is no Int64, which the SELECT casts it to"),
+        "{told}"
+    );
     grouped.facts[0].sql = grouped.facts[0]
         .sql
-        .replace("FROM orders", "FROM (SELECT DISTINCT * FROM orders) AS o");
-    let told = taken(&grouped, &path).await.unwrap_err();
-    assert!(told.contains("o.csv, line 3: 3 values"), "{told}");
+        .replace("CAST(\"amount\" AS BIGINT)", "\"amount\"");
+    let (of_groups, refused) = taken(&grouped, &path).await.unwrap();
+    assert_eq!(of_groups, found);
+    let places: Vec<u64> = refused.iter().map(|(place, _)| *place).collect();
+    assert_eq!(places, [3, 2, 4_998, 9_998, 14_998], "{refused:?}");
+    assert!(refused[0].1.contains("o.csv, line 3: 3 values"), "{refused:?}");
+    assert!(
+        refused[1]
+            .1
+            .starts_with("row 2 of the SELECT: list_price `ten` is no number"),
+        "{refused:?}"
+    );
 
     // Where no row can be taken, it is the mapping that is wrong.
     let all: String = (0..3_000).map(|order| format!("{order},much\n")).collect();
