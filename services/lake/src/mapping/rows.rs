@@ -327,7 +327,8 @@ fn text(column: &ArrayRef, row: usize) -> Option<String> {
     }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(column, &options).ok()?;
-    column.is_valid(row).then(|| formatter.value(row).to_string())
+    let is_there = !column.data_type().is_null() && column.is_valid(row);
+    is_there.then(|| formatter.value(row).to_string())
 }
 
 /// A row by the names of its columns.

@@ -210,7 +210,11 @@ pub(super) fn yaml(files: &[Seen], place: &Place, drafts: &[Draft]) -> String {
     let about: Vec<String> = taken.iter().map(|file| name(file)).collect();
     text.push_str(&format!(
         "about: {}\n",
-        string(&format!("what {} hold", about.join(", ")))
+        string(&format!(
+            "what {} {}",
+            about.join(", "),
+            if about.len() == 1 { "holds" } else { "hold" }
+        ))
     ));
     for (key, (value, note)) in [("time_zone", &place.time_zone), ("currency", &place.currency)] {
         text.push_str(&format!("{key}: {value}"));
