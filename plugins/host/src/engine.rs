@@ -9,9 +9,10 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, 
 use crate::{
     cache::Cache,
     call::{self, Compiled, State},
+    compiler::{Compiler, Made},
     error::Error,
     gate::Gate,
-    inspect::{Shape, malformed},
+    inspect::{Shape, require_component},
     limits::Limits,
     plugin::Plugin,
     sealed, settings,
@@ -48,6 +49,7 @@ struct Inner {
     linker: Linker<State>,
     limits: Limits,
     gate: Gate,
+    compiler: Compiler,
     cache: Option<Cache>,
 }
 
@@ -61,11 +63,12 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine whose plugins may use so much; what they are compiled to is kept in `cache`, or in memory only.
+    /// An engine whose plugins may use so much and are compiled by `compiler`; what they are compiled to is kept in `cache`, or in
+    /// memory only.
     ///
     /// # Errors
     /// When a limit is out of bounds, or the system does not give what the pool of instances needs.
-    pub fn new(limits: Limits, cache: Option<Cache>) -> Result<Self, Error> {
+    pub fn new(limits: Limits, compiler: Compiler, cache: Option<Cache>) -> Result<Self, Error> {
         limits.check()?;
         let wasmtime = wasmtime::Engine::new(&settings::of(&limits)).map_err(|error| unable(&error))?;
         let mut linker = Linker::new(&wasmtime);
@@ -80,6 +83,7 @@ impl Engine {
             linker,
             limits,
             gate,
+            compiler,
             cache,
         };
         Ok(Self {
@@ -104,17 +108,31 @@ impl Engine {
     /// Checks a component of `world` and compiles it, unless that was done before. Nothing of it runs yet.
     ///
     /// # Errors
-    /// When it is no component, is damaged or too large, was built for another version of the contract or another
+    /// When it is no component, is damaged, too large or too complex, was built for another version of the contract or another
     /// world, or imports what `policy` does not offer.
     pub fn load(&self, bytes: &[u8], world: World, policy: Policy) -> Result<Plugin, Error> {
-        let (given, most) = (bytes.len(), self.inner.limits.component_bytes);
+        self.load_as(bytes, Some(world), policy)
+    }
+
+    /// The same of whichever world the component implements.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_any(&self, bytes: &[u8], policy: Policy) -> Result<Plugin, Error> {
+        self.load_as(bytes, None, policy)
+    }
+
+    fn load_as(&self, bytes: &[u8], wanted: Option<World>, policy: Policy) -> Result<Plugin, Error> {
+        let limits = &self.inner.limits;
+        let (given, most) = (bytes.len(), limits.component_bytes);
         if u64::try_from(given).unwrap_or(u64::MAX) > most {
             let reason = format!("its file has {given} bytes; at most {most} are admitted");
             return Err(Error::TooLarge { reason });
         }
-        let shape = Shape::read(bytes)?;
-        shape.check(world, policy, &self.inner.limits)?;
-        let component = self.compiled(bytes)?;
+        require_component(bytes)?;
+        let (shape, component) =
+            self.compiled(bytes, |shape| shape.check(wanted, policy, limits).map(drop))?;
+        let world = shape.check(wanted, policy, limits)?;
         let linked = self
             .linked(&component, shape.needs())
             .map_err(|error| lacking(&error))?;
@@ -132,17 +150,6 @@ impl Engine {
             hexadecimal(&digest),
             compiled,
         ))
-    }
-
-    /// The same of whichever world the component implements.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn load_any(&self, bytes: &[u8], policy: Policy) -> Result<Plugin, Error> {
-        match self.load(bytes, World::KocModel, policy) {
-            Err(Error::WrongWorld { .. }) => self.load(bytes, World::StyleTrendModel, policy),
-            loaded => loaded,
-        }
     }
 
     /// Gives a component what it imports.
@@ -164,34 +171,43 @@ impl Engine {
         cache.is_some_and(|cache| cache.has(&self.id(bytes)))
     }
 
-    /// Machine code of a component, from the cache or the compiler.
-    fn compiled(&self, bytes: &[u8]) -> Result<Component, Error> {
-        let (engine, most) = (&self.inner.wasmtime, self.inner.limits.compiled_bytes);
+    /// What a component is made of and its machine code, from the cache or the compiler, which begins when `check` has nothing
+    /// against it.
+    fn compiled(
+        &self,
+        bytes: &[u8],
+        check: impl Fn(&Shape) -> Result<(), Error>,
+    ) -> Result<(Shape, Component), Error> {
+        let Inner {
+            wasmtime: engine,
+            limits,
+            cache,
+            ..
+        } = &*self.inner;
         let id = self.id(bytes);
-        let kept = self.inner.cache.as_ref().and_then(|cache| cache.read(&id, most));
-        if let Some(component) = kept.and_then(|code| run_as_found(engine, &code).ok()) {
-            return Ok(component);
+        let kept = cache
+            .as_ref()
+            .and_then(|cache| cache.read(&id, limits.compiled_bytes));
+        let kept = kept.as_deref().and_then(unpacked);
+        if let Some((shape, code)) = kept
+            && let Ok(component) = run_as_found(engine, code)
+        {
+            return Ok((shape, component));
         }
-        let code = engine
-            .precompile_component(bytes)
-            .map_err(|error| malformed(format!("{error:#}")))?;
-        if u64::try_from(code.len()).unwrap_or(u64::MAX) > most {
-            let reason = format!("it compiles to {} bytes; at most {most} are admitted", code.len());
-            return Err(Error::TooLarge { reason });
-        }
+        let Made { shape, code } = self.inner.compiler.compile(engine, bytes, limits, check)?;
         // What was just compiled can only be refused for what it would take of the pool.
         let component = run_as_found(engine, &code).map_err(|error| Error::TooLarge {
             reason: tidy(&format!("{error:#}"), MESSAGE),
         })?;
-        if let Some(cache) = &self.inner.cache {
-            cache.write(&id, &code);
+        if let Some((cache, packed)) = cache.as_ref().zip(packed(&shape, &code)) {
+            cache.write(&id, &packed);
         }
-        Ok(component)
+        Ok((shape, component))
     }
 
     /// What machine code depends on: the component, the compiler and its settings.
     fn id(&self, bytes: &[u8]) -> blake3::Hash {
-        let mut settings = Settings(Hasher::new_derive_key("dualwheel plugin machine code 1"));
+        let mut settings = Settings(Hasher::new_derive_key("dualwheel plugin machine code 2"));
         self.inner
             .wasmtime
             .precompile_compatibility_hash()
@@ -199,6 +215,20 @@ impl Engine {
         settings.0.update(blake3::hash(bytes).as_bytes());
         settings.0.finalize()
     }
+}
+
+/// What is kept of a component: a line that tells its shape, and its machine code.
+fn packed(shape: &Shape, code: &[u8]) -> Option<Vec<u8>> {
+    let mut packed = serde_json::to_vec(shape).ok()?;
+    packed.push(b'\n');
+    packed.extend_from_slice(code);
+    Some(packed)
+}
+
+fn unpacked(packed: &[u8]) -> Option<(Shape, &[u8])> {
+    let end = packed.iter().position(|byte| *byte == b'\n')?;
+    let (shape, code) = packed.split_at_checked(end)?;
+    Some((serde_json::from_slice(shape).ok()?, code.get(1..)?))
 }
 
 /// SHA-256 in lower-case hexadecimal, by which a component is known.

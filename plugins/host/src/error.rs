@@ -93,6 +93,14 @@ pub enum Error {
         /// What is too large, and the limit.
         reason: String,
     },
+    /// The component is more complex than admitted, so that compiling it would take too much.
+    #[error("the component is too complex to compile: {limit}: {reason}")]
+    TooComplex {
+        /// What there is too much of.
+        limit: &'static str,
+        /// How much, and the limit.
+        reason: String,
+    },
     /// The component was built for another version of the contract.
     #[error(
         "the component was built for {age} ({found}); this host speaks {CONTRACT}: build it again with that"
@@ -237,6 +245,7 @@ impl Error {
             Self::NotAComponent { .. } => "PLUGIN_NOT_A_COMPONENT",
             Self::Malformed { .. } => "PLUGIN_MALFORMED",
             Self::TooLarge { .. } => "PLUGIN_TOO_LARGE",
+            Self::TooComplex { .. } => "PLUGIN_TOO_COMPLEX",
             Self::ContractVersion { .. } => "PLUGIN_CONTRACT_VERSION",
             Self::ImportRefused { .. } => "PLUGIN_IMPORT_REFUSED",
             Self::WasiRefused { .. } => "PLUGIN_WASI_REFUSED",

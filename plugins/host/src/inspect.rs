@@ -2,12 +2,14 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 
 use crate::{
     engine::Policy,
     error::{Age, Error, Guest},
     limits::Limits,
+    structure::{Fault, Structure},
     text::tidy,
     world::World,
 };
@@ -32,7 +34,7 @@ const SEALED_VERSION: &str = "@0.2.";
 const MESSAGE: usize = 500;
 
 /// What a component is made of, as far as it can be told without compiling it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Shape {
     imports: Vec<String>,
     exports: Vec<String>,
@@ -42,48 +44,50 @@ pub(crate) struct Shape {
     table_elements: u64,
 }
 
+/// Refuses what is no component, by its first bytes.
+pub(crate) fn require_component(bytes: &[u8]) -> Result<(), Error> {
+    let found = match bytes {
+        _ if Parser::is_component(bytes) => return Ok(()),
+        _ if Parser::is_core_wasm(bytes) => "a core module",
+        _ => "no WebAssembly",
+    };
+    Err(Error::NotAComponent { found })
+}
+
 impl Shape {
-    /// Reads the outline of a component; bodies of functions are left to the compiler.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
-        if Parser::is_core_wasm(bytes) {
-            return Err(Error::NotAComponent {
-                found: "a core module",
-            });
-        }
-        if !Parser::is_component(bytes) {
-            return Err(Error::NotAComponent {
-                found: "no WebAssembly",
-            });
-        }
+    /// Reads a component, and counts what it is made of.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let mut shape = Self::default();
-        let mut nested = 0_usize;
+        let mut structure = Structure::default();
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(malformed)? {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => nested += 1,
-                Payload::End(_) => nested = nested.saturating_sub(1),
-                payload => shape.add(payload, nested).map_err(malformed)?,
-            }
+            let payload = payload?;
+            let outermost = structure.outermost();
+            structure.add(&payload)?;
+            shape.add(payload, outermost.then_some(&mut structure))?;
         }
         Ok(shape)
     }
 
-    fn add(&mut self, payload: Payload<'_>, nested: usize) -> Result<(), wasmparser::BinaryReaderError> {
-        match payload {
-            Payload::ComponentImportSection(imports) if nested == 0 => {
+    fn add(&mut self, payload: Payload<'_>, outermost: Option<&mut Structure>) -> Result<(), Fault> {
+        match (payload, outermost) {
+            (Payload::ComponentImportSection(imports), Some(structure)) => {
                 for import in imports {
                     let import = import?;
+                    structure.name(import.name.name)?;
                     // Another name for a type that is known already asks nothing of the host.
                     if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
                         self.imports.push(import.name.name.to_owned());
                     }
                 }
             }
-            Payload::ComponentExportSection(exports) if nested == 0 => {
+            (Payload::ComponentExportSection(exports), Some(structure)) => {
                 for export in exports {
-                    self.exports.push(export?.name.name.to_owned());
+                    let name = export?.name.name;
+                    structure.name(name)?;
+                    self.exports.push(name.to_owned());
                 }
             }
-            Payload::MemorySection(memories) => {
+            (Payload::MemorySection(memories), _) => {
                 for memory in memories {
                     let memory = memory?;
                     let page = 1_u64
@@ -92,7 +96,7 @@ impl Shape {
                     self.memory_bytes = self.memory_bytes.max(memory.initial.saturating_mul(page));
                 }
             }
-            Payload::TableSection(tables) => {
+            (Payload::TableSection(tables), _) => {
                 for table in tables {
                     self.table_elements = self.table_elements.max(table?.ty.initial);
                 }
@@ -102,9 +106,14 @@ impl Shape {
         Ok(())
     }
 
-    /// Refuses what does not speak the contract, asks for more than the policy offers, starts larger than the limits
-    /// admit, or is of another world.
-    pub(crate) fn check(&self, world: World, policy: Policy, limits: &Limits) -> Result<(), Error> {
+    /// Refuses what does not speak the contract, asks for more than the policy offers, or starts larger than the limits admit.
+    /// Answers the world that it is of: `wanted`, where one is.
+    pub(crate) fn check(
+        &self,
+        wanted: Option<World>,
+        policy: Policy,
+        limits: &Limits,
+    ) -> Result<World, Error> {
         for import in &self.imports {
             same_version(import)?;
         }
@@ -118,7 +127,7 @@ impl Shape {
             });
         }
         self.check_size(limits)?;
-        self.check_world(world)
+        self.check_world(wanted)
     }
 
     /// The strictest policy that offers all that is asked for.
@@ -155,13 +164,17 @@ impl Shape {
         has("describe") && has(world.function())
     }
 
-    fn check_world(&self, wanted: World) -> Result<(), Error> {
-        if self.is(wanted) {
-            return Ok(());
+    fn check_world(&self, wanted: Option<World>) -> Result<World, Error> {
+        let found = World::ALL.into_iter().find(|world| self.is(*world));
+        match (wanted, found) {
+            (Some(wanted), _) if self.is(wanted) => Ok(wanted),
+            (None, Some(found)) => Ok(found),
+            (wanted, found) => {
+                let wanted = wanted.unwrap_or(World::KocModel);
+                let found = found.map_or_else(|| self.without_world(wanted), |world| format!("a {world}"));
+                Err(Error::WrongWorld { wanted, found })
+            }
         }
-        let other = World::ALL.into_iter().find(|world| self.is(*world));
-        let found = other.map_or_else(|| self.without_world(wanted), |world| format!("a {world}"));
-        Err(Error::WrongWorld { wanted, found })
     }
 
     fn without_world(&self, wanted: World) -> String {
@@ -170,13 +183,6 @@ impl Shape {
             .into_iter()
             .find(|name| !self.exports.iter().any(|export| export == name));
         format!("without `{}`", lacking.unwrap_or_default())
-    }
-}
-
-/// What the parser or the compiler says of a component that it cannot read.
-pub(crate) fn malformed(error: impl std::fmt::Display) -> Error {
-    Error::Malformed {
-        reason: tidy(&error.to_string(), MESSAGE),
     }
 }
 

@@ -2,8 +2,10 @@
 //! bounded.
 //!
 //! ```text
-//! Engine::new(limits, cache) ── load(bytes, world) ──► Plugin ── score / rank ──► Run { scores, record }
+//! Engine::new(limits, compiler, cache) ── load(bytes, world) ──► Plugin ── score / rank ──► Run { scores, record }
 //! ```
+//!
+//! A component is read and compiled in a [process of its own](Compiler), which may use so much and no more.
 //!
 //! Every call gets an instance of its own from a pool, so that nothing crosses from one call to the next. A call may
 //! use so much fuel, time, memory, table, stack and output and no more; a model that asks for more ends its own call
@@ -14,6 +16,7 @@ mod answer;
 mod batch;
 mod cache;
 mod call;
+mod compiler;
 pub mod conformance;
 mod description;
 mod digest;
@@ -30,6 +33,7 @@ mod plugin;
 mod question;
 mod sealed;
 mod settings;
+mod structure;
 mod text;
 mod ticker;
 mod wire;
@@ -37,6 +41,7 @@ mod world;
 
 pub use self::{
     cache::Cache,
+    compiler::{Apart, Compiler, run_if_asked},
     digest::of_output as output_hash,
     engine::{Engine, Policy, sha256},
     error::{Age, Error, Guest},

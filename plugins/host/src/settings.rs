@@ -21,23 +21,32 @@ const TABLE_KEPT: usize = 64 << 10;
 
 /// Settings under which the same rows give the same answer and use the same fuel, and nothing is unbounded.
 pub(crate) fn of(limits: &Limits) -> Config {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let mut config = Config::new();
+    let mut config = compiling();
     config
-        .consume_fuel(true)
-        .epoch_interruption(true)
         .max_wasm_stack(size(limits.stack_bytes))
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
-        // Bits of what is not a number, and of relaxed instructions, would otherwise depend on the machine.
-        .cranelift_nan_canonicalization(true)
-        .wasm_relaxed_simd(false)
-        .wasm_memory64(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
     config
 }
 
+/// Those of them on which machine code depends.
+pub(crate) fn compiling() -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        // Bits of what is not a number, and of relaxed instructions, would otherwise depend on the machine.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false);
+    config
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits.runs)
         .total_core_instances(limits.runs.saturating_mul(limits.instances))

@@ -12,7 +12,7 @@ use dualwheel_kit::{
     shared::Shared,
 };
 use dualwheel_lake::{Lake, dead_letters::Bounds, service::Facts};
-use dualwheel_plugin_host::World;
+use dualwheel_plugin_host::{Apart, Compiler, World};
 use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
     consumer::consumer_service_server::ConsumerServiceServer,
@@ -166,8 +166,18 @@ async fn plugins(
     if worlds.is_empty() {
         return Ok(None);
     }
-    let options = dualwheel_plugins::Options::of(config, lake.clone(), database.clone(), worlds);
+    let compiler = compiler(&config.plugins)?;
+    let options = dualwheel_plugins::Options::of(config, lake.clone(), database.clone(), worlds, compiler);
     Ok(Some(options.build().await.context("plugins cannot be run")?))
+}
+
+/// Compiles partners' models in processes of this program.
+pub(crate) fn compiler(config: &dualwheel_kit::config::Plugins) -> anyhow::Result<Compiler> {
+    let cpu = Duration::from_secs(config.compile_cpu_s);
+    let apart = Apart::of_this_program(config.compile_memory_bytes, cpu);
+    Ok(Compiler::Apart(
+        apart.context("the program does not find itself")?,
+    ))
 }
 
 /// The services of this process that read facts. Cheap to clone: a clone serves the same caches.

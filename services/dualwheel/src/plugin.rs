@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{Common, plugin::Plugin as Command},
-    output, registry,
+    mesh, output, registry,
 };
 
 /// Runs the command.
@@ -73,7 +73,7 @@ fn load(path: &Path, sealed_wasi: bool) -> anyhow::Result<Plugin> {
     } else {
         Policy::Pure
     };
-    let engine = Engine::new(limits(), None)?;
+    let engine = Engine::new(limits(), mesh::compiler(&Config::default().plugins)?, None)?;
     engine
         .load_any(&read(path)?, policy)
         .map_err(|error| told(&error))

@@ -24,6 +24,9 @@ const WRONG_CONFIGURATION: u8 = 64;
 /// Parses the command line, starts telemetry, runs one command; the exit code tells whether it succeeded.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(compiled) = dualwheel_plugin_host::run_if_asked() {
+        return compiled;
+    }
     let cli = Cli::parse_from(std::env::args_os().map(from_home));
     let mut flags = cli.common.flags();
     let quiet = !matches!(cli.command, Command::Serve(_) | Command::Config);

@@ -415,6 +415,10 @@ pub struct Plugins {
     pub runs: u32,
     /// Largest component, in bytes.
     pub component_bytes: u64,
+    /// Memory of the process that compiles a component, in bytes.
+    pub compile_memory_bytes: u64,
+    /// Processor time of that process, in seconds.
+    pub compile_cpu_s: u64,
     /// Loaded plugins that are kept ready.
     pub loaded: u64,
 }
@@ -429,6 +433,8 @@ impl Default for Plugins {
             memory_bytes: 256 << 20,
             runs: 4,
             component_bytes: 64 << 20,
+            compile_memory_bytes: 1_536 << 20,
+            compile_cpu_s: 120,
             loaded: 64,
         }
     }

@@ -163,6 +163,9 @@ reasons! {
         "The component is damaged or uses what is not admitted. Build it anew, and copy it as a binary file.";
     PluginTooLarge "PLUGIN_TOO_LARGE" InvalidArgument:
         "The component is larger than admitted. Strip it, and leave data out of the code.";
+    PluginTooComplex "PLUGIN_TOO_COMPLEX" InvalidArgument:
+        "Compiling the component would take too much, of what the message names. Build it simpler: split huge functions, leave out \
+         what is generated and not used.";
     PluginContractVersion "PLUGIN_CONTRACT_VERSION" InvalidArgument:
         "The component was built for a version of the contract that this host does not speak. Build it with another SDK.";
     PluginImportRefused "PLUGIN_IMPORT_REFUSED" InvalidArgument:

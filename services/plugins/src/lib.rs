@@ -72,7 +72,7 @@ impl std::fmt::Debug for Plugins {
 impl Plugins {
     async fn start(options: Options) -> Result<Self, Error> {
         db::prepare::<store::Migrator>(&options.database).await?;
-        let engine = Engine::new(options.limits, options.cache)?;
+        let engine = Engine::new(options.limits, options.compiler, options.cache)?;
         let inner = Inner {
             lake: options.lake,
             database: options.database.connection().clone(),

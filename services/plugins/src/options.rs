@@ -10,7 +10,7 @@ use std::{
 
 use dualwheel_kit::{Config, db::Database, private};
 use dualwheel_lake::Lake;
-use dualwheel_plugin_host::{Cache, Limits, MOST_ROWS, World};
+use dualwheel_plugin_host::{Cache, Compiler, Limits, MOST_ROWS, World};
 
 use crate::{Error, Plugins};
 
@@ -23,6 +23,8 @@ pub struct Options {
     pub database: Database,
     /// What a call may use.
     pub limits: Limits,
+    /// Who compiles components.
+    pub compiler: Compiler,
     /// Where machine code is kept; in memory only when not set.
     pub cache: Option<Cache>,
     /// Loaded plugins that are kept ready.
@@ -32,13 +34,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// As a configuration has it.
+    /// As a configuration has it, with who compiles components.
     #[must_use]
-    pub fn of(config: &Config, lake: Lake, database: Database, worlds: BTreeSet<World>) -> Self {
+    pub fn of(
+        config: &Config,
+        lake: Lake,
+        database: Database,
+        worlds: BTreeSet<World>,
+        compiler: Compiler,
+    ) -> Self {
         Self {
             lake,
             database,
             limits: limits(config),
+            compiler,
             cache: cache(config),
             loaded: config.plugins.loaded,
             worlds,

@@ -18,7 +18,7 @@ use dualwheel_kit::{
 };
 use dualwheel_lake::{ipc, mapping::Mapping};
 use dualwheel_measure::Definitions;
-use dualwheel_plugin_host::{Engine, Limits, Policy};
+use dualwheel_plugin_host::{Compiler, Engine, Limits, Policy};
 use prost::Message;
 use prost_reflect::DynamicMessage;
 
@@ -119,7 +119,7 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
         log_bytes: 1_000,
         compiled_bytes: 16 << 20,
     };
-    Engine::new(limits, None).ok()
+    Engine::new(limits, Compiler::Here, None).ok()
 });
 
 /// A plugin's component.

@@ -5,11 +5,11 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
 use dualwheel_plugin_host::{Cache, Engine, Policy, World};
 use dualwheel_plugin_sdk::Parameters;
 
-use crate::{candidates, expected, guest::Guest, limits};
+use crate::{apart, candidates, expected, guest::Guest, limits};
 
 /// Loads and runs on a new engine, as after a restart.
 fn restart(folder: &Path, key: [u8; 32], guest: &Guest, factor: f64) {
-    let engine = Engine::new(limits(), Some(Cache::new(folder, key))).unwrap();
+    let engine = Engine::new(limits(), apart(), Some(Cache::new(folder, key))).unwrap();
     let plugin = engine
         .load(&guest.build(), World::KocModel, Policy::Pure)
         .unwrap();

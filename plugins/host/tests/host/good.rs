@@ -4,7 +4,7 @@ use dualwheel_plugin_host::{Engine, Error, Features, Policy, World};
 use dualwheel_plugin_sdk::{Batch, Parameters, Values};
 use proptest::prelude::*;
 
-use crate::{ENGINE, GOOD, candidates, column, expected, guest::Guest, koc, limits};
+use crate::{ENGINE, GOOD, apart, candidates, column, expected, guest::Guest, koc, limits};
 
 #[test]
 fn describes_itself() {
@@ -61,7 +61,7 @@ fn a_run_is_recorded() {
 #[test]
 fn the_same_rows_give_the_same_answer_and_use_the_same_fuel() {
     let component = Guest::koc("plain").build();
-    let other = Engine::new(limits(), None).unwrap();
+    let other = Engine::new(limits(), apart(), None).unwrap();
     let other = other.load(&component, World::KocModel, Policy::Pure).unwrap();
     let figures = |rows: usize, weight: f64| {
         let given = Parameters::from([("weight".to_owned(), weight)]);
@@ -120,7 +120,7 @@ fn where_things_lie_in_memory_is_the_same_in_every_call() {
         GOOD.score(&candidates(7), &Parameters::new()).unwrap();
         assert_eq!(asked(&ENGINE), first);
     }
-    assert_eq!(asked(&Engine::new(limits(), None).unwrap()), first);
+    assert_eq!(asked(&Engine::new(limits(), apart(), None).unwrap()), first);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use dualwheel_plugin_host::{Engine, Error, Limits, Policy, World};
 use dualwheel_plugin_sdk::Parameters;
 
-use crate::{candidates, fails, guest::Guest, koc, limits, others_are_well};
+use crate::{apart, candidates, fails, guest::Guest, koc, limits, others_are_well};
 
 #[test]
 fn an_endless_loop_uses_up_its_fuel() {
@@ -34,7 +34,7 @@ fn an_endless_loop_with_much_fuel_meets_the_deadline() {
         deadline: Duration::from_millis(300),
         ..limits()
     };
-    let engine = Engine::new(limits, None).unwrap();
+    let engine = Engine::new(limits, apart(), None).unwrap();
     let plugin = engine
         .load(&Guest::koc("spin").build(), World::KocModel, Policy::Pure)
         .unwrap();
@@ -63,7 +63,7 @@ fn who_waits_for_endless_loops_is_told_so() {
         runs: 1,
         ..limits()
     };
-    let engine = Engine::new(limits, None).unwrap();
+    let engine = Engine::new(limits, apart(), None).unwrap();
     let plugin = engine
         .load(&Guest::koc("spin").build(), World::KocModel, Policy::Pure)
         .unwrap();

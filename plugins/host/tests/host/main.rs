@@ -2,18 +2,20 @@
 #![cfg(test)]
 
 mod cache;
+mod complex;
 mod contract;
 mod crowd;
 mod generations;
 mod good;
 mod guest;
 mod hostile;
+mod hostile_files;
 mod refused;
 mod sealed;
 
 use std::{sync::LazyLock, time::Duration};
 
-use dualwheel_plugin_host::{Engine, Error, Limits, Plugin, Policy, World};
+use dualwheel_plugin_host::{Apart, Compiler, Engine, Error, Limits, Plugin, Policy, World};
 use dualwheel_plugin_sdk::{Batch, Column, KocScores, Parameters, Values};
 
 use crate::guest::Guest;
@@ -38,8 +40,14 @@ fn limits() -> Limits {
     }
 }
 
+/// Compiles as a server does. Its own program is the harness of these tests.
+fn apart() -> Compiler {
+    let program = env!("CARGO_BIN_EXE_dualwheel-plugin-compiler");
+    Compiler::Apart(Apart::new(program, 1 << 30, Duration::from_secs(20)))
+}
+
 /// An engine that all tests share which do not need one of their own, as plugins share one in a service.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(limits(), None).unwrap());
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(limits(), apart(), None).unwrap());
 
 /// A good plugin on it.
 static GOOD: LazyLock<Plugin> = LazyLock::new(|| koc(&Guest::koc("plain")));

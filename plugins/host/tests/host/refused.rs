@@ -6,7 +6,7 @@ use dualwheel_plugin_host::{Age, Engine, Error, Limits, Policy, World};
 use dualwheel_plugin_sdk::Parameters;
 use proptest::prelude::*;
 
-use crate::{ENGINE, candidates, guest::Guest, limits, others_are_well};
+use crate::{ENGINE, apart, candidates, guest::Guest, limits, others_are_well};
 
 fn refused(bytes: &[u8]) -> Error {
     let error = ENGINE.load(bytes, World::KocModel, Policy::Pure).unwrap_err();
@@ -186,7 +186,7 @@ fn what_is_larger_than_admitted() {
             "core module instances",
         ),
     ] {
-        let engine = Engine::new(limits, None).unwrap();
+        let engine = Engine::new(limits, apart(), None).unwrap();
         let error = engine.load(&plain, World::KocModel, Policy::Pure).unwrap_err();
         assert_eq!(error.reason(), "PLUGIN_TOO_LARGE");
         assert!(error.to_string().contains(told), "{error}");
@@ -233,7 +233,7 @@ fn limits_that_bound_nothing() {
             "stack_bytes",
         ),
     ] {
-        let error = Engine::new(wrong, None).unwrap_err();
+        let error = Engine::new(wrong, apart(), None).unwrap_err();
         assert!(
             matches!(error, Error::Limit { limit: told, .. } if told == limit),
             "{error}"

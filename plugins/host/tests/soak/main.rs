@@ -8,7 +8,7 @@ mod guest;
 
 use std::time::Duration;
 
-use dualwheel_plugin_host::{Cache, Engine, Limits, Policy, World};
+use dualwheel_plugin_host::{Cache, Compiler, Engine, Limits, Policy, World};
 use dualwheel_plugin_sdk::{Batch, Column, Parameters, Values};
 
 use crate::guest::Guest;
@@ -42,7 +42,7 @@ fn limits() -> Limits {
 #[test]
 fn memory_stays_flat() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = Engine::new(limits(), Some(Cache::new(folder.path(), [3; 32]))).unwrap();
+    let engine = Engine::new(limits(), Compiler::Here, Some(Cache::new(folder.path(), [3; 32]))).unwrap();
     let components = ["plain", "unreachable", "memory_hog", "flood"].map(|name| Guest::koc(name).build());
     let ranks = |name: &str| {
         let numbers = (0..100).map(f64::from).collect();

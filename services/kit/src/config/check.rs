@@ -221,6 +221,13 @@ fn plugins(plugins: &Plugins) -> Result<(), (String, String)> {
         ("plugins.memory_bytes", plugins.memory_bytes, 64 << 10, 4 << 30),
         ("plugins.runs", plugins.runs.into(), 1, 1_000),
         ("plugins.component_bytes", plugins.component_bytes, 8, 1 << 30),
+        (
+            "plugins.compile_memory_bytes",
+            plugins.compile_memory_bytes,
+            512 << 20,
+            1 << 40,
+        ),
+        ("plugins.compile_cpu_s", plugins.compile_cpu_s, 1, 3_600),
         ("plugins.loaded", plugins.loaded, 1, 10_000),
     ] {
         let expected = format!("expected {least} to {most}");

@@ -8,7 +8,7 @@ use dualwheel_kit::{
 };
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::Day;
-use dualwheel_plugin_host::{Features, Plugin, World};
+use dualwheel_plugin_host::{Compiler, Features, Plugin, World};
 use dualwheel_plugin_sdk::{Batch, Description, KocModel, KocScores, Parameters, Refusal, Values};
 use dualwheel_plugins::{Asked, Options, Plugins, Rows, Scored, signature::SecretKey};
 use dualwheel_proto::{
@@ -214,7 +214,8 @@ fn lake(config: &Config) -> Lake {
 pub async fn start(config: &Config, worlds: &[World]) -> Result<Plugins, dualwheel_plugins::Error> {
     let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
     let worlds = worlds.iter().copied().collect();
-    Options::of(config, lake(config), database, worlds).build().await
+    let options = Options::of(config, lake(config), database, worlds, Compiler::Here);
+    options.build().await
 }
 
 /// The parts of an upload.

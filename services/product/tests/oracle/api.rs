@@ -3,7 +3,7 @@
 use dualwheel_kit::{Config, Server, failure::reason_of, failure::violations_of};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Label};
-use dualwheel_plugin_host::World;
+use dualwheel_plugin_host::{Compiler, World};
 use dualwheel_product::{
     StyleFrames,
     style_trend::{Asked, Attribute, Rows},
@@ -112,7 +112,7 @@ async fn plugins(folder: &std::path::Path, lake: &Lake) -> dualwheel_plugins::Pl
     };
     let database = dualwheel_kit::db::connect(&config.database_url()).await.unwrap();
     let worlds = [World::StyleTrendModel].into();
-    let options = dualwheel_plugins::Options::of(&config, lake.clone(), database, worlds);
+    let options = dualwheel_plugins::Options::of(&config, lake.clone(), database, worlds, Compiler::Here);
     options.build().await.unwrap()
 }
 

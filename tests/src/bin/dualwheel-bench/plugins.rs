@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context;
-use dualwheel_plugin_host::{Cache, Engine, Limits, MOST_ROWS, Plugin, Policy, World};
+use dualwheel_plugin_host::{Cache, Compiler, Engine, Limits, MOST_ROWS, Plugin, Policy, World};
 use dualwheel_plugin_sdk::{Batch, Parameters};
 
 use crate::{
@@ -31,7 +31,7 @@ const TINY: &str = "../plugins/host/tests/generations/1.0.0/koc-model.wasm";
 /// Measures the group.
 pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let components = Components::read(bench)?;
-    let engine = Engine::new(limits(), None)?;
+    let engine = Engine::new(limits(), Compiler::Here, None)?;
     let tiny = engine.load(&components.tiny, World::KocModel, Policy::Pure)?;
     calls(&components, &tiny, figures)?;
     loads(bench, &components, &engine, figures)?;
@@ -128,7 +128,7 @@ fn loads(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let cache = Cache::new(bench.folder.join("compiled"), [7; 32]);
-    let caching = Engine::new(limits(), Some(cache))?;
+    let caching = Engine::new(limits(), Compiler::Here, Some(cache))?;
     for (name, engine, calls) in [("load_cached", &caching, 20), ("compile_cold", compiling, 1)] {
         let seconds = seconds_a_call(calls, || {
             engine.load(&components.koc, World::KocModel, Policy::Pure)?;
