@@ -11,6 +11,7 @@ on_both! {
     changes_at_once_follow_one_another
     activations_keep_every_bit
     the_newest_run_is_kept_though_the_clock_was_set_back
+    what_was_given_last_comes_first_though_the_clock_was_set_back
 }
 
 const WORLD: i32 = 1;
@@ -125,6 +126,7 @@ fn run(id: String) -> Run {
         has_inputs: false,
         has_result: true,
         comparisons: Vec::new(),
+        given: None,
         made_at: 0,
     }
 }
@@ -144,10 +146,45 @@ async fn the_newest_run_is_kept_though_the_clock_was_set_back(database: Place) {
         assert_eq!(beyond[0].id, oldest);
         runs.delete(oldest).await.unwrap();
         let listed = runs.list("b", WORLD, 1, "").await.unwrap().items;
-        let last_good = runs.last_good("b", WORLD, 1, "").await.unwrap().unwrap();
-        let of_question = runs.of_question("b", 1, "s", "i").await.unwrap().unwrap();
-        for newest in [&listed[0], &last_good, &of_question] {
+        let of_question = runs.of_question("b", 1, "", "s", "i").await.unwrap().unwrap();
+        for newest in [&listed[0], &of_question] {
             assert_eq!(newest.id, new);
         }
     }
+}
+
+async fn what_was_given_last_comes_first_though_the_clock_was_set_back(database: Place) {
+    let runs = Runs::of(&database, "t");
+    for id in ["never", "one", "two"] {
+        runs.add(&run(id.to_owned())).await.unwrap();
+    }
+    let other = Run {
+        subject: "another question".to_owned(),
+        ..run("other".to_owned())
+    };
+    runs.add(&other).await.unwrap();
+    let given = async || runs.given("b", WORLD, "", 9).await.unwrap();
+    assert_eq!(given().await, []);
+    let give = async |id: &str, under: i64| {
+        let run = runs.get(id).await.unwrap();
+        runs.give(&run, under).await.unwrap();
+    };
+    for (id, under) in [("one", 1), ("two", 1), ("other", 1), ("one", 2)] {
+        give(id, under).await;
+    }
+    let told = |runs: &[Run]| -> Vec<(String, i64)> {
+        let told = runs.iter().map(|run| (run.id.clone(), run.given.unwrap().under));
+        told.collect()
+    };
+    let order =
+        |first: (&str, i64), second: (&str, i64)| [first, second].map(|(id, under)| (id.to_owned(), under));
+    let before = given().await;
+    assert_eq!(told(&before), order(("one", 2), ("two", 1)));
+    // What is the last one already stays as it is.
+    give("one", 2).await;
+    assert_eq!(given().await, before);
+    let an_hour_ahead = "UPDATE plugin_runs SET given_at = given_at + 3600000000";
+    database.execute_unprepared(an_hour_ahead).await.unwrap();
+    give("two", 2).await;
+    assert_eq!(told(&given().await), order(("two", 2), ("one", 2)));
 }

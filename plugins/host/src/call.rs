@@ -1,10 +1,13 @@
 //! One call of a guest: a fresh instance, bounded on all sides, and what came of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use blake3::OutputReader;
 use wasmtime::{
-    PoolConcurrencyLimitError, Store, StoreContextMut, Trap, WasmBacktrace,
+    PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
     component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, WasmStr},
 };
 
@@ -15,13 +18,20 @@ use crate::{
     meter::{Breach, Meter},
     sealed::{Lines, Sealed},
     text::tidy,
-    ticker,
 };
 
 /// Bytes of a message or of a function's name that are passed on.
 const MESSAGE: usize = 500;
 /// What wasmtime says when more is handed over than admitted; it has a type of its own for that, but keeps it private.
 const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// Says whether nobody waits for a call any more.
+pub(crate) type Stopped = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Ends a guest for whom nobody waits.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody waits for it any more")]
+struct Left;
 
 /// What belongs to a run on the host's side.
 #[derive(Debug)]
@@ -100,7 +110,12 @@ pub(crate) fn charge(store: &mut StoreContextMut<'_, State>, bytes: usize) -> wa
     store.set_fuel(left)
 }
 
-fn store(engine: &Engine, random: OutputReader, granted: u64) -> wasmtime::Result<Store<State>> {
+fn store(
+    engine: &Engine,
+    random: OutputReader,
+    granted: u64,
+    stopped: Option<&Stopped>,
+) -> wasmtime::Result<Store<State>> {
     let limits = engine.limits();
     let state = State {
         meter: Meter::new(limits.memory_bytes, limits.table_elements),
@@ -111,18 +126,29 @@ fn store(engine: &Engine, random: OutputReader, granted: u64) -> wasmtime::Resul
     let mut store = Store::new(engine.wasmtime(), state);
     store.limiter(|state| &mut state.meter);
     store.set_fuel(granted)?;
-    store.set_epoch_deadline(ticker::ticks(limits.deadline));
+    let (ends, stopped) = (Instant::now() + limits.deadline, stopped.cloned());
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        if stopped.as_ref().is_some_and(|stopped| stopped()) {
+            return Err(Left.into());
+        }
+        Ok(match Instant::now() < ends {
+            true => UpdateDeadline::Continue(1),
+            false => UpdateDeadline::Interrupt,
+        })
+    });
     store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
     Ok(store)
 }
 
-/// Calls a function of a fresh instance with the fuel of so many rows.
+/// Calls a function of a fresh instance with the fuel of so many rows, until nobody waits for it.
 pub(crate) fn call<P, R>(
     engine: &Engine,
     component: &Compiled,
     function: &ComponentExportIndex,
     rows: usize,
     parameters: P,
+    stopped: Option<&Stopped>,
 ) -> Result<(R, Used), Error>
 where
     P: ComponentNamedList + Lower,
@@ -132,7 +158,8 @@ where
     let (runs, waited) = (limits.runs, limits.deadline);
     let _place = engine.gate().enter(waited).ok_or(Error::Busy { runs, waited })?;
     let granted = limits.fuel(rows);
-    let mut store = store(engine, component.random.clone(), granted).map_err(|error| Error::Engine {
+    let store = store(engine, component.random.clone(), granted, stopped);
+    let mut store = store.map_err(|error| Error::Engine {
         reason: error.to_string(),
     })?;
     let started = Instant::now();
@@ -168,6 +195,9 @@ fn used(store: &mut Store<State>, granted: u64, duration: Duration) -> Used {
 
 /// What ended a call.
 fn failure(engine: &Engine, granted: u64, error: &wasmtime::Error, used: Used) -> Error {
+    if error.is::<Left>() {
+        return Error::Stopped;
+    }
     let limits = engine.limits();
     let mut guest = used.into_guest();
     guest.frames = frames(error);

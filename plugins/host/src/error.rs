@@ -157,6 +157,9 @@ pub enum Error {
         /// How long the call waited.
         waited: Duration,
     },
+    /// Nobody waits for the answer any more.
+    #[error("the call was ended, for nobody waits for its answer")]
+    Stopped,
     /// The model used up its fuel.
     #[error("the model used up its fuel of {granted}{guest}")]
     Fuel {
@@ -253,6 +256,7 @@ impl Error {
             Self::BadDescription { .. } => "PLUGIN_BAD_DESCRIPTION",
             Self::Input { .. } => "PLUGIN_INPUT",
             Self::Busy { .. } => "PLUGIN_BUSY",
+            Self::Stopped => "CANCELLED",
             Self::Fuel { .. } => "PLUGIN_FUEL_EXHAUSTED",
             Self::Deadline { .. } => "PLUGIN_DEADLINE",
             Self::Memory { .. } => "PLUGIN_MEMORY",

@@ -22,8 +22,8 @@ pub struct Limits {
     /// Fuel that a call has for each of its rows besides.
     pub fuel_per_row: u64,
     /// Wall-clock time that a call may take. The second net: fuel should end first what goes on for ever, for it does
-    /// so at the same instruction on any machine. A call may take a fifth longer, at least two milliseconds, before it
-    /// is ended.
+    /// so at the same instruction on any machine. A call may take a tenth longer, at most 20 milliseconds and at
+    /// least one, before it is ended.
     pub deadline: Duration,
     /// Bytes that all memories of an instance have together.
     pub memory_bytes: u64,
@@ -70,7 +70,7 @@ impl Limits {
             ("memory_bytes", self.memory_bytes, PAGE, ADDRESSABLE),
             ("table_elements", self.table_elements, 1, 10_000_000),
             ("instances", u64::from(self.instances), 1, 1_000),
-            ("runs", u64::from(self.runs), 1, 1_000),
+            ("runs", u64::from(self.runs), 1, 10_000),
             ("stack_bytes", self.stack_bytes, 16 << 10, MOST_STACK),
             ("output_bytes", self.output_bytes, 1 << 10, ADDRESSABLE),
             ("rows", bytes(self.rows), 1, most_rows),

@@ -12,7 +12,7 @@ use dualwheel_plugin_sdk::{
 
 use crate::{
     answer, batch,
-    call::{Compiled, Used, call},
+    call::{Compiled, Stopped, Used, call},
     description, digest,
     engine::{Engine, Policy},
     error::Error,
@@ -30,6 +30,7 @@ const REFUSAL: usize = 1_000;
 #[derive(Clone)]
 pub struct Plugin {
     inner: Arc<Inner>,
+    stopped: Option<Stopped>,
 }
 
 struct Inner {
@@ -139,6 +140,24 @@ impl Plugin {
                 code,
                 description,
             }),
+            stopped: None,
+        }
+    }
+
+    /// The same plugin for a caller who may leave: once `stopped` says so, no call of it begins, and one that is under way
+    /// ends with [`Error::Stopped`], a guest's within some 20 milliseconds. Whoever stays gets the same answer as without.
+    #[must_use]
+    pub fn until(&self, stopped: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            stopped: Some(Arc::new(stopped)),
+        }
+    }
+
+    fn require_waited_for(&self) -> Result<(), Error> {
+        match &self.stopped {
+            Some(stopped) if stopped() => Err(Error::Stopped),
+            _ => Ok(()),
         }
     }
 
@@ -177,11 +196,14 @@ impl Plugin {
         if let Some(description) = self.inner.description.get() {
             return Ok(description);
         }
+        self.require_waited_for()?;
+        let stopped = self.stopped.as_ref();
         let given = match &self.inner.code {
             Code::Native(model) => model.describe(),
             Code::Guest { engine, compiled, .. } => {
+                let function = &compiled.describe;
                 let ((given,), _) =
-                    call::<(), (GivenDescription,)>(engine, compiled, &compiled.describe, 0, ())?;
+                    call::<(), (GivenDescription,)>(engine, compiled, function, 0, (), stopped)?;
                 given
             }
         };
@@ -341,6 +363,7 @@ impl Plugin {
         parameters: &Parameters,
         sent: &[SentParameter<'_>],
     ) -> Result<(Result<Vec<GivenColumn>, String>, Used), Error> {
+        self.require_waited_for()?;
         match &self.inner.code {
             Code::Native(model) => Ok(model.call(rows, columns, parameters)),
             Code::Guest { engine, compiled, .. } => {
@@ -349,9 +372,9 @@ impl Plugin {
                     rows: u32::try_from(rows).unwrap_or(u32::MAX),
                     columns,
                 };
-                let function = &compiled.answer;
+                let (function, stopped) = (&compiled.answer, self.stopped.as_ref());
                 let ((answer,), used) =
-                    call::<Sent<'_>, Given>(engine, compiled, function, rows, (batch, sent))?;
+                    call::<Sent<'_>, Given>(engine, compiled, function, rows, (batch, sent), stopped)?;
                 Ok((answer, used))
             }
         }

@@ -411,8 +411,11 @@ pub struct Plugins {
     pub deadline_ms: u64,
     /// Memory of a call, in bytes.
     pub memory_bytes: u64,
-    /// Calls under way at once; more wait.
+    /// Calls that answer questions under way at once, of which a tenant has at most three quarters, and a brand and a
+    /// plugin a half each; more wait, and are served in turn. With fewer than 3, one tenant can keep others waiting.
     pub runs: u32,
+    /// Checks and replays under way at once, of which a tenant and a plugin have likewise a part.
+    pub checks: u32,
     /// Largest component, in bytes.
     pub component_bytes: u64,
     /// Memory of the process that compiles a component, in bytes.
@@ -432,6 +435,7 @@ impl Default for Plugins {
             deadline_ms: 20_000,
             memory_bytes: 256 << 20,
             runs: 4,
+            checks: 2,
             component_bytes: 64 << 20,
             compile_memory_bytes: 1_536 << 20,
             compile_cpu_s: 120,

@@ -17,6 +17,7 @@
 //! - [`work`]: work that takes its time, off the threads that serve calls
 
 pub mod access;
+pub mod afterwards;
 pub mod answer;
 pub mod audit;
 pub mod beats;

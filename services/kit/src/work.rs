@@ -1,7 +1,8 @@
 //! Work that takes its time: off the threads that serve calls, bounded in number, and left when nobody waits for it.
 //!
-//! There are two pools. [`metrics`] answers questions by scanning facts; [`models`] fits models and runs them, on a few
-//! threads of its own, so that questions stay fast beside them. A job holds its place until its thread has left it.
+//! There are two pools. [`metrics`] answers questions by scanning facts; [`models`] fits models, on a few threads of its own,
+//! so that questions stay fast beside them. Partners' models have places of their own, which [`held`] gives up. A job holds
+//! its place until its thread has left it.
 //!
 //! Who waits for a job may go: the call is cancelled, or its deadline passes, and the waiting future is dropped. Then the
 //! job is stopped: the next [`look`] in it does not return, it unwinds the job. Whatever goes on for long looks once a
@@ -143,13 +144,16 @@ impl Stop {
         part()
     }
 
+    /// Whether nobody waits for the job any more, for what ends it in a way of its own.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        let told = self.told.as_ref();
+        told.is_some_and(|told| told.load(Ordering::Relaxed))
+    }
+
     /// Unwinds the job if nobody waits for it.
     pub fn look(&self) {
-        if self
-            .told
-            .as_ref()
-            .is_some_and(|told| told.load(Ordering::Relaxed))
-        {
+        if self.is_told() {
             resume_unwind(Box::new(Stopped));
         }
     }
@@ -314,7 +318,17 @@ fn cores() -> usize {
 /// # Errors
 /// [`Error::Panicked`].
 pub async fn metrics<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let place = METRICS.place().await;
+    held(METRICS.place().await, job).await
+}
+
+/// Runs a job that has got a place elsewhere, and gives that up when its thread has left it.
+///
+/// # Errors
+/// [`Error::Panicked`].
+pub async fn held<T: Send + 'static>(
+    place: impl Send + 'static,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     let (_waiting, stop) = Waiting::new();
     let ran = tokio::task::spawn_blocking(move || {
         let _place = place;

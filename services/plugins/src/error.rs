@@ -73,6 +73,16 @@ pub enum Error {
     /// A plugin that is just being compiled.
     #[error("{0} is being compiled in this process, beside the call; ask again in a few seconds")]
     Compiling(String),
+    /// No place for a call.
+    #[error(
+        "what {of} may have of the places for calls of plugins was in use for {waited:?}; ask again later"
+    )]
+    Busy {
+        /// Whose share it was.
+        of: String,
+        /// How long the call waited.
+        waited: std::time::Duration,
+    },
     /// Work that broke down.
     #[error("work broke down: {0}")]
     Broken(#[from] tokio::task::JoinError),
@@ -93,7 +103,7 @@ impl Error {
                 dualwheel_plugin_host::Error::Engine { .. } | dualwheel_plugin_host::Error::Limit { .. }
             ),
             Self::Store(error) => matches!(error, store::Error::Unknown(_)),
-            Self::Untrusted { .. } | Self::Compiling(_) => true,
+            Self::Untrusted { .. } | Self::Compiling(_) | Self::Busy { .. } => true,
             _ => false,
         }
     }
@@ -105,6 +115,7 @@ impl Error {
             Self::Plugin(error) => error.reason(),
             Self::Untrusted { .. } => Reason::PluginUntrusted.name(),
             Self::Compiling(_) => Reason::PluginCompiling.name(),
+            Self::Busy { .. } => Reason::PluginBusy.name(),
             Self::Store(store::Error::Unknown(_)) => Reason::PluginUnknown.name(),
             Self::Store(store::Error::Database(_)) => Reason::StateUnavailable.name(),
             Self::Lake(_) => Reason::LakeUnavailable.name(),
@@ -139,6 +150,7 @@ impl From<Error> for Status {
             Error::Compiling(plugin) => Failure::new(Reason::PluginCompiling, text)
                 .with("plugin", plugin)
                 .into(),
+            Error::Busy { .. } => Failure::new(Reason::PluginBusy, text).into(),
             Error::NoShadow(_) => Failure::new(Reason::PluginNoShadow, text).into(),
             Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),

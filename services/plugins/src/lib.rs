@@ -13,9 +13,11 @@ pub mod api;
 pub mod compare;
 mod error;
 mod kept;
+mod last_good;
 mod load;
 mod measured;
 mod options;
+mod places;
 mod run;
 mod score;
 pub mod signature;
@@ -38,7 +40,9 @@ pub use options::Options;
 pub use score::{Asked, Rows, Scored};
 
 /// Shadows that run at once; more are left out, for they must not slow down what is answered.
-const SHADOWS: usize = 1;
+const SHADOWS: u32 = 1;
+/// Plugins that are compiled and describe themselves at once.
+const LOADING: u32 = 1;
 
 /// Partners' models within this process. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +60,10 @@ struct Inner {
     loading: Semaphore,
     /// What is being compiled beside the calls that ask for it.
     compiling: Mutex<HashSet<(String, World)>>,
+    /// For runs that answer questions.
+    runs: places::Places,
+    /// For what answers no question: checks and replays.
+    checks: places::Places,
     shadows: Arc<Semaphore>,
     measured: measured::Measured,
 }
@@ -79,9 +87,11 @@ impl Plugins {
             engine,
             worlds: options.worlds,
             loaded: moka::future::Cache::new(options.loaded),
-            loading: Semaphore::new(1),
+            loading: Semaphore::new(LOADING as usize),
             compiling: Mutex::default(),
-            shadows: Arc::new(Semaphore::new(SHADOWS)),
+            runs: places::Places::new(options.runs as usize),
+            checks: places::Places::new(options.checks as usize),
+            shadows: Arc::new(Semaphore::new(SHADOWS as usize)),
             measured: measured::Measured::default(),
         };
         Ok(Self {

@@ -82,13 +82,25 @@ impl Plugins {
         compiling.unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn found(&self, tenant: &str, id: &str, version: &str, policy: Policy) -> Result<Found, Error> {
+    /// A published version, if its publisher is trusted still and the policy admits what it needs.
+    pub(crate) async fn admitted(
+        &self,
+        tenant: &str,
+        id: &str,
+        version: &str,
+        policy: Policy,
+    ) -> Result<Version, Error> {
         let stored = self.versions(tenant).get(id, version).await?;
         self.require_trust(tenant, &stored).await?;
         if stored.needs_wasi && policy == Policy::Pure {
             let import = "wasi".to_owned();
             return Err(Host::WasiRefused { import }.into());
         }
+        Ok(stored)
+    }
+
+    async fn found(&self, tenant: &str, id: &str, version: &str, policy: Policy) -> Result<Found, Error> {
+        let stored = self.admitted(tenant, id, version, policy).await?;
         let world = worlds::of_number(stored.world).ok_or_else(|| Error::Damaged(stored.name()))?;
         let key = (stored.sha256.clone(), world);
         if let Some(plugin) = self.inner.loaded.get(&key).await {

@@ -43,4 +43,9 @@ impl Measured {
         self.runs.add(1, &[KeyValue::new("outcome", outcome)]);
         self.durations.record(took.as_secs_f64(), &[]);
     }
+
+    /// Counts a run for which there was no place.
+    pub(crate) fn had_no_place(&self) {
+        self.runs.add(1, &[KeyValue::new("outcome", "failed")]);
+    }
 }

@@ -12,7 +12,7 @@ use dualwheel_kit::{Config, db::Database, private};
 use dualwheel_lake::Lake;
 use dualwheel_plugin_host::{Cache, Compiler, Limits, MOST_ROWS, World};
 
-use crate::{Error, Plugins};
+use crate::{Error, LOADING, Plugins, SHADOWS};
 
 /// How plugins are run.
 #[derive(Clone, Debug)]
@@ -21,10 +21,14 @@ pub struct Options {
     pub lake: Lake,
     /// Database of the registry.
     pub database: Database,
-    /// What a call may use.
+    /// What a call may use, and how many there may be of any kind.
     pub limits: Limits,
     /// Who compiles components.
     pub compiler: Compiler,
+    /// Calls that answer questions at once.
+    pub runs: u32,
+    /// Checks and replays at once.
+    pub checks: u32,
     /// Where machine code is kept; in memory only when not set.
     pub cache: Option<Cache>,
     /// Loaded plugins that are kept ready.
@@ -48,6 +52,8 @@ impl Options {
             database,
             limits: limits(config),
             compiler,
+            runs: config.plugins.runs,
+            checks: config.plugins.checks,
             cache: cache(config),
             loaded: config.plugins.loaded,
             worlds,
@@ -71,7 +77,8 @@ fn limits(config: &Config) -> Limits {
         fuel_per_row: given.fuel_per_row,
         deadline: Duration::from_millis(given.deadline_ms),
         memory_bytes: given.memory_bytes,
-        runs: given.runs,
+        // Each kind of call has places of its own, so that none waits for another one's.
+        runs: given.runs + given.checks + SHADOWS + LOADING,
         component_bytes: given.component_bytes,
         table_elements: 100_000,
         instances: 64,

@@ -2,15 +2,19 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use dualwheel_kit::{caller, work};
+use dualwheel_kit::{
+    caller,
+    work::{self, Stop},
+};
 use dualwheel_measure::Day;
-use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record};
+use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record, Run as Answered};
 use dualwheel_plugin_sdk::Batch;
 use dualwheel_proto::plugin::PluginRole;
 use tracing::Instrument;
 
 use crate::{
     Error, Plugins, kept,
+    places::{Owner, Place, Places},
     store::{Run, Setting, runs::new_id},
 };
 
@@ -76,8 +80,15 @@ fn may_pass(reason: &str) -> bool {
     ["PLUGIN_DEADLINE", "PLUGIN_BUSY", "PLUGIN_ENGINE"].contains(&reason)
 }
 
+/// The plugin for the job that runs on this thread: its calls end when nobody waits for the job.
+fn stoppable(plugin: &Plugin) -> Plugin {
+    let stop = Stop::current();
+    plugin.until(move || stop.is_told())
+}
+
 impl Plugins {
-    /// Asks a plugin, unless the brand asked the same component the same before, and records what came of it.
+    /// Asks a plugin, unless the brand asked the same component the same before, and records what came of it. Where the
+    /// caller leaves before the plugin has answered, the plugin is stopped, and it is as if it had not been asked.
     pub(crate) async fn run(
         &self,
         purpose: Purpose,
@@ -87,22 +98,69 @@ impl Plugins {
         if let Some(ran) = self.known(&purpose, plugin, &question).await? {
             return Ok(ran);
         }
-        // To its end even where the caller leaves: who asks again finds the answer, and no files are without a record.
-        let (plugins, plugin) = (self.clone(), plugin.clone());
-        let work = async move { plugins.run_anew(&purpose, plugin, question).await };
-        caller::spawn(work.in_current_span()).await?
-    }
-
-    async fn run_anew(&self, purpose: &Purpose, plugin: Plugin, question: Question) -> Result<Ran, Error> {
-        let sha256 = plugin.sha256().to_owned();
         let begun = Instant::now();
-        let (question, answered) = work::models(move || {
-            let answered = plugin.ask_all(&question);
+        let place = match purpose.role {
+            // It has one already.
+            PluginRole::Shadow => None,
+            _ => Some(self.place_for_run(&purpose, plugin.sha256()).await?),
+        };
+        let asked = plugin.clone();
+        let (question, answered) = work::held(place, move || {
+            let answered = stoppable(&asked).ask_all(&question);
             (question, answered)
         })
         .await?;
         self.inner.measured.ran(answered.is_ok(), begun.elapsed());
-        let mut run = recorded(purpose, sha256, &question);
+        // To its end even where the caller leaves, so that no files are without a record.
+        let (plugins, sha256) = (self.clone(), plugin.sha256().to_owned());
+        let work = async move { plugins.keep(&purpose, sha256, &question, answered).await };
+        caller::spawn(work.in_current_span()).await?
+    }
+
+    /// Does with a plugin what answers no question, such as a check, until nobody waits for it.
+    pub(crate) async fn examine<T: Send + 'static>(
+        &self,
+        tenant: &str,
+        plugin: Plugin,
+        job: impl FnOnce(&Plugin) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let owner = Owner {
+            tenant: tenant.to_owned(),
+            brand: String::new(),
+            sha256: plugin.sha256().to_owned(),
+        };
+        let place = self.place(&self.inner.checks, owner, "the tenant").await?;
+        Ok(work::held(place, move || job(&stoppable(&plugin))).await?)
+    }
+
+    async fn place_for_run(&self, purpose: &Purpose, sha256: &str) -> Result<Place, Error> {
+        let owner = Owner {
+            tenant: purpose.tenant.clone(),
+            brand: purpose.brand.clone(),
+            sha256: sha256.to_owned(),
+        };
+        let of = format!("brand {}", purpose.brand);
+        let place = self.place(&self.inner.runs, owner, &of).await;
+        place.inspect_err(|_| self.inner.measured.had_no_place())
+    }
+
+    async fn place(&self, places: &Places, owner: Owner, of: &str) -> Result<Place, Error> {
+        let waited = self.inner.engine.limits().deadline;
+        let place = places.enter(owner, waited).await;
+        place.ok_or_else(|| Error::Busy {
+            of: of.to_owned(),
+            waited,
+        })
+    }
+
+    async fn keep(
+        &self,
+        purpose: &Purpose,
+        sha256: String,
+        question: &Question,
+        answered: Result<Answered<Vec<Vec<f64>>>, Host>,
+    ) -> Result<Ran, Error> {
+        let mut run = recorded(purpose, sha256, question);
         run.limits = self.limits();
         let tenant = self.tenant(&purpose.tenant);
         if purpose.keep_inputs {
@@ -136,6 +194,7 @@ impl Plugins {
             .of_question(
                 &purpose.brand,
                 purpose.role as i32,
+                &purpose.subject,
                 plugin.sha256(),
                 question.input_hash(),
             )
@@ -226,6 +285,7 @@ fn recorded(purpose: &Purpose, sha256: String, question: &Question) -> Run {
         has_inputs: false,
         has_result: false,
         comparisons: Vec::new(),
+        given: None,
         made_at: 0,
     }
 }

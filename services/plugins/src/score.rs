@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_kit::{Failure, Reason, work};
+use dualwheel_kit::{Failure, Reason, afterwards, work};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Features, Plugin, Policy};
 use dualwheel_plugin_sdk::Parameters;
@@ -50,11 +50,11 @@ pub trait Rows {
 }
 
 /// An earlier answer to the same question.
-struct Earlier {
-    scored: Scored,
-    day: Day,
-    versions: BTreeMap<String, i64>,
-    table_hash: String,
+pub(crate) struct Earlier {
+    pub scored: Scored,
+    pub day: Day,
+    pub versions: BTreeMap<String, i64>,
+    pub table_hash: String,
 }
 
 /// What came of a question.
@@ -121,6 +121,7 @@ impl Plugins {
                     }) => {
                         let by = used(&run, ModelSource::Plugin, None);
                         let scored = Scored { columns, by };
+                        self.give(asked, &run, activation.revision).await;
                         self.shadow(asked, table, activation, &scored);
                         return Ok(Outcome::Now(scored));
                     }
@@ -161,31 +162,6 @@ impl Plugins {
         }
     }
 
-    /// The newest result for the same question.
-    async fn last_good(
-        &self,
-        asked: &Asked,
-        activation: &Activation,
-        failure: &ModelFailure,
-    ) -> Result<Option<Earlier>, Error> {
-        let role = PluginRole::Active as i32;
-        let runs = self.runs(&asked.tenant);
-        let found = runs
-            .last_good(&asked.brand, activation.world, role, &asked.subject)
-            .await?;
-        let Some(run) = found else { return Ok(None) };
-        let Some(columns) = self.result(&asked.tenant, &run).await? else {
-            return Ok(None);
-        };
-        let by = used(&run, ModelSource::LastGood, Some(failure.clone()));
-        Ok(Some(Earlier {
-            scored: Scored { columns, by },
-            day: Day(run.day),
-            versions: run.versions,
-            table_hash: run.table_hash,
-        }))
-    }
-
     /// Asks a plugin in a role.
     async fn ask(
         &self,
@@ -195,11 +171,7 @@ impl Plugins {
         setting: &Setting,
         role: PluginRole,
     ) -> Result<Ran, Error> {
-        let policy = if activation.allow_wasi {
-            Policy::SealedWasi
-        } else {
-            Policy::Pure
-        };
+        let policy = policy(activation);
         let (tenant, id, version) = (&asked.tenant, &setting.id, &setting.version);
         // Nobody waits for the compiler where something else answers at once; a shadow is waited for by nobody.
         let falls_back = role == PluginRole::Active && activation.fallback != Fallback::None;
@@ -229,7 +201,8 @@ impl Plugins {
         self.run(purpose, &plugin, question?).await
     }
 
-    /// Asks the shadow the same, beside what is answered, and compares. Left out where as many as may be are under way.
+    /// Asks the shadow the same, beside what is answered, and compares. Left out where as many as may be are under way. The
+    /// process does not end before.
     fn shadow(&self, asked: &Asked, table: &Arc<Features>, activation: Activation, given: &Scored) {
         let Some(setting) = activation.shadow.clone() else {
             return;
@@ -239,7 +212,7 @@ impl Plugins {
         };
         let (plugins, asked, table, given) =
             (self.clone(), asked.clone(), table.clone(), given.columns.clone());
-        tokio::spawn(async move {
+        afterwards::spawn(async move {
             let _place = place;
             let ran = plugins
                 .ask_shadow(&asked, &table, &activation, &setting, &given)
@@ -276,8 +249,17 @@ impl Plugins {
     }
 }
 
+/// What a brand's plugins may import.
+pub(crate) fn policy(activation: &Activation) -> Policy {
+    if activation.allow_wasi {
+        Policy::SealedWasi
+    } else {
+        Policy::Pure
+    }
+}
+
 /// The model of a run.
-fn used(run: &Run, source: ModelSource, failure: Option<ModelFailure>) -> ModelUse {
+pub(crate) fn used(run: &Run, source: ModelSource, failure: Option<ModelFailure>) -> ModelUse {
     ModelUse {
         source: source.into(),
         model: run.setting.id.clone(),

@@ -1,11 +1,18 @@
-//! Many threads, several models, one of which misbehaves.
+//! Many threads, several models, one of which misbehaves; and callers who leave.
 
-use std::thread;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
-use dualwheel_plugin_host::Plugin;
+use dualwheel_plugin_host::{Engine, Error, Limits, Plugin, Policy, World};
 use dualwheel_plugin_sdk::Parameters;
 
-use crate::{candidates, expected, guest::Guest, koc};
+use crate::{GOOD, candidates, expected, guest::Guest, koc, limits};
 
 #[test]
 fn sixty_four_threads_and_no_wrong_answer() {
@@ -44,4 +51,62 @@ fn sixty_four_threads_and_no_wrong_answer() {
             });
         }
     });
+}
+
+/// Neither fuel nor deadline would end the guest within the test, and there is only one place: that every caller gets it
+/// shows that the one before was ended.
+#[test]
+fn a_guest_for_whom_nobody_waits_ends_and_leaves_its_place() {
+    let limits = Limits {
+        fuel_base: u64::MAX,
+        deadline: Duration::from_secs(3_600),
+        runs: 1,
+        ..limits()
+    };
+    let engine = Engine::new(limits, None).unwrap();
+    let load = |fixture: &str| {
+        let plugin = engine.load(&Guest::koc(fixture).build(), World::KocModel, Policy::Pure);
+        plugin.unwrap()
+    };
+    let batch = candidates(5);
+    for fixture in ["spin", "spin_after", "flood_for_ever"] {
+        let plugin = load(fixture);
+        plugin.describe().unwrap();
+        let left = Arc::new(AtomicBool::new(false));
+        let stopped = {
+            let left = left.clone();
+            plugin.until(move || left.load(Ordering::Relaxed))
+        };
+        thread::scope(|scope| {
+            let call = scope.spawn(|| stopped.score(&batch, &Parameters::new()));
+            thread::sleep(Duration::from_millis(50));
+            assert!(!call.is_finished(), "{fixture}");
+            left.store(true, Ordering::Relaxed);
+            assert_eq!(call.join().unwrap().unwrap_err(), Error::Stopped, "{fixture}");
+        });
+        // Nothing begins any more, neither here nor in a model of the host.
+        assert_eq!(stopped.score(&batch, &Parameters::new()), Err(Error::Stopped));
+    }
+    let run = load("plain").score(&batch, &Parameters::new()).unwrap();
+    assert_eq!(run.scores, expected(&batch, 0.5, 1.0));
+}
+
+#[test]
+fn who_stays_gets_the_same_as_who_could_not_leave() {
+    let batch = candidates(200);
+    let asked = Arc::new(AtomicBool::new(false));
+    let patient = {
+        let asked = asked.clone();
+        GOOD.until(move || {
+            asked.store(true, Ordering::Relaxed);
+            false
+        })
+    };
+    let (mut one, mut other) = (
+        GOOD.answer(&batch, &Parameters::new()).unwrap(),
+        patient.answer(&batch, &Parameters::new()).unwrap(),
+    );
+    (one.record.duration, other.record.duration) = Default::default();
+    assert_eq!(one, other);
+    assert!(asked.load(Ordering::Relaxed));
 }

@@ -61,7 +61,7 @@ pub enum Fallback {
     /// What the built-in model answers
     #[default]
     BuiltIn,
-    /// The newest result for the same question
+    /// What was given last for the same question, by a plugin that could be active still
     LastGood,
     /// Nothing: the question fails
     None,

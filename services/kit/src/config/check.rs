@@ -220,6 +220,7 @@ fn plugins(plugins: &Plugins) -> Result<(), (String, String)> {
         ("plugins.deadline_ms", plugins.deadline_ms, 1, 3_600_000),
         ("plugins.memory_bytes", plugins.memory_bytes, 64 << 10, 4 << 30),
         ("plugins.runs", plugins.runs.into(), 1, 1_000),
+        ("plugins.checks", plugins.checks.into(), 1, 1_000),
         ("plugins.component_bytes", plugins.component_bytes, 8, 1 << 30),
         (
             "plugins.compile_memory_bytes",

@@ -113,6 +113,7 @@ fn wrong_values_are_named_with_their_source() {
         ("endpoints.product", "nonsense"),
         ("limits.concurrency", "0"),
         ("plugins.runs", "0"),
+        ("plugins.checks", "0"),
         ("deadlines.margin_ms", "30000"),
         ("data", "s3://bucket/lake"),
         ("auth.lifetime_s", "0"),

@@ -8,7 +8,7 @@ mod publishers;
 mod runs;
 pub(crate) mod worlds;
 
-use dualwheel_kit::{Reason, Violations, resource::page_size, tenant_of, work};
+use dualwheel_kit::{Reason, Violations, resource::page_size, tenant_of};
 use dualwheel_plugin_host::conformance;
 use dualwheel_proto::plugin::{plugin_service_server::PluginService, *};
 use tonic::{Request, Response, Status, Streaming};
@@ -130,7 +130,10 @@ impl PluginService for Service {
         }
         let plugin = self.plugins.load(&tenant, &id, &version, WIDEST).await?;
         plugin.describe().map_err(Error::from)?;
-        let findings = work::models(move || conformance::examine(&plugin, rows)).await?;
+        let examined = self
+            .plugins
+            .examine(&tenant, plugin, move |plugin| conformance::examine(plugin, rows));
+        let findings = examined.await?;
         Ok(Response::new(CheckPluginResponse {
             conforms: findings.iter().all(|finding| finding.holds),
             findings: findings.into_iter().map(convert::finding).collect(),

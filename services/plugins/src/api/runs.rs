@@ -1,6 +1,5 @@
 //! Replays.
 
-use dualwheel_kit::work;
 use dualwheel_plugin_host::output_hash;
 use dualwheel_proto::plugin::ReplayPluginRunResponse;
 use tonic::Status;
@@ -20,14 +19,12 @@ impl Service {
             .load(tenant, &setting.id, &setting.version, WIDEST)
             .await?;
         let parameters = setting.parameters.clone();
-        let (hash, answered) = work::models(move || {
+        let examined = self.plugins.examine(tenant, plugin, move |plugin| {
             let question = plugin.question_of(batches, &parameters)?;
             let answered = plugin.ask_all(&question);
             Ok::<_, dualwheel_plugin_host::Error>((question.input_hash().to_owned(), answered))
-        })
-        .await
-        .map_err(Error::from)?
-        .map_err(Error::from)?;
+        });
+        let (hash, answered) = examined.await?.map_err(Error::from)?;
         let mut replayed = ReplayPluginRunResponse {
             same_input: hash == run.input_hash,
             ..Default::default()

@@ -19,7 +19,7 @@ pub enum Fallback {
     /// What the built-in model answers.
     #[default]
     BuiltIn = 1,
-    /// The newest result for the same question.
+    /// What was given last for the same question, by a plugin that could be active still.
     LastGood = 2,
     /// Nothing.
     None = 3,
@@ -158,6 +158,22 @@ impl Activations {
         let key = (self.tenant.clone(), brand.to_owned(), world, revision);
         let row = Entity::find_by_id(key).one(&self.database).await?;
         row.map_or_else(|| Ok(Activation::nothing(brand, world)), read)
+    }
+
+    /// The revisions down to `first`, newest first, of which at most so many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn since(
+        &self,
+        brand: &str,
+        world: i32,
+        first: i64,
+        most: u64,
+    ) -> Result<Vec<Activation>, Error> {
+        let revisions = self.revisions(brand, world).filter(Column::Revision.gte(first));
+        let rows = revisions.limit(most).all(&self.database).await?;
+        rows.into_iter().map(read).collect()
     }
 
     /// A page of revisions, newest first.

@@ -8,7 +8,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Registry)]
+        vec![Box::new(Registry), Box::new(Given)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -56,6 +56,39 @@ impl MigrationTrait for Registry {
             "plugin_publishers",
         ] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// When answers were given, and under which activation.
+struct Given;
+
+impl MigrationName for Given {
+    fn name(&self) -> &str {
+        "m0002_given"
+    }
+}
+
+/// Columns that runs gain.
+const GIVEN: [&str; 2] = ["given_at", "given_under"];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Given {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for column in GIVEN {
+            let mut runs = Table::alter();
+            runs.table("plugin_runs").add_column(big_integer_null(column));
+            manager.alter_table(runs).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for column in GIVEN {
+            let mut runs = Table::alter();
+            runs.table("plugin_runs").drop_column(column);
+            manager.alter_table(runs).await?;
         }
         Ok(())
     }

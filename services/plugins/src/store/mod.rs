@@ -21,7 +21,7 @@ pub use activations::{Activation, Activations, Change, Fallback, Next};
 pub use migration::Migrator;
 pub use plugins::{Plugins, Version, described};
 pub use publishers::{Publisher, Publishers};
-pub use runs::{Run, Runs};
+pub use runs::{Given, Run, Runs};
 
 /// A plugin with parameters.
 #[derive(Clone, Debug, PartialEq)]

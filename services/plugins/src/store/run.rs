@@ -45,6 +45,10 @@ pub struct Model {
     /// As JSON.
     #[sea_orm(column_type = "Text")]
     pub comparisons: String,
+    /// Microseconds since 1970 UTC at which its answer was given last; none where it never was.
+    pub given_at: Option<i64>,
+    /// Revision of the activation under which it was given then.
+    pub given_under: Option<i64>,
     /// Microseconds since 1970 UTC.
     pub made_at: i64,
 }

@@ -67,8 +67,19 @@ pub struct Run {
     pub has_result: bool,
     /// How it compares with what was given.
     pub comparisons: Vec<Comparison>,
+    /// When its answer was given last; `None` where it never was.
+    pub given: Option<Given>,
     /// Microseconds since 1970 UTC; set when it is stored.
     pub made_at: i64,
+}
+
+/// That an answer was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Microseconds since 1970 UTC.
+    pub at: i64,
+    /// Revision of the activation under which it was.
+    pub under: i64,
 }
 
 impl Run {
@@ -137,6 +148,28 @@ impl Runs {
         Ok(())
     }
 
+    /// Notes that a run's answer is the last one that was given to its question, under a revision of the activation.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn give(&self, run: &Run, under: i64) -> Result<(), Error> {
+        let last = self.given(&run.brand, run.world, &run.subject, 1).await?.pop();
+        let before = last.as_ref().and_then(|last| last.given);
+        // A question that is asked again and again is noted once.
+        if last.is_some_and(|last| last.id == run.id) && before.is_some_and(|given| given.under == under) {
+            return Ok(());
+        }
+        let row = ActiveModel {
+            tenant: Set(self.tenant.clone()),
+            id: Set(run.id.clone()),
+            given_at: Set(Some(before.map_or_else(now, |before| now().max(before.at + 1)))),
+            given_under: Set(Some(under)),
+            ..Default::default()
+        };
+        update(&self.database, row, self.this(&run.id)).await?;
+        Ok(())
+    }
+
     /// Forgets a run.
     ///
     /// # Errors
@@ -165,7 +198,7 @@ impl Runs {
         read(row)
     }
 
-    /// The newest run of a brand with this role that asked the same component the same.
+    /// The newest run of a brand with this role that asked the same component the same about the same subject.
     ///
     /// # Errors
     /// The database's.
@@ -173,6 +206,7 @@ impl Runs {
         &self,
         brand: &str,
         role: i32,
+        subject: &str,
         sha256: &str,
         input_hash: &str,
     ) -> Result<Option<Run>, Error> {
@@ -182,6 +216,7 @@ impl Runs {
             .filter(Column::InputHash.eq(input_hash))
             .filter(Column::Brand.eq(brand))
             .filter(Column::Role.eq(role))
+            .filter(Column::Subject.eq(subject))
             .order_by_desc(Column::MadeAt)
             .limit(1)
             .one(&self.database)
@@ -189,26 +224,22 @@ impl Runs {
         row.map(read).transpose()
     }
 
-    /// The newest run of a subject with this role whose answer is kept.
+    /// Runs whose answers were given to a question, the one given last first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn last_good(
-        &self,
-        brand: &str,
-        world: i32,
-        role: i32,
-        subject: &str,
-    ) -> Result<Option<Run>, Error> {
-        let row = self
-            .newest(brand, world)
-            .filter(Column::Role.eq(role))
+    pub async fn given(&self, brand: &str, world: i32, subject: &str, most: u64) -> Result<Vec<Run>, Error> {
+        let rows = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Brand.eq(brand))
+            .filter(Column::World.eq(world))
             .filter(Column::Subject.eq(subject))
-            .filter(Column::HasResult.eq(true))
-            .limit(1)
-            .one(&self.database)
+            .filter(Column::GivenAt.is_not_null())
+            .order_by_desc(Column::GivenAt)
+            .limit(most)
+            .all(&self.database)
             .await?;
-        row.map(read).transpose()
+        rows.into_iter().map(read).collect()
     }
 
     /// A page, newest first.
@@ -269,6 +300,8 @@ impl Runs {
             has_inputs: run.has_inputs,
             has_result: run.has_result,
             comparisons: comparisons_to_json(&run.comparisons)?,
+            given_at: run.given.map(|given| given.at),
+            given_under: run.given.map(|given| given.under),
             made_at,
         })
     }
@@ -327,6 +360,10 @@ fn read(row: Model) -> Result<Run, Error> {
         log: of_json(&row.log)?,
         has_inputs: row.has_inputs,
         has_result: row.has_result,
+        given: row
+            .given_at
+            .zip(row.given_under)
+            .map(|(at, under)| Given { at, under }),
         made_at: row.made_at,
     })
 }

@@ -251,7 +251,7 @@ async fn what_cannot_work_is_not_activated() {
 }
 
 /// A model that asks a sealed WASI for its clock.
-fn sealed_guest() -> Guest {
+pub fn sealed_guest() -> Guest {
     Guest::koc("plain")
         .contract(
             "world koc-model {",

@@ -25,8 +25,10 @@ use tonic::{Status, transport::Channel};
 
 use crate::guest::Guest;
 
-/// The one brand.
+/// The brand of most tests.
 pub const BRAND: &str = "b1";
+/// Another brand of the same tenant.
+pub const OTHER: &str = "b2";
 /// The world of most tests.
 pub const KOC: i32 = PluginWorld::KocModel as i32;
 
@@ -81,11 +83,11 @@ impl House {
         }
     }
 
-    /// Facts that name the brand.
+    /// Facts that name the brands.
     async fn append(&self) {
-        let product = Product {
-            product: "p".to_owned(),
-            brand: BRAND.to_owned(),
+        let product = |brand: &str| Product {
+            product: format!("p of {brand}"),
+            brand: brand.to_owned(),
             updated_at: Some(prost_types::Timestamp {
                 seconds: 1_700_000_000,
                 nanos: 0,
@@ -94,7 +96,7 @@ impl House {
             ..Default::default()
         };
         let rows = FactRows {
-            products: vec![product],
+            products: [BRAND, OTHER].map(product).into(),
             ..Default::default()
         };
         let request = AppendRequest {
@@ -179,6 +181,14 @@ impl House {
         self.ask_again(day, people, gone).await
     }
 
+    /// The same of any brand.
+    pub async fn ask_of(&self, brand: &str, day: i32, people: &[(f64, f64)]) -> Result<Scored, Status> {
+        let gone = async |_, _| Err(Status::not_found("the facts of then are gone"));
+        let asked = self.asked(brand, day);
+        let scored = self.plugins.score(asked, People(people.to_vec()), gone).await;
+        scored.map(|(_, scored)| scored)
+    }
+
     /// The same where facts of then can be read.
     pub async fn ask_again<F>(
         &self,
@@ -189,15 +199,19 @@ impl House {
     where
         F: Future<Output = Result<People, Status>>,
     {
-        let asked = Asked {
+        let asked = self.asked(BRAND, day);
+        self.plugins.score(asked, People(people.to_vec()), then).await
+    }
+
+    fn asked(&self, brand: &str, day: i32) -> Asked {
+        Asked {
             tenant: self.config.tenant.clone(),
-            brand: BRAND.to_owned(),
+            brand: brand.to_owned(),
             day: Day(day),
             versions: [("members".to_owned(), i64::from(day))].into(),
             subject: String::new(),
             built_in: Plugin::native_koc(Sevens),
-        };
-        self.plugins.score(asked, People(people.to_vec()), then).await
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 mod activations;
+mod fallbacks;
 mod house;
+mod places;
 mod publishing;
 mod questions;
 mod replays;

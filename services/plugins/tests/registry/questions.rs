@@ -14,10 +14,10 @@ use crate::{
     house::{BRAND, House, KOC, People, reason, setting},
 };
 
-const PEOPLE: [(f64, f64); 3] = [(10.0, 40.0), (50.0, 60.0), (90.0, 20.0)];
+pub const PEOPLE: [(f64, f64); 3] = [(10.0, 40.0), (50.0, 60.0), (90.0, 20.0)];
 
 /// What `plain` answers with a weight: the first rank, the second times the weight, half their sum.
-fn plain(people: &[(f64, f64)], weight: f64) -> Vec<Vec<f64>> {
+pub fn plain(people: &[(f64, f64)], weight: f64) -> Vec<Vec<f64>> {
     let column = |of: fn(f64, f64, f64) -> f64| people.iter().map(|(a, b)| of(*a, *b, weight)).collect();
     vec![
         column(|a, _, _| a),
@@ -26,11 +26,11 @@ fn plain(people: &[(f64, f64)], weight: f64) -> Vec<Vec<f64>> {
     ]
 }
 
-fn sevens(rows: usize) -> Vec<Vec<f64>> {
+pub fn sevens(rows: usize) -> Vec<Vec<f64>> {
     [7.0, 8.0, 9.0].map(|number| vec![number; rows]).to_vec()
 }
 
-async fn activate(house: &House, plugin: &str, fallback: PluginFallback) {
+pub async fn activate(house: &House, plugin: &str, fallback: PluginFallback) {
     let request = ActivatePluginRequest {
         brand: BRAND.to_owned(),
         setting: setting(plugin),
@@ -396,7 +396,7 @@ async fn a_shadow_is_compared_and_never_answers() {
 }
 
 /// The newest shadow's run, once there are so many and it was compared.
-async fn shadowed(house: &House, count: usize) -> PluginRun {
+pub async fn shadowed(house: &House, count: usize) -> PluginRun {
     for _ in 0..500 {
         let mut shadows = runs(house).await;
         shadows.retain(|run| run.role() == PluginRole::Shadow);
@@ -406,39 +406,6 @@ async fn shadowed(house: &House, count: usize) -> PluginRun {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no shadow ran");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_left_is_answered_from_the_run_that_went_on() {
-    let house = House::with(|config| config.plugins.fuel_base = u64::MAX).await;
-    let count_down = "(local.set $at (i32.const 1000000000))
-        (loop $wait (br_if $wait (local.tee $at (i32.sub (local.get $at) (i32.const 1)))))
-        (block $done";
-    let slow = house
-        .published(Guest::koc("plain").with("(block $done", count_down))
-        .await;
-    activate(&house, &slow, PluginFallback::None).await;
-    let begun = Instant::now();
-    house.ask(100, &PEOPLE[..1]).await.unwrap();
-    // Loaded by now, it runs for most of the time that it took.
-    let left = tokio::time::timeout(begun.elapsed() / 4, house.ask(100, &PEOPLE)).await;
-    assert!(left.is_err() && runs(&house).await.len() == 1);
-    let run = newest_of(&house, 2).await;
-    let (_, scored) = house.ask(100, &PEOPLE).await.unwrap();
-    assert_eq!((scored.columns, scored.by.run), (plain(&PEOPLE, 0.5), run.name));
-    assert_eq!(runs(&house).await.len(), 2);
-}
-
-/// The newest run, once there are so many.
-async fn newest_of(house: &House, count: usize) -> PluginRun {
-    for _ in 0..1_000 {
-        let mut made = runs(house).await;
-        if made.len() == count {
-            return made.swap_remove(0);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("no run was recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
