@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Ran, Server, command, component, finish, market, run},
+    harness::{Ran, Server, command, component, finish, generate, market, run},
     publisher::Publisher,
 };
 
@@ -170,6 +170,33 @@ fn wait_for(holds: impl Fn() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     panic!("it did not come");
+}
+
+/// The shadow is asked after the answer: a command that is done with it waits for the shadow, whose record the next one finds.
+#[test]
+fn a_shadow_is_recorded_before_a_command_on_a_data_folder_ends() {
+    let (facts, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    generate(facts.path(), 7);
+    let on_data = |args: &[&str]| finish(command(args).arg("--data").arg(data.path()));
+    on_data(&["import", "--facts", &facts.path().display().to_string()]).ok();
+    let plugin = |args: &[&str]| on_data(&[&["plugin"], args].concat());
+    let publisher = Publisher::trusted(plugin);
+    let name = publisher.publish("koc-affinity", plugin);
+    let affinity = name.trim_start_matches("plugins/").replace("/versions/", "@");
+    for brand in ["brand-01", "brand-02", "brand-03"] {
+        let of = ["--brand", brand, "--world", "koc-model"];
+        plugin(&[&["shadow", &affinity], &of[..]].concat()).ok();
+        let board = on_data(&["koc", "--json", "--brand", brand, "--as-of", "2026-06-30"]).json();
+        assert_eq!(scored_by(&board).0, "MODEL_SOURCE_BUILT_IN");
+        let runs = plugin(&[&["runs", "--json"], &of[..]].concat()).ok();
+        let runs: Vec<Value> = runs
+            .lines()
+            .map(|run| serde_json::from_str(run).unwrap())
+            .collect();
+        assert_eq!(runs.len(), 1, "{brand}");
+        assert_eq!(runs[0]["role"], "PLUGIN_ROLE_SHADOW");
+        assert_eq!(runs[0]["comparisons"].as_array().unwrap().len(), 3);
+    }
 }
 
 /// A market of two brands with planted KOCs, and what was planted.

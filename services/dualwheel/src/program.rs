@@ -1,10 +1,11 @@
 //! The program: one command of the command line, with its telemetry and exit code.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
 use dualwheel_kit::{
+    afterwards,
     caller::{Caller, on_behalf},
     client,
     config::{Config, at_home},
@@ -17,6 +18,9 @@ use crate::{
     consumer, demo, diagnose, generate, import, index, job, lake, mesh, migrate, models, output, plugin,
     serve,
 };
+
+/// How long a server that has ended its calls waits for what goes on after them: what the chart leaves beside the drain time.
+const SERVER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Exit code for a wrong configuration (EX_USAGE).
 const WRONG_CONFIGURATION: u8 = 64;
@@ -111,6 +115,13 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Config => Ok(()),
         }
     }));
+    let patience = match cli.command {
+        Command::Serve(_) => SERVER_PATIENCE,
+        _ => mesh::patience(&settings),
+    };
+    if !runtime.block_on(afterwards::ended(patience)) {
+        tracing::warn!("A shadow was still being asked; it is not recorded");
+    }
     runtime.block_on(db::checkpoint(&settings));
     telemetry.shutdown();
     done
