@@ -139,26 +139,10 @@ impl Service {
         request: RollBackPluginRequest,
     ) -> Result<PluginActivation, Status> {
         let world = names::brand_and_world(&request.brand, request.world)?;
-        let activations = self.plugins.activations(tenant);
-        let current = activations.current(&request.brand, request.world).await?;
-        let Some(before) = current.before else {
-            return Err(Error::NothingBefore(request.brand).into());
-        };
-        let target = activations
-            .revision(&request.brand, request.world, before)
-            .await?;
-        // What `before` points to is of the revision read: another one must not have come in between.
-        let seen = match etag(&request.etag) {
-            Some(given) => given,
-            None => &current.etag,
-        };
-        let changed = self.change(tenant, &request.brand, world, seen, |current| {
-            Ok(next(Activation {
-                active: target.active.clone(),
-                before: target.before,
-                change: Change::RolledBack,
-                ..current.clone()
-            }))
+        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+            let before = current.before;
+            let before = before.ok_or_else(|| Error::NothingBefore(request.brand.clone()))?;
+            Ok(Next::Back(before))
         });
         changed.await
     }

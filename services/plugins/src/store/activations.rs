@@ -10,9 +10,6 @@ use super::{
     setting_of, setting_to_json,
 };
 
-/// Changes at the same time that wait for one another.
-const TRIES: usize = 16;
-
 /// What is answered where the active plugin fails, with the numbers of the contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fallback {
@@ -122,6 +119,8 @@ pub enum Next {
     Same,
     /// A new revision; its number, etag and time are set when it is stored.
     Changed(Box<Activation>),
+    /// A new revision, with what was active at another one.
+    Back(i64),
 }
 
 /// What the brands of one tenant use.
@@ -200,8 +199,9 @@ impl Activations {
         }))
     }
 
-    /// Makes the next revision out of the newest, if `etag` is its own or not given. Of two changes at the same time the later
-    /// one sees what the other made.
+    /// Makes the next revision out of the newest, if `etag` is its own or not given. Of two changes at the same time the
+    /// later one sees what the other made; without an etag it is tried until it comes first, which each of those that it
+    /// meets has done.
     ///
     /// # Errors
     /// `Etag`; what `change` finds; the database's.
@@ -212,20 +212,21 @@ impl Activations {
         etag: Option<&str>,
         change: impl Fn(&Activation) -> Result<Next, E>,
     ) -> Result<Activation, E> {
-        let stale = || Error::Etag(format!("the activation of brand {brand}"));
-        for _ in 0..TRIES {
+        loop {
             let current = self.current(brand, world).await?;
             if etag.is_some_and(|etag| etag != current.etag) {
-                return Err(stale().into());
+                return Err(Error::Etag(format!("the activation of brand {brand}")).into());
             }
-            let Next::Changed(next) = change(&current)? else {
-                return Ok(current);
+            let next = match change(&current)? {
+                Next::Same => return Ok(current),
+                Next::Changed(next) => *next,
+                Next::Back(before) => self.back(&current, before).await?,
             };
             let next = Activation {
                 revision: current.revision + 1,
                 etag: Uuid::new_v4().to_string(),
                 made_at: now(),
-                ..*next
+                ..next
             };
             let row = ActiveModel::from(self.row(&next)?);
             match insert(&self.database, row).await {
@@ -234,7 +235,17 @@ impl Activations {
                 Err(error) => return Err(Error::from(error).into()),
             }
         }
-        Err(stale().into())
+    }
+
+    /// What is in force with what was active at the revision `before`.
+    async fn back(&self, current: &Activation, before: i64) -> Result<Activation, Error> {
+        let target = self.revision(&current.brand, current.world, before).await?;
+        Ok(Activation {
+            active: target.active,
+            before: target.before,
+            change: Change::RolledBack,
+            ..current.clone()
+        })
     }
 
     fn revisions(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {

@@ -294,15 +294,16 @@ async fn of_racing_activations_with_one_etag_one_wins() {
     assert_eq!(published.current().await, won[0]);
 }
 
+/// More of them than a database lets by in their order.
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_activations_without_etags_follow_one_another() {
     let published = published().await;
-    let racing = (0..8).map(|at| {
+    let racing = (0..48).map(|at| {
         let mut client = published.house.client.clone();
         let request = ActivatePluginRequest {
             setting: Some(PluginSetting {
                 plugin: published.first.clone(),
-                parameters: [("weight".to_owned(), f64::from(at) / 10.0)].into(),
+                parameters: [("weight".to_owned(), f64::from(at) / 50.0)].into(),
             }),
             ..activation(&published.first)
         };
@@ -314,7 +315,30 @@ async fn racing_activations_without_etags_follow_one_another() {
         let made = call.await.unwrap().unwrap().into_inner().activation.unwrap();
         revisions.insert(made.revision);
     }
-    assert_eq!(revisions, (1..=8).collect());
+    assert_eq!(revisions, (1..=48).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rolling_back_without_an_etag_waits_for_other_changes() {
+    let published = published().await;
+    for plugin in [&published.first, &published.second].repeat(12) {
+        published.activate(activation(plugin)).await.unwrap();
+    }
+    let racing = (0..24).map(|_| {
+        let mut client = published.house.client.clone();
+        let request = RollBackPluginRequest {
+            brand: BRAND.to_owned(),
+            world: KOC,
+            ..Default::default()
+        };
+        tokio::spawn(async move { client.roll_back_plugin(request).await })
+    });
+    // Each goes one back, to the built-in model at last.
+    for call in racing.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(active(&published.current().await), "");
+    assert_eq!(reason(published.roll_back().await), "PLUGIN_NOTHING_BEFORE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
