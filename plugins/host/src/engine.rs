@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, types::ComponentItem};
 
 use crate::{
+    CONTRACT,
     cache::Cache,
     call::{self, Compiled, State},
     compiler::{Compiler, Made},
@@ -24,6 +25,8 @@ use crate::{
 
 /// Bytes of a message that are passed on.
 const MESSAGE: usize = 500;
+/// The function by which a model says what it is.
+const DESCRIBE: &str = "describe";
 
 /// What a component may import besides the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +141,7 @@ impl Engine {
             .map_err(|error| lacking(&error))?;
         let digest = Sha256::digest(bytes);
         let compiled = Compiled {
-            describe: function::<(), (GivenDescription,)>(&linked, world, "describe")?,
+            describe: function::<(), (GivenDescription,)>(&linked, world, DESCRIBE)?,
             answer: function::<Sent<'_>, Given>(&linked, world, world.function())?,
             linked,
             random: sealed::random(&digest),
@@ -302,8 +305,20 @@ where
         return Err(other(format!("with a `{name}` that is no function")));
     };
     let differs = |error: wasmtime::Error| tidy(&format!("{error:#}"), MESSAGE);
-    function
-        .typecheck::<P, R>(&linked.instance_type())
-        .map_err(|error| other(format!("with a `{name}` of another type: {}", differs(error))))?;
+    let typed = function.typecheck::<P, R>(&linked.instance_type());
+    typed.map_err(|error| match name {
+        DESCRIBE => Error::BadDescription {
+            reason: format!(
+                "`{name}` has another type than `func() -> description` of {CONTRACT} ({}); build it with that \
+                 contract's plugin.wit",
+                differs(error)
+            ),
+        },
+        _ => other(format!(
+            "with a `{name}` of another type than the contract's, which is `func(batch: feature-batch, parameters: \
+             list<parameter>) -> result<list<column>, string>`: {}",
+            differs(error)
+        )),
+    })?;
     Ok(index)
 }

@@ -121,6 +121,32 @@ fn other_worlds() {
     let error = refused(&guest.build());
     assert_eq!(error.reason(), "PLUGIN_WRONG_WORLD");
     assert!(error.to_string().contains("`score` of another type"), "{error}");
+    let any = ENGINE.load_any(&guest.build(), Policy::Pure).unwrap_err();
+    assert_eq!(
+        any, error,
+        "what is wrong, not that it is no model of the other world"
+    );
+}
+
+#[test]
+fn a_describe_of_another_type() {
+    let changed = (
+        "export describe: func() -> description",
+        "export describe: func() -> string",
+    );
+    for guest in [Guest::koc("plain"), Guest::style("trend")] {
+        let bytes = guest.contract(changed.0, changed.1).build();
+        let error = ENGINE.load_any(&bytes, Policy::Pure).unwrap_err();
+        assert_eq!(error.reason(), "PLUGIN_BAD_DESCRIPTION");
+        let told = error.to_string();
+        for word in [
+            "`describe` has another type",
+            "`func() -> description`",
+            "plugin.wit",
+        ] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
 }
 
 #[test]
