@@ -15,7 +15,7 @@ fn checked(example_name: &str, model: &str, world: &str) {
     assert_eq!((&told["name"], &told["world"]), (&model.into(), &world.into()));
     assert_eq!(told["needs_wasi"], false);
     let findings = told["findings"].as_array().unwrap();
-    assert_eq!(findings.len(), 9, "{told:#}");
+    assert_eq!(findings.len(), 16, "{told:#}");
     for finding in findings {
         assert_eq!(finding["holds"], true, "{finding}");
     }

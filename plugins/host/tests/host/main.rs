@@ -3,6 +3,7 @@
 
 mod cache;
 mod complex;
+mod conformance;
 mod contract;
 mod crowd;
 mod generations;
