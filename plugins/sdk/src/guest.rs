@@ -7,32 +7,35 @@ use crate::{
 };
 
 /// The world `koc-model`, as generated.
-#[allow(missing_docs)]
-pub mod koc {
-    wit_bindgen::generate!({
-        path: "../wit",
-        world: "koc-model",
-        pub_export_macro: true,
-        export_macro_name: "export_koc",
-        default_bindings_module: "dualwheel_plugin_sdk::guest::koc",
-    });
-}
-
+#[allow(
+    clippy::all,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unwrap_used,
+    missing_docs,
+    unsafe_code,
+    reason = "generated; plugins/examples/bindings holds it against the contract"
+)]
+#[rustfmt::skip]
+pub mod koc;
 /// The world `style-trend-model`, as generated; its types are those of `koc`.
-#[allow(missing_docs)]
-pub mod style_trend {
-    wit_bindgen::generate!({
-        path: "../wit",
-        world: "style-trend-model",
-        pub_export_macro: true,
-        export_macro_name: "export_style_trend",
-        default_bindings_module: "dualwheel_plugin_sdk::guest::style_trend",
-        with: {
-            "dualwheel:plugin/types@1.0.0": crate::guest::koc::dualwheel::plugin::types,
-            "dualwheel:plugin/host@1.0.0": crate::guest::koc::dualwheel::plugin::host,
-        },
-    });
-}
+#[allow(
+    clippy::all,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unwrap_used,
+    missing_docs,
+    unsafe_code,
+    reason = "generated; plugins/examples/bindings holds it against the contract"
+)]
+#[rustfmt::skip]
+pub mod style_trend;
 
 use koc::dualwheel::plugin::{host, types};
 
