@@ -89,8 +89,8 @@ impl Plugins {
             loaded: moka::future::Cache::new(options.loaded),
             loading: Semaphore::new(LOADING as usize),
             compiling: Mutex::default(),
-            runs: places::Places::new(options.runs as usize),
-            checks: places::Places::new(options.checks as usize),
+            runs: places::Places::new(options.runs as usize).told_as("plugins"),
+            checks: places::Places::new(options.checks as usize).told_as("plugin-checks"),
             shadows: Arc::new(Semaphore::new(SHADOWS as usize)),
             measured: measured::Measured::default(),
         };

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry::{KeyValue, global};
 use tokio::{sync::oneshot, time::timeout};
 
 /// Whose a call is.
@@ -100,6 +101,22 @@ impl Places {
         })))
     }
 
+    /// Tells how many are in use, as of the process's other pools.
+    pub(crate) fn told_as(self, pool: &'static str) -> Self {
+        let state = Arc::downgrade(&self.0);
+        global::meter("dualwheel")
+            .u64_observable_gauge("dualwheel.work.running")
+            .with_description("Jobs that hold a place in a pool")
+            .with_callback(move |gauge| {
+                if let Some(places) = state.upgrade().map(Places) {
+                    let in_use = places.state().in_use();
+                    gauge.observe(in_use as u64, &[KeyValue::new("pool", pool)]);
+                }
+            })
+            .build();
+        self
+    }
+
     /// Waits for a place; `None` when there was none for this owner within `patience`.
     pub(crate) async fn enter(&self, owner: Owner, patience: Duration) -> Option<Place> {
         let (send, place) = oneshot::channel();
@@ -161,6 +178,10 @@ impl State {
             Part::Tenant(_) => self.most.min((one + 1).max(self.most - self.most.div_ceil(4))),
             Part::Brand(..) | Part::Plugin(_) => one,
         }
+    }
+
+    fn in_use(&self) -> usize {
+        self.most - self.free
     }
 
     fn admits(&self, owner: &Owner) -> bool {

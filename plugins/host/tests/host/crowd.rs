@@ -12,7 +12,7 @@ use std::{
 use dualwheel_plugin_host::{Engine, Error, Limits, Plugin, Policy, World};
 use dualwheel_plugin_sdk::Parameters;
 
-use crate::{GOOD, candidates, expected, guest::Guest, koc, limits};
+use crate::{GOOD, apart, candidates, expected, guest::Guest, koc, limits};
 
 #[test]
 fn sixty_four_threads_and_no_wrong_answer() {
@@ -63,7 +63,7 @@ fn a_guest_for_whom_nobody_waits_ends_and_leaves_its_place() {
         runs: 1,
         ..limits()
     };
-    let engine = Engine::new(limits, None).unwrap();
+    let engine = Engine::new(limits, apart(), None).unwrap();
     let load = |fixture: &str| {
         let plugin = engine.load(&Guest::koc(fixture).build(), World::KocModel, Policy::Pure);
         plugin.unwrap()
