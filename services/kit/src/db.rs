@@ -22,6 +22,8 @@ use crate::{
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(10);
+/// Pause before what was refused for a lock is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Times that a migration is tried, and the pause between.
 const TRIES: (u32, Duration) = (50, Duration::from_millis(100));
 /// Number of the lock under which processes that start together migrate one after another.
@@ -173,7 +175,7 @@ async fn pool(url: &str, state: &State) -> Result<DatabaseConnection, Error> {
     let connection = loop {
         match sea_orm::Database::connect(options.clone()).await {
             Err(error) if begun.elapsed() < BUSY && error.to_string().contains("database is locked") => {
-                sleep(Duration::from_millis(20)).await;
+                sleep(BUSY_PAUSE).await;
             }
             done => break done.map_err(failed)?,
         }
@@ -195,15 +197,15 @@ async fn count_opening(connection: &DatabaseConnection, file: &str) -> Result<()
         let file = file.to_owned();
         return Err(Error::Behind { file, seen, known });
     }
-    let counted = retried(|| async {
-        let transaction = connection.begin().await?;
-        let next = opened(&transaction).await?.saturating_add(1);
-        let set = format!("PRAGMA user_version = {next}");
-        transaction.execute_unprepared(&set).await?;
-        transaction.commit().await?;
-        Ok(next)
-    });
-    match counted.await {
+    let begun = Instant::now();
+    let counted = loop {
+        match count_one_more(connection).await {
+            // Another process brings tables up to date: what was read before is another version, and is not waited for.
+            Err(error) if begun.elapsed() < BUSY && is_given_up(&error) => sleep(BUSY_PAUSE).await,
+            done => break done,
+        }
+    };
+    match counted {
         // Afterwards: what is remembered is never ahead of the file. Where it cannot be written, an older number stays.
         Ok(next) => {
             if let Err(error) = write(&beside, &format!("{next}\n")) {
@@ -217,6 +219,15 @@ async fn count_opening(connection: &DatabaseConnection, file: &str) -> Result<()
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn count_one_more(connection: &DatabaseConnection) -> Result<i32, DbErr> {
+    let transaction = connection.begin().await?;
+    let next = opened(&transaction).await?.saturating_add(1);
+    let set = format!("PRAGMA user_version = {next}");
+    transaction.execute_unprepared(&set).await?;
+    transaction.commit().await?;
+    Ok(next)
 }
 
 fn write(file: &str, text: &str) -> std::io::Result<()> {
