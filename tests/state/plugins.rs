@@ -12,6 +12,7 @@ on_both! {
     activations_keep_every_bit
     the_newest_run_is_kept_though_the_clock_was_set_back
     what_was_given_last_comes_first_though_the_clock_was_set_back
+    what_was_given_stays_however_many_runs_fail
 }
 
 const WORLD: i32 = 1;
@@ -187,4 +188,29 @@ async fn what_was_given_last_comes_first_though_the_clock_was_set_back(database:
     database.execute_unprepared(an_hour_ahead).await.unwrap();
     give("two", 2).await;
     assert_eq!(told(&given().await), order(("two", 2), ("one", 2)));
+}
+
+async fn what_was_given_stays_however_many_runs_fail(database: Place) {
+    let runs = Runs::of(&database, "t");
+    let add = async |id: &str| -> Vec<String> {
+        let beyond = runs.add(&run(id.to_owned())).await.unwrap();
+        beyond.into_iter().map(|run| run.id).collect()
+    };
+    for at in 0..202 {
+        let id = format!("given-{at:03}");
+        let beyond = add(&id).await;
+        assert_eq!(beyond.len(), usize::from(at == 201), "{id}: {beyond:?}");
+        runs.give(&runs.get(&id).await.unwrap(), 1).await.unwrap();
+    }
+    // The first was told as beyond with the last, and the second is now.
+    let first = ["given-001", "given-000"];
+    for at in 0..250 {
+        let mut expected: Vec<String> = (0..at - 199).rev().map(|at| format!("failed-{at:03}")).collect();
+        expected.extend(first.map(str::to_owned));
+        assert_eq!(add(&format!("failed-{at:03}")).await, expected);
+    }
+    assert_eq!(
+        runs.given("b", WORLD, "", 200).await.unwrap()[199].id,
+        "given-002"
+    );
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::compare::Comparison;
 
-/// Runs of a brand and world that are kept.
+/// Runs of a brand and world that are kept: so many of the newest, and so many of those whose answers were given last.
 pub const KEPT: u64 = 200;
 
 /// A run.
@@ -128,9 +128,29 @@ impl Runs {
         let made_at = newest.map_or_else(now, |newest| now().max(newest + 1));
         let row = self.row(run, made_at)?;
         insert(&self.database, ActiveModel::from(row)).await?;
-        let beyond = self.newest(&run.brand, run.world).offset(KEPT).limit(1_000);
+        self.beyond(&run.brand, run.world).await
+    }
+
+    /// Runs that are no longer to be kept. However many fail, what was given before stays.
+    async fn beyond(&self, brand: &str, world: i32) -> Result<Vec<Run>, Error> {
+        let newest = self.newest(brand, world);
+        let Some(made) = self.last_kept(newest.clone(), Column::MadeAt).await? else {
+            return Ok(Vec::new());
+        };
+        let given = self
+            .last_kept(self.given_last(brand, world), Column::GivenAt)
+            .await?;
+        let stale = Condition::any().add(Column::GivenAt.is_null());
+        let stale = given.map_or(stale.clone(), |given| stale.add(Column::GivenAt.lt(given)));
+        let beyond = newest.filter(Column::MadeAt.lt(made)).filter(stale).limit(1_000);
         let rows = beyond.all(&self.database).await?;
         rows.into_iter().map(read).collect()
+    }
+
+    /// A number of the last of so many runs as are kept, if there are so many.
+    async fn last_kept(&self, runs: sea_orm::Select<Entity>, column: Column) -> Result<Option<i64>, Error> {
+        let last = runs.select_only().column(column).offset(KEPT - 1).limit(1);
+        Ok(last.into_tuple().one(&self.database).await?)
     }
 
     /// Notes how a run compares with what was given.
@@ -229,16 +249,8 @@ impl Runs {
     /// # Errors
     /// The database's.
     pub async fn given(&self, brand: &str, world: i32, subject: &str, most: u64) -> Result<Vec<Run>, Error> {
-        let rows = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
-            .filter(Column::Brand.eq(brand))
-            .filter(Column::World.eq(world))
-            .filter(Column::Subject.eq(subject))
-            .filter(Column::GivenAt.is_not_null())
-            .order_by_desc(Column::GivenAt)
-            .limit(most)
-            .all(&self.database)
-            .await?;
+        let given = self.given_last(brand, world).filter(Column::Subject.eq(subject));
+        let rows = given.limit(most).all(&self.database).await?;
         rows.into_iter().map(read).collect()
     }
 
@@ -264,12 +276,20 @@ impl Runs {
     }
 
     fn newest(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
+        let runs = self.all(brand, world).order_by_desc(Column::MadeAt);
+        runs.order_by_desc(Column::Id)
+    }
+
+    fn given_last(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
+        let given = self.all(brand, world).filter(Column::GivenAt.is_not_null());
+        given.order_by_desc(Column::GivenAt)
+    }
+
+    fn all(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
         Entity::find()
             .filter(Column::Tenant.eq(self.tenant.as_str()))
             .filter(Column::Brand.eq(brand))
             .filter(Column::World.eq(world))
-            .order_by_desc(Column::MadeAt)
-            .order_by_desc(Column::Id)
     }
 
     fn row(&self, run: &Run, made_at: i64) -> Result<Model, Error> {
