@@ -2,6 +2,7 @@
 
 mod candidates;
 mod cycles;
+mod neighbours;
 mod raw;
 mod scoring;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(bench: &Bench, figures: &mut Figures) -> anyhow::Result<()> {
     let tiny = engine.load(&components.tiny, World::KocModel, Policy::Pure)?;
     calls(&components, &tiny, figures)?;
     loads(bench, &components, &engine, figures)?;
+    neighbours::run(bench, &components, figures)?;
     scoring::run(bench, &components, &engine, figures)?;
     cycles::run(&tiny, figures)
 }
