@@ -145,7 +145,9 @@ impl Plugins {
     }
 
     async fn place(&self, places: &Places, owner: Owner, of: &str) -> Result<Place, Error> {
-        let waited = self.inner.engine.limits().deadline;
+        // Longer than a call may take: whose turn is next gets the place of one that goes on to its deadline.
+        let deadline = self.inner.engine.limits().deadline;
+        let waited = deadline + deadline / 10;
         let place = places.enter(owner, waited).await;
         place.ok_or_else(|| Error::Busy {
             of: of.to_owned(),

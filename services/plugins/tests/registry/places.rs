@@ -5,6 +5,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, CheckPluginRequest, CheckPluginResponse, ModelSource, PluginFallback,
+    ShadowPluginRequest,
 };
 use tokio::{
     task::JoinHandle,
@@ -14,7 +15,7 @@ use tonic::Status;
 
 use crate::{
     guest::Guest,
-    house::{BRAND, House, OTHER, setting},
+    house::{BRAND, House, KOC, OTHER, setting},
     questions::{PEOPLE, activate, plain, runs},
 };
 
@@ -134,6 +135,21 @@ async fn a_spinner_has_its_share_and_other_brands_theirs() {
         made.iter()
             .all(|run| run.setting.as_ref().unwrap().plugin == good)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_without_end_takes_no_place_of_questions_and_checks() {
+    let (house, spinner, good) = house(1).await;
+    let shadow = ShadowPluginRequest {
+        brand: OTHER.to_owned(),
+        world: KOC,
+        setting: setting(&spinner),
+        ..Default::default()
+    };
+    house.client.clone().shadow_plugin(shadow).await.unwrap();
+    the_good_plugin_answers(&house, OTHER, 0..10).await;
+    let checked = timeout(SOON, check(&house, &good)).await;
+    checked.expect("the check waits").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
