@@ -146,6 +146,9 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 }
                 "DeletePublisher" => json!({"name": "publishers/p1"}),
                 "PublishPlugin" => json!({"header": {"publisher": "publishers/p1", "signature": "x"}}),
+                "GetPluginPublication" | "WatchPluginPublication" => {
+                    json!({"name": format!("publishers/p1/publications/{}", "0".repeat(64))})
+                }
                 "GetPlugin" | "CheckPlugin" => json!({"name": "plugins/m/versions/1.0.0"}),
                 "ActivatePlugin" => {
                     json!({"brand": brand, "setting": {"plugin": "plugins/m/versions/1.0.0"}})

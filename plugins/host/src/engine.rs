@@ -114,7 +114,7 @@ impl Engine {
     /// When it is no component, is damaged, too large or too complex, was built for another version of the contract or another
     /// world, or imports what `policy` does not offer.
     pub fn load(&self, bytes: &[u8], world: World, policy: Policy) -> Result<Plugin, Error> {
-        self.load_as(bytes, Some(world), policy)
+        self.load_followed(bytes, Some(world), policy, &|| {})
     }
 
     /// The same of whichever world the component implements.
@@ -122,10 +122,20 @@ impl Engine {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_any(&self, bytes: &[u8], policy: Policy) -> Result<Plugin, Error> {
-        self.load_as(bytes, None, policy)
+        self.load_followed(bytes, None, policy, &|| {})
     }
 
-    fn load_as(&self, bytes: &[u8], wanted: Option<World>, policy: Policy) -> Result<Plugin, Error> {
+    /// The same of one world or whichever it is, telling when there is nothing against the component and it is being compiled.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_followed(
+        &self,
+        bytes: &[u8],
+        wanted: Option<World>,
+        policy: Policy,
+        inspected: &dyn Fn(),
+    ) -> Result<Plugin, Error> {
         let limits = &self.inner.limits;
         let (given, most) = (bytes.len(), limits.component_bytes);
         if u64::try_from(given).unwrap_or(u64::MAX) > most {
@@ -133,8 +143,11 @@ impl Engine {
             return Err(Error::TooLarge { reason });
         }
         require_component(bytes)?;
-        let (shape, component) =
-            self.compiled(bytes, |shape| shape.check(wanted, policy, limits).map(drop))?;
+        let (shape, component) = self.compiled(bytes, |shape| {
+            shape.check(wanted, policy, limits)?;
+            inspected();
+            Ok(())
+        })?;
         let world = shape.check(wanted, policy, limits)?;
         let linked = self
             .linked(&component, shape.needs())

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use dualwheel_kit::{client, config::Config};
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, CreatePublisherRequest, DeactivatePluginRequest, DeletePublisherRequest,
-    ListPluginActivationsRequest, ListPluginRunsRequest, ListPluginsRequest, ListPublishersRequest, Plugin,
-    PluginActivation, PluginChange, PluginFallback, PluginRole, PluginRun, PluginRunState, PluginSetting,
-    PluginWorld, PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher,
-    ReplayPluginRunRequest, RollBackPluginRequest, ShadowPluginRequest,
+    GetPluginRequest, ListPluginActivationsRequest, ListPluginRunsRequest, ListPluginsRequest,
+    ListPublishersRequest, Plugin, PluginActivation, PluginChange, PluginFallback, PluginPublication,
+    PluginPublicationState, PluginRole, PluginRun, PluginRunState, PluginSetting, PluginWorld,
+    PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher, ReplayPluginRunRequest,
+    RollBackPluginRequest, ShadowPluginRequest, WatchPluginPublicationRequest,
     plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
 };
 use prost::Message;
@@ -20,12 +21,22 @@ use crate::{
     cli::{
         Common,
         plugin::World,
-        registry::{Activate, Fallback, OfBrand, Publish, Registry, Replay, Shadow, Trust},
+        registry::{Activate, Fallback, OfBrand, Promote, Publish, Registry, Replay, Shadow, Trust},
     },
     format,
     mesh::{self, Role},
     output, table,
 };
+
+/// What a publication is at.
+fn at(state: PluginPublicationState) -> &'static str {
+    match state {
+        PluginPublicationState::Verified => "waiting to be inspected",
+        PluginPublicationState::Inspected => "compiling",
+        PluginPublicationState::Compiled => "checking",
+        _ => "storing",
+    }
+}
 
 /// Bytes of an upload's parts.
 const CHUNK: usize = 1 << 20;
@@ -135,6 +146,7 @@ impl Mesh<'_> {
             publisher: format!("publishers/{}", args.publisher),
             signature: signature.trim().to_owned(),
             request_id: String::new(),
+            sha256: dualwheel_plugin_host::sha256(&component),
         });
         let chunks = component.chunks(CHUNK).map(|chunk| Part::Chunk(chunk.to_vec()));
         let parts: Vec<PublishPluginRequest> = std::iter::once(header)
@@ -143,9 +155,45 @@ impl Mesh<'_> {
             .collect();
         let request = self.request(tokio_stream::iter(parts));
         let answer = taken(self.client.publish_plugin(request).await)?;
-        let plugin = answer.plugin.unwrap_or_default();
-        let told = format!("{} is published, sha256 {}", short(&plugin.name), plugin.sha256);
+        let plugin = match answer.plugin {
+            Some(plugin) => plugin,
+            None => self.followed(answer.publication.unwrap_or_default()).await?,
+        };
+        let failed = plugin.findings.iter().filter(|finding| !finding.holds);
+        let failed: String = failed
+            .map(|finding| format!("\n{} does not hold: {}", finding.check, finding.found))
+            .collect();
+        let name = short(&plugin.name);
+        let told = format!("{name} is published, sha256 {}{failed}", plugin.sha256);
         self.told("Plugin", &plugin, &told)
+    }
+
+    /// Follows a publication to its end, telling what it is at.
+    async fn followed(&mut self, begun: PluginPublication) -> anyhow::Result<Plugin> {
+        let name = begun.name;
+        let request = client::unbounded(WatchPluginPublicationRequest { name: name.clone() });
+        let mut changes = taken(self.client.watch_plugin_publication(request).await)?;
+        let progress = indicatif::ProgressBar::new_spinner();
+        if self.json {
+            progress.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        }
+        while let Some(change) = changes.message().await? {
+            let publication = change.publication.unwrap_or_default();
+            match publication.state() {
+                PluginPublicationState::Published => {
+                    let name = publication.plugin;
+                    let request = self.request(GetPluginRequest { name });
+                    let answer = taken(self.client.get_plugin(request).await)?;
+                    return Ok(answer.plugin.unwrap_or_default());
+                }
+                PluginPublicationState::Refused => {
+                    bail!("{} ({})", publication.message, publication.reason)
+                }
+                PluginPublicationState::Interrupted => break,
+                state => progress.set_message(at(state)),
+            }
+        }
+        bail!("the process that worked on {name} has gone; publish again, and it goes on")
     }
 
     async fn list(mut self) -> anyhow::Result<()> {
@@ -202,6 +250,7 @@ impl Mesh<'_> {
             allow_sealed_wasi: args.sealed_wasi,
             keep_inputs: args.keep_inputs,
             etag: String::new(),
+            force_reason: args.force.clone().unwrap_or_default(),
         });
         let answer = taken(self.client.activate_plugin(request).await)?;
         self.using(answer.activation)
@@ -231,11 +280,12 @@ impl Mesh<'_> {
         self.using(answer.activation)
     }
 
-    async fn promote(mut self, args: &OfBrand) -> anyhow::Result<()> {
+    async fn promote(mut self, args: &Promote) -> anyhow::Result<()> {
         let request = self.request(PromotePluginRequest {
-            brand: args.brand.clone(),
-            world: world(args.world).into(),
+            brand: args.of.brand.clone(),
+            world: world(args.of.world).into(),
             etag: String::new(),
+            force_reason: args.force.clone().unwrap_or_default(),
         });
         let answer = taken(self.client.promote_plugin(request).await)?;
         self.using(answer.activation)

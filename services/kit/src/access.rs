@@ -213,6 +213,8 @@ pub const METHODS: &[Method] = methods! {
         ListPublishers      PluginsRead     Free    Read;
         DeletePublisher     PluginsWrite    Whole   Write;
         PublishPlugin       PluginsWrite    Whole   Write;
+        GetPluginPublication PluginsRead    Free    Read;
+        WatchPluginPublication PluginsRead  Free    Read;
         GetPlugin           PluginsRead     Free    Read;
         ListPlugins         PluginsRead     Free    Read;
         CheckPlugin         PluginsWrite    Free    Read;

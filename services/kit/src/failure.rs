@@ -6,6 +6,8 @@
 
 use std::{collections::HashMap, error::Error, fmt::Write, time::Duration};
 
+use dualwheel_proto::rpc;
+use prost_reflect::prost::{DecodeError, Message};
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
@@ -153,6 +155,10 @@ reasons! {
         "The rows of this run are not kept. Activate the plugin with `keep_inputs`, and replay a later run.";
     PluginRegistryLimit "PLUGIN_REGISTRY_LIMIT" ResourceExhausted:
         "The tenant has as many publishers or versions of plugins as it may. Delete publishers, or ask the operator.";
+    PluginDoesNotConform "PLUGIN_DOES_NOT_CONFORM" FailedPrecondition:
+        "The plugin's check did not hold when it was published. Ask its publisher, or say with `force_reason` why it is to answer.";
+    PluginPublicationUnknown "PLUGIN_PUBLICATION_UNKNOWN" NotFound:
+        "The tenant has no publication of this name. Publish the file.";
     PluginLimit "PLUGIN_LIMIT" Internal:
         "A limit of the plugin host is out of bounds. The operator must correct the configuration.";
     PluginEngine "PLUGIN_ENGINE" Unavailable:
@@ -455,6 +461,29 @@ impl Violations {
         failure.violated.fields = self.0;
         failure.status()
     }
+}
+
+/// A status as the bytes of a `google.rpc.Status`, with the details that it carries.
+#[must_use]
+pub fn to_bytes(status: &Status) -> Vec<u8> {
+    let carried = rpc::Status::decode(status.details());
+    let carried = carried.ok().filter(|carried| carried.code != 0);
+    let error = carried.unwrap_or_else(|| rpc::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    });
+    error.encode_to_vec()
+}
+
+/// The status that [`to_bytes`] wrote.
+///
+/// # Errors
+/// When the bytes are none.
+pub fn of_bytes(bytes: &[u8]) -> Result<Status, DecodeError> {
+    let carried = rpc::Status::decode(bytes)?;
+    let (code, message) = (Code::from(carried.code), carried.message);
+    Ok(Status::with_details(code, message, bytes.to_vec().into()))
 }
 
 /// The reason's name in a status of the mesh; `None` where it carries none of this domain.

@@ -28,6 +28,7 @@ use crate::{
     caller::{self, Caller},
     client::Deadline,
     db::DatabaseConnection,
+    failure,
     identity::Identity,
     layers::{Answer, Next, REQUEST_ID, framed, permits, unframed},
     resource::{id_of, page_size, read_request_id, time_to_proto},
@@ -264,16 +265,8 @@ fn too_many(tenant: &str) -> Status {
         .status()
 }
 
-/// How a call failed, with the details that its status carries.
 fn failed(status: &Status) -> Outcome {
-    let carried = rpc::Status::decode(status.details());
-    let carried = carried.ok().filter(|carried| carried.code != 0);
-    let error = carried.unwrap_or_else(|| rpc::Status {
-        code: status.code() as i32,
-        message: status.message().to_owned(),
-        details: Vec::new(),
-    });
-    Outcome::Failed(error.encode_to_vec())
+    Outcome::Failed(failure::to_bytes(status))
 }
 
 fn progress_to_proto((step, done, total): (&str, u64, u64)) -> proto::JobProgress {

@@ -78,6 +78,9 @@ fn reasons(name: &str) -> (Reason, Reason) {
         Some("jobs") => (Reason::JobUnknown, Reason::Internal),
         Some("pluginRuns") => (Reason::PluginRunUnknown, Reason::Internal),
         Some("plugins") => (Reason::PluginUnknown, Reason::PluginVersionExists),
+        Some("publishers") if name.contains("/publications/") => {
+            (Reason::PluginPublicationUnknown, Reason::Internal)
+        }
         Some("publishers") => (Reason::PublisherUnknown, Reason::PublisherExists),
         Some("runs") => (Reason::RunUnknown, Reason::Internal),
         _ => (Reason::PeerSetUnknown, Reason::PeerSetExists),

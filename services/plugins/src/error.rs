@@ -50,6 +50,9 @@ pub enum Error {
     /// Nothing to promote.
     #[error("brand {0} has no shadow")]
     NoShadow(String),
+    /// Another shadow than the one that was looked at.
+    #[error("the shadow of brand {0} was just changed; look at it, and promote again")]
+    ShadowChanged(String),
     /// Nothing to roll back to.
     #[error("nothing was active for brand {0} before what is active now")]
     NothingBefore(String),
@@ -64,6 +67,20 @@ pub enum Error {
         /// How many it may have.
         most: u64,
     },
+    /// Too many uploads at once.
+    #[error("too many uploads are under way at once; upload again later")]
+    NoRoom,
+    /// A plugin whose check did not hold.
+    #[error("{plugin} does not keep the contract: {found}")]
+    DoesNotConform {
+        /// Resource name of the plugin.
+        plugin: String,
+        /// What was found.
+        found: String,
+    },
+    /// Work that ended without an answer.
+    #[error("work on a plugin broke down: {0}")]
+    Lost(String),
     /// An upload that breaks the protocol.
     #[error("{0}")]
     Upload(String),
@@ -152,16 +169,24 @@ impl From<Error> for Status {
                 .into(),
             Error::Busy { .. } => Failure::new(Reason::PluginBusy, text).into(),
             Error::NoShadow(_) => Failure::new(Reason::PluginNoShadow, text).into(),
+            Error::ShadowChanged(_) => Failure::new(Reason::EtagMismatch, text).into(),
             Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
             Error::TooMany { what, most } => {
                 let failure = Failure::new(Reason::PluginRegistryLimit, text);
                 failure.quota(&caller::tenant(), format!("{most} {what}")).into()
             }
+            Error::NoRoom => Failure::new(Reason::PluginBusy, text).into(),
+            Error::DoesNotConform { plugin, .. } => Failure::new(Reason::PluginDoesNotConform, text)
+                .with("plugin", plugin)
+                .into(),
             Error::Upload(_) => Failure::new(Reason::PluginUpload, text).into(),
-            Error::Tables(_) | Error::Damaged(_) | Error::Broken(_) | Error::Work(_) | Error::Rows(_) => {
-                Failure::internal(&error).into()
-            }
+            Error::Lost(_)
+            | Error::Tables(_)
+            | Error::Damaged(_)
+            | Error::Broken(_)
+            | Error::Work(_)
+            | Error::Rows(_) => Failure::internal(&error).into(),
         }
     }
 }

@@ -138,6 +138,7 @@ mod tests {
                 fallback: Fallback::LastGood,
                 allow_wasi: false,
                 keep_inputs: false,
+                forced: String::new(),
                 before: None,
                 change,
                 etag: String::new(),

@@ -18,6 +18,7 @@ mod load;
 mod measured;
 mod options;
 mod places;
+mod publishing;
 mod run;
 mod score;
 pub mod signature;
@@ -41,7 +42,9 @@ pub use score::{Asked, Rows, Scored};
 
 /// Shadows that run at once; more are left out, for they must not slow down what is answered.
 const SHADOWS: u32 = 1;
-/// Plugins that are compiled and describe themselves at once.
+/// Bytes of all uploads that are held at once, while they come in.
+const UPLOADS: usize = 512 << 20;
+/// Plugins that are compiled and describe themselves at once. Tenants take turns.
 const LOADING: u32 = 1;
 
 /// Partners' models within this process. Cheap to clone.
@@ -56,8 +59,11 @@ struct Inner {
     engine: Engine,
     worlds: BTreeSet<World>,
     loaded: moka::future::Cache<(String, World), Plugin>,
-    /// Held by who compiles.
-    loading: Semaphore,
+    /// Bytes of uploads that there is room for.
+    uploads: Semaphore,
+    /// For who compiles.
+    loading: places::Places,
+    publishing: Arc<publishing::Publishing>,
     /// What is being compiled beside the calls that ask for it.
     compiling: Mutex<HashSet<(String, World)>>,
     /// For runs that answer questions.
@@ -87,7 +93,9 @@ impl Plugins {
             engine,
             worlds: options.worlds,
             loaded: moka::future::Cache::new(options.loaded),
-            loading: Semaphore::new(LOADING as usize),
+            uploads: Semaphore::new(UPLOADS),
+            loading: places::Places::new(LOADING as usize),
+            publishing: publishing::Publishing::begin(options.database.connection()),
             compiling: Mutex::default(),
             runs: places::Places::new(options.runs as usize).told_as("plugins"),
             checks: places::Places::new(options.checks as usize).told_as("plugin-checks"),
@@ -116,6 +124,10 @@ impl Plugins {
 
     fn versions(&self, tenant: &str) -> store::Plugins {
         store::Plugins::of(&self.inner.database, tenant)
+    }
+
+    fn publications(&self, tenant: &str) -> store::Publications {
+        store::Publications::of(&self.inner.database, tenant)
     }
 
     fn activations(&self, tenant: &str) -> store::Activations {

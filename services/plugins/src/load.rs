@@ -3,21 +3,26 @@
 use std::{
     collections::HashSet,
     sync::{MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use dualwheel_plugin_host::{Error as Host, Plugin, Policy, World, sha256};
+use dualwheel_plugin_host::{Engine, Error as Host, Plugin, Policy, World, sha256};
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Error, Plugins,
+    Error, LOADING, Plugins,
     api::worlds,
+    places::{Owner, Place},
     signature::PublicKey,
     store::{self, Version},
 };
 
 /// Folder of components.
 const COMPONENTS: &str = "plugins";
+
+/// How long who compiles waits for a turn. Publications wait: others' may take minutes each.
+const TURN: Duration = Duration::from_secs(1_800);
 
 /// What may have been published.
 pub(crate) const WIDEST: Policy = Policy::SealedWasi;
@@ -45,7 +50,7 @@ impl Plugins {
     ) -> Result<Plugin, Error> {
         match self.found(tenant, id, version, policy).await? {
             Found::Ready(plugin) => Ok(plugin),
-            Found::Stored { key, bytes, .. } => self.loaded(key, bytes).await,
+            Found::Stored { key, bytes, .. } => self.loaded(tenant, key, bytes).await,
         }
     }
 
@@ -63,12 +68,12 @@ impl Plugins {
             Found::Stored { key, name, bytes } => (key, name, bytes),
         };
         if self.inner.engine.has_compiled(&bytes) {
-            return self.loaded(key, bytes).await;
+            return self.loaded(tenant, key, bytes).await;
         }
         if self.compiling().insert(key.clone()) {
-            let plugins = self.clone();
+            let (plugins, tenant) = (self.clone(), tenant.to_owned());
             tokio::spawn(async move {
-                if let Err(error) = plugins.loaded(key.clone(), bytes).await {
+                if let Err(error) = plugins.loaded(&tenant, key.clone(), bytes).await {
                     tracing::warn!(sha256 = key.0, %error, "A plugin cannot be compiled");
                 }
                 plugins.compiling().remove(&key);
@@ -106,42 +111,48 @@ impl Plugins {
         if let Some(plugin) = self.inner.loaded.get(&key).await {
             return Ok(Found::Ready(plugin));
         }
-        let most = self.inner.engine.limits().component_bytes;
-        let blob = self.tenant(tenant).blob(COMPONENTS, &stored.sha256, most).await?;
-        let bytes = blob.ok_or_else(|| Error::Damaged(stored.name()))?;
-        if sha256(&bytes) != stored.sha256 {
-            return Err(Error::Damaged(stored.name()));
-        }
+        let bytes = self.component(tenant, &stored.sha256).await?;
+        let bytes = bytes.ok_or_else(|| Error::Damaged(stored.name()))?;
         let name = stored.name();
         Ok(Found::Stored { key, name, bytes })
     }
 
-    async fn loaded(&self, key: Key, bytes: Bytes) -> Result<Plugin, Error> {
-        let turn = self.inner.loading.acquire().await;
+    async fn loaded(&self, tenant: &str, key: Key, bytes: Bytes) -> Result<Plugin, Error> {
+        let turn = self.turn(tenant, &key.0).await?;
         // Who had the turn before may have loaded the same.
         if let Some(plugin) = self.inner.loaded.get(&key).await {
             return Ok(plugin);
         }
-        let plugin = self.compile_now(bytes, Some(key.1)).await?;
+        let world = key.1;
+        let plugin = self
+            .compile(bytes, move |engine, bytes| engine.load(bytes, world, WIDEST))
+            .await?;
         self.inner.loaded.insert(key, plugin.clone()).await;
         drop(turn);
         Ok(plugin)
     }
 
-    /// Compiles a component of a world, or of whichever it implements, unless that was done before, and has it describe itself;
-    /// one at a time, and not on a thread that serves calls.
-    pub(crate) async fn compile(&self, bytes: Bytes, world: Option<World>) -> Result<Plugin, Error> {
-        let _turn = self.inner.loading.acquire().await;
-        self.compile_now(bytes, world).await
+    /// Waits for the turn to compile a component: no other turn is for the same one, so that it is compiled once.
+    pub(crate) async fn turn(&self, tenant: &str, sha256: &str) -> Result<Place, Error> {
+        let owner = Owner {
+            tenant: tenant.to_owned(),
+            brand: String::new(),
+            sha256: sha256.to_owned(),
+        };
+        let (runs, waited) = (LOADING, TURN);
+        let place = self.inner.loading.enter(owner, waited).await;
+        place.ok_or_else(|| Host::Busy { runs, waited }.into())
     }
 
-    async fn compile_now(&self, bytes: Bytes, world: Option<World>) -> Result<Plugin, Error> {
+    /// Loads a component as `load` says, not on a thread that serves calls, and has it describe itself.
+    pub(crate) async fn compile(
+        &self,
+        bytes: Bytes,
+        load: impl FnOnce(&Engine, &[u8]) -> Result<Plugin, Host> + Send + 'static,
+    ) -> Result<Plugin, Error> {
         let engine = self.inner.engine.clone();
         let loaded = spawn_blocking(move || {
-            let plugin = match world {
-                Some(world) => engine.load(&bytes, world, WIDEST)?,
-                None => engine.load_any(&bytes, WIDEST)?,
-            };
+            let plugin = load(&engine, &bytes)?;
             plugin.describe()?;
             Ok::<_, Host>(plugin)
         });
@@ -151,6 +162,26 @@ impl Plugins {
     /// Keeps a component under its hash.
     pub(crate) async fn keep_component(&self, tenant: &str, sha256: &str, bytes: Bytes) -> Result<(), Error> {
         Ok(self.tenant(tenant).put_blob(COMPONENTS, sha256, bytes).await?)
+    }
+
+    /// A component that is here, whole.
+    pub(crate) async fn component(&self, tenant: &str, hash: &str) -> Result<Option<Bytes>, Error> {
+        let most = self.inner.engine.limits().component_bytes;
+        let bytes = self.tenant(tenant).blob(COMPONENTS, hash, most).await?;
+        Ok(bytes.filter(|bytes| sha256(bytes) == hash))
+    }
+
+    /// Removes a component that no version is made of. That it stays where it cannot be removed harms nobody.
+    pub(crate) async fn forget_component(&self, tenant: &str, hash: &str) {
+        let forgotten = async {
+            if !self.versions(tenant).has_file(hash).await? {
+                self.tenant(tenant).delete_blob(COMPONENTS, hash).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!(%error, sha256 = hash, "The file of a refused plugin stays");
+        }
     }
 
     /// That the key which signed the component is one that the tenant trusts.

@@ -26,7 +26,7 @@ pub enum Registry {
     /// Ask a plugin beside, and compare its answers; without a plugin, ask none any more
     Shadow(Shadow),
     /// Make the shadow the active plugin
-    Promote(OfBrand),
+    Promote(Promote),
     /// Make what was active before active again
     Rollback(OfBrand),
     /// Tell what a brand uses, and used before
@@ -47,7 +47,8 @@ impl Registry {
             Self::Publishers(place) | Self::List(place) => place,
             Self::Publish(args) => &args.place,
             Self::Activate(args) => &args.place,
-            Self::Deactivate(args) | Self::Promote(args) | Self::Rollback(args) => &args.place,
+            Self::Deactivate(args) | Self::Rollback(args) => &args.place,
+            Self::Promote(args) => &args.of.place,
             Self::History(args) | Self::Runs(args) => &args.place,
             Self::Shadow(args) => &args.of.place,
             Self::Replay(args) => &args.place,
@@ -144,9 +145,23 @@ pub struct Activate {
     /// Keep the rows of each run, for replays
     #[arg(long)]
     pub keep_inputs: bool,
+    /// Why it is to answer although its check did not hold
+    #[arg(long, value_name = "REASON")]
+    pub force: Option<String>,
     /// Where the mesh is
     #[command(flatten)]
     pub place: Place,
+}
+
+/// `dualwheel plugin promote`.
+#[derive(Args, Debug)]
+pub struct Promote {
+    /// Why it is to answer although its check did not hold
+    #[arg(long, value_name = "REASON")]
+    pub force: Option<String>,
+    /// Of which brand and world
+    #[command(flatten)]
+    pub of: OfBrand,
 }
 
 /// `dualwheel plugin shadow`.

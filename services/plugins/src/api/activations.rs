@@ -13,8 +13,11 @@ use tonic::Status;
 use super::{Service, convert, names, worlds};
 use crate::{
     Error,
-    store::{Activation, Change, Fallback, Next, Setting},
+    store::{Activation, Change, Fallback, Next, Setting, findings},
 };
+
+/// Bytes of the reason why a plugin is active although its check did not hold.
+const REASON: usize = 1_000;
 
 impl Service {
     pub(super) async fn activate(
@@ -27,10 +30,14 @@ impl Service {
         if PluginFallback::try_from(request.fallback).is_err() {
             violations.add("fallback", "one of PluginFallback");
         }
+        check_force_reason(&request.force_reason, &mut violations);
         violations.finish(Reason::InvalidResource)?;
         self.require_brand(tenant, &request.brand).await?;
         let policy = policy(request.allow_sealed_wasi);
         let (setting, world) = self.setting(tenant, request.setting, policy).await?;
+        let forced = self
+            .conforms(tenant, &setting, request.force_reason.trim())
+            .await?;
         let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
             let fallback = Fallback::read(request.fallback);
             let same = current.active.as_ref() == Some(&setting)
@@ -48,6 +55,7 @@ impl Service {
             Ok(next(Activation {
                 active: Some(setting.clone()),
                 fallback,
+                forced: forced.clone(),
                 allow_wasi: request.allow_sealed_wasi,
                 keep_inputs: request.keep_inputs,
                 before,
@@ -70,6 +78,7 @@ impl Service {
             }
             Ok(next(Activation {
                 active: None,
+                forced: String::new(),
                 before: Some(current.revision),
                 change: Change::Deactivated,
                 ..current.clone()
@@ -117,14 +126,27 @@ impl Service {
         tenant: &str,
         request: PromotePluginRequest,
     ) -> Result<PluginActivation, Status> {
+        let mut violations = Violations::new();
+        check_force_reason(&request.force_reason, &mut violations);
+        violations.finish(Reason::InvalidResource)?;
         let world = names::brand_and_world(&request.brand, request.world)?;
+        let activations = self.plugins.activations(tenant);
+        let seen = activations.current(&request.brand, request.world).await?.shadow;
+        let forced = match &seen {
+            Some(shadow) => self.conforms(tenant, shadow, request.force_reason.trim()).await?,
+            None => String::new(),
+        };
         let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
             let Some(shadow) = current.shadow.clone() else {
                 return Err(Error::NoShadow(request.brand.clone()));
             };
+            if current.shadow != seen {
+                return Err(Error::ShadowChanged(request.brand.clone()));
+            }
             Ok(next(Activation {
                 active: Some(shadow),
                 shadow: None,
+                forced: forced.clone(),
                 before: Some(current.revision),
                 change: Change::Promoted,
                 ..current.clone()
@@ -182,9 +204,35 @@ impl Service {
         Ok((setting, plugin.world()))
     }
 
+    /// That a plugin kept the contract when it was checked, or `reason` why it may answer all the same; answers that where it
+    /// counts.
+    async fn conforms(&self, tenant: &str, setting: &Setting, reason: &str) -> Result<String, Status> {
+        let versions = self.plugins.versions(tenant);
+        let version = versions.get(&setting.id, &setting.version).await?;
+        let failed: Vec<String> = findings(&version)?
+            .into_iter()
+            .filter(|finding| !finding.holds)
+            .map(|finding| format!("{}: {}", finding.check, finding.found))
+            .collect();
+        match (failed.is_empty(), reason.is_empty()) {
+            (true, _) => Ok(String::new()),
+            (false, false) => Ok(reason.to_owned()),
+            (false, true) => {
+                let (plugin, found) = (setting.plugin(), failed.join("; "));
+                Err(Error::DoesNotConform { plugin, found }.into())
+            }
+        }
+    }
+
     async fn require_brand(&self, tenant: &str, brand: &str) -> Result<(), Status> {
         let reader = self.plugins.tenant(tenant).reader(&BTreeMap::new()).await?;
         Ok(reader.require_brand(brand).await?)
+    }
+}
+
+fn check_force_reason(reason: &str, violations: &mut Violations) {
+    if reason.len() > REASON {
+        violations.add("force_reason", "at most 1 000 bytes");
     }
 }
 

@@ -1,17 +1,22 @@
 //! What is stored, as the contract has it.
 
-use dualwheel_kit::{question::day_to_proto, resource::time_to_proto};
+use dualwheel_kit::{failure, question::day_to_proto, resource::time_to_proto};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::conformance;
 use dualwheel_proto::{
     plugin::{
-        Plugin, PluginActivation, PluginColumn, PluginComparison, PluginFinding, PluginParameter, PluginRun,
-        PluginRunState, PluginSetting, Publisher,
+        Plugin, PluginActivation, PluginColumn, PluginComparison, PluginFinding, PluginParameter,
+        PluginPublication, PluginRun, PluginRunState, PluginSetting, Publisher,
     },
     types::DataVersion,
 };
 
-use crate::store::{self, Activation, Run, Setting, Version, described};
+use tonic::Status;
+
+use super::publish::refusal;
+use crate::store::{
+    self, Activation, KeptFinding, Publication, Run, Setting, State, Version, described, findings,
+};
 
 pub(super) fn publisher(stored: &store::Publisher) -> Publisher {
     Publisher {
@@ -47,6 +52,36 @@ pub(super) fn plugin(stored: &Version) -> Result<Plugin, store::Error> {
         needs_sealed_wasi: stored.needs_wasi,
         size_bytes: stored.bytes,
         create_time: Some(time_to_proto(stored.made_at)),
+        findings: findings(stored)?.into_iter().map(kept).collect(),
+    })
+}
+
+fn kept(finding: KeptFinding) -> PluginFinding {
+    PluginFinding {
+        check: finding.check,
+        holds: finding.holds,
+        found: finding.found,
+    }
+}
+
+pub(super) fn publication(stored: Publication) -> Result<PluginPublication, Status> {
+    let name = stored.name();
+    let (mut reason, mut message) = (String::new(), String::new());
+    if stored.state == State::Refused {
+        let status = refusal(&stored)?;
+        reason = failure::reason_of(&status).unwrap_or_default();
+        status.message().clone_into(&mut message);
+    }
+    Ok(PluginPublication {
+        name,
+        state: stored.state as i32,
+        plugin: stored.plugin,
+        reason,
+        message,
+        findings: stored.findings.into_iter().map(kept).collect(),
+        size_bytes: stored.bytes,
+        create_time: Some(time_to_proto(stored.made_at)),
+        update_time: Some(time_to_proto(stored.changed_at)),
     })
 }
 
@@ -77,6 +112,7 @@ pub(super) fn activation(stored: Activation) -> PluginActivation {
         revision: stored.revision,
         etag: stored.etag,
         change: stored.change as i32,
+        force_reason: stored.forced,
         change_time: (stored.revision > 0).then(|| time_to_proto(stored.made_at)),
     }
 }

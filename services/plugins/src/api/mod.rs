@@ -8,9 +8,13 @@ mod publishers;
 mod runs;
 pub(crate) mod worlds;
 
-use dualwheel_kit::{Reason, Violations, resource::page_size, tenant_of};
+use dualwheel_kit::{Reason, Violations, client::remaining, resource::page_size, tenant_of};
 use dualwheel_plugin_host::conformance;
 use dualwheel_proto::plugin::{plugin_service_server::PluginService, *};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Error, Plugins, load::WIDEST};
@@ -71,8 +75,49 @@ impl PluginService for Service {
         request: Request<Streaming<PublishPluginRequest>>,
     ) -> Result<Response<PublishPluginResponse>, Status> {
         let tenant = tenant_of(&request)?.to_owned();
-        let plugin = Some(self.publish(&tenant, request.into_inner()).await?);
-        Ok(Response::new(PublishPluginResponse { plugin }))
+        let patience = remaining(&request);
+        let published = self.publish(&tenant, patience, request.into_inner()).await?;
+        Ok(Response::new(published))
+    }
+
+    async fn get_plugin_publication(
+        &self,
+        request: Request<GetPluginPublicationRequest>,
+    ) -> Result<Response<GetPluginPublicationResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let publication = Some(self.publication(&tenant, &request.into_inner().name).await?);
+        Ok(Response::new(GetPluginPublicationResponse { publication }))
+    }
+
+    type WatchPluginPublicationStream = BoxStream<'static, Result<WatchPluginPublicationResponse, Status>>;
+
+    async fn watch_plugin_publication(
+        &self,
+        request: Request<WatchPluginPublicationRequest>,
+    ) -> Result<Response<Self::WatchPluginPublicationStream>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let name = request.into_inner().name;
+        let service = self.clone();
+        let first = self.publication(&tenant, &name).await?;
+        let changes = stream::unfold(Some((None, Some(first))), move |from| {
+            let (service, tenant, name) = (service.clone(), tenant.clone(), name.clone());
+            async move {
+                let (last, known): (Option<PluginPublication>, _) = from?;
+                let now = match known {
+                    Some(known) => Ok(known),
+                    None => service.changed(&tenant, &name, last.as_ref()).await,
+                };
+                let publication = match now {
+                    Ok(publication) => publication,
+                    Err(status) => return Some((Err(status), None)),
+                };
+                let goes_on = publication.state() < PluginPublicationState::Published;
+                let next = goes_on.then(|| (Some(publication.clone()), None));
+                let publication = Some(publication);
+                Some((Ok(WatchPluginPublicationResponse { publication }), next))
+            }
+        });
+        Ok(Response::new(changes.boxed()))
     }
 
     async fn get_plugin(

@@ -24,6 +24,22 @@ pub(super) fn publisher(field: &str, name: &str) -> Result<String, Status> {
     read(field, "publishers/ID", id_of("publishers", name))
 }
 
+/// Publisher and SHA-256 in `publishers/{id}/publications/{sha256}`.
+pub(super) fn publication(field: &str, name: &str) -> Result<(String, String), Status> {
+    let parts = name
+        .strip_prefix("publishers/")
+        .and_then(|name| name.split_once("/publications/"))
+        .filter(|(publisher, sha256)| is_id(publisher) && is_sha256(sha256))
+        .map(|(publisher, sha256)| (publisher.to_owned(), sha256.to_owned()));
+    read(field, "publishers/ID/publications/SHA256", parts)
+}
+
+/// Whether it is a hash in lower-case hexadecimal.
+pub(super) fn is_sha256(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == 64 && text.bytes().all(is_digit)
+}
+
 /// The id in `pluginRuns/{id}`.
 pub(super) fn run(field: &str, name: &str) -> Result<String, Status> {
     read(field, "pluginRuns/ID", id_of("pluginRuns", name))

@@ -1,68 +1,156 @@
-//! Uploads.
+//! Uploads, and what becomes of them.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use dualwheel_kit::{Reason, Violations, audit, resource::read_request_id};
-use dualwheel_plugin_host::{Error as Host, Policy, sha256};
+use dualwheel_kit::{Reason, Violations, audit, failure, resource::read_request_id};
+use dualwheel_plugin_host::{Error as Host, sha256};
 use dualwheel_proto::plugin::{
-    Plugin, PublishPluginHeader, PublishPluginRequest, publish_plugin_request::Part,
+    PluginPublication, PublishPluginHeader, PublishPluginRequest, PublishPluginResponse,
+    publish_plugin_request::Part,
+};
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, sleep, timeout},
 };
 use tonic::{Status, Streaming};
 
-use super::{Service, convert, names, worlds};
+use super::{Service, convert, names};
 use crate::{
     Error,
     signature::{self, PublicKey},
-    store::{self, Version},
+    store::{self, Publication, State, Uploaded},
 };
 
 /// Largest part of a file.
-const CHUNK_BYTES: usize = 1 << 20;
-/// Versions of a tenant.
-const MOST: u64 = 1_000;
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// How long an upload waits for room for its next part.
+const ROOM: Duration = Duration::from_secs(10);
+/// How much before its deadline a call tells how far a publication has come.
+const MARGIN: Duration = Duration::from_secs(1);
+/// How soon a publication is looked at again, at first and at most.
+const LOOKED_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// A file, as far as it was sent.
+struct Sent<'a> {
+    bytes: Vec<u8>,
+    /// The room that it takes, part by part.
+    _room: Option<SemaphorePermit<'a>>,
+}
 
 impl Service {
-    /// Takes an upload. Nothing is stored before all of it came and everything about it is right.
+    /// Takes an upload, and answers what came of it within `patience`, or how far it has come by then.
     pub(super) async fn publish(
         &self,
         tenant: &str,
+        patience: Duration,
         mut upload: Streaming<PublishPluginRequest>,
-    ) -> Result<Plugin, Status> {
+    ) -> Result<PublishPluginResponse, Status> {
+        let until = Instant::now() + patience.saturating_sub(MARGIN);
         let Some(Part::Header(header)) = upload.message().await?.and_then(|first| first.part) else {
             return Err(Error::Upload("the first part must be the header".to_owned()).into());
         };
         let (publisher, key) = self.trusted(tenant, &header).await?;
-        let bytes = self.receive(upload).await?;
-        let hash = sha256(&bytes);
-        // Before anything looks into the file.
-        key.verify(&hash, &header.signature).map_err(Error::from)?;
-        let versions = self.plugins.versions(tenant);
-        let plugin = self.plugins.compile(bytes.clone(), None).await?;
-        self.plugins.require_served(plugin.world())?;
-        let description = plugin.describe().map_err(Error::from)?;
-        let there = versions.get(&description.name, &description.version).await;
-        if matches!(there, Err(store::Error::Unknown(_))) && versions.count().await? >= MOST {
-            let what = "versions of plugins";
-            return Err(Error::TooMany { what, most: MOST }.into());
+        if !header.sha256.is_empty() {
+            key.verify(&header.sha256, &header.signature)
+                .map_err(Error::from)?;
         }
-        let owner = versions.claim(&description.name, &publisher).await?;
-        if owner != publisher {
-            let name = description.name.clone();
-            return Err(Error::NameTaken { name, owner }.into());
-        }
+        let (hash, bytes) = self.uploaded(tenant, &header, &key, upload).await?;
+        let signature = header.signature.trim();
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        self.plugins.keep_component(tenant, &hash, bytes).await?;
-        let version = Version {
-            world: worlds::to_proto(plugin.world()) as i32,
-            sha256: hash,
-            publisher,
-            signature: header.signature.trim().to_owned(),
-            needs_wasi: plugin.needs() == Policy::SealedWasi,
+        let standard = self.plugins.standard();
+        let file = Uploaded {
+            publisher: &publisher,
+            sha256: &hash,
+            signature,
             bytes: size,
-            ..Version::new(description)?
+            standard: &standard,
         };
-        let made = convert::plugin(&versions.create(version).await?)?;
-        audit::resource(&made.name);
-        Ok(made)
+        audit::resource(&store::publications::name(&publisher, &hash));
+        loop {
+            let (publication, is_mine) = self.begin(tenant, &file).await?;
+            if is_mine {
+                self.plugins.keep_component(tenant, &hash, bytes.clone()).await?;
+                self.plugins.work_on(tenant, publication, bytes.clone());
+            }
+            let publication = self.ended(tenant, &publisher, &hash, until).await?;
+            // Whoever worked on it has gone: it is begun once more.
+            if publication.state != State::Interrupted || Instant::now() >= until {
+                return self.answer(tenant, signature, publication).await;
+            }
+        }
+    }
+
+    /// Begins to publish a file. Of one that was published and is no longer there, anew.
+    async fn begin(&self, tenant: &str, file: &Uploaded<'_>) -> Result<(Publication, bool), Status> {
+        let publications = self.plugins.publications(tenant);
+        Ok(publications.begin(file).await?)
+    }
+
+    /// The publication once it has ended, or as it is at `until`.
+    async fn ended(
+        &self,
+        tenant: &str,
+        publisher: &str,
+        sha256: &str,
+        until: Instant,
+    ) -> Result<Publication, Status> {
+        let publications = self.plugins.publications(tenant);
+        let mut pause = LOOKED_AFTER.0;
+        loop {
+            let publication = publications.get(publisher, sha256).await?;
+            if !publication.state.is_working() || Instant::now() >= until {
+                return Ok(publication);
+            }
+            sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
+            pause = (pause * 2).min(LOOKED_AFTER.1);
+        }
+    }
+
+    async fn answer(
+        &self,
+        tenant: &str,
+        signature: &str,
+        publication: Publication,
+    ) -> Result<PublishPluginResponse, Status> {
+        let plugin = match publication.state {
+            State::Published => {
+                let (id, version) = names::plugin("plugin", &publication.plugin)?;
+                let versions = self.plugins.versions(tenant);
+                let version = versions.signed(&id, &version, signature).await?;
+                audit::resource(&version.name());
+                Some(convert::plugin(&version)?)
+            }
+            State::Refused => return Err(refusal(&publication)?),
+            _ => None,
+        };
+        let publication = Some(convert::publication(publication)?);
+        Ok(PublishPluginResponse { plugin, publication })
+    }
+
+    /// A publication by its name.
+    pub(super) async fn publication(&self, tenant: &str, name: &str) -> Result<PluginPublication, Status> {
+        let (publisher, sha256) = names::publication("name", name)?;
+        let publications = self.plugins.publications(tenant);
+        convert::publication(publications.get(&publisher, &sha256).await?)
+    }
+
+    /// A publication as soon as it differs from what was told last.
+    pub(super) async fn changed(
+        &self,
+        tenant: &str,
+        name: &str,
+        last: Option<&PluginPublication>,
+    ) -> Result<PluginPublication, Status> {
+        let mut pause = LOOKED_AFTER.0;
+        loop {
+            let publication = self.publication(tenant, name).await?;
+            if last != Some(&publication) {
+                return Ok(publication);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LOOKED_AFTER.1);
+        }
     }
 
     /// The publisher whom a header names, and its key.
@@ -73,6 +161,9 @@ impl Service {
     ) -> Result<(String, PublicKey), Status> {
         let mut violations = Violations::new();
         read_request_id(&header.request_id, &mut violations);
+        if !header.sha256.is_empty() && !names::is_sha256(&header.sha256) {
+            violations.add("header.sha256", "empty, or 64 of 0-9 and a-f");
+        }
         violations.finish(Reason::InvalidResource)?;
         let id = names::publisher("header.publisher", &header.publisher)?;
         if header.signature.trim().is_empty() || header.signature.len() > CHUNK_BYTES {
@@ -83,11 +174,41 @@ impl Service {
         Ok((id, key))
     }
 
-    /// The file. Not more of it is held than a component may have.
-    async fn receive(&self, mut upload: Streaming<PublishPluginRequest>) -> Result<Bytes, Status> {
+    /// The file and its hash: as sent, or, where only the header was, as it is here already.
+    async fn uploaded(
+        &self,
+        tenant: &str,
+        header: &PublishPluginHeader,
+        key: &PublicKey,
+        upload: Streaming<PublishPluginRequest>,
+    ) -> Result<(String, Bytes), Status> {
+        let sent = self.receive(upload).await?;
+        if sent.bytes.is_empty() {
+            let here = match header.sha256.as_str() {
+                "" => None,
+                hash => self.plugins.component(tenant, hash).await?,
+            };
+            return match here {
+                Some(bytes) => Ok((header.sha256.clone(), bytes)),
+                None => Err(Error::Upload("no chunk came behind the header".to_owned()).into()),
+            };
+        }
+        let hash = sha256(&sent.bytes);
+        if !header.sha256.is_empty() && hash != header.sha256 {
+            let told = format!("the file has the hash {hash}, the header names another");
+            return Err(Error::Upload(told).into());
+        }
+        // Before anything looks into the file.
+        key.verify(&hash, &header.signature).map_err(Error::from)?;
+        Ok((hash, sent.bytes.into()))
+    }
+
+    /// What is sent behind the header. Not more of it is held than a component may have, nor of all uploads together than there
+    /// is room for.
+    async fn receive(&self, mut upload: Streaming<PublishPluginRequest>) -> Result<Sent<'_>, Status> {
         let most = self.plugins.inner.engine.limits().component_bytes;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let mut file = Vec::new();
+        let (mut bytes, mut room) = (Vec::new(), None::<SemaphorePermit<'_>>);
         while let Some(message) = upload.message().await? {
             let Some(Part::Chunk(chunk)) = message.part else {
                 return Err(Error::Upload("parts behind the header must be chunks".to_owned()).into());
@@ -96,15 +217,33 @@ impl Service {
                 let told = format!("a chunk has {} bytes; from 1 to 1 MiB are admitted", chunk.len());
                 return Err(Error::Upload(told).into());
             }
-            if file.len() + chunk.len() > most {
+            if bytes.len() + chunk.len() > most {
                 let reason = format!("its file has more than {most} bytes");
                 return Err(Error::from(Host::TooLarge { reason }).into());
             }
-            file.extend_from_slice(&chunk);
+            let more = self.room(chunk.len()).await?;
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        if file.is_empty() {
-            return Err(Error::Upload("no chunk came behind the header".to_owned()).into());
-        }
-        Ok(file.into())
+        Ok(Sent { bytes, _room: room })
     }
+
+    /// Room for so many bytes of an upload.
+    async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Error> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let room = timeout(ROOM, self.plugins.inner.uploads.acquire_many(bytes)).await;
+        room.ok().and_then(Result::ok).ok_or(Error::NoRoom)
+    }
+}
+
+/// Why a publication was refused.
+pub(super) fn refusal(publication: &Publication) -> Result<Status, store::Error> {
+    let bytes = publication.refusal.as_deref().unwrap_or_default();
+    failure::of_bytes(bytes).map_err(|error| store::Error::Damaged {
+        resource: publication.name(),
+        message: error.to_string(),
+    })
 }

@@ -24,6 +24,9 @@ pub struct Model {
     pub fallback: i32,
     pub allow_wasi: bool,
     pub keep_inputs: bool,
+    /// Why it is active although its check did not hold; empty where it held.
+    #[sea_orm(column_type = "Text")]
+    pub forced: String,
     /// Revision with what was active before.
     pub before: Option<i64>,
     pub change: i32,

@@ -84,6 +84,8 @@ pub struct Activation {
     pub allow_wasi: bool,
     /// Whether the rows of runs are kept.
     pub keep_inputs: bool,
+    /// Why the active one is, although its check did not hold; empty where it held.
+    pub forced: String,
     /// Revision with what was active before.
     pub before: Option<i64>,
     /// How it came about.
@@ -105,6 +107,7 @@ impl Activation {
             fallback: Fallback::default(),
             allow_wasi: false,
             keep_inputs: false,
+            forced: String::new(),
             before: None,
             change: Change::Nothing,
             etag: String::new(),
@@ -242,6 +245,7 @@ impl Activations {
         let target = self.revision(&current.brand, current.world, before).await?;
         Ok(Activation {
             active: target.active,
+            forced: target.forced,
             before: target.before,
             change: Change::RolledBack,
             ..current.clone()
@@ -268,6 +272,7 @@ impl Activations {
             fallback: activation.fallback as i32,
             allow_wasi: activation.allow_wasi,
             keep_inputs: activation.keep_inputs,
+            forced: activation.forced.clone(),
             before: activation.before,
             change: activation.change as i32,
             etag: activation.etag.clone(),
@@ -287,6 +292,7 @@ fn read(row: Model) -> Result<Activation, Error> {
         fallback: Fallback::read(row.fallback),
         allow_wasi: row.allow_wasi,
         keep_inputs: row.keep_inputs,
+        forced: row.forced,
         before: row.before,
         change: Change::read(row.change),
         etag: row.etag,

@@ -8,7 +8,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Registry), Box::new(Given)]
+        vec![Box::new(Registry), Box::new(Given), Box::new(Publishing)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -92,6 +92,61 @@ impl MigrationTrait for Given {
         }
         Ok(())
     }
+}
+
+/// Publications, what checks found, and why a version was activated all the same.
+struct Publishing;
+
+impl MigrationName for Publishing {
+    fn name(&self) -> &str {
+        "m0003_publishing"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Publishing {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(publications()).await?;
+        for (table, column) in PUBLISHING {
+            let mut altered = Table::alter();
+            altered.table(table).add_column(text(column).default(""));
+            manager.alter_table(altered).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (table, column) in PUBLISHING {
+            let mut altered = Table::alter();
+            altered.table(table).drop_column(column);
+            manager.alter_table(altered).await?;
+        }
+        let publications = Table::drop().table("plugin_publications").to_owned();
+        manager.drop_table(publications).await
+    }
+}
+
+/// Columns that tables gain.
+const PUBLISHING: [(&str, &str); 2] = [("plugins", "findings"), ("plugin_activations", "forced")];
+
+fn publications() -> TableCreateStatement {
+    Table::create()
+        .if_not_exists()
+        .table("plugin_publications")
+        .col(string_len("tenant", 63))
+        .col(string_len("id", 128))
+        .col(text("signature"))
+        .col(big_integer("bytes"))
+        .col(integer("state"))
+        .col(text("plugin"))
+        .col(binary_null("refusal"))
+        .col(text("findings"))
+        .col(string_len("standard", 64))
+        .col(big_integer("beats"))
+        .col(big_integer("made_at"))
+        .col(big_integer("changed_at"))
+        .primary_key(Index::create().col("tenant").col("id"))
+        .to_owned()
 }
 
 fn publishers() -> TableCreateStatement {

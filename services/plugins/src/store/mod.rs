@@ -12,6 +12,8 @@ mod migration;
 mod name;
 mod plugin;
 mod plugins;
+mod publication;
+pub(crate) mod publications;
 mod publisher;
 mod publishers;
 mod run;
@@ -19,7 +21,8 @@ pub(crate) mod runs;
 
 pub use activations::{Activation, Activations, Change, Fallback, Next};
 pub use migration::Migrator;
-pub use plugins::{Plugins, Version, described};
+pub use plugins::{Plugins, Version, described, findings};
+pub use publications::{KeptFinding, Publication, Publications, Refused, State, Uploaded};
 pub use publishers::{Publisher, Publishers};
 pub use runs::{Given, Run, Runs};
 

@@ -21,6 +21,9 @@ pub struct Model {
     /// What the model says of itself, as JSON.
     #[sea_orm(column_type = "Text")]
     pub description: String,
+    /// What the check found when it was published, as JSON; empty where it was published without one.
+    #[sea_orm(column_type = "Text")]
+    pub findings: String,
     pub needs_wasi: bool,
     pub bytes: i64,
     /// Microseconds since 1970 UTC.

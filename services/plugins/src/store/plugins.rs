@@ -1,15 +1,15 @@
 //! Published versions of a tenant.
 
-use dualwheel_kit::store::{Cursor, insert, is_taken, now};
+use dualwheel_kit::store::{Cursor, insert, is_taken, now, update};
 use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Error, Page, name, of_json,
+    Error, KeptFinding, Page, name, of_json,
     plugin::{ActiveModel, Column, Entity, Model},
     plugin_name, to_json,
 };
@@ -53,6 +53,7 @@ impl Version {
             publisher: String::new(),
             signature: String::new(),
             description: to_json(&kept)?,
+            findings: String::new(),
             needs_wasi: false,
             bytes: 0,
             made_at: 0,
@@ -63,6 +64,17 @@ impl Version {
     #[must_use]
     pub fn name(&self) -> String {
         plugin_name(&self.id, &self.version)
+    }
+}
+
+/// What the check found when a version was published; nothing where it was published without one.
+///
+/// # Errors
+/// `Damaged`.
+pub fn findings(version: &Version) -> Result<Vec<KeptFinding>, Error> {
+    match version.findings.as_str() {
+        "" => Ok(Vec::new()),
+        json => of_json(json),
     }
 }
 
@@ -158,6 +170,39 @@ impl Plugins {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// One, which its publisher has signed so: with the key that it has now.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn signed(&self, id: &str, version: &str, signature: &str) -> Result<Version, Error> {
+        let there = self.get(id, version).await?;
+        if there.signature == signature {
+            return Ok(there);
+        }
+        let row = ActiveModel {
+            signature: Set(signature.to_owned()),
+            ..Default::default()
+        };
+        let this = Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id))
+            .add(Column::Version.eq(version))
+            .add(Column::Sha256.eq(there.sha256));
+        update(&self.database, row, this).await?;
+        self.get(id, version).await
+    }
+
+    /// Whether a version is made of the file of this hash.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_file(&self, sha256: &str) -> Result<bool, Error> {
+        let of_file = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Sha256.eq(sha256));
+        Ok(of_file.count(&self.database).await? > 0)
     }
 
     /// How many there are.

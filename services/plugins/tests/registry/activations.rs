@@ -12,7 +12,7 @@ use tonic::Status;
 
 use crate::{
     guest::Guest,
-    house::{BRAND, House, KOC, field, reason, setting, start},
+    house::{BRAND, House, KOC, UNTRIED, field, reason, setting, start},
 };
 
 /// Two versions of a model and one of styles.
@@ -33,6 +33,7 @@ fn activation(plugin: &str) -> ActivatePluginRequest {
     ActivatePluginRequest {
         brand: BRAND.to_owned(),
         setting: setting(plugin),
+        force_reason: UNTRIED.to_owned(),
         ..Default::default()
     }
 }
@@ -67,6 +68,7 @@ impl Published {
         let request = PromotePluginRequest {
             brand: BRAND.to_owned(),
             world: KOC,
+            force_reason: UNTRIED.to_owned(),
             ..Default::default()
         };
         let answer = self.house.client.clone().promote_plugin(request).await?;

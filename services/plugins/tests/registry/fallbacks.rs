@@ -10,7 +10,7 @@ use dualwheel_proto::plugin::{
 use crate::{
     activations::sealed_guest,
     guest::Guest,
-    house::{BRAND, House, KOC, People, parts, setting},
+    house::{BRAND, House, KOC, People, UNTRIED, parts, setting},
     questions::{PEOPLE, activate, sevens, shadowed},
 };
 
@@ -189,6 +189,7 @@ async fn what_the_brands_policy_no_longer_admits_does_not_stand_in() {
             setting: setting(plugin),
             fallback: PluginFallback::LastGood.into(),
             allow_sealed_wasi,
+            force_reason: UNTRIED.to_owned(),
             ..Default::default()
         };
         let mut client = fallbacks.house.client.clone();

@@ -1,6 +1,6 @@
 //! A process that serves the registry, and what the tests ask of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
     Config, Server,
@@ -17,10 +17,13 @@ use dualwheel_proto::{
         fact_service_client::FactServiceClient, fact_service_server::FactServiceServer,
     },
     plugin::{
-        CreatePublisherRequest, PluginSetting, PluginWorld, PublishPluginHeader, PublishPluginRequest,
-        Publisher, plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
+        CreatePublisherRequest, GetPluginRequest, PluginPublication, PluginPublicationState, PluginSetting,
+        PluginWorld, PublishPluginHeader, PublishPluginRequest, PublishPluginResponse, Publisher,
+        WatchPluginPublicationRequest, plugin_service_client::PluginServiceClient,
+        publish_plugin_request::Part,
     },
 };
+use tokio_stream::StreamExt;
 use tonic::{Status, transport::Channel};
 
 use crate::guest::Guest;
@@ -140,12 +143,52 @@ impl House {
         &self,
         parts: Vec<PublishPluginRequest>,
     ) -> Result<dualwheel_proto::plugin::Plugin, Status> {
-        let answer = self
-            .client
-            .clone()
-            .publish_plugin(tokio_stream::iter(parts))
-            .await?;
+        let answer = self.begun(parts, Duration::from_secs(30)).await?;
+        if let Some(plugin) = answer.plugin {
+            return Ok(plugin);
+        }
+        let publication = self.ended(&answer.publication.unwrap().name).await;
+        assert_eq!(
+            publication.state(),
+            PluginPublicationState::Published,
+            "{publication:?}"
+        );
+        let request = GetPluginRequest {
+            name: publication.plugin,
+        };
+        let answer = self.client.clone().get_plugin(request).await?;
         Ok(answer.into_inner().plugin.unwrap())
+    }
+
+    /// What publishing parts answers within a deadline.
+    pub async fn begun(
+        &self,
+        parts: Vec<PublishPluginRequest>,
+        deadline: Duration,
+    ) -> Result<PublishPluginResponse, Status> {
+        let mut request = tonic::Request::new(tokio_stream::iter(parts));
+        request.set_timeout(deadline);
+        Ok(self.client.clone().publish_plugin(request).await?.into_inner())
+    }
+
+    /// A publication at its end.
+    pub async fn ended(&self, name: &str) -> PluginPublication {
+        self.watched(name).await.pop().unwrap()
+    }
+
+    /// All that is told of a publication until its end.
+    pub async fn watched(&self, name: &str) -> Vec<PluginPublication> {
+        let request = WatchPluginPublicationRequest {
+            name: name.to_owned(),
+        };
+        let mut client = self.client.clone();
+        let changes = client
+            .watch_plugin_publication(request)
+            .await
+            .unwrap()
+            .into_inner();
+        let told = changes.map(|change| change.unwrap().publication.unwrap());
+        told.collect().await
     }
 
     /// Publishes a component as `acme`.
@@ -223,6 +266,9 @@ fn lake(config: &Config) -> Lake {
     })
     .unwrap()
 }
+
+/// Why fixtures answer although they break the contract in one way or another.
+pub const UNTRIED: &str = "a fixture";
 
 /// Plugins of some worlds within a process.
 pub async fn start(config: &Config, worlds: &[World]) -> Result<Plugins, dualwheel_plugins::Error> {

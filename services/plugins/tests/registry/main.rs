@@ -5,6 +5,7 @@ mod activations;
 mod fallbacks;
 mod house;
 mod places;
+mod publications;
 mod publishing;
 mod questions;
 mod replays;

@@ -3,6 +3,7 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
+use dualwheel_plugin_host::{World, sha256};
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, CheckPluginRequest, CheckPluginResponse, ModelSource, PluginFallback,
     ShadowPluginRequest,
@@ -15,7 +16,7 @@ use tonic::Status;
 
 use crate::{
     guest::Guest,
-    house::{BRAND, House, KOC, OTHER, setting},
+    house::{BRAND, House, KOC, OTHER, UNTRIED, parts, setting},
     questions::{PEOPLE, activate, plain, runs},
 };
 
@@ -33,12 +34,24 @@ async fn house(runs: u32) -> (Arc<House>, String, String) {
         config.plugins.checks = 1;
     })
     .await;
-    let spinner = house
-        .published(Guest::koc("spin").named("spinner", "1.0.0"))
-        .await;
+    let spinner = published(&house, Guest::koc("spin").named("spinner", "1.0.0")).await;
     let good = house.published(Guest::koc("plain").named("good", "1.0.0")).await;
     activate_for(&house, OTHER, &good).await;
     (Arc::new(house), spinner, good)
+}
+
+/// Publishes what spins, by a process whose limits end the check that this takes.
+async fn published(house: &House, guest: Guest) -> String {
+    let strict = house
+        .beside(&[World::KocModel], |config| {
+            config.plugins.fuel_base = 1_000_000;
+            config.plugins.fuel_per_row = 1_000;
+        })
+        .await;
+    let component = guest.build();
+    let signature = house.key.sign(&sha256(&component));
+    let upload = parts("acme", &signature, &component);
+    strict.upload(upload).await.unwrap().name
 }
 
 async fn activate_for(house: &House, brand: &str, plugin: &str) {
@@ -46,6 +59,7 @@ async fn activate_for(house: &House, brand: &str, plugin: &str) {
         brand: brand.to_owned(),
         setting: setting(plugin),
         fallback: PluginFallback::BuiltIn.into(),
+        force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
     house.client.clone().activate_plugin(request).await.unwrap();

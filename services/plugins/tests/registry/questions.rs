@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::{
     guest::Guest,
-    house::{BRAND, House, KOC, People, reason, setting},
+    house::{BRAND, House, KOC, People, UNTRIED, reason, setting},
 };
 
 pub const PEOPLE: [(f64, f64); 3] = [(10.0, 40.0), (50.0, 60.0), (90.0, 20.0)];
@@ -35,6 +35,7 @@ pub async fn activate(house: &House, plugin: &str, fallback: PluginFallback) {
         brand: BRAND.to_owned(),
         setting: setting(plugin),
         fallback: fallback.into(),
+        force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
     house.client.clone().activate_plugin(request).await.unwrap();
@@ -71,6 +72,7 @@ async fn the_built_in_model_answers_until_a_plugin_does() {
             plugin: name.clone(),
             parameters: [("weight".to_owned(), 0.25)].into(),
         }),
+        force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
     house.client.clone().activate_plugin(request).await.unwrap();

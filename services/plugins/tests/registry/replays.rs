@@ -9,7 +9,7 @@ use tonic::Status;
 
 use crate::{
     guest::Guest,
-    house::{BRAND, House, KOC, field, reason, setting},
+    house::{BRAND, House, KOC, UNTRIED, field, reason, setting},
     questions::runs,
 };
 
@@ -18,6 +18,7 @@ async fn activate(house: &House, plugin: &str, keep_inputs: bool) {
         brand: BRAND.to_owned(),
         setting: setting(plugin),
         keep_inputs,
+        force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
     house.client.clone().activate_plugin(request).await.unwrap();

@@ -1,0 +1,358 @@
+//! Publications of a tenant: what becomes of a file that was uploaded.
+
+use dualwheel_kit::{
+    beats::Key,
+    store::{insert, is_taken, now, update},
+};
+use dualwheel_plugin_host::conformance::Finding;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait,
+    QueryFilter, QuerySelect, sea_query::Expr,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Error, of_json,
+    publication::{ActiveModel, Column, Entity, Model},
+    to_json,
+};
+
+/// Changes at the same time that wait for one another.
+const TRIES: usize = 16;
+
+/// How far a publication has come, with the numbers of the contract's `PluginPublicationState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// The file is stored, and signed by the publisher's key.
+    Verified = 1,
+    /// It is a component of a world, and imports nothing that no model gets. It is being compiled.
+    Inspected = 2,
+    /// It is compiled and described itself. It is being checked.
+    Compiled = 3,
+    /// It was checked.
+    Checked = 4,
+    /// It is a version that can be activated.
+    Published = 5,
+    /// It will not be one.
+    Refused = 6,
+    /// Left by a process that stopped.
+    Interrupted = 7,
+}
+
+impl State {
+    const WORKING: [Self; 4] = [Self::Verified, Self::Inspected, Self::Compiled, Self::Checked];
+
+    fn read(number: i32) -> Option<Self> {
+        let all = [Self::Published, Self::Refused, Self::Interrupted];
+        let mut all = Self::WORKING.into_iter().chain(all);
+        all.find(|state| *state as i32 == number)
+    }
+
+    /// Whether a process works on it.
+    #[must_use]
+    pub fn is_working(self) -> bool {
+        Self::WORKING.contains(&self)
+    }
+}
+
+/// What a check found, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct KeptFinding {
+    /// What was checked.
+    pub check: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was found.
+    pub found: String,
+}
+
+impl From<Finding> for KeptFinding {
+    fn from(finding: Finding) -> Self {
+        Self {
+            check: finding.check.to_owned(),
+            holds: finding.holds,
+            found: finding.found,
+        }
+    }
+}
+
+/// A publication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Id of the publisher.
+    pub publisher: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// The publisher's signature.
+    pub signature: String,
+    /// Bytes of the file.
+    pub bytes: i64,
+    /// How far it has come.
+    pub state: State,
+    /// Resource name of the plugin; empty until it is published.
+    pub plugin: String,
+    /// Why it is refused: the bytes of a `google.rpc.Status`.
+    pub refusal: Option<Vec<u8>>,
+    /// What the check found; empty until it was checked.
+    pub findings: Vec<KeptFinding>,
+    /// Microseconds since 1970 UTC.
+    pub made_at: i64,
+    /// Microseconds since 1970 UTC.
+    pub changed_at: i64,
+}
+
+impl Publication {
+    /// Resource name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name(&self.publisher, &self.sha256)
+    }
+}
+
+/// Resource name of a publication.
+#[must_use]
+pub fn name(publisher: &str, sha256: &str) -> String {
+    format!("publishers/{publisher}/publications/{sha256}")
+}
+
+/// A file that is to be published.
+#[derive(Clone, Debug)]
+pub struct Uploaded<'a> {
+    /// Id of the publisher.
+    pub publisher: &'a str,
+    /// SHA-256 of the file.
+    pub sha256: &'a str,
+    /// The publisher's signature.
+    pub signature: &'a str,
+    /// Bytes of the file.
+    pub bytes: i64,
+    /// Stands for what files are refused by here.
+    pub standard: &'a str,
+}
+
+/// Why a file is not published.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The bytes of a `google.rpc.Status`.
+    pub status: Vec<u8>,
+    /// Stands for what the same file will always be refused by; empty where it may be taken another time.
+    pub standard: String,
+}
+
+/// The publications of one tenant.
+#[derive(Clone, Debug)]
+pub struct Publications {
+    database: DatabaseConnection,
+    tenant: String,
+}
+
+impl Publications {
+    /// The publications of `tenant`.
+    #[must_use]
+    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+        Self {
+            database: database.clone(),
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// What a publication is known by.
+    #[must_use]
+    pub fn key(&self, publisher: &str, sha256: &str) -> Key {
+        (self.tenant.clone(), format!("{publisher}/{sha256}"))
+    }
+
+    /// Begins to publish a file, unless that is under way, done, or refused for good; `true` for who is to do it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self, file: &Uploaded<'_>) -> Result<(Publication, bool), Error> {
+        let (_, id) = self.key(file.publisher, file.sha256);
+        for _ in 0..TRIES {
+            let fresh = Model {
+                tenant: self.tenant.clone(),
+                id: id.clone(),
+                signature: file.signature.to_owned(),
+                bytes: file.bytes,
+                state: State::Verified as i32,
+                plugin: String::new(),
+                refusal: None,
+                findings: to_json(&Vec::<KeptFinding>::new())?,
+                standard: String::new(),
+                beats: 0,
+                made_at: now(),
+                changed_at: now(),
+            };
+            match insert(&self.database, ActiveModel::from(fresh.clone())).await {
+                Ok(()) => return Ok((read(fresh)?, true)),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let Some(there) = self.row(&id).await? else {
+                continue;
+            };
+            let state = State::read(there.state);
+            let stays = state.is_some_and(|state| state.is_working() || state == State::Published)
+                || (!there.standard.is_empty() && there.standard == file.standard);
+            if stays {
+                return Ok((read(there)?, false));
+            }
+            let unchanged = self
+                .this(&id)
+                .add(Column::State.eq(there.state))
+                .add(Column::ChangedAt.eq(there.changed_at));
+            let again = ActiveModel::from(fresh.clone()).reset_all();
+            if update(&self.database, again, unchanged).await? > 0 {
+                return Ok((read(fresh)?, true));
+            }
+        }
+        Err(Error::Damaged {
+            resource: name(file.publisher, file.sha256),
+            message: "it changes faster than it can be read".to_owned(),
+        })
+    }
+
+    /// One.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn get(&self, publisher: &str, sha256: &str) -> Result<Publication, Error> {
+        let (_, id) = self.key(publisher, sha256);
+        let row = self.row(&id).await?;
+        read(row.ok_or_else(|| Error::Unknown(name(publisher, sha256)))?)
+    }
+
+    /// Notes how far one under way has come, and what a check found of it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn advance(&self, id: &str, state: State, findings: &[KeptFinding]) -> Result<(), Error> {
+        let row = ActiveModel {
+            state: Set(state as i32),
+            findings: Set(to_json(&findings)?),
+            changed_at: Set(now()),
+            ..Default::default()
+        };
+        update(&self.database, row, working(&self.tenant, id)).await?;
+        Ok(())
+    }
+
+    /// Ends one under way: as a plugin of this name, or refused.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end(&self, id: &str, ended: Result<String, Refused>) -> Result<(), Error> {
+        let row = match ended {
+            Ok(plugin) => ActiveModel {
+                state: Set(State::Published as i32),
+                plugin: Set(plugin),
+                ..Default::default()
+            },
+            Err(refused) => ActiveModel {
+                state: Set(State::Refused as i32),
+                refusal: Set(Some(refused.status)),
+                standard: Set(refused.standard),
+                ..Default::default()
+            },
+        };
+        let row = ActiveModel {
+            changed_at: Set(now()),
+            ..row
+        };
+        update(&self.database, row, working(&self.tenant, id)).await?;
+        Ok(())
+    }
+
+    async fn row(&self, id: &str) -> Result<Option<Model>, Error> {
+        let key = (self.tenant.clone(), id.to_owned());
+        Ok(Entity::find_by_id(key).one(&self.database).await?)
+    }
+
+    fn this(&self, id: &str) -> Condition {
+        Condition::all()
+            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Id.eq(id))
+    }
+}
+
+/// The publications of all tenants that are under way, and how often the process at work has said so.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn beats(database: &DatabaseConnection) -> Result<Vec<(Key, i64)>, Error> {
+    let rows = Entity::find()
+        .select_only()
+        .columns([Column::Tenant, Column::Id, Column::Beats])
+        .filter(is_working())
+        .into_tuple::<(String, String, i64)>()
+        .all(database)
+        .await?;
+    let keyed = rows.into_iter().map(|(tenant, id, beats)| ((tenant, id), beats));
+    Ok(keyed.collect())
+}
+
+/// Says that a publication is being worked on.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn beat(database: &DatabaseConnection, (tenant, id): &Key) -> Result<(), Error> {
+    Entity::update_many()
+        .col_expr(Column::Beats, Expr::col(Column::Beats).add(1))
+        .filter(working(tenant, id))
+        .exec(database)
+        .await?;
+    Ok(())
+}
+
+/// Marks a publication as interrupted, if nobody has worked on it since it had `beats`; whether it was so.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn interrupt(
+    database: &DatabaseConnection,
+    (tenant, id): &Key,
+    beats: i64,
+) -> Result<bool, Error> {
+    let row = ActiveModel {
+        state: Set(State::Interrupted as i32),
+        changed_at: Set(now()),
+        ..Default::default()
+    };
+    let abandoned = working(tenant, id).add(Column::Beats.eq(beats));
+    Ok(update(database, row, abandoned).await? > 0)
+}
+
+fn is_working() -> sea_orm::sea_query::SimpleExpr {
+    Column::State.is_in(State::WORKING.map(|state| state as i32))
+}
+
+fn working(tenant: &str, id: &str) -> Condition {
+    Condition::all()
+        .add(Column::Tenant.eq(tenant))
+        .add(Column::Id.eq(id))
+        .add(is_working())
+}
+
+fn read(row: Model) -> Result<Publication, Error> {
+    let damaged = |message: String| Error::Damaged {
+        resource: format!("a publication {}", row.id),
+        message,
+    };
+    let state = State::read(row.state).ok_or_else(|| damaged(format!("state {} is none", row.state)))?;
+    let (publisher, sha256) = row
+        .id
+        .split_once('/')
+        .ok_or_else(|| damaged("its id is none".to_owned()))?;
+    Ok(Publication {
+        publisher: publisher.to_owned(),
+        sha256: sha256.to_owned(),
+        findings: of_json(&row.findings)?,
+        signature: row.signature,
+        bytes: row.bytes,
+        state,
+        plugin: row.plugin,
+        refusal: row.refusal,
+        made_at: row.made_at,
+        changed_at: row.changed_at,
+    })
+}
