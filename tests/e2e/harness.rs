@@ -61,6 +61,8 @@ pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     command
         .args(args)
         .current_dir(std::env::temp_dir())
+        // What is compiled for tests is not the user's.
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null());
     command
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{run, tests_folder};
+use crate::harness::{command, finish, run, tests_folder};
 
 /// A component of the first generation: content is the rank by followers, influence that by interactions times a weight,
 /// purchasing the mean of both.
@@ -53,6 +53,38 @@ fn a_model_that_passes_on_what_is_not_known_is_told_so() {
         "{}",
         shown.out
     );
+}
+
+#[test]
+fn what_was_compiled_is_kept_in_the_users_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |variable: &str| {
+        let mut check = command(["plugin", "check", &component(), "--json"]);
+        check.env_remove("XDG_CACHE_HOME").env("HOME", "/nowhere");
+        finish(check.env(variable, folder.path())).out
+    };
+    let kept = |below: &str| {
+        let entries = std::fs::read_dir(folder.path().join(below)).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let first = check("XDG_CACHE_HOME");
+    let names = kept("dualwheel/compiled-plugins");
+    assert!(
+        names.len() == 2 && names[0].ends_with(".compiled") && names[1] == "key",
+        "{names:?}"
+    );
+    let (findings, again): (Value, Value) = (
+        serde_json::from_str(&first).unwrap(),
+        serde_json::from_str(&check("XDG_CACHE_HOME")).unwrap(),
+    );
+    assert_eq!(findings["sha256"], again["sha256"]);
+    assert_eq!(kept("dualwheel/compiled-plugins"), names);
+    check("HOME");
+    assert_eq!(kept(".cache/dualwheel/compiled-plugins").len(), 2);
 }
 
 #[test]

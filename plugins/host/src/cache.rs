@@ -4,15 +4,19 @@
 //! of the code: who can write to the folder but does not have the key can make a file useless, not have it run.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, DirBuilder},
     io::{self, Read, Write},
-    path::PathBuf,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
 };
 
 use blake3::Hash;
 
 /// Bytes of the tag.
 const TAG: usize = blake3::OUT_LEN;
+/// How the names of files of machine code end.
+const EXTENSION: &str = "compiled";
 
 /// A folder of machine code.
 #[derive(Clone)]
@@ -41,8 +45,43 @@ impl Cache {
         }
     }
 
+    /// The same with a key of its own, which is kept in the folder for this user alone and made when there is none.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read, or what is there is no key.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        let path = folder.join("key");
+        if !path.exists() {
+            make_key(&folder, &path)?;
+        }
+        let key = fs::read(&path)?
+            .try_into()
+            .map_err(|_| io::Error::other(format!("{} holds no key; delete it", path.display())))?;
+        Ok(Self::new(folder, key))
+    }
+
+    /// Deletes all but so many of the files that were kept last.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or a file not be deleted.
+    pub fn keep_newest(&self, files: usize) -> io::Result<()> {
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                kept.push((fs::metadata(&path)?.modified()?, path));
+            }
+        }
+        kept.sort();
+        let old = kept.len().saturating_sub(files);
+        kept.into_iter()
+            .take(old)
+            .try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
     fn path(&self, id: &Hash) -> PathBuf {
-        self.folder.join(format!("{}.compiled", id.to_hex()))
+        self.folder.join(format!("{}.{EXTENSION}", id.to_hex()))
     }
 
     fn tag(&self, id: &Hash, code: &[u8]) -> Hash {
@@ -99,9 +138,26 @@ impl Cache {
     }
 }
 
+fn make_key(folder: &Path, path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut fresh = [0; blake3::KEY_LEN];
+    getrandom::fill(&mut fresh).map_err(io::Error::other)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&fresh)?;
+    // Temporary files are for their user alone. Of two processes that start together the first one's key stays.
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{
+        fs::{self, File},
+        os::unix::fs::PermissionsExt,
+        time::{Duration, SystemTime},
+    };
 
     use super::Cache;
 
@@ -132,5 +188,36 @@ mod tests {
             fs::write(&path, &kept[..at]).unwrap();
             assert_eq!(cache.read(&id, 100), None, "the first {at} bytes");
         }
+    }
+
+    #[test]
+    fn a_folder_has_a_key_of_its_own() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("a/compiled");
+        let id = blake3::hash(b"component");
+        Cache::in_folder(&folder).unwrap().write(&id, b"machine code");
+        let mode = |name: &str| folder.join(name).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(""), mode("key")), (0o700, 0o600));
+        let again = Cache::in_folder(&folder).unwrap();
+        assert_eq!(again.read(&id, 100).as_deref(), Some(b"machine code".as_slice()));
+        fs::write(folder.join("key"), "short").unwrap();
+        let told = Cache::in_folder(&folder).unwrap_err().to_string();
+        assert!(told.contains("holds no key; delete it"), "{told}");
+    }
+
+    #[test]
+    fn the_newest_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::in_folder(folder.path()).unwrap();
+        let ids = [b"a", b"b", b"c"].map(|name| blake3::hash(name));
+        for (id, age) in ids.iter().zip([20, 30, 10]) {
+            cache.write(id, b"machine code");
+            let file = File::options().write(true).open(cache.path(id)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age))
+                .unwrap();
+        }
+        cache.keep_newest(2).unwrap();
+        assert_eq!(ids.map(|id| cache.has(&id)), [true, false, true]);
+        assert!(folder.path().join("key").exists());
     }
 }

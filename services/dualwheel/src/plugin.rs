@@ -7,6 +7,7 @@ mod layout;
 mod new;
 mod oci;
 mod run;
+mod vendor;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use std::{
 
 use anyhow::Context;
 use dualwheel_kit::Config;
-use dualwheel_plugin_host::{Engine, Limits, Plugin, Policy};
+use dualwheel_plugin_host::{Cache, Engine, Limits, Plugin, Policy};
 use serde_json::Value;
 
 use crate::{
@@ -66,6 +67,25 @@ fn limits() -> Limits {
     }
 }
 
+/// Components whose machine code is kept on a partner's machine.
+const KEPT: usize = 16;
+
+/// Where machine code is kept, so that a component is compiled once: in the user's folder for such files. Without one, or
+/// where it cannot be written to, each command compiles.
+fn cache() -> Option<Cache> {
+    let folder = |variable: &str| {
+        let folder = PathBuf::from(std::env::var_os(variable)?);
+        folder.is_absolute().then_some(folder)
+    };
+    let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    let cache = Cache::in_folder(caches.join("dualwheel/compiled-plugins"));
+    let kept = cache.and_then(|cache| cache.keep_newest(KEPT).map(|()| cache));
+    kept.inspect_err(
+        |error| tracing::warn!(%error, "Compiled plugins cannot be kept; they are compiled each time"),
+    )
+    .ok()
+}
+
 /// Loads a component, of whichever world it is.
 fn load(path: &Path, sealed_wasi: bool) -> anyhow::Result<Plugin> {
     let policy = if sealed_wasi {
@@ -73,7 +93,7 @@ fn load(path: &Path, sealed_wasi: bool) -> anyhow::Result<Plugin> {
     } else {
         Policy::Pure
     };
-    let engine = Engine::new(limits(), mesh::compiler(&Config::default().plugins)?, None)?;
+    let engine = Engine::new(limits(), mesh::compiler(&Config::default().plugins)?, cache())?;
     engine
         .load_any(&read(path)?, policy)
         .map_err(|error| told(&error))

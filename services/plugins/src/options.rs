@@ -1,14 +1,8 @@
 //! How plugins are run.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use dualwheel_kit::{Config, db::Database, private};
+use dualwheel_kit::{Config, db::Database};
 use dualwheel_lake::Lake;
 use dualwheel_plugin_host::{Cache, Compiler, Limits, MOST_ROWS, World};
 
@@ -96,35 +90,12 @@ fn limits(config: &Config) -> Limits {
 fn cache(config: &Config) -> Option<Cache> {
     let configured = config.plugins.cache.as_ref().map(PathBuf::from);
     let folder = configured.or_else(|| Some(config.data_folder()?.join("compiled-plugins")))?;
-    match cache_key(&folder) {
-        Ok(key) => Some(Cache::new(folder, key)),
+    match Cache::in_folder(&folder) {
+        Ok(cache) => Some(cache),
         Err(error) => {
             let folder = folder.display();
             tracing::warn!(%folder, %error, "Compiled plugins cannot be kept; they are compiled at every start");
             None
         }
-    }
-}
-
-fn cache_key(folder: &Path) -> io::Result<[u8; 32]> {
-    let path = folder.join("key");
-    if !path.exists() {
-        make_key(folder, &path)?;
-    }
-    let kept = fs::read(&path)?;
-    kept.try_into()
-        .map_err(|_| io::Error::other(format!("{} holds no key; delete it", path.display())))
-}
-
-fn make_key(folder: &Path, path: &Path) -> io::Result<()> {
-    private::make_folders(folder)?;
-    let mut fresh = [0; 32];
-    getrandom::fill(&mut fresh).map_err(io::Error::other)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&fresh)?;
-    // Temporary files are for their user alone. Of two processes that start together the first one's key stays.
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        _ => Ok(()),
     }
 }

@@ -16,18 +16,33 @@ struct Guest {
 }
 
 impl Guest {
-    /// A new crate. Its dependencies are at the versions that the examples were built with, so that all of them are here.
+    /// A new crate, with the SDK of this checkout. Its dependencies are at the versions that the examples were built with,
+    /// so that all of them are here.
     fn new(name: &'static str, world: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let guest = Self { name, folder };
         let plugins = tests_folder().join("../plugins");
-        let (dir, sdk) = (arg(&guest.path("")), arg(&plugins.join("sdk")));
-        run([
-            "plugin", "new", name, "--world", world, "--dir", &dir, "--sdk", &sdk,
-        ])
-        .ok();
+        let guest = Self::with(name, &["--world", world, "--sdk", &arg(&plugins.join("sdk"))]);
         std::fs::copy(plugins.join("examples/Cargo.lock"), guest.path("Cargo.lock")).unwrap();
         guest
+    }
+
+    /// A new crate that knows of no checkout.
+    fn packed(name: &'static str) -> Self {
+        Self::with(name, &["--vendor"])
+    }
+
+    fn with(name: &'static str, args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let guest = Self { name, folder };
+        let dir = arg(&guest.path(""));
+        finish(command(["plugin", "new", name, "--dir", &dir]).args(args)).ok();
+        guest
+    }
+
+    /// Names of the packages that its lock file has.
+    fn packages(&self) -> Vec<String> {
+        let lock = std::fs::read_to_string(self.path("Cargo.lock")).unwrap();
+        let names = lock.lines().filter_map(|line| line.strip_prefix("name = "));
+        names.map(|name| name.trim_matches('"').to_owned()).collect()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -98,8 +113,10 @@ impl Guest {
 
 #[test]
 fn from_zero_to_a_published_component() {
-    let guest = Guest::new("fame", "koc-model");
+    let guest = Guest::packed("fame");
     guest.test();
+    // So little is compiled that the first test takes seconds.
+    assert_eq!(guest.packages(), ["dualwheel-plugin-sdk", "fame", "wit-bindgen"]);
     let built = guest.build();
     // What packing by hand gives is the same.
     let packed = arg(&guest.path("packed.wasm"));

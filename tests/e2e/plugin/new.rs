@@ -1,6 +1,9 @@
 //! Crates to begin with, and what can go wrong while building them. The guide's own way is in `guide`.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use super::arg;
 use crate::harness::{Ran, command, finish, run, tests_folder};
@@ -26,6 +29,15 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// The folder that a crate's manifest names as the SDK's, as seen from the crate.
+fn sdk_of(folder: &Path) -> PathBuf {
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let (_, path) = manifest.split_once("path = \"").unwrap();
+    let (path, _) = path.split_once('"').unwrap();
+    assert!(Path::new(path).is_relative(), "{path}");
+    folder.join(path).canonicalize().unwrap()
+}
+
 #[test]
 fn a_crate_is_written_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
@@ -44,8 +56,7 @@ fn a_crate_is_written_whole_or_not_at_all() {
         manifest.contains("name = \"fame\"") && manifest.contains("lto = true"),
         "{manifest}"
     );
-    let sdk_path = Path::new(&sdk()).canonicalize().unwrap();
-    assert!(manifest.contains(&arg(&sdk_path)), "{manifest}");
+    assert_eq!(sdk_of(&fame), Path::new(&sdk()).canonicalize().unwrap());
 
     // What is there stays as it is.
     new(&["fame", "--sdk", &sdk()]).fails(1, &["fame is there and not empty", "--dir"]);
@@ -87,9 +98,34 @@ fn the_sdk_of_a_checkout_is_found_from_within() {
     let crate_folder = folder.path().join("fame");
     let mut new = command(["plugin", "new", "fame", "--dir", &arg(&crate_folder)]);
     finish(new.current_dir(tests_folder().join("e2e"))).ok();
-    let manifest = std::fs::read_to_string(crate_folder.join("Cargo.toml")).unwrap();
-    let sdk = Path::new(&sdk()).canonicalize().unwrap();
-    assert!(manifest.contains(&arg(&sdk)), "{manifest}");
+    assert_eq!(sdk_of(&crate_folder), Path::new(&sdk()).canonicalize().unwrap());
+}
+
+#[test]
+fn without_a_checkout_the_sdk_is_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = |args: &[&str]| {
+        let mut command = command(["plugin", "new", "fame"]);
+        finish(command.args(args).current_dir(folder.path()))
+    };
+    new(&["--vendor", "--sdk", &sdk()]).fails(2, &["--vendor", "--sdk"]);
+    new(&["--vendor"]).ok();
+    let fame = folder.path().join("fame");
+    assert_eq!(
+        files(&fame),
+        [
+            ".gitignore",
+            "Cargo.toml",
+            "README.md",
+            "rows.json",
+            "sdk",
+            "src",
+            "wit"
+        ]
+    );
+    assert_eq!(sdk_of(&fame), fame.join("sdk").canonicalize().unwrap());
+    let readme = std::fs::read_to_string(fame.join("README.md")).unwrap();
+    assert!(readme.contains("`sdk/` holds"), "{readme}");
 }
 
 #[test]
@@ -137,6 +173,7 @@ fn what_cannot_be_built_is_told() {
             "CARGO",
         ],
     );
+    assert!(!crate_folder.join("Cargo.lock").exists(), "cargo was not asked");
     // One that has, and fails for another reason.
     let libraries = folder.path().join("lib");
     std::fs::create_dir(&libraries).unwrap();

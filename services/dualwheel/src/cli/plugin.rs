@@ -106,8 +106,11 @@ pub struct New {
     pub dir: Option<PathBuf>,
     /// Folder of dualwheel-plugin-sdk [default: plugins/sdk of the checkout in which the current folder or this program
     /// lies]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "vendor")]
     pub sdk: Option<PathBuf>,
+    /// Pack dualwheel-plugin-sdk and the contract into the crate, so that it needs no checkout
+    #[arg(long)]
+    pub vendor: bool,
 }
 
 /// `dualwheel plugin build`.

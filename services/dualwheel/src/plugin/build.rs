@@ -68,7 +68,11 @@ pub(super) fn build(common: &Common, args: &Build) -> anyhow::Result<()> {
 /// Runs cargo in a folder. What it tells its user goes through; what it tells programs names the core modules.
 fn compile(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let chosen = std::env::var_os("CARGO");
-    let cargo = chosen.clone().unwrap_or_else(|| OsString::from("cargo"));
+    // Another cargo may well have another compiler, of which nothing is known.
+    if chosen.is_none() && lacks_target(folder) {
+        bail!(CURE);
+    }
+    let cargo = chosen.unwrap_or_else(|| OsString::from("cargo"));
     let done = Command::new(&cargo)
         .args(["build", "--release", "--target", TARGET])
         .arg("--message-format=json-render-diagnostics")
@@ -76,13 +80,11 @@ fn compile(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("{} cannot be run", cargo.to_string_lossy()))?;
-    if !done.status.success() {
-        // Another cargo may well have another compiler, of which nothing is known.
-        if chosen.is_none() && lacks_target(folder) {
-            bail!(CURE);
-        }
-        bail!("cargo could not compile {}", folder.display());
-    }
+    ensure!(
+        done.status.success(),
+        "cargo could not compile {}",
+        folder.display()
+    );
     Ok(String::from_utf8_lossy(&done.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())

@@ -1,13 +1,13 @@
 //! A crate to begin with.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use dualwheel_plugin_host::World;
 use dualwheel_plugin_sdk::Description;
 use minijinja::{Environment, context};
 
-use super::{is_free, write};
+use super::{is_free, vendor, write};
 use crate::{cli::plugin::New, output};
 
 /// Files of a crate whatever it implements. Manifests here would be taken for crates of this workspace, hence `.in`.
@@ -89,6 +89,14 @@ const TAKEN: [&str; 58] = [
 /// Name of the crate that guests depend on.
 const SDK: &str = "dualwheel-plugin-sdk";
 
+/// Where the SDK is.
+enum Sdk {
+    /// In a folder, told as it is found from the crate's.
+    Folder(String),
+    /// Packed into the crate.
+    Packed,
+}
+
 /// Writes a crate, all of it or nothing.
 pub(super) fn new(args: &New) -> anyhow::Result<()> {
     check_name(&args.name)?;
@@ -98,7 +106,11 @@ pub(super) fn new(args: &New) -> anyhow::Result<()> {
         "{} is there and not empty; choose another folder with --dir",
         folder.display()
     );
-    let sdk = sdk(args.sdk.as_deref())?;
+    let sdk = if args.vendor {
+        Sdk::Packed
+    } else {
+        Sdk::Folder(relative(&folder, &sdk(args.sdk.as_deref())?)?)
+    };
     let files = rendered(&args.name, args.world.into(), &sdk)?;
     for (name, text) in &files {
         let path = folder.join(name);
@@ -123,28 +135,48 @@ fn check_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder of the SDK, as an absolute path.
-fn sdk(given: Option<&Path>) -> anyhow::Result<String> {
-    let folder = match given {
-        Some(folder) if is_sdk(folder) => folder.to_owned(),
+/// The folder of the SDK.
+fn sdk(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match given {
+        Some(folder) if is_sdk(folder) => Ok(folder.to_owned()),
         Some(folder) => bail!("{} is not the folder of {SDK}", folder.display()),
         None => {
             let places = [std::env::current_dir(), std::env::current_exe()];
             let places: Vec<PathBuf> = places.into_iter().flatten().collect();
             found(&places).with_context(|| {
                 format!(
-                    "neither the current folder nor this program lies in a checkout of Dualwheel: tell where {SDK} is \
-                     with --sdk"
+                    "neither the current folder nor this program lies in a checkout of Dualwheel: pack {SDK} into the \
+                     crate with --vendor, or tell where it is with --sdk"
                 )
-            })?
+            })
         }
-    };
-    let folder = folder
+    }
+}
+
+/// The way from a folder, which need not be there yet, to another, so that both can be moved together.
+fn relative(from: &Path, to: &Path) -> anyhow::Result<String> {
+    let to = to
         .canonicalize()
-        .with_context(|| format!("{} cannot be read", folder.display()))?;
-    let text = folder
+        .with_context(|| format!("{} cannot be read", to.display()))?;
+    let from = std::path::absolute(from).with_context(|| format!("{} is no path", from.display()))?;
+    // Links are followed as far as there is anything; what is made below is none.
+    let there = from
+        .ancestors()
+        .find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let from = match there {
+        Some((above, real)) => real.join(from.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => from,
+    };
+    let common = from
+        .components()
+        .zip(to.components())
+        .take_while(|(one, other)| one == other);
+    let common = common.count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(to.components().skip(common)).collect();
+    let text = way
         .to_str()
-        .with_context(|| format!("{} is not UTF-8", folder.display()))?;
+        .with_context(|| format!("{} is not UTF-8", to.display()))?;
     Ok(text.to_owned())
 }
 
@@ -165,26 +197,39 @@ fn is_sdk(folder: &Path) -> bool {
 }
 
 /// Every file of a crate.
-fn rendered(name: &str, world: World, sdk: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn rendered(name: &str, world: World, sdk: &Sdk) -> anyhow::Result<Vec<(&'static str, String)>> {
     let mut templates = Environment::new();
     templates.set_keep_trailing_newline(true);
+    let (path, packed) = match sdk {
+        Sdk::Folder(path) => (path.as_str(), false),
+        Sdk::Packed => (vendor::FOLDER, true),
+    };
     let values = context! {
         name,
         world => world.name(),
         // A string of JSON is one of TOML as well.
-        sdk => serde_json::to_string(sdk)?,
+        sdk => serde_json::to_string(path)?,
+        packed,
+        version => env!("CARGO_PKG_VERSION"),
     };
     let of_world = match world {
         World::KocModel => KOC,
         World::StyleTrendModel => STYLE_TREND,
     };
-    let files = COMMON.into_iter().chain(of_world);
-    files
+    let files = COMMON
+        .into_iter()
+        .chain(of_world)
+        .chain(packed.then_some(vendor::MANIFEST));
+    let mut files = files
         .map(|(name, source)| {
             let text = templates.render_str(source, &values);
             Ok((name, text.with_context(|| format!("template of {name}"))?))
         })
-        .collect()
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    if packed {
+        files.extend(vendor::FILES.map(|(name, text)| (name, text.to_owned())));
+    }
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -225,13 +270,36 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_the_sdk_is_told_from_the_crate() {
+        let root = tempfile::tempdir().unwrap();
+        let sdk = root.path().join("checkout/plugins/sdk");
+        std::fs::create_dir_all(&sdk).unwrap();
+        let way = |from: &str| relative(&root.path().join(from), &sdk).unwrap();
+        assert_eq!(way("fame"), "../checkout/plugins/sdk");
+        assert_eq!(way("checkout/plugins/examples/fame"), "../../sdk");
+        std::os::unix::fs::symlink(root.path().join("checkout"), root.path().join("link")).unwrap();
+        assert_eq!(way("link/fame"), "../plugins/sdk");
+    }
+
+    #[test]
     fn nothing_of_a_template_is_left_over() {
-        for world in [World::KocModel, World::StyleTrendModel] {
-            for (name, text) in rendered("fame", world, "/a \"quoted\" folder").unwrap() {
+        let folder = Sdk::Folder("../a \"quoted\" folder".to_owned());
+        for (world, sdk) in World::ALL
+            .into_iter()
+            .flat_map(|world| [(world, &folder), (world, &Sdk::Packed)])
+        {
+            for (name, text) in rendered("fame", world, sdk).unwrap() {
+                if name.starts_with("sdk/src/") {
+                    continue;
+                }
                 assert!(!text.contains("{{") && !text.contains("{%"), "{name}: {text}");
                 assert!(text.ends_with('\n'), "{name}");
                 if name == "Cargo.toml" {
-                    assert!(text.contains(r#"path = "/a \"quoted\" folder""#), "{text}");
+                    let path = match sdk {
+                        Sdk::Folder(_) => r#"path = "../a \"quoted\" folder""#,
+                        Sdk::Packed => r#"path = "sdk""#,
+                    };
+                    assert!(text.contains(path), "{text}");
                 }
             }
         }
