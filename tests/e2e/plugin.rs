@@ -3,6 +3,7 @@
 mod examples;
 mod guide;
 mod keys;
+mod languages;
 mod layout;
 mod new;
 

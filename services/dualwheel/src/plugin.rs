@@ -6,8 +6,11 @@ mod keys;
 mod layout;
 mod new;
 mod oci;
+mod project;
 mod run;
+mod templates;
 mod vendor;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},
@@ -34,6 +37,7 @@ pub async fn run(config: &Config, common: &Common, command: &Command) -> anyhow:
         Command::Check(args) => check::check(common, args),
         Command::Run(args) => run::run(common, args),
         Command::New(args) => new::new(args),
+        Command::Test(args) => build::test(args),
         Command::Build(args) => build::build(common, args),
         Command::Keygen(args) => keys::keygen(args),
         Command::Sign(args) => keys::sign(common, args),

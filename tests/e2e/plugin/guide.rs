@@ -1,10 +1,6 @@
 //! The steps of `plugins/README.md`, one after another.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use super::arg;
 use crate::harness::{command, components, finish, run, tests_folder};
@@ -51,21 +47,15 @@ impl Guest {
 
     /// Its own tests, on this machine.
     fn test(&self) {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         // The target folder of `plugins/build test`, where most of it is compiled already.
         let tests = std::env::current_exe().unwrap();
         let target = tests.ancestors().nth(3).unwrap().join("examples");
-        let done = Command::new(cargo)
-            .args(["test", "--offline"])
-            .current_dir(self.folder.path())
-            .env("CARGO_TARGET_DIR", target)
-            .output()
-            .unwrap();
-        let (out, err) = (
-            String::from_utf8_lossy(&done.stdout),
-            String::from_utf8_lossy(&done.stderr),
-        );
-        assert!(done.status.success(), "{out}\n{err}");
+        let mut test = command(["plugin", "test", &arg(self.folder.path())]);
+        let out = finish(
+            test.env("CARGO_NET_OFFLINE", "true")
+                .env("CARGO_TARGET_DIR", target),
+        )
+        .ok();
         assert!(out.contains("test result: ok. 2 passed"), "{out}");
     }
 

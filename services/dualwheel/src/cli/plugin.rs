@@ -18,6 +18,8 @@ pub enum Plugin {
     Run(Run),
     /// Write a crate with a model that works, to begin with
     New(New),
+    /// Run the tests of a crate
+    Test(Test),
     /// Compile a crate and make a component of it
     Build(Build),
     /// Make a key pair to sign components with
@@ -93,11 +95,26 @@ impl From<World> for HostWorld {
     }
 }
 
+/// What a model is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// The smallest and fastest components
+    #[default]
+    Rust,
+    /// By componentize-py, which comes from PyPI
+    Python,
+    /// By componentize-js, which comes from npm
+    Javascript,
+}
+
 /// `dualwheel plugin new`.
 #[derive(Args, Debug)]
 pub struct New {
     /// Name of the model and its crate: a-z, 0-9 and hyphen, starting with a letter
     pub name: String,
+    /// What it is written in
+    #[arg(long, value_enum, default_value_t)]
+    pub language: Language,
     /// What it implements
     #[arg(long, value_enum, default_value_t)]
     pub world: World,
@@ -108,18 +125,35 @@ pub struct New {
     /// lies]
     #[arg(long, value_name = "PATH", conflicts_with = "vendor")]
     pub sdk: Option<PathBuf>,
-    /// Pack dualwheel-plugin-sdk and the contract into the crate, so that it needs no checkout
+    /// Pack dualwheel-plugin-sdk and the contract into the crate, so that it needs no checkout; other languages than Rust
+    /// need the contract only, and always get it
     #[arg(long)]
     pub vendor: bool,
 }
 
+/// `dualwheel plugin test`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The environment variables CARGO, PYTHON and NODE name other tools than those on the path."
+)]
+pub struct Test {
+    /// Folder of the crate
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+}
+
 /// `dualwheel plugin build`.
 #[derive(Args, Debug)]
-#[command(after_help = "The environment variable CARGO names another cargo than the one on the path.")]
+#[command(
+    after_help = "The environment variables CARGO, COMPONENTIZE_PY and NODE name other tools than those on the path."
+)]
 pub struct Build {
     /// Folder of the crate
     #[arg(default_value = ".")]
     pub dir: PathBuf,
+    /// Build again whenever a file of the crate changes, until the command is ended
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// `dualwheel plugin keygen`.

@@ -10,11 +10,11 @@ use anyhow::{Context, bail, ensure};
 use dualwheel_plugin_host::sha256;
 use serde_json::{Value, json};
 
-use super::{bytes, read, say, write};
+use super::{bytes, project::Project, read, say, watch::watch, write};
 use crate::{
     cli::{
         Common,
-        plugin::{Build, Pack},
+        plugin::{Build, Pack, Test},
     },
     output,
 };
@@ -37,24 +37,41 @@ fn packed(module: &Path) -> anyhow::Result<Vec<u8>> {
     dualwheel_plugin_pack::pack(&read(module)?).with_context(|| module.display().to_string())
 }
 
-/// Compiles a crate, and makes a component of each core module that it makes.
-pub(super) fn build(common: &Common, args: &Build) -> anyhow::Result<()> {
-    let manifest = args.dir.join("Cargo.toml");
+/// Runs the tests of a crate.
+pub(super) fn test(args: &Test) -> anyhow::Result<()> {
+    if let Some(project) = Project::of(&args.dir)? {
+        return project.test(&args.dir);
+    }
+    require_crate(&args.dir)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let status = Command::new(&cargo)
+        .arg("test")
+        .current_dir(&args.dir)
+        .status()
+        .with_context(|| format!("{} cannot be run", cargo.to_string_lossy()))?;
     ensure!(
-        manifest.is_file(),
-        "{} is no crate: there is no Cargo.toml; `dualwheel plugin new` makes one",
+        status.success(),
+        "the tests of {} do not pass",
         args.dir.display()
     );
-    let modules = compile(&args.dir)?;
-    ensure!(
-        !modules.is_empty(),
-        "cargo made no core module: {} needs crate-type = [\"cdylib\"] below [lib]",
-        manifest.display()
-    );
-    for module in modules {
-        let component = packed(&module)?;
-        let path = place(&module).with_context(|| format!("{} has no place", module.display()))?;
-        write(&path, &component)?;
+    Ok(())
+}
+
+/// Makes the components of a crate, once or whenever it changes.
+pub(super) fn build(common: &Common, args: &Build) -> anyhow::Result<()> {
+    if args.watch {
+        watch(&args.dir, || build_once(common, &args.dir))
+    }
+    build_once(common, &args.dir)
+}
+
+fn build_once(common: &Common, folder: &Path) -> anyhow::Result<()> {
+    let paths = match Project::of(folder)? {
+        Some(project) => vec![project.build(folder)?],
+        None => rust(folder)?,
+    };
+    for path in paths {
+        let component = read(&path)?;
         let (size, sha256) = (component.len(), sha256(&component));
         say(
             common,
@@ -63,6 +80,32 @@ pub(super) fn build(common: &Common, args: &Build) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn require_crate(folder: &Path) -> anyhow::Result<()> {
+    ensure!(
+        folder.join("Cargo.toml").is_file(),
+        "{} is no crate: there is no Cargo.toml, and no plugin.json; `dualwheel plugin new` makes one",
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Compiles a crate of Rust, and makes a component of each core module that it makes.
+fn rust(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    require_crate(folder)?;
+    let modules = compile(folder)?;
+    ensure!(
+        !modules.is_empty(),
+        "cargo made no core module: {} needs crate-type = [\"cdylib\"] below [lib]",
+        folder.join("Cargo.toml").display()
+    );
+    let component = |module: PathBuf| {
+        let path = place(&module).with_context(|| format!("{} has no place", module.display()))?;
+        write(&path, &packed(&module)?)?;
+        Ok(path)
+    };
+    modules.into_iter().map(component).collect()
 }
 
 /// Runs cargo in a folder. What it tells its user goes through; what it tells programs names the core modules.

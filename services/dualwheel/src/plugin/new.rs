@@ -7,23 +7,15 @@ use dualwheel_plugin_host::World;
 use dualwheel_plugin_sdk::Description;
 use minijinja::{Environment, context};
 
-use super::{is_free, vendor, write};
-use crate::{cli::plugin::New, output};
-
-/// Files of a crate whatever it implements. Manifests here would be taken for crates of this workspace, hence `.in`.
-const COMMON: [(&str, &str); 3] = [
-    ("Cargo.toml", include_str!("templates/Cargo.toml.in")),
-    ("README.md", include_str!("templates/README.md.in")),
-    (".gitignore", include_str!("templates/gitignore.in")),
-];
-const KOC: [(&str, &str); 2] = [
-    ("src/lib.rs", include_str!("templates/koc-model.rs.in")),
-    ("rows.json", include_str!("templates/koc-model.json.in")),
-];
-const STYLE_TREND: [(&str, &str); 2] = [
-    ("src/lib.rs", include_str!("templates/style-trend-model.rs.in")),
-    ("rows.json", include_str!("templates/style-trend-model.json.in")),
-];
+use super::{
+    is_free,
+    project::{COMPONENTIZE_JS, COMPONENTIZE_PY, INSTALL_JAVASCRIPT, INSTALL_PYTHON, PREVIEW2_SHIM},
+    templates, vendor, write,
+};
+use crate::{
+    cli::plugin::{Language, New},
+    output,
+};
 
 /// What Rust takes for something else than the name of a crate.
 const TAKEN: [&str; 58] = [
@@ -99,19 +91,27 @@ enum Sdk {
 
 /// Writes a crate, all of it or nothing.
 pub(super) fn new(args: &New) -> anyhow::Result<()> {
-    check_name(&args.name)?;
+    check_name(&args.name, args.language)?;
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&args.name));
     ensure!(
         is_free(&folder)?,
         "{} is there and not empty; choose another folder with --dir",
         folder.display()
     );
-    let sdk = if args.vendor {
-        Sdk::Packed
-    } else {
-        Sdk::Folder(relative(&folder, &sdk(args.sdk.as_deref())?)?)
+    let files = match args.language {
+        Language::Rust if args.vendor => rust(&args.name, args.world.into(), &Sdk::Packed)?,
+        Language::Rust => {
+            let sdk = relative(&folder, &sdk(args.sdk.as_deref())?)?;
+            rust(&args.name, args.world.into(), &Sdk::Folder(sdk))?
+        }
+        _ => {
+            ensure!(
+                args.sdk.is_none(),
+                "--sdk is for models in Rust; others need no SDK"
+            );
+            other(&args.name, args.language, args.world.into())?
+        }
     };
-    let files = rendered(&args.name, args.world.into(), &sdk)?;
     for (name, text) in &files {
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(&folder);
@@ -119,17 +119,18 @@ pub(super) fn new(args: &New) -> anyhow::Result<()> {
         write(&path, text.as_bytes())?;
     }
     output::text(&format!(
-        "{}: a {} with a test; cargo test, then dualwheel plugin build",
+        "{}: a {} with a test; in this folder {}dualwheel plugin test, then dualwheel plugin build",
         folder.display(),
-        World::from(args.world)
+        World::from(args.world),
+        install(args.language).map_or_else(String::new, |command| format!("{command}, "))
     ))
 }
 
 /// Names are those of the contract, and crates' names at once.
-fn check_name(name: &str) -> anyhow::Result<()> {
+fn check_name(name: &str, language: Language) -> anyhow::Result<()> {
     Description::new(name, "1.0.0", "A model.").check(|_| true)?;
     ensure!(
-        !TAKEN.contains(&name),
+        language != Language::Rust || !TAKEN.contains(&name),
         "`{name}` names something else in Rust; choose another name"
     );
     Ok(())
@@ -196,10 +197,20 @@ fn is_sdk(folder: &Path) -> bool {
     })
 }
 
-/// Every file of a crate.
-fn rendered(name: &str, world: World, sdk: &Sdk) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let mut templates = Environment::new();
-    templates.set_keep_trailing_newline(true);
+/// What a language needs first.
+fn install(language: Language) -> Option<&'static str> {
+    match language {
+        Language::Rust => None,
+        Language::Python => Some(INSTALL_PYTHON),
+        Language::Javascript => Some(INSTALL_JAVASCRIPT),
+    }
+}
+
+/// A file's name, and its text.
+type File = (&'static str, String);
+
+/// Every file of a crate of Rust.
+fn rust(name: &str, world: World, sdk: &Sdk) -> anyhow::Result<Vec<File>> {
     let (path, packed) = match sdk {
         Sdk::Folder(path) => (path.as_str(), false),
         Sdk::Packed => (vendor::FOLDER, true),
@@ -212,24 +223,45 @@ fn rendered(name: &str, world: World, sdk: &Sdk) -> anyhow::Result<Vec<(&'static
         packed,
         version => env!("CARGO_PKG_VERSION"),
     };
-    let of_world = match world {
-        World::KocModel => KOC,
-        World::StyleTrendModel => STYLE_TREND,
-    };
-    let files = COMMON
-        .into_iter()
-        .chain(of_world)
-        .chain(packed.then_some(vendor::MANIFEST));
-    let mut files = files
-        .map(|(name, source)| {
-            let text = templates.render_str(source, &values);
-            Ok((name, text.with_context(|| format!("template of {name}"))?))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut templates = templates::of(Language::Rust, world);
+    templates.extend(packed.then_some(vendor::MANIFEST));
+    let mut files = rendered(&templates, &values)?;
     if packed {
         files.extend(vendor::FILES.map(|(name, text)| (name, text.to_owned())));
+        files.push((vendor::CONTRACT.0, vendor::CONTRACT.1.to_owned()));
     }
     Ok(files)
+}
+
+/// Every file of a crate of another language.
+fn other(name: &str, language: Language, world: World) -> anyhow::Result<Vec<File>> {
+    let (title, [model, test, binding]) = match language {
+        Language::Python => ("Python", ["model.py", "test_model.py", "component.py"]),
+        _ => ("JavaScript", ["model.js", "model.test.js", "component.js"]),
+    };
+    let values = context! {
+        name, title, model, test, binding,
+        world => world.name(),
+        function => match world { World::KocModel => "score", World::StyleTrendModel => "rank" },
+        language => title.to_lowercase(),
+        install => install(language),
+        componentize_py => COMPONENTIZE_PY,
+        componentize_js => COMPONENTIZE_JS,
+        preview2_shim => PREVIEW2_SHIM,
+    };
+    let mut files = rendered(&templates::of(language, world), &values)?;
+    files.push((vendor::CONTRACT.0, vendor::CONTRACT.1.to_owned()));
+    Ok(files)
+}
+
+fn rendered(files: &[templates::Template], values: &minijinja::Value) -> anyhow::Result<Vec<File>> {
+    let mut templates = Environment::new();
+    templates.set_keep_trailing_newline(true);
+    let files = files.iter().map(|&(name, source)| {
+        let text = templates.render_str(source, values);
+        Ok((name, text.with_context(|| format!("template of {name}"))?))
+    });
+    files.collect()
 }
 
 #[cfg(test)]
@@ -239,7 +271,7 @@ mod tests {
     #[test]
     fn names_are_those_of_models_and_of_crates() {
         for name in ["fame", "koc-2", "a"] {
-            assert!(check_name(name).is_ok(), "{name}");
+            assert!(check_name(name, Language::Rust).is_ok(), "{name}");
         }
         for name in [
             "",
@@ -252,7 +284,7 @@ mod tests {
             SDK,
             &"a".repeat(64),
         ] {
-            assert!(check_name(name).is_err(), "{name}");
+            assert!(check_name(name, Language::Rust).is_err(), "{name}");
         }
     }
 
@@ -288,7 +320,7 @@ mod tests {
             .into_iter()
             .flat_map(|world| [(world, &folder), (world, &Sdk::Packed)])
         {
-            for (name, text) in rendered("fame", world, sdk).unwrap() {
+            for (name, text) in rust("fame", world, sdk).unwrap() {
                 if name.starts_with("sdk/src/") {
                     continue;
                 }
@@ -303,5 +335,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn crates_of_other_languages_are_whole() {
+        for (world, language) in World::ALL
+            .into_iter()
+            .flat_map(|world| [(world, Language::Python), (world, Language::Javascript)])
+        {
+            for (name, text) in other("fn", language, world).unwrap() {
+                assert!(!text.contains("{{") && !text.contains("{%"), "{name}: {text}");
+                assert!(text.ends_with('\n'), "{name}");
+            }
+        }
+        assert!(check_name("fn", Language::Python).is_ok());
+        assert!(check_name("Fn", Language::Python).is_err());
     }
 }

@@ -6,8 +6,14 @@ pub(super) const FOLDER: &str = "sdk";
 /// The SDK's manifest: that of the checkout is part of its workspace.
 pub(super) const MANIFEST: (&str, &str) = ("sdk/Cargo.toml", include_str!("templates/sdk-Cargo.toml.in"));
 
-/// The SDK's sources, and the contract.
-pub(super) const FILES: [(&str, &str); 11] = [
+/// The contract.
+pub(super) const CONTRACT: (&str, &str) = (
+    "wit/plugin.wit",
+    include_str!("../../../../plugins/wit/plugin.wit"),
+);
+
+/// The SDK's sources.
+pub(super) const FILES: [(&str, &str); 10] = [
     (
         "sdk/src/answers.rs",
         include_str!("../../../../plugins/sdk/src/answers.rs"),
@@ -48,10 +54,6 @@ pub(super) const FILES: [(&str, &str); 11] = [
         "sdk/src/style.rs",
         include_str!("../../../../plugins/sdk/src/style.rs"),
     ),
-    (
-        "wit/plugin.wit",
-        include_str!("../../../../plugins/wit/plugin.wit"),
-    ),
 ];
 
 #[cfg(test)]
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_source_of_the_sdk_is_carried() {
-        let mut names = BTreeSet::from(["wit/plugin.wit".to_owned()]);
+        let mut names = BTreeSet::new();
         sources(&folder().join("src"), &mut names);
         assert_eq!(
             FILES.map(|(name, _)| name.to_owned()),
