@@ -131,6 +131,22 @@ fn a_partners_model_comes_into_a_brands_hands() {
         replayed.starts_with("rows: the same; answer: the same"),
         "{replayed}"
     );
+    // On a partner's machine the rows give the same answer, to the last bit.
+    let recorded = mesh.plugin(&[&["runs", "--json"], &KOC[..]].concat()).ok();
+    let mut recorded = recorded
+        .lines()
+        .map(|run| serde_json::from_str::<Value>(run).unwrap());
+    let recorded = recorded
+        .find(|run| run["name"].as_str().unwrap().ends_with(id))
+        .unwrap();
+    let rows = mesh.path("rows.arrow");
+    let told = mesh.plugin(&["fixtures", id, "--out", &rows]).ok();
+    assert!(told.contains("--parameter missing_decay=1"), "{told}");
+    let local = component("koc-affinity").display().to_string();
+    let decay = ["--parameter", "missing_decay=1"];
+    let local = run([&["plugin", "run", &local, "--input", &rows, "--json"], &decay[..]].concat()).json();
+    assert_eq!(local["input_hash"], recorded["input_hash"]);
+    assert_eq!(local["output_hash"], recorded["output_hash"]);
 
     // A second model beside it, which becomes the active one, and back again.
     let python = mesh.publish("koc-python");

@@ -160,7 +160,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 | "GetPluginActivation"
                 | "ListPluginActivations"
                 | "ListPluginRuns" => world.clone(),
-                "GetPluginRun" | "ReplayPluginRun" => name("plugin run"),
+                "GetPluginRun" | "GetPluginRunRows" | "ReplayPluginRun" => name("plugin run"),
                 "Append" => {
                     json!({"producer": "p", "sequence": "1", "kind": "FACT_KIND_ORDER_LINE", "rows": {}})
                 }

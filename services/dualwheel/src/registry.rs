@@ -6,22 +6,24 @@ use anyhow::{Context, bail};
 use dualwheel_kit::{client, config::Config};
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, CreatePublisherRequest, DeactivatePluginRequest, DeletePublisherRequest,
-    GetPluginRequest, ListPluginActivationsRequest, ListPluginRunsRequest, ListPluginsRequest,
-    ListPublishersRequest, Plugin, PluginActivation, PluginChange, PluginFallback, PluginPublication,
-    PluginPublicationState, PluginRole, PluginRun, PluginRunState, PluginSetting, PluginWorld,
-    PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher, ReplayPluginRunRequest,
-    RollBackPluginRequest, ShadowPluginRequest, WatchPluginPublicationRequest,
+    GetPluginRequest, GetPluginRunRequest, GetPluginRunRowsRequest, ListPluginActivationsRequest,
+    ListPluginRunsRequest, ListPluginsRequest, ListPublishersRequest, Plugin, PluginActivation, PluginChange,
+    PluginFallback, PluginPublication, PluginPublicationState, PluginRole, PluginRun, PluginRunState,
+    PluginSetting, PluginWorld, PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher,
+    ReplayPluginRunRequest, RollBackPluginRequest, ShadowPluginRequest, WatchPluginPublicationRequest,
     plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
 };
 use prost::Message;
-use tonic::{Request, transport::Channel};
+use tonic::{Request, Response, transport::Channel};
 
 use crate::{
     ask::taken,
     cli::{
         Common,
         plugin::World,
-        registry::{Activate, Fallback, OfBrand, Promote, Publish, Registry, Replay, Shadow, Trust},
+        registry::{
+            Activate, Fallback, Fixtures, OfBrand, Promote, Publish, Registry, Replay, Shadow, Trust,
+        },
     },
     format,
     mesh::{self, Role},
@@ -70,6 +72,7 @@ pub async fn run(config: &Config, common: &Common, command: &Registry) -> anyhow
         Registry::Rollback(args) => mesh.roll_back(args).await,
         Registry::History(args) => mesh.history(args).await,
         Registry::Runs(args) => mesh.runs(args).await,
+        Registry::Fixtures(args) => mesh.fixtures(args).await,
         Registry::Replay(args) => mesh.replay(args).await,
     }
 }
@@ -357,6 +360,35 @@ impl Mesh<'_> {
         }
         // A line each, so that the id is never broken.
         runs.iter().try_for_each(|run| output::text(&run_line(run)))
+    }
+
+    async fn fixtures(mut self, args: &Fixtures) -> anyhow::Result<()> {
+        let name = format!("pluginRuns/{}", args.run);
+        let request = self.request(GetPluginRunRequest { name: name.clone() });
+        let run = taken(self.client.get_plugin_run(request).await)?
+            .run
+            .unwrap_or_default();
+        let request = self.request(GetPluginRunRowsRequest { name });
+        let mut parts = taken(self.client.get_plugin_run_rows(request).await)?;
+        let mut bytes = Vec::new();
+        while let Some(part) = taken(parts.message().await.map(Response::new))? {
+            bytes.extend_from_slice(&part.chunk);
+        }
+        let batches = dualwheel_plugins::kept_rows(&bytes).context("the rows that came cannot be read")?;
+        std::fs::write(&args.out, &bytes)
+            .with_context(|| format!("{} cannot be written", args.out.display()))?;
+        let rows: usize = batches.iter().map(|batch| batch.rows).sum();
+        let setting = run.setting.unwrap_or_default();
+        let parameters = setting.parameters.iter();
+        let parameters: String = parameters
+            .map(|(name, value)| format!(" --parameter {name}={value}"))
+            .collect();
+        output::text(&format!(
+            "{}: {rows} rows; to answer them as {} did: dualwheel plugin run COMPONENT --input {}{parameters}",
+            args.out.display(),
+            setting.plugin,
+            args.out.display()
+        ))
     }
 
     async fn replay(mut self, args: &Replay) -> anyhow::Result<()> {

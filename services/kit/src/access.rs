@@ -227,6 +227,7 @@ pub const METHODS: &[Method] = methods! {
         ListPluginActivations PluginsRead   Named   Read;
         ListPluginRuns      PluginsRead     Named   Read;
         GetPluginRun        PluginsRead     Stored  Read;
+        GetPluginRunRows    PluginsWrite    Stored  Export;
         ReplayPluginRun     PluginsWrite    Stored  Write;
     }
 };

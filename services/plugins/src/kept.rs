@@ -35,11 +35,11 @@ pub(crate) fn encode(batches: &[Batch]) -> Result<Bytes, ArrowError> {
     Ok(writer.into_inner()?.into())
 }
 
-/// Rows that [`encode`] wrote.
+/// Rows of a run as they are kept, in the batches in which they were asked about.
 ///
 /// # Errors
 /// When they are damaged.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Batch>, ArrowError> {
+pub fn decode(bytes: &[u8]) -> Result<Vec<Batch>, ArrowError> {
     let batches = StreamReader::try_new(bytes, None)?;
     batches.map(|batch| self::batch(&batch?)).collect()
 }

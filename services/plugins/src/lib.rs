@@ -37,6 +37,7 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::Semaphore;
 
 pub use error::Error;
+pub use kept::decode as kept_rows;
 pub use options::Options;
 pub use score::{Asked, Rows, Scored};
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use bytes::Bytes;
 use dualwheel_kit::{
     caller,
     work::{self, Stop},
@@ -233,12 +234,17 @@ impl Plugins {
 
     /// The rows of a run.
     pub(crate) async fn inputs(&self, tenant: &str, run: &Run) -> Result<Vec<Batch>, Error> {
+        Ok(kept::decode(&self.input_file(tenant, run).await?)?)
+    }
+
+    /// The same as they are kept.
+    pub(crate) async fn input_file(&self, tenant: &str, run: &Run) -> Result<Bytes, Error> {
         let not_kept = || Error::NotKept(run.name());
         if !run.has_inputs {
             return Err(not_kept());
         }
         let bytes = self.tenant(tenant).blob(INPUTS, &run.id, MOST_BYTES).await?;
-        Ok(kept::decode(&bytes.ok_or_else(not_kept)?)?)
+        bytes.ok_or_else(not_kept)
     }
 
     /// Stands for what plugins may use: with more of it, one that failed may not fail again.

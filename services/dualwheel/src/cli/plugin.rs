@@ -65,7 +65,8 @@ pub struct Check {
 pub struct Run {
     /// Component
     pub component: PathBuf,
-    /// File with columns as JSON: `{"followers": [120, null], "style": ["plain", "bold"]}`; null is not known
+    /// File with columns as JSON: `{"followers": [120, null], "style": ["plain", "bold"]}`; null is not known. Or one that
+    /// `plugin fixtures` wrote
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
     /// A parameter, as `half_life=6`; may be repeated

@@ -33,6 +33,8 @@ pub enum Registry {
     History(OfBrand),
     /// List the runs of a brand's plugins
     Runs(OfBrand),
+    /// Write the rows of a run to a file, for `plugin run` on another machine
+    Fixtures(Fixtures),
     /// Ask a plugin the rows of a run again, and compare the answers bit by bit
     Replay(Replay),
 }
@@ -51,6 +53,7 @@ impl Registry {
             Self::Promote(args) => &args.of.place,
             Self::History(args) | Self::Runs(args) => &args.place,
             Self::Shadow(args) => &args.of.place,
+            Self::Fixtures(args) => &args.place,
             Self::Replay(args) => &args.place,
         }
     }
@@ -176,6 +179,19 @@ pub struct Shadow {
     /// Of which brand and world
     #[command(flatten)]
     pub of: OfBrand,
+}
+
+/// `dualwheel plugin fixtures`.
+#[derive(Args, Debug)]
+pub struct Fixtures {
+    /// Id of the run, as `plugin runs` lists it; its rows are kept where the plugin was activated with `--keep-inputs`
+    pub run: String,
+    /// Where the rows go, as an Arrow IPC stream
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// `dualwheel plugin replay`.

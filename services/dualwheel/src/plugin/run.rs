@@ -12,12 +12,17 @@ use crate::{
     format, output, table,
 };
 
+/// What an Arrow IPC stream begins with, and no JSON.
+const ARROW: [u8; 4] = [0xff; 4];
+
 /// Asks a model about the rows of a file.
 pub(super) fn run(common: &Common, args: &Run) -> anyhow::Result<()> {
     let plugin = load(&args.component, args.sealed_wasi)?;
-    let batch = batch_of(&args.input)?;
+    let batches = batches_of(&args.input)?;
     let parameters: Parameters = args.parameters.iter().cloned().collect();
-    let run = plugin.answer(&batch, &parameters).map_err(|error| told(&error))?;
+    let question = plugin.question_of(batches, &parameters);
+    let question = question.map_err(|error| told(&error))?;
+    let run = plugin.ask_all(&question).map_err(|error| told(&error))?;
     let names = plugin.world().answers().iter().map(|answer| answer.name);
     let (answers, record): (Vec<_>, _) = (names.zip(run.scores).collect(), run.record);
     if common.json {
@@ -44,16 +49,25 @@ pub(super) fn run(common: &Common, args: &Run) -> anyhow::Result<()> {
             .chain(values.map(|value| format::decimal(*value, 4)))
             .collect()
     };
-    output::text(&table::rows(&headings, (0..batch.rows).map(cells).collect()))?;
+    output::text(&table::rows(&headings, (0..question.rows()).map(cells).collect()))?;
     record
         .lines
         .iter()
         .try_for_each(|line| output::text(&format!("log: {line}")))
 }
 
-/// The rows of a file of columns.
-fn batch_of(path: &Path) -> anyhow::Result<Batch> {
-    let columns: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&read(path)?)
+/// The rows of a file: as `plugin fixtures` writes it, or of columns as JSON.
+fn batches_of(path: &Path) -> anyhow::Result<Vec<Batch>> {
+    let bytes = read(path)?;
+    if bytes.starts_with(&ARROW) {
+        return dualwheel_plugins::kept_rows(&bytes)
+            .with_context(|| format!("{} holds no rows of a run", path.display()));
+    }
+    Ok(vec![batch_of(path, &bytes)?])
+}
+
+fn batch_of(path: &Path, bytes: &[u8]) -> anyhow::Result<Batch> {
+    let columns: BTreeMap<String, Vec<Value>> = serde_json::from_slice(bytes)
         .with_context(|| format!("{} holds no JSON object of columns", path.display()))?;
     let rows = columns.values().map(Vec::len).max().unwrap_or(0);
     let columns = columns.into_iter().map(|(name, values)| {

@@ -288,6 +288,17 @@ impl PluginService for Service {
         Ok(Response::new(GetPluginRunResponse { run }))
     }
 
+    type GetPluginRunRowsStream = runs::Rows;
+
+    async fn get_plugin_run_rows(
+        &self,
+        request: Request<GetPluginRunRowsRequest>,
+    ) -> Result<Response<runs::Rows>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let id = names::run("name", &request.into_inner().name)?;
+        Ok(Response::new(self.rows(&tenant, &id).await?))
+    }
+
     async fn replay_plugin_run(
         &self,
         request: Request<ReplayPluginRunRequest>,

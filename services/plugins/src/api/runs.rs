@@ -1,13 +1,36 @@
-//! Replays.
+//! Rows of runs, and replays.
+
+use std::pin::Pin;
 
 use dualwheel_plugin_host::output_hash;
-use dualwheel_proto::plugin::ReplayPluginRunResponse;
+use dualwheel_proto::plugin::{GetPluginRunRowsResponse, ReplayPluginRunResponse};
+use tokio_stream::Stream;
 use tonic::Status;
 
 use super::{Service, convert};
 use crate::{Error, load::WIDEST};
 
+/// Bytes of a part of the rows.
+const PART: usize = 1 << 20;
+
+/// Parts of the rows of a run.
+pub(super) type Rows = Pin<Box<dyn Stream<Item = Result<GetPluginRunRowsResponse, Status>> + Send>>;
+
 impl Service {
+    /// The rows of a run as they are kept.
+    pub(super) async fn rows(&self, tenant: &str, id: &str) -> Result<Rows, Status> {
+        let run = self.plugins.runs(tenant).get(id).await?;
+        let file = self.plugins.input_file(tenant, &run).await?;
+        let starts = (0..file.len()).step_by(PART);
+        let parts: Vec<_> = starts
+            .map(|start| {
+                let chunk = file.slice(start..file.len().min(start + PART));
+                Ok(GetPluginRunRowsResponse { chunk: chunk.into() })
+            })
+            .collect();
+        Ok(Box::pin(tokio_stream::iter(parts)))
+    }
+
     /// Asks the plugin of a run its rows again.
     pub(super) async fn replay(&self, tenant: &str, id: &str) -> Result<ReplayPluginRunResponse, Status> {
         let run = self.plugins.runs(tenant).get(id).await?;

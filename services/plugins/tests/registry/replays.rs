@@ -2,8 +2,8 @@
 
 use dualwheel_plugin_host::World;
 use dualwheel_proto::plugin::{
-    ActivatePluginRequest, GetPluginRunRequest, ListPluginRunsRequest, ReplayPluginRunRequest,
-    ReplayPluginRunResponse,
+    ActivatePluginRequest, GetPluginRunRequest, GetPluginRunRowsRequest, ListPluginRunsRequest,
+    ReplayPluginRunRequest, ReplayPluginRunResponse,
 };
 use tonic::Status;
 
@@ -36,6 +36,24 @@ async fn replay(house: &House, name: &str) -> Result<ReplayPluginRunResponse, St
         .into_inner())
 }
 
+/// The rows of a run as they are kept.
+async fn rows(house: &House, name: &str) -> Result<Vec<u8>, Status> {
+    let request = GetPluginRunRowsRequest {
+        name: name.to_owned(),
+    };
+    let mut parts = house
+        .client
+        .clone()
+        .get_plugin_run_rows(request)
+        .await?
+        .into_inner();
+    let mut rows = Vec::new();
+    while let Some(part) = parts.message().await? {
+        rows.extend_from_slice(&part.chunk);
+    }
+    Ok(rows)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_repeated_bit_by_bit() {
     let house = House::new().await;
@@ -45,6 +63,7 @@ async fn a_run_is_repeated_bit_by_bit() {
     house.ask(100, &people).await.unwrap();
     let run = runs(&house).await.swap_remove(0);
     assert_eq!(reason(replay(&house, &run.name).await), "PLUGIN_RUN_NOT_KEPT");
+    assert_eq!(reason(rows(&house, &run.name).await), "PLUGIN_RUN_NOT_KEPT");
 
     // From now on rows are kept, those of known questions too.
     activate(&house, &name, true).await;
@@ -60,6 +79,21 @@ async fn a_run_is_repeated_bit_by_bit() {
         (&run.output_hash, run.fuel)
     );
     assert_eq!(replayed.run.unwrap(), run);
+    // The rows themselves, as they were asked about.
+    let rows = rows(&replica, &run.name).await.unwrap();
+    let batches = dualwheel_plugins::kept_rows(&rows).unwrap();
+    assert_eq!(batches.len(), 1);
+    assert_eq!(batches[0].rows, 2);
+    let names: Vec<&str> = batches[0]
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names, ["followers_rank", "interactions_30d_rank"]);
+    assert_eq!(
+        reason(self::rows(&replica, "pluginRuns/none").await),
+        "PLUGIN_RUN_UNKNOWN"
+    );
 
     // Rows that were changed are told.
     let kept = house.files("blobs").into_iter().find(|path| {
