@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::arg;
-use crate::harness::{command, components, finish, run, tests_folder};
+use crate::harness::{command, components, finish, generate, run, tests_folder};
 
 /// A crate in a folder of its own.
 struct Guest {
@@ -103,14 +103,14 @@ impl Guest {
 
 #[test]
 fn from_zero_to_a_published_component() {
-    let guest = Guest::packed("fame");
+    let guest = Guest::packed("reach");
     guest.test();
     // So little is compiled that the first test takes seconds.
-    assert_eq!(guest.packages(), ["dualwheel-plugin-sdk", "fame", "wit-bindgen"]);
+    assert_eq!(guest.packages(), ["dualwheel-plugin-sdk", "reach", "wit-bindgen"]);
     let built = guest.build();
     // What packing by hand gives is the same.
     let packed = arg(&guest.path("packed.wasm"));
-    let release = Path::new(&built).with_file_name("wasm32-unknown-unknown/release/fame.wasm");
+    let release = Path::new(&built).with_file_name("wasm32-unknown-unknown/release/reach.wasm");
     run(["plugin", "pack", &arg(&release), "--out", &packed]).ok();
     assert_eq!(std::fs::read(&packed).unwrap(), std::fs::read(&built).unwrap());
     Guest::check(&built);
@@ -152,4 +152,74 @@ fn from_zero_to_a_component_of_the_other_world() {
         "{answers}"
     );
     assert_eq!(answers["score"][1], 50.0);
+}
+
+/// What is typed, in the order of the guide: the lines for `dualwheel` and the shell of its blocks, without their comments.
+fn typed(guide: &str) -> Vec<Vec<&str>> {
+    let blocks = guide.split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines());
+    lines
+        .filter(|line| line.starts_with("dualwheel ") || line.starts_with("cd "))
+        .map(|line| {
+            line.split(" #")
+                .next()
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn the_guide_is_what_one_types() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let facts = root.path().join("facts");
+    generate(&facts, 7);
+    let on_data = ["--data".to_owned(), arg(&data)];
+    finish(command(["import", "--facts", &arg(&facts)]).args(&on_data)).ok();
+
+    let guide = std::fs::read_to_string(tests_folder().join("../plugins/README.md")).unwrap();
+    let (partner, rest) = guide.split_once("\n## Into a brand's hands\n").unwrap();
+    let (brand, _) = rest.split_once("\n## ").unwrap();
+    let mut folder = root.path().to_owned();
+    for words in typed(partner) {
+        if words[0] == "cd" {
+            folder.push(words[1]);
+            // The standard library for guests is compiled there already, if it has to be.
+            let compiled = components().with_file_name("target-web");
+            std::os::unix::fs::symlink(compiled, folder.join("target")).unwrap();
+            continue;
+        }
+        let mut command = command(&words[1..]);
+        if words[1..] == ["plugin", "build"] {
+            command.env("CARGO", components().join("cargo"));
+        }
+        finish(command.current_dir(&folder).env("CARGO_NET_OFFLINE", "true")).ok();
+    }
+
+    std::fs::copy(folder.join("fame.key.pub"), folder.join("acme.pub")).unwrap();
+    let typed = typed(brand);
+    let told: Vec<String> = typed
+        .iter()
+        .map(|words| finish(command(&words[1..]).args(&on_data).current_dir(&folder)).ok())
+        .collect();
+    let of = |words: &[&str]| {
+        typed
+            .iter()
+            .rposition(|typed| typed[1..].starts_with(words))
+            .map(|at| told[at].as_str())
+    };
+    assert!(
+        of(&["plugin", "runs"]).unwrap().contains("rank correlation"),
+        "{told:#?}"
+    );
+    assert!(
+        of(&["koc"]).unwrap().lines().next().unwrap().contains("fame"),
+        "{told:#?}"
+    );
+    assert!(
+        of(&["plugin", "rollback"]).unwrap().contains("built"),
+        "{told:#?}"
+    );
 }
