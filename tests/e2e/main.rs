@@ -18,6 +18,7 @@ mod diagnosis;
 mod files;
 mod full_disk;
 mod harness;
+mod hostile;
 mod identity;
 mod import;
 mod jobs;

@@ -41,7 +41,7 @@ mod world;
 
 pub use self::{
     cache::Cache,
-    compiler::{Apart, Compiler, run_if_asked},
+    compiler::{Apart, Compiler, inspect, run_if_asked},
     digest::of_output as output_hash,
     engine::{Engine, Policy, sha256},
     error::{Age, Error, Guest},

@@ -217,7 +217,7 @@ pub const METHODS: &[Method] = methods! {
         WatchPluginPublication PluginsRead  Free    Read;
         GetPlugin           PluginsRead     Free    Read;
         ListPlugins         PluginsRead     Free    Read;
-        CheckPlugin         PluginsWrite    Free    Read;
+        CheckPlugin         PluginsWrite    Free    Write;
         ActivatePlugin      PluginsWrite    Named   Write;
         DeactivatePlugin    PluginsWrite    Named   Write;
         ShadowPlugin        PluginsWrite    Named   Write;

@@ -35,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mapping", mapping),
     ("definitions", definitions),
     ("plugin", plugin),
+    ("inspection", inspection),
     ("page_token", page_token),
     ("token", token),
     ("files", files::files),
@@ -127,6 +128,11 @@ pub fn plugin(bytes: &[u8]) {
     if let Some(engine) = ENGINE.as_ref() {
         let _ = engine.load_any(bytes, Policy::SealedWasi);
     }
+}
+
+/// A component as it is read and counted before it is compiled.
+pub fn inspection(bytes: &[u8]) {
+    let _ = dualwheel_plugin_host::inspect(bytes);
 }
 
 /// Page tokens. What is read as a place is written as the same token.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{apart::Apart, child::run_if_asked};
 use crate::{
     error::Error,
-    inspect::Shape,
+    inspect::{Shape, require_component},
     limits::Limits,
     structure::{Bound, Fault},
     text::tidy,
@@ -118,6 +118,15 @@ impl Compiler {
             }
         }
     }
+}
+
+/// Reads a component and counts what it is made of, in this process and without compiling it.
+///
+/// # Errors
+/// When it is no component, is damaged or too complex.
+pub fn inspect(bytes: &[u8]) -> Result<(), Error> {
+    require_component(bytes)?;
+    read(bytes).map(drop).map_err(|refusal| refusal.into_error(0))
 }
 
 /// What a component is made of, read on a thread with much stack.

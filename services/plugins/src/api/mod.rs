@@ -17,10 +17,7 @@ use futures::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Error, Plugins, load::WIDEST};
-
-/// Rows of a check's larger questions unless said otherwise.
-const CHECKED_ROWS: i32 = 1_000;
+use crate::{Error, Plugins, load::WIDEST, publishing::CHECKED_ROWS, store::KeptFinding};
 
 /// The registry's handlers.
 #[derive(Clone, Debug)]
@@ -162,12 +159,10 @@ impl PluginService for Service {
         let tenant = tenant_of(&request)?.to_owned();
         let request = request.into_inner();
         let (id, version) = names::plugin("name", &request.name)?;
-        let asked = if request.rows == 0 {
-            CHECKED_ROWS
-        } else {
-            request.rows
+        let rows = match request.rows {
+            0 => CHECKED_ROWS,
+            rows => usize::try_from(rows).unwrap_or_default(),
         };
-        let rows = usize::try_from(asked).unwrap_or_default();
         if !(2..=dualwheel_plugin_host::MOST_ROWS).contains(&rows) {
             let mut violations = Violations::new();
             violations.add("rows", "2 to 65 536, or 0 for 1 000");
@@ -179,6 +174,11 @@ impl PluginService for Service {
             .plugins
             .examine(&tenant, plugin, move |plugin| conformance::examine(plugin, rows));
         let findings = examined.await?;
+        if rows >= CHECKED_ROWS {
+            let kept: Vec<KeptFinding> = findings.iter().cloned().map(KeptFinding::from).collect();
+            let versions = self.plugins.versions(&tenant);
+            versions.checked(&id, &version, &kept).await?;
+        }
         Ok(Response::new(CheckPluginResponse {
             conforms: findings.iter().all(|finding| finding.holds),
             findings: findings.into_iter().map(convert::finding).collect(),

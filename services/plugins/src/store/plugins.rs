@@ -185,13 +185,29 @@ impl Plugins {
             signature: Set(signature.to_owned()),
             ..Default::default()
         };
-        let this = Condition::all()
+        let this = self.this(id, version).add(Column::Sha256.eq(there.sha256));
+        update(&self.database, row, this).await?;
+        self.get(id, version).await
+    }
+
+    /// Keeps what a check found of a version, instead of what an earlier one did.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn checked(&self, id: &str, version: &str, findings: &[KeptFinding]) -> Result<(), Error> {
+        let row = ActiveModel {
+            findings: Set(to_json(&findings)?),
+            ..Default::default()
+        };
+        update(&self.database, row, self.this(id, version)).await?;
+        Ok(())
+    }
+
+    fn this(&self, id: &str, version: &str) -> Condition {
+        Condition::all()
             .add(Column::Tenant.eq(self.tenant.as_str()))
             .add(Column::Id.eq(id))
             .add(Column::Version.eq(version))
-            .add(Column::Sha256.eq(there.sha256));
-        update(&self.database, row, this).await?;
-        self.get(id, version).await
     }
 
     /// Whether a version is made of the file of this hash.

@@ -1,6 +1,10 @@
 //! Every target on its seeds, and on blind changes of them: always the same ones.
 #![cfg(test)]
 
+#[path = "../../../../plugins/host/tests/host/hostile_files.rs"]
+#[allow(dead_code, reason = "the tests of the host read why each is refused")]
+mod hostile_files;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -13,6 +17,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// Changes of a target's seeds, unless its time is over before.
 const CHANGES: usize = 20_000;
+/// Bytes of a seed that is changed; larger ones take more time than they find.
+const LARGEST: usize = 100_000;
 /// Time of a target.
 const TIME: Duration = Duration::from_secs(4);
 
@@ -25,7 +31,7 @@ fn shipped(target: &str) -> Vec<PathBuf> {
     match target {
         "mapping" => files(&project().join("services/lake/mappings")),
         "definitions" => vec![project().join("services/consumer/definitions.yaml")],
-        "plugin" => files(&project().join("plugins/host/tests/generations")),
+        "inspection" | "plugin" => files(&project().join("plugins/host/tests/generations")),
         _ => Vec::new(),
     }
 }
@@ -56,6 +62,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         } else {
             seeds.push(bytes);
         }
+    }
+    if target == "inspection" {
+        let hostile = hostile_files::all().into_iter().map(|file| file.bytes);
+        seeds.extend(hostile.filter(|bytes| bytes.len() <= LARGEST));
     }
     seeds
 }
