@@ -45,9 +45,14 @@ impl Mesh {
         ask(&self.server, args)
     }
 
-    /// Publishes one of the built examples; answers `NAME@VERSION`.
+    /// Publishes one of the built examples; answers `NAME@VERSION`. It comes at the first try, although calls may take less than
+    /// an interpreter does to be compiled.
     fn publish(&self, example: &str) -> String {
-        let name = self.publisher.publish(example, |args| self.plugin(args));
+        let publish = |args: &[&str]| {
+            let at = ["--set", "deadlines.default_ms=3000", "--endpoint", &self.server.url()];
+            finish(command([&["plugin"], args].concat()).args(at))
+        };
+        let name = self.publisher.publish(example, publish);
         name.trim_start_matches("plugins/").replace("/versions/", "@")
     }
 }

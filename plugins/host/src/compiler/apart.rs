@@ -26,6 +26,8 @@ const LINE: u64 = 4 << 20;
 const SAID: u64 = 4 << 10;
 /// How much longer than its processor time the process may take, since others take turns with it.
 const TURNS: u32 = 10;
+/// How soon a process that is about to end is looked at again.
+const LOOKED_AFTER: Duration = Duration::from_millis(2);
 /// Signals, by the numbers that Linux and macOS have in common.
 const SIGKILL: i32 = 9;
 const SIGSEGV: i32 = 11;
@@ -48,8 +50,15 @@ impl Running {
         let _ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).kill();
     }
 
+    /// How it ended, once it has. It can be killed meanwhile.
     fn wait(&self) -> io::Result<ExitStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).wait()
+        loop {
+            let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).try_wait()?;
+            match ended {
+                Some(status) => return Ok(status),
+                None => thread::sleep(LOOKED_AFTER),
+            }
+        }
     }
 }
 
@@ -116,7 +125,7 @@ impl Apart {
             return Err(unable(&"a process without streams"));
         };
         let patience = Duration::from_secs(self.cpu_seconds) * TURNS;
-        let (came, said, late) = thread::scope(|scope| {
+        let (came, status, said, late) = thread::scope(|scope| {
             let said = scope.spawn(move || said(stderr));
             let (done, waiting) = mpsc::channel::<()>();
             let watched = &running;
@@ -134,9 +143,11 @@ impl Apart {
             if !matches!(came, Ok(Came::Ended { .. })) {
                 running.kill();
             }
+            let status = running.wait();
             drop((done, written.join()));
             (
                 came,
+                status,
                 said.join().unwrap_or_default(),
                 watch.join().unwrap_or_default(),
             )
@@ -146,7 +157,7 @@ impl Apart {
             Came::Checked(error) => Err(error),
             Came::Refused(refusal) => Err(refusal.into_error(compiled_bytes)),
             Came::Ended { compiling } => {
-                let status = running.wait().map_err(|error| unable(&error))?;
+                let status = status.map_err(|error| unable(&error))?;
                 Err(self.ended(status, compiling, late, &said))
             }
         }

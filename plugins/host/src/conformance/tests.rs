@@ -402,8 +402,8 @@ impl StyleTrendModel for Heat {
     fn rank(&self, batch: &Batch, _: &Parameters) -> Result<StyleScores, Refusal> {
         let mut scores = StyleScores::with_capacity(batch.rows);
         for series in batch.require_series("gmv")? {
-            let known = series.iter().filter(|gmv| gmv.is_finite() && **gmv > 0.0);
-            let (first, last) = (known.clone().next(), known.last());
+            let mut known = series.iter().filter(|gmv| gmv.is_finite() && **gmv > 0.0);
+            let (first, last) = (known.clone().next(), known.next_back());
             let growth = first
                 .zip(last)
                 .map_or(0.0, |(first, last)| (last / first - 1.0).clamp(-1.0, 9.0));

@@ -153,7 +153,7 @@ impl Plain {
         self.turns.retain(|part, _| there.contains(&format!("{part:?}")));
     }
 
-    fn to_end(&mut self, part: Part) {
+    fn put_last(&mut self, part: Part) {
         self.turn += 1;
         self.turns.insert(part, self.turn);
     }
@@ -161,7 +161,7 @@ impl Plain {
     fn come(&mut self, id: usize, owner: Owner) {
         for part in Self::ring(&owner) {
             if !self.turns.contains_key(&part) {
-                self.to_end(part);
+                self.put_last(part);
             }
         }
         self.waiting.push((id, owner));
@@ -194,7 +194,7 @@ impl Plain {
             };
             self.waiting.retain(|(other, _)| *other != id);
             for part in Self::ring(&owner) {
-                self.to_end(part);
+                self.put_last(part);
             }
             self.forget();
             self.inside.push((id, owner));
