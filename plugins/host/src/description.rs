@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
+use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted, misleading};
 
 use crate::{
     Error,
@@ -19,6 +19,10 @@ const SUMMARY: usize = 2_000;
 const MEANING: usize = 500;
 /// Parameters of a model.
 const PARAMETERS: usize = 64;
+/// Names of the built-in models.
+const BUILT_IN: [&str; 2] = ["koc-default", "style-trend-default"];
+/// How the names of the mesh's other models begin.
+const MESH: &str = "dualwheel";
 
 /// What a model says of itself, if a host can go by it.
 pub(crate) fn check(world: World, given: GivenDescription) -> Result<Description, Error> {
@@ -37,6 +41,7 @@ pub(crate) fn check(world: World, given: GivenDescription) -> Result<Description
     if given.summary.trim().is_empty() || given.summary.len() > SUMMARY {
         return wrong(format!("the summary must have from 1 to {SUMMARY} bytes"));
     }
+    check_text("the summary", &given.summary)?;
     check_columns(world, &given.columns)?;
     check_parameters(&given.parameters)?;
     Ok(Description {
@@ -46,6 +51,23 @@ pub(crate) fn check(world: World, given: GivenDescription) -> Result<Description
         columns: given.columns.into_iter().map(wanted).collect(),
         parameters: given.parameters.into_iter().map(spec).collect(),
     })
+}
+
+/// Whether models of this name are the mesh's own: its built-in ones, and all that are called after it. The registry
+/// publishes none that is called so.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    BUILT_IN.contains(&name) || name.starts_with(MESH)
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), Error> {
+    match misleading(text) {
+        None => Ok(()),
+        Some(character) => wrong(format!(
+            "{what} has the character U+{:04X}, which is not seen or turns the direction of writing",
+            u32::from(character)
+        )),
+    }
 }
 
 fn wrong<T>(reason: String) -> Result<T, Error> {
@@ -123,6 +145,7 @@ fn check_parameters(parameters: &[GivenSpec]) -> Result<(), Error> {
                 "what the parameter `{name}` means must have from 1 to {MEANING} bytes"
             ));
         }
+        check_text(&format!("what the parameter `{name}` means"), &parameter.meaning)?;
         check_bounds(&name, parameter)?;
     }
     Ok(())
@@ -146,7 +169,7 @@ fn check_bounds(name: &str, parameter: &GivenSpec) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, is_reserved};
     use crate::{
         Error,
         wire::{GivenDescription, GivenSpec, GivenWanted},
@@ -225,6 +248,47 @@ mod tests {
         }
         for summary in ["", " \n", &"a".repeat(2_001)] {
             assert!(reason(|given| given.summary = summary.to_owned()).contains("summary"));
+        }
+    }
+
+    #[test]
+    fn texts_that_pass_for_others() {
+        for character in [
+            '\u{202e}', '\u{2066}', '\u{200b}', '\u{1b}', '\0', '\u{2029}', '\u{feff}',
+        ] {
+            let text = format!("Reach{character}.");
+            let code = format!("U+{:04X}", u32::from(character));
+            let summary = reason(|given| given.summary.clone_from(&text));
+            assert!(
+                summary.starts_with("the summary") && summary.contains(&code),
+                "{summary}"
+            );
+            let meaning = reason(|given| given.parameters[0].meaning.clone_from(&text));
+            assert!(
+                meaning.contains("`weight` means") && meaning.contains(&code),
+                "{meaning}"
+            );
+        }
+        // Lines, other letters, and an emoji that is joined of several.
+        let mut given = good();
+        given.summary = "种草,\nnä 👩\u{200d}🔬".to_owned();
+        let description = check(World::KocModel, given).unwrap();
+        assert_eq!(description.summary, "种草, nä 👩\u{200d}🔬");
+    }
+
+    #[test]
+    fn names_of_the_mesh() {
+        for name in [
+            "koc-default",
+            "style-trend-default",
+            "dualwheel",
+            "dualwheel-koc",
+            "dualwheels",
+        ] {
+            assert!(is_reserved(name), "{name}");
+        }
+        for name in ["koc", "koc-default-2", "my-koc-default", "a-dualwheel", "default"] {
+            assert!(!is_reserved(name), "{name}");
         }
     }
 

@@ -42,6 +42,7 @@ mod world;
 pub use self::{
     cache::Cache,
     compiler::{Apart, Compiler, inspect, run_if_asked},
+    description::is_reserved,
     digest::of_output as output_hash,
     engine::{Engine, Policy, sha256},
     error::{Age, Error, Guest},

@@ -81,6 +81,7 @@ impl Description {
         if self.summary.trim().is_empty() || self.summary.len() > SUMMARY {
             return Err(Fault::Summary);
         }
+        check_text("the summary", &self.summary)?;
         let mut seen = BTreeSet::new();
         for column in &self.columns {
             if !has(&column.name) {
@@ -112,6 +113,7 @@ impl ParameterSpec {
         if self.meaning.trim().is_empty() || self.meaning.len() > MEANING {
             return Err(Fault::Meaning(self.name.clone()));
         }
+        check_text(&format!("the meaning of `{}`", self.name), &self.meaning)?;
         let finite = self.least.is_finite() && self.greatest.is_finite();
         if !finite || !(self.least..=self.greatest).contains(&self.default) {
             return Err(Fault::Bounds(self.name.clone()));
@@ -127,6 +129,25 @@ fn is_name(name: &str, joiner: char) -> bool {
         && name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joiner)
+}
+
+/// The first character of a text that may not stand in what a model says of itself: a control character other than a tab or
+/// the end of a line, or one that is not seen or turns the direction of writing, so that a text can pass for another.
+#[must_use]
+pub fn misleading(text: &str) -> Option<char> {
+    text.chars().find(|&character| match character {
+        '\t' | '\n' | '\r' => false,
+        '\u{61c}' | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{feff}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    })
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), Fault> {
+    match misleading(text) {
+        Some(character) => Err(Fault::Misleading(what.to_owned(), character)),
+        None => Ok(()),
+    }
 }
 
 /// Three numbers without leading zeros, joined by dots.
@@ -157,6 +178,8 @@ pub enum Fault {
     Meaning(String),
     /// A parameter's bounds or default.
     Bounds(String),
+    /// A text, and a character in it that is not seen, turns the direction of writing or controls something.
+    Misleading(String, char),
 }
 
 impl fmt::Display for Fault {
@@ -188,6 +211,11 @@ impl fmt::Display for Fault {
             Self::Bounds(name) => write!(
                 f,
                 "the parameter `{name}` needs finite bounds, the least first, with its default between them"
+            ),
+            Self::Misleading(what, character) => write!(
+                f,
+                "{what} has the character U+{:04X}, which is not seen or turns the direction of writing: leave it out",
+                u32::from(*character)
             ),
         }
     }
@@ -257,6 +285,17 @@ mod tests {
                     ..sound()
                 },
                 Fault::Summary,
+            ),
+            (
+                Description {
+                    summary: "Scores\u{202e}.".into(),
+                    ..sound()
+                },
+                Fault::Misleading("the summary".into(), '\u{202e}'),
+            ),
+            (
+                sound().parameter("odd", "A \u{7}ratio.", 0.5, 0.0..=1.0),
+                Fault::Misleading("the meaning of `odd`".into(), '\u{7}'),
             ),
             (sound().takes("fans"), Fault::UnknownColumn("fans".into())),
             (sound().takes("match"), Fault::Twice("match".into())),

@@ -40,7 +40,7 @@ pub mod koc;
 mod parameters;
 pub mod style;
 
-pub use description::Fault;
+pub use description::{Fault, misleading};
 pub use parameters::ParameterAccess;
 
 /// Values of a column, one for each row.

@@ -153,10 +153,31 @@ pub fn read_new_id_of(brand: &str, field: &str, id: &str, violations: &mut Viola
 pub fn read_display_name(field: &str, name: &str, violations: &mut Violations) -> String {
     if name.len() > NAME_BYTES {
         violations.add(field, format!("at most {NAME_BYTES} bytes"));
-    } else if name.contains('\0') {
-        violations.add(field, "without zero bytes");
     }
+    check_line(field, name, violations);
     name.to_owned()
+}
+
+/// Adds a violation where a text for people is not one line that is seen as it is: where it has control characters, or such
+/// as are not seen or turn the direction of writing, by which it could pass for another.
+pub fn check_line(field: &str, text: &str, violations: &mut Violations) {
+    if let Some(character) = text.chars().find(|&character| is_misleading(character)) {
+        let code = u32::from(character);
+        violations.add(
+            field,
+            format!("without U+{code:04X}: no control characters, none that are not seen or turn the direction of writing"),
+        );
+    }
+}
+
+/// Whether a character is not seen, turns the direction of writing, or controls something. What joins emoji is none.
+#[must_use]
+pub fn is_misleading(character: char) -> bool {
+    match character {
+        '\u{61c}' | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{feff}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    }
 }
 
 /// An etag, if one was sent.
@@ -224,6 +245,33 @@ mod tests {
             }
         })
         .await;
+    }
+
+    #[test]
+    fn names_for_people_are_a_line_that_is_seen() {
+        let read = |name: &str| {
+            let mut violations = Violations::new();
+            read_display_name("display_name", name, &mut violations);
+            violations.finish(Reason::InvalidResource)
+        };
+        for good in ["", "Acme & Söhne", "种草 👩\u{200d}🔬", "שלום"] {
+            read(good).unwrap();
+        }
+        for (wrong, code) in [
+            ("a\nb", "U+000A"),
+            ("a\0", "U+0000"),
+            ("Acme \u{202e}dts", "U+202E"),
+            ("A\u{200b}cme", "U+200B"),
+            ("\u{2067}x", "U+2067"),
+            ("\u{85}", "U+0085"),
+        ] {
+            let violations = violations_of(&read(wrong).unwrap_err());
+            assert_eq!(violations.len(), 1);
+            assert!(
+                violations[0].0 == "display_name" && violations[0].1.contains(code),
+                "{violations:?}"
+            );
+        }
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub enum Error {
         /// Publisher to whom it belongs.
         owner: String,
     },
+    /// A name of the mesh's own models.
+    #[error(
+        "models named `{0}` are the mesh's own; a plugin is called neither like a built-in model nor `dualwheel…`"
+    )]
+    NameReserved(String),
     /// A world of another service.
     #[error("a {world} is served by the {service} service, not here")]
     NotServed {
@@ -161,6 +166,7 @@ impl From<Error> for Status {
             Error::NameTaken { owner, .. } => Failure::new(Reason::PluginNameTaken, text)
                 .with("owner", format!("publishers/{owner}"))
                 .into(),
+            Error::NameReserved(_) => Failure::new(Reason::PluginNameTaken, text).into(),
             Error::NotServed { service, .. } => Failure::new(Reason::PluginWorldNotServed, text)
                 .with("service", service)
                 .into(),

@@ -12,7 +12,7 @@ use dualwheel_kit::{
     caller, failure,
     survive::survived,
 };
-use dualwheel_plugin_host::{Error as Host, Policy, conformance};
+use dualwheel_plugin_host::{Error as Host, Policy, conformance, is_reserved};
 use sea_orm::DatabaseConnection;
 use tokio::runtime::Handle;
 use tonic::Status;
@@ -156,6 +156,9 @@ impl Plugins {
         self.require_served(plugin.world())?;
         publications.advance(id, State::Compiled, &[]).await?;
         let description = plugin.describe()?.clone();
+        if is_reserved(&description.name) {
+            return Err(Error::NameReserved(description.name));
+        }
         let versions = self.versions(tenant);
         let there = versions.get(&description.name, &description.version).await;
         if matches!(there, Err(store::Error::Unknown(_))) && versions.count().await? >= MOST {

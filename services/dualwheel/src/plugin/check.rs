@@ -4,6 +4,7 @@ use anyhow::bail;
 use dualwheel_plugin_host::{
     Plugin, Policy,
     conformance::{self, Finding},
+    is_reserved,
 };
 use dualwheel_plugin_sdk::Description;
 use serde_json::{Value, json};
@@ -19,6 +20,12 @@ pub(super) fn check(common: &Common, args: &Check) -> anyhow::Result<()> {
     let plugin = load(&args.component, args.sealed_wasi)?;
     let description = plugin.describe().map_err(|error| told(&error))?.clone();
     let rows = usize::try_from(args.rows).unwrap_or(usize::MAX);
+    if is_reserved(&description.name) {
+        bail!(
+            "models named `{}` are the mesh's own, so that no registry takes it (PLUGIN_NAME_TAKEN): give it another name",
+            description.name
+        );
+    }
     let findings = conformance::examine(&plugin, rows);
     if common.json {
         let findings: Vec<Value> = findings.iter().map(finding_to_json).collect();

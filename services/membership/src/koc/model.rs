@@ -81,3 +81,14 @@ fn power(batch: &Batch, inputs: &[&str]) -> Result<Vec<f64>, Refusal> {
     };
     Ok((0..batch.rows).map(mean).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_plugin_is_called_like_it() {
+        let name = DefaultKoc.describe().name;
+        assert!(dualwheel_plugin_host::is_reserved(&name), "{name}");
+    }
+}

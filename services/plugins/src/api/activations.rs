@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::{Failure, Reason, Violations, question::check_brand, resource::etag};
+use dualwheel_kit::{
+    Failure, Reason, Violations,
+    question::check_brand,
+    resource::{check_line, etag},
+};
 use dualwheel_plugin_host::{Plugin, Policy, World};
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, DeactivatePluginRequest, PluginActivation, PluginFallback, PluginSetting,
@@ -234,6 +238,7 @@ fn check_force_reason(reason: &str, violations: &mut Violations) {
     if reason.len() > REASON {
         violations.add("force_reason", "at most 1 000 bytes");
     }
+    check_line("force_reason", reason, violations);
 }
 
 fn policy(allow_wasi: bool) -> Policy {

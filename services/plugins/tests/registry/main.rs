@@ -6,6 +6,7 @@ mod fallbacks;
 mod house;
 mod places;
 mod publications;
+mod publishers;
 mod publishing;
 mod questions;
 mod replays;

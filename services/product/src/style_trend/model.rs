@@ -152,3 +152,14 @@ fn score(slopes: [Option<f64>; 3], weights: [f64; 3], periods: f64) -> f64 {
         50.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_plugin_is_called_like_it() {
+        let name = DefaultStyleTrend.describe().name;
+        assert!(dualwheel_plugin_host::is_reserved(&name), "{name}");
+    }
+}
