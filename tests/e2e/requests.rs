@@ -145,11 +145,14 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                     json!({"publisherId": "p2", "publisher": {"displayName": "p", "publicKeyPem": "x"}})
                 }
                 "DeletePublisher" => json!({"name": "publishers/p1"}),
+                "AddPublisherKey" | "RemovePublisherKey" => {
+                    json!({"name": "publishers/p1", "publicKeyPem": "x"})
+                }
                 "PublishPlugin" => json!({"header": {"publisher": "publishers/p1", "signature": "x"}}),
                 "GetPluginPublication" | "WatchPluginPublication" => {
                     json!({"name": format!("publishers/p1/publications/{}", "0".repeat(64))})
                 }
-                "GetPlugin" | "CheckPlugin" => json!({"name": "plugins/m/versions/1.0.0"}),
+                "GetPlugin" | "RetirePlugin" | "DeletePlugin" | "CheckPlugin" => json!({"name": "plugins/m/versions/1.0.0"}),
                 "ActivatePlugin" => {
                     json!({"brand": brand, "setting": {"plugin": "plugins/m/versions/1.0.0"}})
                 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use dualwheel_kit::{client, config::Config};
 use dualwheel_proto::plugin::{
-    ActivatePluginRequest, CreatePublisherRequest, DeactivatePluginRequest, DeletePublisherRequest,
-    GetPluginRequest, GetPluginRunRequest, GetPluginRunRowsRequest, ListPluginActivationsRequest,
-    ListPluginRunsRequest, ListPluginsRequest, ListPublishersRequest, Plugin, PluginActivation, PluginChange,
-    PluginFallback, PluginPublication, PluginPublicationState, PluginRole, PluginRun, PluginRunState,
-    PluginSetting, PluginWorld, PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher,
-    ReplayPluginRunRequest, RollBackPluginRequest, ShadowPluginRequest, WatchPluginPublicationRequest,
-    plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
+    ActivatePluginRequest, AddPublisherKeyRequest, CreatePublisherRequest, DeactivatePluginRequest,
+    DeletePluginRequest, DeletePublisherRequest, GetPluginRequest, GetPluginRunRequest,
+    GetPluginRunRowsRequest, ListPluginActivationsRequest, ListPluginRunsRequest, ListPluginsRequest,
+    ListPublishersRequest, Plugin, PluginActivation, PluginChange, PluginFallback, PluginPublication,
+    PluginPublicationState, PluginRole, PluginRun, PluginRunState, PluginSetting, PluginWorld,
+    PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher, RemovePublisherKeyRequest,
+    ReplayPluginRunRequest, RetirePluginRequest, RollBackPluginRequest, ShadowPluginRequest,
+    WatchPluginPublicationRequest, plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
 };
 use prost::Message;
 use tonic::{Request, Response, transport::Channel};
@@ -22,7 +23,8 @@ use crate::{
         Common,
         plugin::World,
         registry::{
-            Activate, Fallback, Fixtures, OfBrand, Promote, Publish, Registry, Replay, Shadow, Trust,
+            Activate, Distrust, Fallback, Fixtures, OfBrand, Promote, Publish, Registry, Replay, Retire,
+            Shadow, Trust,
         },
     },
     format,
@@ -61,10 +63,12 @@ pub async fn run(config: &Config, common: &Common, command: &Registry) -> anyhow
     };
     match command {
         Registry::Trust(args) => mesh.trust(args).await,
-        Registry::Distrust(args) => mesh.distrust(&args.publisher).await,
+        Registry::Distrust(args) => mesh.distrust(args).await,
         Registry::Publishers(_) => mesh.publishers().await,
         Registry::Publish(args) => mesh.publish(args).await,
         Registry::List(_) => mesh.list().await,
+        Registry::Retire(args) => mesh.retire(args).await,
+        Registry::Delete(args) => mesh.delete(&args.plugin).await,
         Registry::Activate(args) => mesh.activate(args).await,
         Registry::Deactivate(args) => mesh.deactivate(args).await,
         Registry::Shadow(args) => mesh.shadow(args).await,
@@ -90,6 +94,16 @@ impl Mesh<'_> {
     }
 
     async fn trust(mut self, args: &Trust) -> anyhow::Result<()> {
+        if args.also {
+            let request = self.request(AddPublisherKeyRequest {
+                name: format!("publishers/{}", args.publisher),
+                public_key_pem: text(&args.key)?,
+            });
+            let answer = taken(self.client.add_publisher_key(request).await)?;
+            let publisher = answer.publisher.unwrap_or_default();
+            let told = format!("{} is trusted with this key too", publisher.name);
+            return self.told("Publisher", &publisher, &told);
+        }
         let request = self.request(CreatePublisherRequest {
             publisher: Some(Publisher {
                 display_name: args.display_name.clone(),
@@ -104,8 +118,20 @@ impl Mesh<'_> {
         self.told("Publisher", &publisher, &format!("{} is trusted", publisher.name))
     }
 
-    async fn distrust(mut self, publisher: &str) -> anyhow::Result<()> {
-        let name = format!("publishers/{publisher}");
+    async fn distrust(mut self, args: &Distrust) -> anyhow::Result<()> {
+        let name = format!("publishers/{}", args.publisher);
+        if let Some(key) = &args.key {
+            let request = self.request(RemovePublisherKeyRequest {
+                name,
+                public_key_pem: text(key)?,
+            });
+            let answer = taken(self.client.remove_publisher_key(request).await)?;
+            let publisher = answer.publisher.unwrap_or_default();
+            let name = &publisher.name;
+            let told =
+                format!("{name} is trusted with its other key alone; what only this one signed runs no more");
+            return self.told("Publisher", &publisher, &told);
+        }
         let request = self.request(DeletePublisherRequest { name: name.clone() });
         taken(self.client.delete_publisher(request).await)?;
         output::text(&format!(
@@ -226,6 +252,7 @@ impl Mesh<'_> {
                 plugin.publisher.trim_start_matches("publishers/").to_owned(),
                 format::whole(plugin.size_bytes),
                 needs.to_owned(),
+                time(plugin.retire_time),
                 plugin.summary.clone(),
             ]
         };
@@ -235,9 +262,32 @@ impl Mesh<'_> {
             ("Publisher", false),
             ("Bytes", true),
             ("Needs", false),
+            ("Retired", false),
             ("Summary", false),
         ];
         self.listed("Plugin", &plugins, &headings, row)
+    }
+
+    async fn retire(mut self, args: &Retire) -> anyhow::Result<()> {
+        let request = self.request(RetirePluginRequest {
+            name: args.of.plugin.clone(),
+            undo: args.undo,
+        });
+        let answer = taken(self.client.retire_plugin(request).await)?;
+        let plugin = answer.plugin.unwrap_or_default();
+        let now = match plugin.retire_time {
+            Some(_) => "is retired: it becomes active nowhere any more",
+            None => "can be activated",
+        };
+        self.told("Plugin", &plugin, &format!("{} {now}", short(&plugin.name)))
+    }
+
+    async fn delete(mut self, name: &str) -> anyhow::Result<()> {
+        let request = self.request(DeletePluginRequest {
+            name: name.to_owned(),
+        });
+        taken(self.client.delete_plugin(request).await)?;
+        output::text(&format!("{} is removed", short(name)))
     }
 
     async fn activate(mut self, args: &Activate) -> anyhow::Result<()> {

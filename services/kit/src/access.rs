@@ -212,11 +212,15 @@ pub const METHODS: &[Method] = methods! {
         CreatePublisher     PluginsWrite    Whole   Write;
         ListPublishers      PluginsRead     Free    Read;
         DeletePublisher     PluginsWrite    Whole   Write;
+        AddPublisherKey     PluginsWrite    Whole   Write;
+        RemovePublisherKey  PluginsWrite    Whole   Write;
         PublishPlugin       PluginsWrite    Whole   Write;
         GetPluginPublication PluginsRead    Free    Read;
         WatchPluginPublication PluginsRead  Free    Read;
         GetPlugin           PluginsRead     Free    Read;
         ListPlugins         PluginsRead     Free    Read;
+        RetirePlugin        PluginsWrite    Whole   Write;
+        DeletePlugin        PluginsWrite    Whole   Write;
         CheckPlugin         PluginsWrite    Free    Write;
         ActivatePlugin      PluginsWrite    Named   Write;
         DeactivatePlugin    PluginsWrite    Named   Write;

@@ -128,7 +128,10 @@ reasons! {
     PublisherUnknown "PUBLISHER_UNKNOWN" NotFound:
         "The tenant trusts no publisher of this name. List the publishers, or trust its key first.";
     PublisherExists "PUBLISHER_EXISTS" AlreadyExists:
-        "A publisher of this name is trusted with another key. Choose another name, or delete that one first.";
+        "A publisher of this name is trusted with another key. Add the key to it, choose another name, or delete that one first.";
+    PublisherKeys "PUBLISHER_KEYS" FailedPrecondition:
+        "A publisher has one key, or two while one takes the place of the other, and the key that is removed must be one of \
+         two. List the publishers to see their keys.";
     PluginUnknown "PLUGIN_UNKNOWN" NotFound:
         "The tenant has no plugin of this name and version. List the plugins to see which there are.";
     PluginVersionExists "PLUGIN_VERSION_EXISTS" AlreadyExists:
@@ -140,6 +143,11 @@ reasons! {
          the key that the tenant trusts.";
     PluginUntrusted "PLUGIN_UNTRUSTED" FailedPrecondition:
         "The tenant no longer trusts the publisher of this plugin. Trust its key again, or activate another plugin.";
+    PluginRetired "PLUGIN_RETIRED" FailedPrecondition:
+        "The version is retired: where it is active it answers on, but it becomes active nowhere. Use another version, or take \
+         the retirement back.";
+    PluginInUse "PLUGIN_IN_USE" FailedPrecondition:
+        "The brands of the metadata use the version. Activate another one for them, end their shadows, and delete it then.";
     PluginUpload "PLUGIN_UPLOAD" InvalidArgument:
         "An upload does not start with a header, or its parts are empty, too large or in the wrong order. Nothing was stored; \
          send it again as the contract has it.";
@@ -154,7 +162,7 @@ reasons! {
     PluginRunNotKept "PLUGIN_RUN_NOT_KEPT" FailedPrecondition:
         "The rows of this run are not kept. Activate the plugin with `keep_inputs`, and replay a later run.";
     PluginRegistryLimit "PLUGIN_REGISTRY_LIMIT" ResourceExhausted:
-        "The tenant has as many publishers or versions of plugins as it may. Delete publishers, or ask the operator.";
+        "The tenant has as many publishers or versions of plugins as it may. Delete versions or publishers that nobody uses.";
     PluginDoesNotConform "PLUGIN_DOES_NOT_CONFORM" FailedPrecondition:
         "The plugin's check did not hold when it was published. Ask its publisher, or say with `force_reason` why it is to answer.";
     PluginPublicationUnknown "PLUGIN_PUBLICATION_UNKNOWN" NotFound:

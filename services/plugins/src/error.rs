@@ -1,5 +1,7 @@
 //! What can go wrong with plugins within the services.
 
+use std::collections::BTreeSet;
+
 use dualwheel_kit::{Failure, Reason, caller, work};
 use tonic::Status;
 
@@ -31,6 +33,9 @@ pub enum Error {
         /// Resource name of the publisher.
         publisher: String,
     },
+    /// A publisher's keys cannot be changed so.
+    #[error("{0} {1}")]
+    Keys(String, &'static str),
     /// A name of somebody else.
     #[error("plugins named `{name}` belong to publishers/{owner}")]
     NameTaken {
@@ -44,6 +49,17 @@ pub enum Error {
         "models named `{0}` are the mesh's own; a plugin is called neither like a built-in model nor `dualwheel…`"
     )]
     NameReserved(String),
+    /// A version that is retired.
+    #[error("{0} is retired")]
+    Retired(String),
+    /// A version that brands use.
+    #[error("{plugin} answers for, or is asked beside at, {}", .brands.iter().cloned().collect::<Vec<_>>().join(", "))]
+    InUse {
+        /// Resource name of the plugin.
+        plugin: String,
+        /// The brands.
+        brands: BTreeSet<String>,
+    },
     /// A world of another service.
     #[error("a {world} is served by the {service} service, not here")]
     NotServed {
@@ -58,6 +74,9 @@ pub enum Error {
     /// Another shadow than the one that was looked at.
     #[error("the shadow of brand {0} was just changed; look at it, and promote again")]
     ShadowChanged(String),
+    /// Another revision to roll back to than the one that was looked at; it is looked at again.
+    #[error("what brand {0} uses was just changed; look at it, and roll back again")]
+    BeforeChanged(String),
     /// Nothing to roll back to.
     #[error("nothing was active for brand {0} before what is active now")]
     NothingBefore(String),
@@ -68,7 +87,7 @@ pub enum Error {
     #[error("the tenant has {most} {what} already; it may have no more")]
     TooMany {
         /// Of what.
-        what: &'static str,
+        what: String,
         /// How many it may have.
         most: u64,
     },
@@ -166,7 +185,18 @@ impl From<Error> for Status {
             Error::NameTaken { owner, .. } => Failure::new(Reason::PluginNameTaken, text)
                 .with("owner", format!("publishers/{owner}"))
                 .into(),
+            Error::Keys(..) => Failure::new(Reason::PublisherKeys, text).into(),
             Error::NameReserved(_) => Failure::new(Reason::PluginNameTaken, text).into(),
+            Error::Retired(plugin) => Failure::new(Reason::PluginRetired, text)
+                .with("plugin", plugin)
+                .into(),
+            Error::InUse { plugin, brands } => {
+                let brands: Vec<String> = brands.into_iter().collect();
+                Failure::new(Reason::PluginInUse, text)
+                    .with("plugin", plugin)
+                    .with("brands", brands.join(","))
+                    .into()
+            }
             Error::NotServed { service, .. } => Failure::new(Reason::PluginWorldNotServed, text)
                 .with("service", service)
                 .into(),
@@ -175,7 +205,9 @@ impl From<Error> for Status {
                 .into(),
             Error::Busy { .. } => Failure::new(Reason::PluginBusy, text).into(),
             Error::NoShadow(_) => Failure::new(Reason::PluginNoShadow, text).into(),
-            Error::ShadowChanged(_) => Failure::new(Reason::EtagMismatch, text).into(),
+            Error::ShadowChanged(_) | Error::BeforeChanged(_) => {
+                Failure::new(Reason::EtagMismatch, text).into()
+            }
             Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
             Error::TooMany { what, most } => {

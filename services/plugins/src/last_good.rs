@@ -23,7 +23,7 @@ impl Plugins {
     }
 
     /// The last answer that was given to the same question, by a plugin that could be active still: neither was it rolled
-    /// back from since, nor did its publisher lose the tenant's trust.
+    /// back from or retired since, nor did its publisher lose the tenant's trust.
     pub(crate) async fn last_good(
         &self,
         asked: &Asked,
@@ -73,7 +73,11 @@ impl Plugins {
         let (id, version) = (&run.setting.id, &run.setting.version);
         let stored = self.admitted(&asked.tenant, id, version, policy(activation));
         match stored.await {
-            Ok(stored) => Ok(stored.sha256 == run.sha256),
+            Ok(stored) => {
+                let active = activation.active.as_ref();
+                let is_active = active.is_some_and(|active| active.plugin() == run.setting.plugin());
+                Ok(stored.sha256 == run.sha256 && (is_active || stored.retired_at.is_none()))
+            }
             Err(error) if error.is_for_callers() => Ok(false),
             Err(error) => Err(error),
         }

@@ -14,8 +14,8 @@ use crate::{
     Error, LOADING, Plugins,
     api::worlds,
     places::{Owner, Place},
-    signature::PublicKey,
-    store::{self, Version},
+    signature::Keys,
+    store::{self, Setting, Version},
 };
 
 /// Folder of components.
@@ -104,6 +104,15 @@ impl Plugins {
         Ok(stored)
     }
 
+    /// That a version is there and not retired, so that it can become active.
+    pub(crate) async fn require_activatable(&self, tenant: &str, setting: &Setting) -> Result<(), Error> {
+        let stored = self.versions(tenant).get(&setting.id, &setting.version).await?;
+        match stored.retired_at {
+            None => Ok(()),
+            Some(_) => Err(Error::Retired(stored.name())),
+        }
+    }
+
     async fn found(&self, tenant: &str, id: &str, version: &str, policy: Policy) -> Result<Found, Error> {
         let stored = self.admitted(tenant, id, version, policy).await?;
         let world = worlds::of_number(stored.world).ok_or_else(|| Error::Damaged(stored.name()))?;
@@ -180,11 +189,11 @@ impl Plugins {
             Ok::<_, Error>(())
         };
         if let Err(error) = forgotten.await {
-            tracing::warn!(%error, sha256 = hash, "The file of a refused plugin stays");
+            tracing::warn!(%error, sha256 = hash, "The file of a plugin that is none stays");
         }
     }
 
-    /// That the key which signed the component is one that the tenant trusts.
+    /// That a key which signed the component is one that the tenant trusts.
     async fn require_trust(&self, tenant: &str, stored: &Version) -> Result<(), Error> {
         let untrusted = || Error::Untrusted {
             plugin: stored.name(),
@@ -195,8 +204,9 @@ impl Plugins {
             found => found?,
         };
         // The id may have been given to another key since.
-        PublicKey::from_pem(&publisher.public_key)?
+        Keys::from_pems(&publisher.keys())?
             .verify(&stored.sha256, &stored.signature)
+            .map(|_| ())
             .map_err(|_| untrusted())
     }
 }

@@ -29,6 +29,8 @@ use crate::{
 pub(crate) const CHECKED_ROWS: usize = 1_000;
 /// Versions of a tenant.
 const MOST: u64 = 1_000;
+/// Versions of one of its publishers.
+const MOST_OF_PUBLISHER: u64 = 200;
 
 /// The publications that are at work in this process.
 pub(crate) struct Publishing {
@@ -161,11 +163,10 @@ impl Plugins {
         }
         let versions = self.versions(tenant);
         let there = versions.get(&description.name, &description.version).await;
-        if matches!(there, Err(store::Error::Unknown(_))) && versions.count().await? >= MOST {
-            let what = "versions of plugins";
-            return Err(Error::TooMany { what, most: MOST });
-        }
         let publisher = &publication.publisher;
+        if matches!(there, Err(store::Error::Unknown(_))) {
+            self.require_room(tenant, publisher).await?;
+        }
         let owner = versions.claim(&description.name, publisher).await?;
         if owner != *publisher {
             let name = description.name.clone();
@@ -188,6 +189,20 @@ impl Plugins {
             ..Version::new(&description)?
         };
         Ok(versions.create(version).await?.name())
+    }
+
+    /// That publisher and tenant may have one more version.
+    async fn require_room(&self, tenant: &str, publisher: &str) -> Result<(), Error> {
+        let versions = self.versions(tenant);
+        if versions.count_of(publisher).await? >= MOST_OF_PUBLISHER {
+            let (what, most) = (format!("versions of publishers/{publisher}"), MOST_OF_PUBLISHER);
+            return Err(Error::TooMany { what, most });
+        }
+        if versions.count().await? >= MOST {
+            let what = "versions of plugins".to_owned();
+            return Err(Error::TooMany { what, most: MOST });
+        }
+        Ok(())
     }
 
     /// What a refusal keeps of an error, and whether the same file need not be tried again.

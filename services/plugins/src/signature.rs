@@ -110,6 +110,18 @@ impl PublicKey {
         pem.map_err(|_| Error::Key("public key"))
     }
 
+    /// Short name of the key: the first 16 hexadecimal digits of the SHA-256 of its DER form (SubjectPublicKeyInfo), as
+    /// `openssl pkey -pubin -in KEY -outform DER | sha256sum` tells it.
+    ///
+    /// # Errors
+    /// [`Error::Key`]; none that a key could cause.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        let der = self.0.to_public_key_der().map_err(|_| Error::Key("public key"))?;
+        let mut hash = dualwheel_plugin_host::sha256(der.as_bytes());
+        hash.truncate(16);
+        Ok(hash)
+    }
+
     /// Holds a signature in base64 against the component with this SHA-256.
     ///
     /// # Errors
@@ -120,6 +132,32 @@ impl PublicKey {
         self.0
             .verify_strict(statement(sha256).as_bytes(), &signature)
             .map_err(|_| Error::Mismatch)
+    }
+}
+
+/// The keys of a publisher: one, or two while one takes the place of the other.
+#[derive(Clone, Debug)]
+pub struct Keys(Vec<PublicKey>);
+
+impl Keys {
+    /// Reads PEM files.
+    ///
+    /// # Errors
+    /// [`Error::Key`].
+    pub fn from_pems(pems: &[&str]) -> Result<Self, Error> {
+        let keys = pems.iter().map(|pem| PublicKey::from_pem(pem));
+        Ok(Self(keys.collect::<Result<_, _>>()?))
+    }
+
+    /// The key that made a signature in base64 of the component with this SHA-256.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]; [`Error::Mismatch`] where none of them did.
+    pub fn verify(&self, sha256: &str, signature: &str) -> Result<&PublicKey, Error> {
+        check_form(signature)?;
+        let mut keys = self.0.iter();
+        let made = keys.find(|key| key.verify(sha256, signature).is_ok());
+        made.ok_or(Error::Mismatch)
     }
 }
 
@@ -177,6 +215,8 @@ mod tests {
         assert_eq!(key.to_pem().unwrap(), private);
         assert_eq!(key.public(), PublicKey::from_pem(&public).unwrap());
         assert_eq!(key.public().to_pem().unwrap(), public);
+        // As OpenSSL and sha256sum tell it.
+        assert_eq!(key.public().fingerprint().unwrap(), "06e3fd8fda29bb60");
     }
 
     #[test]

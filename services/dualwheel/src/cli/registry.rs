@@ -19,6 +19,10 @@ pub enum Registry {
     Publish(Publish),
     /// List the published versions
     List(Place),
+    /// Let a version become active nowhere any more; where it is active it answers on
+    Retire(Retire),
+    /// Remove a version that no brand uses
+    Delete(Version),
     /// Make a plugin the one that answers for a brand
     Activate(Activate),
     /// Put the built-in model in its place again
@@ -48,6 +52,8 @@ impl Registry {
             Self::Distrust(args) => &args.place,
             Self::Publishers(place) | Self::List(place) => place,
             Self::Publish(args) => &args.place,
+            Self::Retire(args) => &args.of.place,
+            Self::Delete(args) => &args.place,
             Self::Activate(args) => &args.place,
             Self::Deactivate(args) | Self::Rollback(args) => &args.place,
             Self::Promote(args) => &args.of.place,
@@ -82,6 +88,9 @@ pub struct Trust {
     /// Name for people
     #[arg(long, default_value = "", hide_default_value = true)]
     pub display_name: String,
+    /// Trust the key beside the one that the publisher has, to take its place
+    #[arg(long, conflicts_with = "display_name")]
+    pub also: bool,
     /// Where the mesh is
     #[command(flatten)]
     pub place: Place,
@@ -92,6 +101,9 @@ pub struct Trust {
 pub struct Distrust {
     /// Name of the publisher
     pub publisher: String,
+    /// File with the public key that alone is trusted no longer, of two that the publisher has
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Where the mesh is
     #[command(flatten)]
     pub place: Place,
@@ -111,6 +123,28 @@ pub struct Publish {
     /// Where the mesh is
     #[command(flatten)]
     pub place: Place,
+}
+
+/// A published version.
+#[derive(Args, Debug)]
+pub struct Version {
+    /// Plugin, as NAME@VERSION
+    #[arg(value_parser = plugin)]
+    pub plugin: String,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dualwheel plugin retire`.
+#[derive(Args, Debug)]
+pub struct Retire {
+    /// Take it back
+    #[arg(long)]
+    pub undo: bool,
+    /// Which version
+    #[command(flatten)]
+    pub of: Version,
 }
 
 /// A brand and a world.

@@ -136,6 +136,9 @@ impl Service {
         let world = names::brand_and_world(&request.brand, request.world)?;
         let activations = self.plugins.activations(tenant);
         let seen = activations.current(&request.brand, request.world).await?.shadow;
+        if let Some(shadow) = &seen {
+            self.plugins.require_activatable(tenant, shadow).await?;
+        }
         let forced = match &seen {
             Some(shadow) => self.conforms(tenant, shadow, request.force_reason.trim()).await?,
             None => String::new(),
@@ -165,12 +168,29 @@ impl Service {
         request: RollBackPluginRequest,
     ) -> Result<PluginActivation, Status> {
         let world = names::brand_and_world(&request.brand, request.world)?;
-        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
-            let before = current.before;
-            let before = before.ok_or_else(|| Error::NothingBefore(request.brand.clone()))?;
-            Ok(Next::Back(before))
-        });
-        changed.await
+        let (brand, number) = (&request.brand, worlds::to_proto(world) as i32);
+        let activations = self.plugins.activations(tenant);
+        loop {
+            let seen = activations.current(brand, number).await?.before;
+            if let Some(before) = seen {
+                let target = activations.revision(brand, number, before).await?;
+                if let Some(setting) = &target.active {
+                    self.plugins.require_activatable(tenant, setting).await?;
+                }
+            }
+            let changed = activations.change(brand, number, etag(&request.etag), |current| {
+                let before = current.before;
+                let before = before.ok_or_else(|| Error::NothingBefore(brand.clone()))?;
+                match seen == Some(before) {
+                    true => Ok(Next::Back(before)),
+                    false => Err(Error::BeforeChanged(brand.clone())),
+                }
+            });
+            match changed.await {
+                Err(Error::BeforeChanged(_)) => {}
+                changed => return Ok(convert::activation(changed?)),
+            }
+        }
     }
 
     async fn change(
@@ -187,7 +207,7 @@ impl Service {
         Ok(convert::activation(changed))
     }
 
-    /// Reads a setting: a plugin that is there, of a trusted publisher, admitted by the policy and of a world served here, with
+    /// Reads a setting: a plugin that is there and not retired, of a trusted publisher, admitted by the policy and of a world served here, with
     /// parameters within their bounds.
     async fn setting(
         &self,
@@ -205,6 +225,7 @@ impl Service {
             version,
             parameters,
         };
+        self.plugins.require_activatable(tenant, &setting).await?;
         Ok((setting, plugin.world()))
     }
 

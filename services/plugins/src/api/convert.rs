@@ -23,6 +23,7 @@ pub(super) fn publisher(stored: &store::Publisher) -> Publisher {
         name: format!("publishers/{}", stored.id),
         display_name: stored.display_name.clone(),
         public_key_pem: stored.public_key.clone(),
+        other_key_pem: stored.other_key.clone(),
         create_time: Some(time_to_proto(stored.made_at)),
     }
 }
@@ -53,6 +54,7 @@ pub(super) fn plugin(stored: &Version) -> Result<Plugin, store::Error> {
         size_bytes: stored.bytes,
         create_time: Some(time_to_proto(stored.made_at)),
         findings: findings(stored)?.into_iter().map(kept).collect(),
+        retire_time: stored.retired_at.map(time_to_proto),
     })
 }
 

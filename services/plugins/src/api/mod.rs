@@ -6,6 +6,7 @@ mod names;
 mod publish;
 mod publishers;
 mod runs;
+mod versions;
 pub(crate) mod worlds;
 
 use dualwheel_kit::{Reason, Violations, client::remaining, resource::page_size, tenant_of};
@@ -65,6 +66,24 @@ impl PluginService for Service {
         let id = names::publisher("name", &request.into_inner().name)?;
         self.plugins.publishers(&tenant).delete(&id).await?;
         Ok(Response::new(DeletePublisherResponse {}))
+    }
+
+    async fn add_publisher_key(
+        &self,
+        request: Request<AddPublisherKeyRequest>,
+    ) -> Result<Response<AddPublisherKeyResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let publisher = Some(self.add_key(&tenant, request.into_inner()).await?);
+        Ok(Response::new(AddPublisherKeyResponse { publisher }))
+    }
+
+    async fn remove_publisher_key(
+        &self,
+        request: Request<RemovePublisherKeyRequest>,
+    ) -> Result<Response<RemovePublisherKeyResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let publisher = Some(self.remove_key(&tenant, request.into_inner()).await?);
+        Ok(Response::new(RemovePublisherKeyResponse { publisher }))
     }
 
     async fn publish_plugin(
@@ -150,6 +169,24 @@ impl PluginService for Service {
             plugins: page.items.iter().map(convert::plugin).collect::<Result<_, _>>()?,
             next_page_token: page.next,
         }))
+    }
+
+    async fn retire_plugin(
+        &self,
+        request: Request<RetirePluginRequest>,
+    ) -> Result<Response<RetirePluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        let plugin = Some(self.retire(&tenant, &request.into_inner()).await?);
+        Ok(Response::new(RetirePluginResponse { plugin }))
+    }
+
+    async fn delete_plugin(
+        &self,
+        request: Request<DeletePluginRequest>,
+    ) -> Result<Response<DeletePluginResponse>, Status> {
+        let tenant = tenant_of(&request)?.to_owned();
+        self.delete(&tenant, &request.into_inner().name).await?;
+        Ok(Response::new(DeletePluginResponse {}))
     }
 
     async fn check_plugin(

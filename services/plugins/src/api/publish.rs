@@ -18,7 +18,7 @@ use tonic::{Status, Streaming};
 use super::{Service, convert, names};
 use crate::{
     Error,
-    signature::{self, PublicKey},
+    signature::{self, Keys},
     store::{self, Publication, State, Uploaded},
 };
 
@@ -50,12 +50,12 @@ impl Service {
         let Some(Part::Header(header)) = upload.message().await?.and_then(|first| first.part) else {
             return Err(Error::Upload("the first part must be the header".to_owned()).into());
         };
-        let (publisher, key) = self.trusted(tenant, &header).await?;
+        let (publisher, keys) = self.trusted(tenant, &header).await?;
         if !header.sha256.is_empty() {
-            key.verify(&header.sha256, &header.signature)
+            keys.verify(&header.sha256, &header.signature)
                 .map_err(Error::from)?;
         }
-        let (hash, bytes) = self.uploaded(tenant, &header, &key, upload).await?;
+        let (hash, bytes) = self.uploaded(tenant, &header, &keys, upload).await?;
         let signature = header.signature.trim();
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let standard = self.plugins.standard();
@@ -84,7 +84,16 @@ impl Service {
     /// Begins to publish a file. Of one that was published and is no longer there, anew.
     async fn begin(&self, tenant: &str, file: &Uploaded<'_>) -> Result<(Publication, bool), Status> {
         let publications = self.plugins.publications(tenant);
-        Ok(publications.begin(file).await?)
+        let (publication, is_mine) = publications.begin(file).await?;
+        if publication.state == State::Published {
+            let (id, version) = names::plugin("plugin", &publication.plugin)?;
+            let there = self.plugins.versions(tenant).get(&id, &version).await;
+            if matches!(there, Err(store::Error::Unknown(_))) {
+                publications.forget(file.publisher, file.sha256).await?;
+                return Ok(publications.begin(file).await?);
+            }
+        }
+        Ok((publication, is_mine))
     }
 
     /// The publication once it has ended, or as it is at `until`.
@@ -153,12 +162,8 @@ impl Service {
         }
     }
 
-    /// The publisher whom a header names, and its key.
-    async fn trusted(
-        &self,
-        tenant: &str,
-        header: &PublishPluginHeader,
-    ) -> Result<(String, PublicKey), Status> {
+    /// The publisher whom a header names, and its keys.
+    async fn trusted(&self, tenant: &str, header: &PublishPluginHeader) -> Result<(String, Keys), Status> {
         let mut violations = Violations::new();
         read_request_id(&header.request_id, &mut violations);
         if !header.sha256.is_empty() && !names::is_sha256(&header.sha256) {
@@ -170,8 +175,8 @@ impl Service {
             return Err(Error::from(signature::Error::Malformed).into());
         }
         let publisher = self.plugins.publishers(tenant).get(&id).await?;
-        let key = PublicKey::from_pem(&publisher.public_key).map_err(Error::from)?;
-        Ok((id, key))
+        let keys = Keys::from_pems(&publisher.keys()).map_err(Error::from)?;
+        Ok((id, keys))
     }
 
     /// The file and its hash: as sent, or, where only the header was, as it is here already.
@@ -179,7 +184,7 @@ impl Service {
         &self,
         tenant: &str,
         header: &PublishPluginHeader,
-        key: &PublicKey,
+        keys: &Keys,
         upload: Streaming<PublishPluginRequest>,
     ) -> Result<(String, Bytes), Status> {
         let sent = self.receive(upload).await?;
@@ -199,7 +204,7 @@ impl Service {
             return Err(Error::Upload(told).into());
         }
         // Before anything looks into the file.
-        key.verify(&hash, &header.signature).map_err(Error::from)?;
+        keys.verify(&hash, &header.signature).map_err(Error::from)?;
         Ok((hash, sent.bytes.into()))
     }
 

@@ -4,10 +4,12 @@ use dualwheel_kit::{
     Reason, Violations, audit,
     resource::{read_display_name, read_new_id, read_request_id},
 };
-use dualwheel_proto::plugin::{CreatePublisherRequest, Publisher};
+use dualwheel_proto::plugin::{
+    AddPublisherKeyRequest, CreatePublisherRequest, Publisher, RemovePublisherKeyRequest,
+};
 use tonic::Status;
 
-use super::{Service, convert};
+use super::{Service, convert, names};
 use crate::{Error, signature::PublicKey, store};
 
 /// Publishers of a tenant.
@@ -32,22 +34,17 @@ impl Service {
         read_request_id(&request.request_id, &mut violations);
         let publisher = request.publisher.unwrap_or_default();
         let name = read_display_name("publisher.display_name", &publisher.display_name, &mut violations);
-        // Spelt in one way, so that the same key is known again.
-        let key = (publisher.public_key_pem.len() <= KEY_BYTES)
-            .then(|| PublicKey::from_pem(&publisher.public_key_pem).and_then(|key| key.to_pem()))
-            .and_then(Result::ok);
-        if key.is_none() {
-            violations.add(
-                "publisher.public_key_pem",
-                "a public key of Ed25519 in PEM form, as `dualwheel plugin keygen` writes it",
-            );
-        }
+        let key = read_key(
+            "publisher.public_key_pem",
+            &publisher.public_key_pem,
+            &mut violations,
+        );
         violations.finish(Reason::InvalidResource)?;
-        let (id, key) = (id.unwrap_or_default(), key.unwrap_or_default());
+        let id = id.unwrap_or_default();
         let publishers = self.plugins.publishers(tenant);
         let there = publishers.get(&id).await;
         if matches!(there, Err(store::Error::Unknown(_))) && publishers.count().await? >= MOST {
-            let what = "publishers";
+            let what = "publishers".to_owned();
             return Err(Error::TooMany { what, most: MOST }.into());
         }
         let stored = publishers.create(&id, name, key).await?;
@@ -55,4 +52,66 @@ impl Service {
         audit::resource(&made.name);
         Ok(made)
     }
+
+    /// Trusts a second key of a publisher.
+    pub(super) async fn add_key(
+        &self,
+        tenant: &str,
+        request: AddPublisherKeyRequest,
+    ) -> Result<Publisher, Status> {
+        let id = names::publisher("name", &request.name)?;
+        let key = given_key(&request.public_key_pem)?;
+        let publishers = self.plugins.publishers(tenant);
+        let changed = publishers.rekey(&id, |current| match current.keys().as_slice() {
+            keys if keys.contains(&key.as_str()) => {
+                Ok((current.public_key.clone(), current.other_key.clone()))
+            }
+            [one] => Ok(((*one).to_owned(), key.clone())),
+            _ => Err(Error::Keys(
+                request.name.clone(),
+                "has two keys already; remove one first",
+            )),
+        });
+        Ok(convert::publisher(&changed.await?))
+    }
+
+    /// Trusts one of two keys of a publisher no longer.
+    pub(super) async fn remove_key(
+        &self,
+        tenant: &str,
+        request: RemovePublisherKeyRequest,
+    ) -> Result<Publisher, Status> {
+        let id = names::publisher("name", &request.name)?;
+        let key = given_key(&request.public_key_pem)?;
+        let publishers = self.plugins.publishers(tenant);
+        let refused = |told| Err(Error::Keys(request.name.clone(), told));
+        let changed = publishers.rekey(&id, |current| match current.keys().as_slice() {
+            [one, other] if *one == key => Ok(((*other).to_owned(), String::new())),
+            [one, other] if *other == key => Ok(((*one).to_owned(), String::new())),
+            [one] if *one == key => refused("has no other key; add one first, or delete the publisher"),
+            _ => refused("does not have this key"),
+        });
+        Ok(convert::publisher(&changed.await?))
+    }
+}
+
+fn given_key(pem: &str) -> Result<String, Status> {
+    let mut violations = Violations::new();
+    let key = read_key("public_key_pem", pem, &mut violations);
+    violations.finish(Reason::InvalidResource)?;
+    Ok(key)
+}
+
+/// A key at `field`, spelt in one way, so that the same key is known again.
+fn read_key(field: &str, pem: &str, violations: &mut Violations) -> String {
+    let key = (pem.len() <= KEY_BYTES)
+        .then(|| PublicKey::from_pem(pem).and_then(|key| key.to_pem()))
+        .and_then(Result::ok);
+    if key.is_none() {
+        violations.add(
+            field,
+            "a public key of Ed25519 in PEM form, as `dualwheel plugin keygen` writes it",
+        );
+    }
+    key.unwrap_or_default()
 }

@@ -1,13 +1,17 @@
 //! What brands use: every change a new revision, of which the newest is in force.
 
+use std::collections::BTreeSet;
+
 use dualwheel_kit::store::{Cursor, insert, is_taken, now};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use super::{
     Error, Page, Setting,
     activation::{ActiveModel, Column, Entity, Model},
-    setting_of, setting_to_json,
+    setting_of, setting_of_version, setting_to_json,
 };
 
 /// What is answered where the active plugin fails, with the numbers of the contract.
@@ -250,6 +254,36 @@ impl Activations {
             change: Change::RolledBack,
             ..current.clone()
         })
+    }
+
+    /// The brands that use a version now: as the active one or as the shadow.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn users(&self, id: &str, version: &str) -> Result<BTreeSet<String>, Error> {
+        let settings = setting_of_version(id, version)?;
+        let named = |column: Column| column.starts_with(settings.as_str());
+        let ever = Entity::find()
+            .select_only()
+            .columns([Column::Brand, Column::World])
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(named(Column::Active).or(named(Column::Shadow)))
+            .distinct()
+            .into_tuple::<(String, i32)>()
+            .all(&self.database)
+            .await?;
+        let mut users = BTreeSet::new();
+        for (brand, world) in ever {
+            let current = self.current(&brand, world).await?;
+            let used = [current.active, current.shadow].into_iter().flatten();
+            if used
+                .into_iter()
+                .any(|used| used.id == id && used.version == version)
+            {
+                users.insert(brand);
+            }
+        }
+        Ok(users)
     }
 
     fn revisions(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {

@@ -8,7 +8,13 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Registry), Box::new(Given), Box::new(Publishing)]
+        vec![
+            Box::new(Registry),
+            Box::new(Given),
+            Box::new(Publishing),
+            Box::new(Retiring),
+            Box::new(Rotating),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -128,6 +134,58 @@ impl MigrationTrait for Publishing {
 
 /// Columns that tables gain.
 const PUBLISHING: [(&str, &str); 2] = [("plugins", "findings"), ("plugin_activations", "forced")];
+
+/// When versions were retired.
+struct Retiring;
+
+impl MigrationName for Retiring {
+    fn name(&self) -> &str {
+        "m0004_retiring"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Retiring {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut plugins = Table::alter();
+        plugins
+            .table("plugins")
+            .add_column(big_integer_null("retired_at"));
+        manager.alter_table(plugins).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut plugins = Table::alter();
+        plugins.table("plugins").drop_column("retired_at");
+        manager.alter_table(plugins).await
+    }
+}
+
+/// Second keys of publishers.
+struct Rotating;
+
+impl MigrationName for Rotating {
+    fn name(&self) -> &str {
+        "m0005_rotating"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Rotating {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut publishers = Table::alter();
+        publishers
+            .table("plugin_publishers")
+            .add_column(text("other_key").default(""));
+        manager.alter_table(publishers).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut publishers = Table::alter();
+        publishers.table("plugin_publishers").drop_column("other_key");
+        manager.alter_table(publishers).await
+    }
+}
 
 fn publications() -> TableCreateStatement {
     Table::create()

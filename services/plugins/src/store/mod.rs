@@ -70,6 +70,16 @@ fn setting_to_json(setting: &Setting) -> Result<String, Error> {
     })
 }
 
+/// How the settings of a version begin, as they are stored.
+fn setting_of_version(id: &str, version: &str) -> Result<String, Error> {
+    let json = setting_to_json(&Setting {
+        id: id.to_owned(),
+        version: version.to_owned(),
+        parameters: Parameters::new(),
+    })?;
+    Ok(json.trim_end_matches("{}}").to_owned())
+}
+
 fn setting_of(json: &str) -> Result<Setting, Error> {
     let kept: Kept = of_json(json)?;
     let parameters = kept.parameters.into_iter().map(|(name, value)| {
@@ -125,5 +135,8 @@ mod tests {
         };
         assert_eq!(bits(&back), bits(&setting));
         assert_eq!(back.plugin(), "plugins/m/versions/1.0.0");
+        let stored = setting_to_json(&setting).unwrap();
+        let begins = |id, version| stored.starts_with(&setting_of_version(id, version).unwrap());
+        assert!(begins("m", "1.0.0") && !begins("m", "1.0") && !begins("n", "1.0.0"));
     }
 }

@@ -28,6 +28,8 @@ pub struct Model {
     pub bytes: i64,
     /// Microseconds since 1970 UTC.
     pub made_at: i64,
+    /// Microseconds since 1970 UTC; none while it can be activated.
+    pub retired_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,6 +1,6 @@
 //! Published versions of a tenant.
 
-use dualwheel_kit::store::{Cursor, insert, is_taken, now, update};
+use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
 use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
@@ -57,6 +57,7 @@ impl Version {
             needs_wasi: false,
             bytes: 0,
             made_at: 0,
+            retired_at: None,
         })
     }
 
@@ -203,6 +204,43 @@ impl Plugins {
         Ok(())
     }
 
+    /// Retires one, or takes that back. One that is retired stays so since when it was first.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn retire(&self, id: &str, version: &str, is_retired: bool) -> Result<Version, Error> {
+        let (row, this) = (ActiveModel::default(), self.this(id, version));
+        let (row, this) = match is_retired {
+            true => (
+                ActiveModel {
+                    retired_at: Set(Some(now())),
+                    ..row
+                },
+                this.add(Column::RetiredAt.is_null()),
+            ),
+            false => (
+                ActiveModel {
+                    retired_at: Set(None),
+                    ..row
+                },
+                this,
+            ),
+        };
+        update(&self.database, row, this).await?;
+        self.get(id, version).await
+    }
+
+    /// Removes one. Its name stays its publisher's.
+    ///
+    /// # Errors
+    /// `Unknown`; the database's.
+    pub async fn delete(&self, id: &str, version: &str) -> Result<(), Error> {
+        match delete::<Entity>(&self.database, self.this(id, version)).await? {
+            0 => Err(Error::Unknown(plugin_name(id, version))),
+            _ => Ok(()),
+        }
+    }
+
     fn this(&self, id: &str, version: &str) -> Condition {
         Condition::all()
             .add(Column::Tenant.eq(self.tenant.as_str()))
@@ -227,6 +265,17 @@ impl Plugins {
     /// The database's.
     pub async fn count(&self) -> Result<u64, Error> {
         let all = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        Ok(all.count(&self.database).await?)
+    }
+
+    /// How many there are of a publisher.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count_of(&self, publisher: &str) -> Result<u64, Error> {
+        let all = Entity::find()
+            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Publisher.eq(publisher));
         Ok(all.count(&self.database).await?)
     }
 

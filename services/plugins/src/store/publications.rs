@@ -2,7 +2,7 @@
 
 use dualwheel_kit::{
     beats::Key,
-    store::{insert, is_taken, now, update},
+    store::{delete, insert, is_taken, now, update},
 };
 use dualwheel_plugin_host::conformance::Finding;
 use sea_orm::{
@@ -260,6 +260,17 @@ impl Publications {
             ..row
         };
         update(&self.database, row, working(&self.tenant, id)).await?;
+        Ok(())
+    }
+
+    /// Forgets one that has ended.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn forget(&self, publisher: &str, sha256: &str) -> Result<(), Error> {
+        let (_, id) = self.key(publisher, sha256);
+        let ended = self.this(&id).add(is_working().not());
+        delete::<Entity>(&self.database, ended).await?;
         Ok(())
     }
 

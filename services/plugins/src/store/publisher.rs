@@ -15,6 +15,9 @@ pub struct Model {
     pub display_name: String,
     #[sea_orm(column_type = "Text")]
     pub public_key: String,
+    /// A second one; empty where there is none.
+    #[sea_orm(column_type = "Text")]
+    pub other_key: String,
     /// Microseconds since 1970 UTC.
     pub made_at: i64,
 }

@@ -1,9 +1,9 @@
 //! Publishers whom a tenant trusts.
 
-use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now};
+use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
 use super::{
@@ -13,6 +13,14 @@ use super::{
 
 /// A publisher.
 pub use super::publisher::Model as Publisher;
+
+impl Publisher {
+    /// Its keys in PEM form, one or two.
+    pub fn keys(&self) -> Vec<&str> {
+        let keys = [self.public_key.as_str(), self.other_key.as_str()];
+        keys.into_iter().filter(|key| !key.is_empty()).collect()
+    }
+}
 
 /// The publishers of one tenant.
 #[derive(Clone, Debug)]
@@ -46,6 +54,7 @@ impl Publishers {
             id: id.to_owned(),
             display_name,
             public_key,
+            other_key: String::new(),
             made_at: now(),
         };
         let inserted = insert(&self.database, ActiveModel::from(row.clone())).await;
@@ -53,7 +62,7 @@ impl Publishers {
             Ok(_) => Ok(row),
             Err(error) if is_taken(&error) => {
                 let there = self.get(id).await?;
-                if there.public_key == row.public_key {
+                if there.keys().contains(&row.public_key.as_str()) {
                     Ok(there)
                 } else {
                     Err(Error::Exists(name(id)))
@@ -105,6 +114,39 @@ impl Publishers {
             made_at: row.made_at,
             id: row.id.clone(),
         }))
+    }
+
+    /// Gives one the keys that `change` makes of those that it has: one or two.
+    ///
+    /// # Errors
+    /// `Unknown`; what `change` finds; the database's.
+    pub async fn rekey<E: From<Error>>(
+        &self,
+        id: &str,
+        change: impl Fn(&Publisher) -> Result<(String, String), E>,
+    ) -> Result<Publisher, E> {
+        loop {
+            let current = self.get(id).await?;
+            let (public_key, other_key) = change(&current)?;
+            let row = ActiveModel {
+                public_key: Set(public_key.clone()),
+                other_key: Set(other_key.clone()),
+                ..Default::default()
+            };
+            let unchanged = Condition::all()
+                .add(Column::Tenant.eq(self.tenant.as_str()))
+                .add(Column::Id.eq(id))
+                .add(Column::PublicKey.eq(current.public_key.as_str()))
+                .add(Column::OtherKey.eq(current.other_key.as_str()));
+            let updated = update(&self.database, row, unchanged).await;
+            if updated.map_err(Error::from)? > 0 {
+                return Ok(Publisher {
+                    public_key,
+                    other_key,
+                    ..current
+                });
+            }
+        }
     }
 
     /// Trusts one no longer.
