@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use dualwheel_kit::audit;
 use dualwheel_plugin_host::{Engine, Error as Host, Plugin, Policy, World, sha256};
 use tokio::task::spawn_blocking;
 
@@ -14,8 +15,8 @@ use crate::{
     Error, LOADING, Plugins,
     api::worlds,
     places::{Owner, Place},
-    signature::Keys,
-    store::{self, Setting, Version},
+    signature::{Keys, PublicKey},
+    store::{self, Setting, Version, plugin_name},
 };
 
 /// Folder of components.
@@ -102,6 +103,18 @@ impl Plugins {
             return Err(Host::WasiRefused { import }.into());
         }
         Ok(stored)
+    }
+
+    /// Notes for the audit log a version, its publisher and the key that signed it, as far as they are there.
+    pub(crate) async fn note(&self, tenant: &str, id: &str, version: &str) {
+        audit::resource(&plugin_name(id, version));
+        let Ok(stored) = self.versions(tenant).get(id, version).await else {
+            return;
+        };
+        audit::resource(&format!("publishers/{}", stored.publisher));
+        if let Ok(key) = self.signer(tenant, &stored).await {
+            audit::resource(&key_name(&stored.publisher, &key));
+        }
     }
 
     /// That a version is there and not retired, so that it can become active.
@@ -195,6 +208,11 @@ impl Plugins {
 
     /// That a key which signed the component is one that the tenant trusts.
     async fn require_trust(&self, tenant: &str, stored: &Version) -> Result<(), Error> {
+        self.signer(tenant, stored).await.map(|_| ())
+    }
+
+    /// The key that signed the component, of those that the tenant trusts.
+    async fn signer(&self, tenant: &str, stored: &Version) -> Result<PublicKey, Error> {
         let untrusted = || Error::Untrusted {
             plugin: stored.name(),
             publisher: format!("publishers/{}", stored.publisher),
@@ -206,7 +224,13 @@ impl Plugins {
         // The id may have been given to another key since.
         Keys::from_pems(&publisher.keys())?
             .verify(&stored.sha256, &stored.signature)
-            .map(|_| ())
+            .cloned()
             .map_err(|_| untrusted())
     }
+}
+
+/// What the audit log calls a key of a publisher.
+pub(crate) fn key_name(publisher: &str, key: &PublicKey) -> String {
+    let fingerprint = key.fingerprint().unwrap_or_default();
+    format!("publishers/{publisher}/keys/{fingerprint}")
 }

@@ -76,6 +76,9 @@ impl Service {
         request: DeactivatePluginRequest,
     ) -> Result<PluginActivation, Status> {
         let world = names::brand_and_world(&request.brand, request.world)?;
+        let activations = self.plugins.activations(tenant);
+        let current = activations.current(&request.brand, request.world).await?;
+        self.note_active(tenant, &current).await;
         let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
             if current.active.is_none() {
                 return Ok(Next::Same);
@@ -137,6 +140,7 @@ impl Service {
         let activations = self.plugins.activations(tenant);
         let seen = activations.current(&request.brand, request.world).await?.shadow;
         if let Some(shadow) = &seen {
+            self.plugins.note(tenant, &shadow.id, &shadow.version).await;
             self.plugins.require_activatable(tenant, shadow).await?;
         }
         let forced = match &seen {
@@ -171,10 +175,13 @@ impl Service {
         let (brand, number) = (&request.brand, worlds::to_proto(world) as i32);
         let activations = self.plugins.activations(tenant);
         loop {
-            let seen = activations.current(brand, number).await?.before;
+            let current = activations.current(brand, number).await?;
+            self.note_active(tenant, &current).await;
+            let seen = current.before;
             if let Some(before) = seen {
                 let target = activations.revision(brand, number, before).await?;
                 if let Some(setting) = &target.active {
+                    self.plugins.note(tenant, &setting.id, &setting.version).await;
                     self.plugins.require_activatable(tenant, setting).await?;
                 }
             }
@@ -217,6 +224,7 @@ impl Service {
     ) -> Result<(Setting, World), Status> {
         let given = given.unwrap_or_default();
         let (id, version) = names::plugin("setting.plugin", &given.plugin)?;
+        self.plugins.note(tenant, &id, &version).await;
         let plugin = self.plugins.load(tenant, &id, &version, policy).await?;
         self.plugins.require_served(plugin.world())?;
         let parameters = checked(&plugin, given.parameters)?;
@@ -246,6 +254,13 @@ impl Service {
                 let (plugin, found) = (setting.plugin(), failed.join("; "));
                 Err(Error::DoesNotConform { plugin, found }.into())
             }
+        }
+    }
+
+    /// Notes for the audit log what a change ends.
+    async fn note_active(&self, tenant: &str, current: &Activation) {
+        if let Some(setting) = &current.active {
+            self.plugins.note(tenant, &setting.id, &setting.version).await;
         }
     }
 

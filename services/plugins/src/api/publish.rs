@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 use super::{Service, convert, names};
 use crate::{
     Error,
+    load::key_name,
     signature::{self, Keys},
     store::{self, Publication, State, Uploaded},
 };
@@ -67,6 +68,9 @@ impl Service {
             standard: &standard,
         };
         audit::resource(&store::publications::name(&publisher, &hash));
+        audit::resource(&format!("publishers/{publisher}"));
+        let key = keys.verify(&hash, &header.signature).map_err(Error::from)?;
+        audit::resource(&key_name(&publisher, key));
         loop {
             let (publication, is_mine) = self.begin(tenant, &file).await?;
             if is_mine {

@@ -10,7 +10,7 @@ use dualwheel_proto::plugin::{
 use tonic::Status;
 
 use super::{Service, convert, names};
-use crate::{Error, signature::PublicKey, store};
+use crate::{Error, load::key_name, signature::PublicKey, store};
 
 /// Publishers of a tenant.
 const MOST: u64 = 100;
@@ -47,6 +47,7 @@ impl Service {
             let what = "publishers".to_owned();
             return Err(Error::TooMany { what, most: MOST }.into());
         }
+        note_key(&id, &key);
         let stored = publishers.create(&id, name, key).await?;
         let made = convert::publisher(&stored);
         audit::resource(&made.name);
@@ -61,6 +62,7 @@ impl Service {
     ) -> Result<Publisher, Status> {
         let id = names::publisher("name", &request.name)?;
         let key = given_key(&request.public_key_pem)?;
+        note_key(&id, &key);
         let publishers = self.plugins.publishers(tenant);
         let changed = publishers.rekey(&id, |current| match current.keys().as_slice() {
             keys if keys.contains(&key.as_str()) => {
@@ -83,6 +85,7 @@ impl Service {
     ) -> Result<Publisher, Status> {
         let id = names::publisher("name", &request.name)?;
         let key = given_key(&request.public_key_pem)?;
+        note_key(&id, &key);
         let publishers = self.plugins.publishers(tenant);
         let refused = |told| Err(Error::Keys(request.name.clone(), told));
         let changed = publishers.rekey(&id, |current| match current.keys().as_slice() {
@@ -92,6 +95,12 @@ impl Service {
             _ => refused("does not have this key"),
         });
         Ok(convert::publisher(&changed.await?))
+    }
+}
+
+fn note_key(publisher: &str, pem: &str) {
+    if let Ok(key) = PublicKey::from_pem(pem) {
+        audit::resource(&key_name(publisher, &key));
     }
 }
 

@@ -20,6 +20,9 @@ impl Service {
     /// The rows of a run as they are kept.
     pub(super) async fn rows(&self, tenant: &str, id: &str) -> Result<Rows, Status> {
         let run = self.plugins.runs(tenant).get(id).await?;
+        self.plugins
+            .note(tenant, &run.setting.id, &run.setting.version)
+            .await;
         let file = self.plugins.input_file(tenant, &run).await?;
         let starts = (0..file.len()).step_by(PART);
         let parts: Vec<_> = starts
@@ -34,6 +37,9 @@ impl Service {
     /// Asks the plugin of a run its rows again.
     pub(super) async fn replay(&self, tenant: &str, id: &str) -> Result<ReplayPluginRunResponse, Status> {
         let run = self.plugins.runs(tenant).get(id).await?;
+        self.plugins
+            .note(tenant, &run.setting.id, &run.setting.version)
+            .await;
         let batches = self.plugins.inputs(tenant, &run).await?;
         // That it ran shows that the policy of then admitted it.
         let setting = &run.setting;

@@ -1,6 +1,5 @@
 //! The end of published versions.
 
-use dualwheel_kit::audit;
 use dualwheel_proto::plugin::{Plugin, RetirePluginRequest};
 use tonic::Status;
 
@@ -11,18 +10,19 @@ impl Service {
     /// Retires a version, or takes that back.
     pub(super) async fn retire(&self, tenant: &str, request: &RetirePluginRequest) -> Result<Plugin, Status> {
         let (id, version) = names::plugin("name", &request.name)?;
+        self.plugins.note(tenant, &id, &version).await;
         let versions = self.plugins.versions(tenant);
-        let retired = convert::plugin(&versions.retire(&id, &version, !request.undo).await?)?;
-        audit::resource(&retired.publisher);
-        Ok(retired)
+        Ok(convert::plugin(
+            &versions.retire(&id, &version, !request.undo).await?,
+        )?)
     }
 
     /// Removes a version that no brand uses, with its file and its publication, so that it can be published anew.
     pub(super) async fn delete(&self, tenant: &str, name: &str) -> Result<(), Status> {
         let (id, version) = names::plugin("name", name)?;
+        self.plugins.note(tenant, &id, &version).await;
         let versions = self.plugins.versions(tenant);
         let stored = versions.get(&id, &version).await?;
-        audit::resource(&format!("publishers/{}", stored.publisher));
         let brands = self.plugins.activations(tenant).users(&id, &version).await?;
         if !brands.is_empty() {
             let plugin = stored.name();

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod activations;
+mod audits;
 mod fallbacks;
 mod house;
 mod places;
