@@ -140,6 +140,7 @@ fn needs_a_plugin(method: &Method) -> bool {
         || method.path.ends_with("/GetPlugin")
         || method.path.ends_with("/CheckPlugin")
         || method.path.ends_with("PluginRun")
+        || method.path.ends_with("PluginPublication")
 }
 
 fn is_refused(code: Code) -> bool {

@@ -172,6 +172,33 @@ fn a_partners_model_comes_into_a_brands_hands() {
         assert!(history.contains(told), "{told}: {history}");
     }
 
+    // The second one is retired, then removed; what answers is not.
+    let retired = mesh.plugin(&["retire", &python]).ok();
+    assert!(retired.contains("is retired"), "{retired}");
+    mesh.plugin(&["activate", &python, "--brand", "brand-01"])
+        .fails(1, &["PLUGIN_RETIRED"]);
+    mesh.plugin(&["delete", &affinity])
+        .fails(1, &["PLUGIN_IN_USE", "brand-01"]);
+    mesh.plugin(&["delete", &python]).ok();
+    let listed = mesh.plugin(&["list"]).ok();
+    assert!(
+        listed.contains(&affinity) && !listed.contains(&python),
+        "{listed}"
+    );
+
+    // A second key comes and goes, and the model answers on.
+    let (old, new) = (mesh.path("acme.pub"), mesh.path("new.pub"));
+    run(["plugin", "keygen", "--out", &mesh.path("new")]).ok();
+    let keys = || mesh.plugin(&["publishers"]).ok();
+    let one = keys();
+    mesh.plugin(&["trust", "acme", "--key", &new, "--also"]).ok();
+    assert_ne!(keys(), one);
+    mesh.plugin(&["distrust", "acme", "--key", &new]).ok();
+    assert_eq!(keys(), one);
+    mesh.plugin(&["distrust", "acme", "--key", &old])
+        .fails(1, &["PUBLISHER_KEYS"]);
+    assert_eq!(koc(&[])["scored_by"], after["scored_by"]);
+
     // Trusted no longer: the built-in model says so.
     mesh.plugin(&["distrust", "acme"]).ok();
     let text = mesh.ask(&[&["koc"], &AS_OF[..]].concat()).ok();

@@ -152,7 +152,9 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 "GetPluginPublication" | "WatchPluginPublication" => {
                     json!({"name": format!("publishers/p1/publications/{}", "0".repeat(64))})
                 }
-                "GetPlugin" | "RetirePlugin" | "DeletePlugin" | "CheckPlugin" => json!({"name": "plugins/m/versions/1.0.0"}),
+                "GetPlugin" | "RetirePlugin" | "DeletePlugin" | "CheckPlugin" => {
+                    json!({"name": "plugins/m/versions/1.0.0"})
+                }
                 "ActivatePlugin" => {
                     json!({"brand": brand, "setting": {"plugin": "plugins/m/versions/1.0.0"}})
                 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use dualwheel_kit::{client, config::Config};
+use dualwheel_plugins::signature::PublicKey;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, AddPublisherKeyRequest, CreatePublisherRequest, DeactivatePluginRequest,
     DeletePluginRequest, DeletePublisherRequest, GetPluginRequest, GetPluginRunRequest,
@@ -158,10 +159,16 @@ impl Mesh<'_> {
             vec![
                 name.to_owned(),
                 publisher.display_name.clone(),
+                keys(publisher),
                 time(publisher.create_time),
             ]
         };
-        let headings = [("Publisher", false), ("Name", false), ("Trusted since", false)];
+        let headings = [
+            ("Publisher", false),
+            ("Name", false),
+            ("Keys", false),
+            ("Trusted since", false),
+        ];
         self.listed("Publisher", &publishers, &headings, row)
     }
 
@@ -543,6 +550,14 @@ fn setting(plugin: &str, parameters: &[(String, f64)]) -> PluginSetting {
         plugin: plugin.to_owned(),
         parameters: parameters.iter().cloned().collect(),
     }
+}
+
+/// What the audit log calls a publisher's keys.
+fn keys(publisher: &Publisher) -> String {
+    let pems = [&publisher.public_key_pem, &publisher.other_key_pem];
+    let keys = pems.into_iter().filter_map(|pem| PublicKey::from_pem(pem).ok());
+    let names: Vec<String> = keys.filter_map(|key| key.fingerprint().ok()).collect();
+    names.join(" ")
 }
 
 /// A setting in words.

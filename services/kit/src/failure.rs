@@ -137,7 +137,8 @@ reasons! {
     PluginVersionExists "PLUGIN_VERSION_EXISTS" AlreadyExists:
         "Another file was published as this version of the plugin. Give the model another version, build and sign it again.";
     PluginNameTaken "PLUGIN_NAME_TAKEN" FailedPrecondition:
-        "Plugins of this name belong to another publisher, or models of it are the mesh's own. Give the model another name, build and sign it again.";
+        "Plugins of this name belong to another publisher, or to the mesh itself. Give the model another name, build and sign it \
+         again.";
     PluginSignature "PLUGIN_SIGNATURE" InvalidArgument:
         "The signature is missing, is none, or is not of this file by the publisher's key. Sign the file that is uploaded with \
          the key that the tenant trusts.";

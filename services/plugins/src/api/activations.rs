@@ -214,8 +214,8 @@ impl Service {
         Ok(convert::activation(changed))
     }
 
-    /// Reads a setting: a plugin that is there and not retired, of a trusted publisher, admitted by the policy and of a world served here, with
-    /// parameters within their bounds.
+    /// Reads a setting: a plugin that is there and not retired, of a trusted publisher, admitted by the policy and of a world
+    /// served here, with parameters within their bounds.
     async fn setting(
         &self,
         tenant: &str,
