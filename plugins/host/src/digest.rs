@@ -10,6 +10,8 @@ use crate::wire::{SentColumn, SentParameter, SentValues};
 const NUMBER: usize = size_of::<f64>();
 /// Numbers that are hashed at once.
 const AT_ONCE: usize = 8_192;
+/// Bytes that there is room for at first: most of what is hashed for a few rows.
+const ROOM: usize = 1_024;
 
 // What a hash is of is part of it. Taking that in costs as much as a small question, so it is done once.
 static INPUT: LazyLock<Hasher> = LazyLock::new(|| Hasher::new_derive_key("dualwheel plugin input 1"));
@@ -28,7 +30,7 @@ impl Digest {
     fn new(of: &Hasher) -> Self {
         Self {
             hasher: of.clone(),
-            waiting: Vec::new(),
+            waiting: Vec::with_capacity(ROOM),
         }
     }
 
@@ -46,6 +48,13 @@ impl Digest {
     /// Bit by bit: values that are equal but not the same are told apart.
     fn numbers(&mut self, numbers: &[f64]) {
         self.count(numbers.len());
+        // Many of them are hashed where they lie.
+        if cfg!(target_endian = "little") && numbers.len() >= AT_ONCE {
+            self.hasher.update(&self.waiting);
+            self.hasher.update(bytemuck::cast_slice(numbers));
+            self.waiting.clear();
+            return;
+        }
         for numbers in numbers.chunks(AT_ONCE) {
             let before = self.waiting.len();
             self.waiting.resize(before + numbers.len() * NUMBER, 0);
@@ -161,14 +170,17 @@ mod tests {
 
     #[test]
     fn many_values_hash_as_their_bytes() {
-        let numbers: Vec<f64> = (0..10_000).map(f64::from).collect();
+        // Some that wait, and some that are hashed where they lie.
+        let counts = [0_u32, 1, 8_191, 8_192, 3, 10_000, 20_000, 0];
+        let columns = counts.map(|count| (0..count).map(f64::from).collect::<Vec<_>>());
         let mut plain = blake3::Hasher::new_derive_key("dualwheel plugin output 1");
-        plain
-            .update(&1_u64.to_le_bytes())
-            .update(&10_000_u64.to_le_bytes());
-        for number in &numbers {
-            plain.update(&number.to_le_bytes());
+        plain.update(&8_u64.to_le_bytes());
+        for (count, numbers) in counts.into_iter().zip(&columns) {
+            plain.update(&u64::from(count).to_le_bytes());
+            for number in numbers {
+                plain.update(&number.to_le_bytes());
+            }
         }
-        assert_eq!(of_output(&[numbers]), plain.finalize().to_hex().to_string());
+        assert_eq!(of_output(&columns), plain.finalize().to_hex().to_string());
     }
 }

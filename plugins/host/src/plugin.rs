@@ -99,6 +99,27 @@ pub struct Record {
     pub dropped_lines: u64,
 }
 
+/// What a model is asked about a batch: checked, and just what it asked for.
+struct Asked<'a> {
+    rows: usize,
+    columns: Vec<SentColumn<'a>>,
+    parameters: Vec<SentParameter<'a>>,
+}
+
+impl Asked<'_> {
+    fn hash(&self) -> String {
+        digest::of_input(self.rows, &self.columns, &self.parameters)
+    }
+}
+
+/// Columns of any world.
+fn in_columns<const N: usize>((columns, record): ([Vec<f64>; N], Record)) -> Run<Vec<Vec<f64>>> {
+    Run {
+        scores: columns.into(),
+        record,
+    }
+}
+
 impl Plugin {
     pub(crate) fn guest(
         engine: Engine,
@@ -269,10 +290,10 @@ impl Plugin {
     /// # Errors
     /// As [`score`](Self::score), but for the world.
     pub fn answer(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<Vec<Vec<f64>>>, Error> {
-        let parameters = self.parameters(parameters)?;
-        let (scores, used) = self.part(batch, &parameters)?;
-        let record = self.record(parameters, batch, &scores, used)?;
-        Ok(Run { scores, record })
+        match self.world() {
+            World::KocModel => self.run(&KOC_ANSWERS, batch, parameters).map(in_columns),
+            World::StyleTrendModel => self.run(&STYLE_ANSWERS, batch, parameters).map(in_columns),
+        }
     }
 
     /// The same without a record, for one is made of all batches of a question.
@@ -281,13 +302,14 @@ impl Plugin {
         batch: &Batch,
         parameters: &Parameters,
     ) -> Result<(Vec<Vec<f64>>, Used), Error> {
+        let asked = self.asked(batch, parameters)?;
         match self.world() {
             World::KocModel => {
-                let (columns, used) = self.checked(&KOC_ANSWERS, batch, parameters)?;
+                let (columns, used) = self.checked(&KOC_ANSWERS, &asked, parameters)?;
                 Ok((columns.into(), used))
             }
             World::StyleTrendModel => {
-                let (columns, used) = self.checked(&STYLE_ANSWERS, batch, parameters)?;
+                let (columns, used) = self.checked(&STYLE_ANSWERS, &asked, parameters)?;
                 Ok((columns.into(), used))
             }
         }
@@ -298,11 +320,18 @@ impl Plugin {
     /// # Errors
     /// When a column or a parameter is wrong.
     pub fn input_hash(&self, batch: &Batch, given: &Parameters) -> Result<String, Error> {
+        let parameters = self.parameters(given)?;
+        Ok(self.asked(batch, &parameters)?.hash())
+    }
+
+    /// What is asked about a batch, with every parameter's value.
+    fn asked<'a>(&'a self, batch: &'a Batch, parameters: &Parameters) -> Result<Asked<'a>, Error> {
         let description = self.describe()?;
-        let columns = batch::columns(self.inner.world, description, batch, self.most_rows())?;
-        let parameters = batch::parameters(description, given)?;
-        let sent = batch::in_order(description, &parameters);
-        Ok(digest::of_input(batch.rows, &columns, &sent))
+        Ok(Asked {
+            rows: batch.rows,
+            columns: batch::columns(self.inner.world, description, batch, self.most_rows())?,
+            parameters: batch::in_order(description, parameters),
+        })
     }
 
     /// Every parameter with its value: as given, else the model's own.
@@ -321,8 +350,9 @@ impl Plugin {
         given: &Parameters,
     ) -> Result<([Vec<f64>; N], Record), Error> {
         let parameters = self.parameters(given)?;
-        let (columns, used) = self.checked(answers, batch, &parameters)?;
-        let record = self.record(parameters, batch, &columns, used)?;
+        let asked = self.asked(batch, &parameters)?;
+        let (columns, used) = self.checked(answers, &asked, &parameters)?;
+        let record = self.record(parameters, &asked, &columns, used)?;
         Ok((columns, record))
     }
 
@@ -330,13 +360,10 @@ impl Plugin {
     fn checked<const N: usize>(
         &self,
         answers: &[Answer; N],
-        batch: &Batch,
+        asked: &Asked<'_>,
         parameters: &Parameters,
     ) -> Result<([Vec<f64>; N], Used), Error> {
-        let description = self.describe()?;
-        let columns = batch::columns(self.inner.world, description, batch, self.most_rows())?;
-        let sent = batch::in_order(description, parameters);
-        let (answer, used) = self.ask(batch.rows, &columns, parameters, &sent)?;
+        let (answer, used) = self.ask(asked, parameters)?;
         let columns = match answer {
             Ok(columns) => columns,
             Err(message) => {
@@ -347,7 +374,7 @@ impl Plugin {
                 });
             }
         };
-        match answer::check(answers, batch.rows, columns) {
+        match answer::check(answers, asked.rows, columns) {
             Ok(columns) => Ok((columns, used)),
             Err(reason) => Err(Error::BadOutput {
                 reason,
@@ -358,23 +385,23 @@ impl Plugin {
 
     fn ask(
         &self,
-        rows: usize,
-        columns: &[SentColumn<'_>],
+        asked: &Asked<'_>,
         parameters: &Parameters,
-        sent: &[SentParameter<'_>],
     ) -> Result<(Result<Vec<GivenColumn>, String>, Used), Error> {
         self.require_waited_for()?;
+        let Asked { rows, columns, .. } = asked;
         match &self.inner.code {
-            Code::Native(model) => Ok(model.call(rows, columns, parameters)),
+            Code::Native(model) => Ok(model.call(*rows, columns, parameters)),
             Code::Guest { engine, compiled, .. } => {
                 // At most 65 536, which was checked.
                 let batch = SentBatch {
-                    rows: u32::try_from(rows).unwrap_or(u32::MAX),
+                    rows: u32::try_from(*rows).unwrap_or(u32::MAX),
                     columns,
                 };
                 let (function, stopped) = (&compiled.answer, self.stopped.as_ref());
+                let sent = (batch, &*asked.parameters);
                 let ((answer,), used) =
-                    call::<Sent<'_>, Given>(engine, compiled, function, rows, (batch, sent), stopped)?;
+                    call::<Sent<'_>, Given>(engine, compiled, function, *rows, sent, stopped)?;
                 Ok((answer, used))
             }
         }
@@ -383,7 +410,7 @@ impl Plugin {
     fn record(
         &self,
         parameters: Parameters,
-        batch: &Batch,
+        asked: &Asked<'_>,
         columns: &[Vec<f64>],
         used: Used,
     ) -> Result<Record, Error> {
@@ -392,8 +419,8 @@ impl Plugin {
             plugin_sha256: self.inner.sha256.clone(),
             name: description.name.clone(),
             version: description.version.clone(),
-            rows: batch.rows,
-            input_hash: self.input_hash(batch, &parameters)?,
+            rows: asked.rows,
+            input_hash: asked.hash(),
             output_hash: digest::of_output(columns),
             parameters,
             duration: used.duration,
