@@ -9,6 +9,7 @@ mod scoring;
 use std::{
     fs,
     path::{Path, PathBuf},
+    slice,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     Bench,
     figures::{Figures, median},
 };
-use raw::{Raw, told};
+use raw::{CAUSES, Raw, told};
 
 /// Runs of which a median is told.
 const RUNS: usize = 7;
@@ -118,6 +119,48 @@ fn calls(components: &Components, tiny: &Plugin, figures: &mut Figures) -> anyho
     let bare = seconds_a_call(1, || raw.calls(&row, &parameters, CALLS).map_err(told))? / f64::from(CALLS);
     for (name, seconds) in [("call_warm", whole), ("instance", instance), ("call_bare", bare)] {
         figures.tell(&format!("plugins.{name}"), seconds * 1e6, "µs", &[])?;
+    }
+    let calls = f64::from(CALLS);
+    let causes = causes(&raw, slice::from_ref(&row), &parameters, CALLS)?;
+    tell_causes(
+        "call",
+        causes.map(|seconds| seconds / calls),
+        whole,
+        (1e6, "µs"),
+        figures,
+    )
+}
+
+/// The medians of some runs' seconds of each cause.
+fn causes(
+    raw: &Raw,
+    batches: &[Batch],
+    parameters: &Parameters,
+    times: u32,
+) -> anyhow::Result<[f64; CAUSES.len()]> {
+    let mut runs = CAUSES.map(|_| Vec::with_capacity(RUNS));
+    for run in 0..=RUNS {
+        let causes = raw.causes(batches, parameters, times).map_err(told)?;
+        if run > 0 {
+            for (cause, seconds) in runs.iter_mut().zip(causes) {
+                cause.push(seconds);
+            }
+        }
+    }
+    Ok(runs.map(|seconds| median(&seconds)))
+}
+
+/// A whole by its causes; what wasmtime does not take of it is the host's.
+fn tell_causes(
+    of: &str,
+    causes: [f64; CAUSES.len()],
+    whole: f64,
+    (scale, unit): (f64, &str),
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let host = (whole - causes.iter().sum::<f64>()).max(0.0);
+    for (name, seconds) in CAUSES.into_iter().zip(causes).chain([("host", host)]) {
+        figures.tell(&format!("plugins.{of}_{name}"), seconds * scale, unit, &[])?;
     }
     Ok(())
 }

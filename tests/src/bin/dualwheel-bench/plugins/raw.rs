@@ -6,6 +6,8 @@ mod settings;
 #[allow(dead_code, reason = "the host uses all of it")]
 mod wire;
 
+use std::time::Instant;
+
 use dualwheel_plugin_host::Limits;
 use dualwheel_plugin_sdk::{Batch, Parameters};
 use wasmtime::{
@@ -16,6 +18,10 @@ use wire::{Given, Sent, SentBatch, SentColumn, SentParameter, SentValues};
 
 /// Ticks of the epoch until a call ends; nobody counts them here.
 const TICKS: u64 = 1 << 40;
+
+/// What the time of a call goes to: making a store, making an instance in it, handing over, computing and taking back, and
+/// setting everything back.
+pub(super) const CAUSES: [&str; 4] = ["store", "instantiate", "guest", "reset"];
 
 /// A `koc-model`.
 pub(super) struct Raw {
@@ -53,13 +59,18 @@ impl Raw {
     }
 
     fn start(&self) -> Result<(Store<()>, Instance)> {
+        let mut store = self.store()?;
+        let instance = self.linked.instantiate(&mut store)?;
+        Ok((store, instance))
+    }
+
+    fn store(&self) -> Result<Store<()>> {
         let mut store = Store::new(&self.engine, ());
         if self.metered {
             store.set_fuel(u64::MAX)?;
         }
         store.set_epoch_deadline(TICKS);
-        let instance = self.linked.instantiate(&mut store)?;
-        Ok((store, instance))
+        Ok(store)
     }
 
     /// Makes an instance and drops it.
@@ -72,6 +83,33 @@ impl Raw {
         let (mut store, instance) = self.start()?;
         let function = instance.get_typed_func::<Sent<'_>, Given>(&mut store, self.score)?;
         (0..times).try_for_each(|_| ask(&mut store, &function, batch, parameters).map(drop))
+    }
+
+    /// Scores batches so many times, each by a fresh instance: seconds of each of the [`CAUSES`].
+    pub(super) fn causes(
+        &self,
+        batches: &[Batch],
+        parameters: &Parameters,
+        times: u32,
+    ) -> Result<[f64; CAUSES.len()]> {
+        let mut causes = [0.0; CAUSES.len()];
+        for batch in (0..times).flat_map(|_| batches) {
+            let began = Instant::now();
+            let mut store = self.store()?;
+            let stored = Instant::now();
+            let instance = self.linked.instantiate(&mut store)?;
+            let made = Instant::now();
+            let function = instance.get_typed_func::<Sent<'_>, Given>(&mut store, self.score)?;
+            let answer = ask(&mut store, &function, batch, parameters)?;
+            let answered = Instant::now();
+            drop(store);
+            let took = [stored - began, made - stored, answered - made, answered.elapsed()];
+            drop(answer);
+            for (cause, took) in causes.iter_mut().zip(took) {
+                *cause += took.as_secs_f64();
+            }
+        }
+        Ok(causes)
     }
 
     /// Scores batches, each by a fresh instance, as the host does: the powers, each of all batches.

@@ -8,8 +8,9 @@ use dualwheel_plugin_sdk::Parameters;
 use serde::Deserialize;
 
 use super::{
-    Components, RUNS, candidates, limits,
+    Components, RUNS, candidates, causes, limits,
     raw::{Raw, told},
+    tell_causes,
 };
 use crate::{
     Bench,
@@ -64,6 +65,9 @@ pub(super) fn run(
         "rows/s",
         &ratios,
     )?;
+    let metered = Raw::new(&limits(), &components.koc, true).map_err(told)?;
+    let causes = causes(&metered, question.batches(), question.parameters(), 1)?;
+    tell_causes("koc", causes, ours, (1e3, "ms"), figures)?;
     fuel(components, &question, &powers, figures)
 }
 
