@@ -205,6 +205,7 @@ impl PluginService for Service {
             violations.add("rows", "2 to 65 536, or 0 for 1 000");
             violations.finish(Reason::InvalidResource)?;
         }
+        self.plugins.note(&tenant, &id, &version).await;
         let plugin = self.plugins.load(&tenant, &id, &version, WIDEST).await?;
         plugin.describe().map_err(Error::from)?;
         let examined = self

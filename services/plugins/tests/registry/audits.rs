@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use dualwheel_plugin_host::sha256;
 use dualwheel_proto::plugin::{
-    ActivatePluginRequest, DeactivatePluginRequest, DeletePluginRequest, PromotePluginRequest,
-    RetirePluginRequest, RollBackPluginRequest, ShadowPluginRequest,
+    ActivatePluginRequest, CheckPluginRequest, DeactivatePluginRequest, DeletePluginRequest,
+    PromotePluginRequest, RetirePluginRequest, RollBackPluginRequest, ShadowPluginRequest,
 };
 use serde_json::Value;
 
@@ -66,6 +66,11 @@ async fn lines_name_plugin_brand_publisher_and_key() {
         ..Default::default()
     };
     client.deactivate_plugin(request).await.unwrap();
+    let request = CheckPluginRequest {
+        name: second.clone(),
+        rows: 50,
+    };
+    client.check_plugin(request).await.unwrap();
     let request = RetirePluginRequest {
         name: first.clone(),
         undo: false,
@@ -113,6 +118,7 @@ async fn lines_name_plugin_brand_publisher_and_key() {
     assert_eq!(line("PromotePlugin"), (Some(BRAND), names(&[&second])));
     assert_eq!(line("RollBackPlugin"), (Some(BRAND), names(&[&first, &second])));
     assert_eq!(line("DeactivatePlugin"), (Some(BRAND), names(&[&first])));
+    assert_eq!(line("CheckPlugin"), (None, names(&[&second])));
     assert_eq!(line("RetirePlugin"), (None, names(&[&first])));
     assert_eq!(line("DeletePlugin"), (None, names(&[&first])));
 }
