@@ -49,7 +49,12 @@ impl Mesh {
     /// an interpreter does to be compiled.
     fn publish(&self, example: &str) -> String {
         let publish = |args: &[&str]| {
-            let at = ["--set", "deadlines.default_ms=3000", "--endpoint", &self.server.url()];
+            let at = [
+                "--set",
+                "deadlines.default_ms=3000",
+                "--endpoint",
+                &self.server.url(),
+            ];
             finish(command([&["plugin"], args].concat()).args(at))
         };
         let name = self.publisher.publish(example, publish);
