@@ -140,7 +140,11 @@ impl Plugins {
     }
 
     async fn loaded(&self, tenant: &str, key: Key, bytes: Bytes) -> Result<Plugin, Error> {
-        let turn = self.turn(tenant, &key.0).await?;
+        // What is compiled already takes a moment: it does not wait for others' compiling.
+        let turn = match self.inner.engine.has_compiled(&bytes) {
+            true => None,
+            false => Some(self.turn(tenant, &key.0).await?),
+        };
         // Who had the turn before may have loaded the same.
         if let Some(plugin) = self.inner.loaded.get(&key).await {
             return Ok(plugin);
