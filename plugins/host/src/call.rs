@@ -12,6 +12,7 @@ use wasmtime::{
 };
 
 use crate::{
+    GENERATIONS,
     engine::Engine,
     error::{Error, Guest},
     log::Log,
@@ -89,18 +90,21 @@ impl Used {
     }
 }
 
-/// Offers the guest what the contract has: `log`.
+/// Offers the guest what the contract has, in each of its generations: `log`.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut host = linker.instance("dualwheel:plugin/host@1.0.0")?;
-    host.func_wrap(
-        "log",
-        |mut store: StoreContextMut<'_, State>, (line,): (WasmStr,)| {
-            let line = line.to_str(&store)?.into_owned();
-            charge(&mut store, line.len())?;
-            store.data_mut().log.write(&line);
-            Ok(())
-        },
-    )
+    for generation in GENERATIONS {
+        let mut host = linker.instance(&format!("dualwheel:plugin/host@{generation}"))?;
+        host.func_wrap(
+            "log",
+            |mut store: StoreContextMut<'_, State>, (line,): (WasmStr,)| {
+                let line = line.to_str(&store)?.into_owned();
+                charge(&mut store, line.len())?;
+                store.data_mut().log.write(&line);
+                Ok(())
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// Takes a unit of fuel for each byte that the host handles for the guest.

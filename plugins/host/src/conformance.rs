@@ -2,11 +2,12 @@
 //! absent, nothing or huge, gives the same answer to the same question, and to each row whatever stands beside it.
 
 mod cost;
+mod products;
 mod rows;
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{cell::Cell, collections::BTreeSet, fmt::Display};
 
-use dualwheel_plugin_sdk::{Batch, Description, Parameters};
+use dualwheel_plugin_sdk::{Batch, Description, Parameters, Values};
 
 use self::cost::Cost;
 use crate::{Error, Plugin, World};
@@ -59,8 +60,8 @@ pub fn examine(plugin: &Plugin, rows: usize) -> Vec<Finding> {
     examination.findings(&usual)
 }
 
-/// What a model answers: a column of numbers for each that its world answers.
-type Answers = Vec<Vec<f64>>;
+/// What a model answers: a column for each that its world answers.
+type Answers = Vec<Values>;
 
 /// Why there is no answer.
 struct Fault {
@@ -180,9 +181,12 @@ impl<'a> Examination<'a> {
         let answers = self.plugin.world().answers().iter().zip(usual);
         let constant: Vec<String> = answers
             .filter_map(|(answer, values)| {
-                let first = values.first()?;
-                let same = values.iter().all(|value| value == first);
-                same.then(|| format!("`{}` {first}", answer.name))
+                let always = match values {
+                    Values::Numbers(numbers) => always(numbers),
+                    Values::Texts(texts) => always(texts),
+                    Values::Series(_) => None,
+                }?;
+                Some(format!("`{}` {always}", answer.name))
             })
             .collect();
         match constant.len() {
@@ -373,19 +377,32 @@ impl<'a> Held<'a> {
 /// The first row whose answer is another than what it is held against; the rows of `given` are those at `places`.
 fn differs(world: World, held: &Answers, places: &[usize], given: &Answers) -> Option<String> {
     let mut columns = world.answers().iter().zip(held.iter().zip(given));
-    columns.find_map(|(column, (held, given))| {
-        let mut rows = places.iter().zip(given);
-        rows.find_map(|(place, given)| {
-            let before = held.get(*place)?;
-            let told = || {
-                format!(
-                    "row {place} gets another `{}`, {given} instead of the {before}",
-                    column.name
-                )
-            };
-            (before != given).then(told)
-        })
+    columns.find_map(|(column, (held, given))| match (held, given) {
+        (Values::Numbers(held), Values::Numbers(given)) => another(column.name, held, places, given),
+        (Values::Texts(held), Values::Texts(given)) => another(column.name, held, places, given),
+        _ => None,
     })
+}
+
+/// The first row that gets another value of a column.
+fn another<T: Display + PartialEq>(
+    column: &str,
+    held: &[T],
+    places: &[usize],
+    given: &[T],
+) -> Option<String> {
+    places.iter().zip(given).find_map(|(place, given)| {
+        let before = held.get(*place)?;
+        let told = || format!("row {place} gets another `{column}`, {given} instead of the {before}");
+        (before != given).then(told)
+    })
+}
+
+/// The value that all rows have.
+fn always<T: Display + PartialEq>(values: &[T]) -> Option<String> {
+    let first = values.first()?;
+    let same = values.iter().all(|value| value == first);
+    same.then(|| first.to_string())
 }
 
 fn quoted(names: &[&str]) -> String {

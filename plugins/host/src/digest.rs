@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use blake3::Hasher;
+use dualwheel_plugin_sdk::Values;
 
 use crate::wire::{SentColumn, SentParameter, SentValues};
 
@@ -127,16 +128,24 @@ pub(crate) fn of_inputs(batches: &[String]) -> String {
 
 /// Hash of what a model answers, column by column in the world's order: BLAKE3, in hexadecimal.
 #[must_use]
-pub fn of_output(columns: &[Vec<f64>]) -> String {
+pub fn of_output(columns: &[Values]) -> String {
     let mut digest = Digest::new(&OUTPUT);
     digest.count(columns.len());
-    columns.iter().for_each(|numbers| digest.numbers(numbers));
+    for column in columns {
+        match column {
+            // Without their kind, for once there were answers of no other.
+            Values::Numbers(numbers) => digest.numbers(numbers),
+            other => digest.values(&other.into()),
+        }
+    }
     digest.hex()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+
+    use dualwheel_plugin_sdk::Values;
 
     use super::{of_input, of_output};
     use crate::wire::{SentColumn, SentParameter, SentValues};
@@ -163,9 +172,13 @@ mod tests {
             }
         }
         assert!(seen.insert(of_input(3, &[], &[])));
-        assert!(seen.insert(of_output(&[vec![1.0], vec![2.0]])));
-        assert!(seen.insert(of_output(&[vec![1.0, 2.0]])));
-        assert_eq!(of_output(&[vec![1.0]]), of_output(&[vec![1.0]]));
+        let numbers = |numbers: &[f64]| Values::Numbers(numbers.to_vec());
+        let texts = |texts: &[&str]| Values::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        assert!(seen.insert(of_output(&[numbers(&[1.0]), numbers(&[2.0])])));
+        assert!(seen.insert(of_output(&[numbers(&[1.0, 2.0])])));
+        assert!(seen.insert(of_output(&[numbers(&[1.0]), texts(&["A"])])));
+        assert!(seen.insert(of_output(&[numbers(&[1.0]), texts(&["A", ""])])));
+        assert_eq!(of_output(&[numbers(&[1.0])]), of_output(&[numbers(&[1.0])]));
     }
 
     #[test]
@@ -181,6 +194,9 @@ mod tests {
                 plain.update(&number.to_le_bytes());
             }
         }
-        assert_eq!(of_output(&columns), plain.finalize().to_hex().to_string());
+        assert_eq!(
+            of_output(&columns.map(Values::Numbers)),
+            plain.finalize().to_hex().to_string()
+        );
     }
 }

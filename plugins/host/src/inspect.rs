@@ -1,11 +1,10 @@
 //! Looks at a component before anything is compiled: what it is, what it asks for, what it offers.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 
 use crate::{
+    GENERATIONS,
     engine::Policy,
     error::{Age, Error, Guest},
     limits::Limits,
@@ -16,8 +15,6 @@ use crate::{
 
 /// Start of the names of the contract's interfaces.
 const CONTRACT: &str = "dualwheel:plugin/";
-/// Version of the contract.
-const VERSION: &str = "1.0.0";
 /// Interfaces that the contract has.
 const INTERFACES: [&str; 2] = ["host", "types"];
 /// Packages of WASI that a sealed one has; what is not among them, such as sockets and HTTP, no policy offers.
@@ -115,7 +112,7 @@ impl Shape {
         limits: &Limits,
     ) -> Result<World, Error> {
         for import in &self.imports {
-            same_version(import)?;
+            known_generation(import)?;
         }
         for import in &self.imports {
             offered(import, policy)?;
@@ -167,13 +164,32 @@ impl Shape {
     fn check_world(&self, wanted: Option<World>) -> Result<World, Error> {
         let found = World::ALL.into_iter().find(|world| self.is(*world));
         match (wanted, found) {
-            (Some(wanted), _) if self.is(wanted) => Ok(wanted),
-            (None, Some(found)) => Ok(found),
+            (Some(world), _) | (None, Some(world)) if self.is(world) => {
+                self.require_of_its_generation(world)?;
+                Ok(world)
+            }
             (wanted, found) => {
                 let wanted = wanted.unwrap_or(World::KocModel);
                 let found = found.map_or_else(|| self.without_world(wanted), |world| format!("a {world}"));
                 Err(Error::WrongWorld { wanted, found })
             }
+        }
+    }
+
+    /// Refuses a world that the generation does not have which the component was built for.
+    fn require_of_its_generation(&self, world: World) -> Result<(), Error> {
+        let before = self.imports.iter().find(|import| {
+            let generation = import
+                .strip_prefix(CONTRACT)
+                .and_then(|interface| interface.split_once('@'));
+            generation.is_some_and(|(_, generation)| !world.is_of(generation))
+        });
+        match before {
+            None => Ok(()),
+            Some(import) => Err(Error::ContractVersion {
+                found: format!("{}, which has no {world}", tidy(import, MESSAGE)),
+                age: Age::Older,
+            }),
         }
     }
 
@@ -186,24 +202,21 @@ impl Shape {
     }
 }
 
-/// Refuses an interface of the contract in another version.
-fn same_version(import: &str) -> Result<(), Error> {
+/// Refuses an interface of the contract in a generation that this host does not speak.
+fn known_generation(import: &str) -> Result<(), Error> {
     let Some(interface) = import.strip_prefix(CONTRACT) else {
         return Ok(());
     };
     let version = interface.split_once('@').map(|(_, version)| version);
-    if version == Some(VERSION) {
+    if version.is_some_and(|version| GENERATIONS.contains(&version)) {
         return Ok(());
     }
-    let age = match version
-        .and_then(numbers)
-        .zip(numbers(VERSION))
-        .map(|(found, ours)| found.cmp(&ours))
-    {
-        Some(Ordering::Less) => Age::Older,
-        Some(Ordering::Greater) => Age::Newer,
-        // Such as `1.0.0-draft`.
-        Some(Ordering::Equal) | None => Age::Unknown,
+    let known = GENERATIONS.into_iter().filter_map(numbers);
+    let age = match (version.and_then(numbers), known.clone().min(), known.max()) {
+        (Some(found), Some(oldest), _) if found < oldest => Age::Older,
+        (Some(found), _, Some(newest)) if found > newest => Age::Newer,
+        // Such as `1.0.0-draft`, or one that was never published.
+        _ => Age::Unknown,
     };
     Err(Error::ContractVersion {
         found: tidy(import, MESSAGE),
@@ -250,11 +263,11 @@ fn is_sealed_wasi(import: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{numbers, offered, same_version};
+    use super::{known_generation, numbers, offered};
     use crate::{engine::Policy, error::Age, error::Error};
 
     fn age(import: &str) -> Option<Age> {
-        match same_version(import) {
+        match known_generation(import) {
             Err(Error::ContractVersion { age, .. }) => Some(age),
             _ => None,
         }
@@ -266,7 +279,9 @@ mod tests {
             ("dualwheel:plugin/host@1.0.0", None),
             ("wasi:clocks/wall-clock@0.2.0", None),
             ("dualwheel:plugin/host@0.9.9", Some(Age::Older)),
-            ("dualwheel:plugin/host@1.0.1", Some(Age::Newer)),
+            ("dualwheel:plugin/host@1.1.0", None),
+            ("dualwheel:plugin/host@1.0.1", Some(Age::Unknown)),
+            ("dualwheel:plugin/host@1.1.1", Some(Age::Newer)),
             ("dualwheel:plugin/types@1.10.0", Some(Age::Newer)),
             ("dualwheel:plugin/types@2.0.0-rc.1", Some(Age::Newer)),
             ("dualwheel:plugin/types@1.0.0-draft", Some(Age::Unknown)),
@@ -284,7 +299,7 @@ mod tests {
         let (refused, wasi) = (Some("PLUGIN_IMPORT_REFUSED"), Some("PLUGIN_WASI_REFUSED"));
         for (import, pure, sealed) in [
             ("dualwheel:plugin/host@1.0.0", None, None),
-            ("dualwheel:plugin/types@1.0.0", None, None),
+            ("dualwheel:plugin/types@1.1.0", None, None),
             ("dualwheel:plugin/secrets@1.0.0", refused, refused),
             ("dualwheel:pluginx/host@1.0.0", refused, refused),
             ("wasi:random/random@0.2.10", wasi, None),

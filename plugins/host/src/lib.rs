@@ -1,8 +1,8 @@
-//! Runs partners' models: components of the worlds `koc-model` and `style-trend-model` (`plugins/wit`), sandboxed and
-//! bounded.
+//! Runs partners' models: components of the worlds `koc-model`, `style-trend-model` and `hit-model` (`plugins/wit`),
+//! sandboxed and bounded.
 //!
 //! ```text
-//! Engine::new(limits, compiler, cache) ── load(bytes, world) ──► Plugin ── score / rank ──► Run { scores, record }
+//! Engine::new(limits, compiler, cache) ── load(bytes, world) ──► Plugin ── score / rank / assess ──► Run { scores, record }
 //! ```
 //!
 //! A component is read and compiled in a [process of its own](Compiler), which may use so much and no more.
@@ -48,10 +48,13 @@ pub use self::{
     error::{Age, Error, Guest},
     features::Features,
     limits::{Limits, MOST_ROWS},
-    plugin::{Plugin, Record, Run},
+    plugin::{Plugin, Record, Run, Scores, scores},
     question::Question,
-    world::{Answer, Kind, Known, World},
+    world::{Admitted, Answer, Kind, Known, World},
 };
 
-/// The contract that this host speaks.
-pub const CONTRACT: &str = "dualwheel:plugin@1.0.0";
+/// The contract that models are built for now.
+pub const CONTRACT: &str = "dualwheel:plugin@1.1.0";
+/// Generations of the contract that this host speaks, the oldest first. They differ in the worlds that they have; what
+/// crosses between host and guest is the same.
+pub const GENERATIONS: [&str; 2] = ["1.0.0", "1.1.0"];

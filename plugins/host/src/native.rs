@@ -4,7 +4,7 @@
 use std::{fmt, time::Instant};
 
 use dualwheel_plugin_sdk::{
-    Batch, Column, Description, KocModel, Parameters, Refusal, StyleTrendModel, Values,
+    Batch, Column, Description, HitModel, KocModel, Parameters, Refusal, StyleTrendModel, Values,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 pub(crate) enum Native {
     Koc(Box<dyn KocModel + Send + Sync>),
     StyleTrend(Box<dyn StyleTrendModel + Send + Sync>),
+    Hit(Box<dyn HitModel + Send + Sync>),
 }
 
 impl fmt::Debug for Native {
@@ -30,6 +31,7 @@ impl Native {
         match self {
             Self::Koc(_) => World::KocModel,
             Self::StyleTrend(_) => World::StyleTrendModel,
+            Self::Hit(_) => World::HitModel,
         }
     }
 
@@ -37,6 +39,7 @@ impl Native {
         let description = match self {
             Self::Koc(model) => model.describe(),
             Self::StyleTrend(model) => model.describe(),
+            Self::Hit(model) => model.describe(),
         };
         given(description)
     }
@@ -56,6 +59,9 @@ impl Native {
                 .score(&batch, parameters)
                 .map(|scores| scores.into_columns()),
             Self::StyleTrend(model) => model.rank(&batch, parameters).map(|scores| scores.into_columns()),
+            Self::Hit(model) => model
+                .assess(&batch, parameters)
+                .map(|scores| scores.into_columns()),
         };
         let used = Used::native(started.elapsed());
         let answered = answered

@@ -7,7 +7,8 @@ use std::{
 };
 
 use dualwheel_plugin_sdk::{
-    Batch, Description, KocModel, KocScores, Parameters, StyleScores, StyleTrendModel,
+    Batch, Description, HitModel, HitScores, KocModel, KocScores, Parameters, StyleScores, StyleTrendModel,
+    Values,
 };
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     native::Native,
     text::tidy,
     wire::{Given, GivenColumn, GivenDescription, Sent, SentBatch, SentColumn, SentParameter},
-    world::{Answer, KOC_ANSWERS, STYLE_ANSWERS, World},
+    world::World,
 };
 
 /// Bytes of a guest's own error that are passed on.
@@ -112,12 +113,66 @@ impl Asked<'_> {
     }
 }
 
-/// Columns of any world.
-fn in_columns<const N: usize>((columns, record): ([Vec<f64>; N], Record)) -> Run<Vec<Vec<f64>>> {
-    Run {
-        scores: columns.into(),
-        record,
+/// Answered columns as what a world's model answers, by their order.
+pub trait Scores: Sized {
+    /// The world.
+    const WORLD: World;
+
+    /// `None` where the columns are those of another world.
+    fn of(columns: Vec<Values>) -> Option<Self>;
+}
+
+impl Scores for KocScores {
+    const WORLD: World = World::KocModel;
+
+    fn of(columns: Vec<Values>) -> Option<Self> {
+        match <[Values; 3]>::try_from(columns).ok()? {
+            [
+                Values::Numbers(content),
+                Values::Numbers(influence),
+                Values::Numbers(purchasing),
+            ] => Some(Self {
+                content,
+                influence,
+                purchasing,
+            }),
+            _ => None,
+        }
     }
+}
+
+impl Scores for StyleScores {
+    const WORLD: World = World::StyleTrendModel;
+
+    fn of(columns: Vec<Values>) -> Option<Self> {
+        match <[Values; 2]>::try_from(columns).ok()? {
+            [Values::Numbers(growth), Values::Numbers(score)] => Some(Self { growth, score }),
+            _ => None,
+        }
+    }
+}
+
+impl Scores for HitScores {
+    const WORLD: World = World::HitModel;
+
+    fn of(columns: Vec<Values>) -> Option<Self> {
+        match <[Values; 2]>::try_from(columns).ok()? {
+            [Values::Numbers(score), Values::Texts(reason)] => Some(Self { score, reason }),
+            _ => None,
+        }
+    }
+}
+
+/// What a world's model answers, from its columns.
+///
+/// # Errors
+/// When they are those of another world.
+pub fn scores<S: Scores>(columns: Vec<Values>) -> Result<S, Error> {
+    let count = columns.len();
+    S::of(columns).ok_or_else(|| Error::WrongWorld {
+        wanted: S::WORLD,
+        found: format!("one of {count} other columns"),
+    })
 }
 
 impl Plugin {
@@ -142,10 +197,16 @@ impl Plugin {
         Self::native(Native::Koc(Box::new(model)))
     }
 
-    /// As [`native_koc`](Self::native_koc), of the other world.
+    /// As [`native_koc`](Self::native_koc), of the world of style trends.
     #[must_use]
     pub fn native_style_trend(model: impl StyleTrendModel + Send + Sync + 'static) -> Self {
         Self::native(Native::StyleTrend(Box::new(model)))
+    }
+
+    /// As [`native_koc`](Self::native_koc), of the world of potential hits.
+    #[must_use]
+    pub fn native_hit(model: impl HitModel + Send + Sync + 'static) -> Self {
+        Self::native(Native::Hit(Box::new(model)))
     }
 
     fn native(model: Native) -> Self {
@@ -240,16 +301,7 @@ impl Plugin {
     /// When this is a plugin of another world, a column or a parameter is wrong, the call fails, or what the model
     /// answers is wrong.
     pub fn score(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<KocScores>, Error> {
-        self.check_world(World::KocModel)?;
-        let ([content, influence, purchasing], record) = self.run(&KOC_ANSWERS, batch, parameters)?;
-        Ok(Run {
-            scores: KocScores {
-                content,
-                influence,
-                purchasing,
-            },
-            record,
-        })
+        self.typed(batch, parameters)
     }
 
     /// Ranks styles with a `style-trend-model`; otherwise as [`score`](Self::score).
@@ -257,12 +309,22 @@ impl Plugin {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn rank(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<StyleScores>, Error> {
-        self.check_world(World::StyleTrendModel)?;
-        let ([growth, score], record) = self.run(&STYLE_ANSWERS, batch, parameters)?;
-        Ok(Run {
-            scores: StyleScores { growth, score },
-            record,
-        })
+        self.typed(batch, parameters)
+    }
+
+    /// Scores products with a `hit-model`; otherwise as [`score`](Self::score).
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn assess(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<HitScores>, Error> {
+        self.typed(batch, parameters)
+    }
+
+    fn typed<S: Scores>(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<S>, Error> {
+        self.check_world(S::WORLD)?;
+        let Run { scores, record } = self.answer(batch, parameters)?;
+        let scores = self::scores(scores)?;
+        Ok(Run { scores, record })
     }
 
     fn check_world(&self, wanted: World) -> Result<(), Error> {
@@ -284,35 +346,22 @@ impl Plugin {
         }
     }
 
-    /// Asks a model of either world about a batch: the columns that its world answers, in the order of
+    /// Asks a model of any world about a batch: the columns that its world answers, in the order of
     /// [`World::answers`]. Otherwise as [`score`](Self::score).
     ///
     /// # Errors
     /// As [`score`](Self::score), but for the world.
-    pub fn answer(&self, batch: &Batch, parameters: &Parameters) -> Result<Run<Vec<Vec<f64>>>, Error> {
-        match self.world() {
-            World::KocModel => self.run(&KOC_ANSWERS, batch, parameters).map(in_columns),
-            World::StyleTrendModel => self.run(&STYLE_ANSWERS, batch, parameters).map(in_columns),
-        }
+    pub fn answer(&self, batch: &Batch, given: &Parameters) -> Result<Run<Vec<Values>>, Error> {
+        let parameters = self.parameters(given)?;
+        let asked = self.asked(batch, &parameters)?;
+        let (scores, used) = self.checked(&asked, &parameters)?;
+        let record = self.record(parameters, &asked, &scores, used)?;
+        Ok(Run { scores, record })
     }
 
     /// The same without a record, for one is made of all batches of a question.
-    pub(crate) fn part(
-        &self,
-        batch: &Batch,
-        parameters: &Parameters,
-    ) -> Result<(Vec<Vec<f64>>, Used), Error> {
-        let asked = self.asked(batch, parameters)?;
-        match self.world() {
-            World::KocModel => {
-                let (columns, used) = self.checked(&KOC_ANSWERS, &asked, parameters)?;
-                Ok((columns.into(), used))
-            }
-            World::StyleTrendModel => {
-                let (columns, used) = self.checked(&STYLE_ANSWERS, &asked, parameters)?;
-                Ok((columns.into(), used))
-            }
-        }
+    pub(crate) fn part(&self, batch: &Batch, parameters: &Parameters) -> Result<(Vec<Values>, Used), Error> {
+        self.checked(&self.asked(batch, parameters)?, parameters)
     }
 
     /// Hash of a question about a batch, as its record will have it, without asking.
@@ -342,27 +391,8 @@ impl Plugin {
         batch::parameters(self.describe()?, given)
     }
 
-    /// Asks the model about a batch; the same for every world.
-    fn run<const N: usize>(
-        &self,
-        answers: &[Answer; N],
-        batch: &Batch,
-        given: &Parameters,
-    ) -> Result<([Vec<f64>; N], Record), Error> {
-        let parameters = self.parameters(given)?;
-        let asked = self.asked(batch, &parameters)?;
-        let (columns, used) = self.checked(answers, &asked, &parameters)?;
-        let record = self.record(parameters, &asked, &columns, used)?;
-        Ok((columns, record))
-    }
-
     /// Asks the model, with every parameter's value, and checks what it answers.
-    fn checked<const N: usize>(
-        &self,
-        answers: &[Answer; N],
-        asked: &Asked<'_>,
-        parameters: &Parameters,
-    ) -> Result<([Vec<f64>; N], Used), Error> {
+    fn checked(&self, asked: &Asked<'_>, parameters: &Parameters) -> Result<(Vec<Values>, Used), Error> {
         let (answer, used) = self.ask(asked, parameters)?;
         let columns = match answer {
             Ok(columns) => columns,
@@ -374,7 +404,7 @@ impl Plugin {
                 });
             }
         };
-        match answer::check(answers, asked.rows, columns) {
+        match answer::check(self.world().answers(), asked.rows, columns) {
             Ok(columns) => Ok((columns, used)),
             Err(reason) => Err(Error::BadOutput {
                 reason,
@@ -411,7 +441,7 @@ impl Plugin {
         &self,
         parameters: Parameters,
         asked: &Asked<'_>,
-        columns: &[Vec<f64>],
+        columns: &[Values],
         used: Used,
     ) -> Result<Record, Error> {
         let description = self.describe()?;

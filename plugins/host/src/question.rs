@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dualwheel_plugin_sdk::{Batch, Parameters};
+use dualwheel_plugin_sdk::{Batch, Parameters, Values};
 
 use crate::{
     batch,
@@ -90,10 +90,10 @@ impl Plugin {
     ///
     /// # Errors
     /// As [`answer`](Self::answer).
-    pub fn ask_all(&self, question: &Question) -> Result<Run<Vec<Vec<f64>>>, Error> {
+    pub fn ask_all(&self, question: &Question) -> Result<Run<Vec<Values>>, Error> {
         let rows = question.rows();
         let answers = self.world().answers().iter();
-        let mut columns: Vec<Vec<f64>> = answers.map(|_| Vec::with_capacity(rows)).collect();
+        let mut columns: Vec<Values> = answers.map(|answer| answer.with_capacity(rows)).collect();
         let description = self.describe()?;
         // Once more, for the question may be one to another model.
         let parameters = self.parameters(&question.parameters)?;
@@ -114,7 +114,7 @@ impl Plugin {
         for batch in &question.batches {
             let (parts, used) = self.part(batch, &parameters)?;
             for (whole, part) in columns.iter_mut().zip(parts) {
-                whole.extend(part);
+                extend(whole, part);
             }
             record.add(batch.rows, used);
         }
@@ -138,6 +138,16 @@ impl Record {
         let beyond = other.lines.len().saturating_sub(room);
         self.dropped_lines += u64::try_from(beyond).unwrap_or(u64::MAX);
         self.lines.extend(other.lines.into_iter().take(room));
+    }
+}
+
+/// Adds the values of a part, which are of the same kind: that of the world's answer.
+fn extend(whole: &mut Values, part: Values) {
+    match (whole, part) {
+        (Values::Numbers(whole), Values::Numbers(part)) => whole.extend(part),
+        (Values::Texts(whole), Values::Texts(part)) => whole.extend(part),
+        (Values::Series(whole), Values::Series(part)) => whole.extend(part),
+        _ => {}
     }
 }
 

@@ -56,11 +56,11 @@ fn names_of(function: &str) -> NameSection {
 
 #[test]
 fn a_component_imports_the_contract_and_nothing_else() {
-    for world in ["koc-model", "style-trend-model"] {
+    for world in ["koc-model", "style-trend-model", "hit-model"] {
         let component = pack(&guest(world, true)).unwrap();
         assert_eq!(
             imports(&component).unwrap(),
-            ["dualwheel:plugin/host@1.0.0", "dualwheel:plugin/types@1.0.0"],
+            ["dualwheel:plugin/host@1.1.0", "dualwheel:plugin/types@1.1.0"],
             "{world}"
         );
     }

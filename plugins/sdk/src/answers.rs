@@ -1,6 +1,6 @@
 //! Answers as the contract's columns.
 
-use crate::{Column, KocScores, StyleScores, Values, koc, style};
+use crate::{Column, HitScores, KocScores, StyleScores, Values, hit, koc, style};
 
 impl KocScores {
     /// Room for the answers of `rows` rows.
@@ -44,6 +44,27 @@ impl StyleScores {
     }
 }
 
+impl HitScores {
+    /// Room for the answers of `rows` rows.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        Self {
+            score: Vec::with_capacity(rows),
+            reason: Vec::with_capacity(rows),
+        }
+    }
+
+    /// The columns that the world answers.
+    #[must_use]
+    pub fn into_columns(self) -> Vec<Column> {
+        let reason = Column {
+            name: hit::REASON.to_owned(),
+            values: Values::Texts(self.reason),
+        };
+        vec![numbers(hit::SCORE, self.score), reason]
+    }
+}
+
 fn numbers(name: &str, values: Vec<f64>) -> Column {
     Column {
         name: name.to_owned(),
@@ -73,5 +94,13 @@ mod tests {
         let columns = scores.into_columns();
         assert_eq!(columns[0], numbers("growth", vec![0.1]));
         assert_eq!(columns[1], numbers("score", vec![60.0]));
+
+        let mut scores = HitScores::with_capacity(1);
+        scores.score.push(60.0);
+        scores.reason.push("GROWTH".to_owned());
+        let columns = scores.into_columns();
+        assert_eq!(columns[0], numbers("score", vec![60.0]));
+        let reason = (columns[1].name.as_str(), &columns[1].values);
+        assert_eq!(reason, ("reason", &Values::Texts(vec!["GROWTH".to_owned()])));
     }
 }

@@ -67,7 +67,7 @@ impl Description {
     }
 
     /// Holds the description against the contract's rules. Meant for a model's own tests, with `has` of its world,
-    /// [`crate::koc::has`] or [`crate::style::has`].
+    /// [`crate::koc::has`], [`crate::style::has`] or [`crate::hit::has`].
     ///
     /// # Errors
     /// The first rule that is broken.

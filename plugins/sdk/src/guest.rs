@@ -1,11 +1,27 @@
-//! Binds models to the contract. Used through `export_koc_model!` and `export_style_trend_model!` only.
+//! Binds models to the contract. Used through `export_koc_model!`, `export_style_trend_model!` and `export_hit_model!` only.
 
 use std::{panic, sync::Once};
 
 use crate::{
-    Batch, Column, Description, KocModel, ParameterSpec, Parameters, StyleTrendModel, Values, Wanted,
+    Batch, Column, Description, HitModel, HitScores, KocModel, KocScores, ParameterSpec, Parameters, Refusal,
+    StyleScores, StyleTrendModel, Values, Wanted,
 };
 
+/// The world `hit-model`, as generated; its types are those of `koc`.
+#[allow(
+    clippy::all,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unwrap_used,
+    missing_docs,
+    unsafe_code,
+    reason = "generated; plugins/examples/bindings holds it against the contract"
+)]
+#[rustfmt::skip]
+pub mod hit;
 /// The world `koc-model`, as generated.
 #[allow(
     clippy::all,
@@ -89,6 +105,30 @@ macro_rules! export_style_trend_model {
     };
 }
 
+/// Makes a type that implements [`HitModel`] and [`Default`] the model of this guest.
+#[macro_export]
+macro_rules! export_hit_model {
+    ($model:ty) => {
+        #[doc(hidden)]
+        struct DualwheelHitModel;
+
+        impl $crate::guest::hit::Guest for DualwheelHitModel {
+            fn describe() -> $crate::guest::koc::Description {
+                $crate::guest::describe_hit(&<$model as ::core::default::Default>::default())
+            }
+
+            fn assess(
+                batch: $crate::guest::koc::FeatureBatch,
+                parameters: ::std::vec::Vec<$crate::guest::koc::Parameter>,
+            ) -> ::core::result::Result<::std::vec::Vec<$crate::guest::koc::Column>, ::std::string::String> {
+                $crate::guest::assess(&<$model as ::core::default::Default>::default(), batch, parameters)
+            }
+        }
+
+        $crate::guest::hit::export_hit!(DualwheelHitModel with_types_in $crate::guest::hit);
+    };
+}
+
 /// `model.describe` for the host.
 pub fn describe_koc(model: &impl KocModel) -> types::Description {
     tell_panics();
@@ -106,10 +146,7 @@ pub fn score(
 ) -> Result<Vec<types::Column>, String> {
     tell_panics();
     let scores = model.score(&batch_in(batch), &parameters_in(parameters));
-    scores.map_or_else(
-        |refusal| Err(refusal.0),
-        |scores| Ok(columns_out(scores.into_columns())),
-    )
+    answer_out(scores.map(KocScores::into_columns))
 }
 
 /// `model.describe` for the host.
@@ -129,10 +166,27 @@ pub fn rank(
 ) -> Result<Vec<types::Column>, String> {
     tell_panics();
     let scores = model.rank(&batch_in(batch), &parameters_in(parameters));
-    scores.map_or_else(
-        |refusal| Err(refusal.0),
-        |scores| Ok(columns_out(scores.into_columns())),
-    )
+    answer_out(scores.map(StyleScores::into_columns))
+}
+
+/// `model.describe` for the host.
+pub fn describe_hit(model: &impl HitModel) -> types::Description {
+    tell_panics();
+    description_out(model.describe())
+}
+
+/// `model.assess` for the host.
+///
+/// # Errors
+/// The model's refusal.
+pub fn assess(
+    model: &impl HitModel,
+    batch: types::FeatureBatch,
+    parameters: Vec<types::Parameter>,
+) -> Result<Vec<types::Column>, String> {
+    tell_panics();
+    let scores = model.assess(&batch_in(batch), &parameters_in(parameters));
+    answer_out(scores.map(HitScores::into_columns))
 }
 
 /// Sends the words and the place of a panic to the log; without this the host learns only that the guest trapped.
@@ -166,6 +220,10 @@ fn parameters_in(parameters: Vec<types::Parameter>) -> Parameters {
         .into_iter()
         .map(|parameter| (parameter.name, parameter.value))
         .collect()
+}
+
+fn answer_out(answer: Result<Vec<Column>, Refusal>) -> Result<Vec<types::Column>, String> {
+    answer.map(columns_out).map_err(|Refusal(message)| message)
 }
 
 fn columns_out(columns: Vec<Column>) -> Vec<types::Column> {

@@ -1,7 +1,8 @@
 //! What a partner's model depends on: the rows that it is given, what it answers, and a trait for each world.
 //!
-//! A model is written and tested as plain Rust on any machine. For the guest, `export_koc_model!` or
-//! `export_style_trend_model!` binds it to the contract (`plugins/wit`); both are there with the feature `guest`.
+//! A model is written and tested as plain Rust on any machine. For the guest, `export_koc_model!`,
+//! `export_style_trend_model!` or `export_hit_model!` binds it to the contract (`plugins/wit`); they are there with the
+//! feature `guest`.
 //!
 //! ```
 //! use dualwheel_plugin_sdk::{Batch, Description, KocModel, KocScores, Parameters, ParameterAccess, Refusal, koc};
@@ -36,6 +37,7 @@ mod description;
 #[cfg(feature = "guest")]
 #[doc(hidden)]
 pub mod guest;
+pub mod hit;
 pub mod koc;
 mod parameters;
 pub mod style;
@@ -158,4 +160,24 @@ pub struct StyleScores {
     pub growth: Vec<f64>,
     /// Score from 0 to 100.
     pub score: Vec<f64>,
+}
+
+/// A model of the world `hit-model`.
+pub trait HitModel {
+    /// What the model is and needs.
+    fn describe(&self) -> Description;
+    /// Scores every row.
+    ///
+    /// # Errors
+    /// A sentence for the brand's people.
+    fn assess(&self, batch: &Batch, parameters: &Parameters) -> Result<HitScores, Refusal>;
+}
+
+/// Score and reason of every row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HitScores {
+    /// Score from 0 to 100.
+    pub score: Vec<f64>,
+    /// What counted most: one of [`hit::REASONS`], or a code of the model's own.
+    pub reason: Vec<String>,
 }

@@ -581,6 +581,7 @@ fn world(world: World) -> PluginWorld {
     match world {
         World::KocModel => PluginWorld::KocModel,
         World::StyleTrendModel => PluginWorld::StyleTrendModel,
+        World::HitModel => PluginWorld::HitModel,
     }
 }
 
@@ -588,6 +589,7 @@ fn world_name(world: PluginWorld) -> &'static str {
     match world {
         PluginWorld::KocModel => "koc-model",
         PluginWorld::StyleTrendModel => "style-trend-model",
+        PluginWorld::HitModel => "hit-model",
         PluginWorld::Unspecified => "",
     }
 }

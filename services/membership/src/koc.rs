@@ -16,7 +16,7 @@ mod metrics;
 mod model;
 
 use dualwheel_measure::Day;
-use dualwheel_plugin_host::{Error, Plugin, World};
+use dualwheel_plugin_host::{Error, Plugin, scores};
 use dualwheel_plugin_sdk::{KocScores, Parameters as ModelParameters};
 
 pub use candidates::{Candidate, Facts, Inputs, candidates};
@@ -39,23 +39,6 @@ use crate::Parameters;
 pub fn score(candidates: &[Candidate], model: &Plugin, given: &ModelParameters) -> Result<KocScores, Error> {
     let question = model.question(&features(candidates)?, given)?;
     scores(model.ask_all(&question)?.scores)
-}
-
-/// The columns that a model of the world answers, by name.
-///
-/// # Errors
-/// When it is of another world.
-pub fn scores(columns: Vec<Vec<f64>>) -> Result<KocScores, Error> {
-    let columns = <[Vec<f64>; 3]>::try_from(columns).map_err(|columns| Error::WrongWorld {
-        wanted: World::KocModel,
-        found: format!("one of {} columns", columns.len()),
-    })?;
-    let [content, influence, purchasing] = columns;
-    Ok(KocScores {
-        content,
-        influence,
-        purchasing,
-    })
 }
 
 /// The whole of it on `day`: candidates, their scores by `model`, and the board.

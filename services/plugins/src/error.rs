@@ -61,12 +61,12 @@ pub enum Error {
         brands: BTreeSet<String>,
     },
     /// A world of another service.
-    #[error("a {world} is served by the {service} service, not here")]
+    #[error("a {world} is not served here: {}", served_by(*service))]
     NotServed {
         /// World.
         world: dualwheel_plugin_host::World,
-        /// Service.
-        service: &'static str,
+        /// Service that does; none asks such models where there is none.
+        service: Option<&'static str>,
     },
     /// Nothing to promote.
     #[error("brand {0} has no shadow")]
@@ -165,6 +165,13 @@ impl Error {
     }
 }
 
+fn served_by(service: Option<&str>) -> String {
+    service.map_or_else(
+        || "no service asks such models yet".to_owned(),
+        |service| format!("the {service} service serves it"),
+    )
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let text = error.to_string();
@@ -197,9 +204,13 @@ impl From<Error> for Status {
                     .with("brands", brands.join(","))
                     .into()
             }
-            Error::NotServed { service, .. } => Failure::new(Reason::PluginWorldNotServed, text)
-                .with("service", service)
-                .into(),
+            Error::NotServed { service, .. } => {
+                let failure = Failure::new(Reason::PluginWorldNotServed, text);
+                match service {
+                    Some(service) => failure.with("service", service).into(),
+                    None => failure.into(),
+                }
+            }
             Error::Compiling(plugin) => Failure::new(Reason::PluginCompiling, text)
                 .with("plugin", plugin)
                 .into(),

@@ -44,12 +44,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Batch>, ArrowError> {
     batches.map(|batch| self::batch(&batch?)).collect()
 }
 
-/// Columns of numbers as a batch.
-pub(crate) fn of_columns(columns: &[Vec<f64>]) -> Batch {
-    let rows = columns.first().map_or(0, Vec::len);
+/// Answered columns as a batch.
+pub(crate) fn of_columns(rows: usize, columns: &[Values]) -> Batch {
     let columns = columns.iter().enumerate().map(|(at, values)| Column {
         name: at.to_string(),
-        values: Values::Numbers(values.clone()),
+        values: values.clone(),
     });
     Batch {
         rows,
@@ -58,13 +57,9 @@ pub(crate) fn of_columns(columns: &[Vec<f64>]) -> Batch {
 }
 
 /// The columns of [`of_columns`]; `None` when they are none.
-pub(crate) fn columns_of(batches: Vec<Batch>) -> Option<Vec<Vec<f64>>> {
+pub(crate) fn columns_of(batches: Vec<Batch>) -> Option<Vec<Values>> {
     let [batch] = <[Batch; 1]>::try_from(batches).ok()?;
-    let numbers = batch.columns.into_iter().map(|column| match column.values {
-        Values::Numbers(numbers) => Some(numbers),
-        _ => None,
-    });
-    numbers.collect()
+    Some(batch.columns.into_iter().map(|column| column.values).collect())
 }
 
 fn schema(batch: &Batch) -> Schema {
@@ -178,8 +173,9 @@ mod tests {
     fn rows_without_columns_are_counted() {
         let batches = [Batch::new(3), Batch::new(2)];
         assert_eq!(decode(&encode(&batches).unwrap()).unwrap(), batches);
-        let columns = vec![vec![1.0, f64::NAN.abs()], vec![-0.0, 2.0]];
-        let kept = encode(&[of_columns(&columns)]).unwrap();
+        let texts = Values::Texts(vec!["A".to_owned(), "B".to_owned()]);
+        let columns = vec![Values::Numbers(vec![-0.0, f64::NAN.abs()]), texts];
+        let kept = encode(&[of_columns(2, &columns)]).unwrap();
         let back = columns_of(decode(&kept).unwrap()).unwrap();
         assert_eq!(format!("{back:?}"), format!("{columns:?}"));
         let mut damaged = kept.to_vec();

@@ -147,8 +147,9 @@ impl Plugins {
         Err(Error::NotServed {
             world,
             service: match world {
-                World::KocModel => "membership",
-                World::StyleTrendModel => "product",
+                World::KocModel => Some("membership"),
+                World::StyleTrendModel => Some("product"),
+                World::HitModel => None,
             },
         })
     }

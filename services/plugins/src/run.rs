@@ -9,7 +9,7 @@ use dualwheel_kit::{
 };
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Error as Host, Plugin, Question, Record, Run as Answered};
-use dualwheel_plugin_sdk::Batch;
+use dualwheel_plugin_sdk::{Batch, Values};
 use dualwheel_proto::plugin::PluginRole;
 use tracing::Instrument;
 
@@ -50,7 +50,7 @@ pub(crate) struct Ran {
     /// Its record.
     pub run: Run,
     /// The columns answered, or why there are none.
-    pub answered: Result<Vec<Vec<f64>>, Failed>,
+    pub answered: Result<Vec<Values>, Failed>,
 }
 
 /// Why a run gave no answer.
@@ -161,7 +161,7 @@ impl Plugins {
         purpose: &Purpose,
         sha256: String,
         question: &Question,
-        answered: Result<Answered<Vec<Vec<f64>>>, Host>,
+        answered: Result<Answered<Vec<Values>>, Host>,
     ) -> Result<Ran, Error> {
         let mut run = recorded(purpose, sha256, question);
         run.limits = self.limits();
@@ -174,7 +174,7 @@ impl Plugins {
         let answered = match answered {
             Ok(answer) => {
                 used(&mut run, &answer.record);
-                let result = kept::encode(&[kept::of_columns(&answer.scores)])?;
+                let result = kept::encode(&[kept::of_columns(answer.record.rows, &answer.scores)])?;
                 tenant.put_blob(RESULTS, &run.id, result).await?;
                 run.has_result = true;
                 Ok(answer.scores)
@@ -221,7 +221,7 @@ impl Plugins {
     }
 
     /// The answer of a run, if it is kept and still what it was.
-    pub(crate) async fn result(&self, tenant: &str, run: &Run) -> Result<Option<Vec<Vec<f64>>>, Error> {
+    pub(crate) async fn result(&self, tenant: &str, run: &Run) -> Result<Option<Vec<Values>>, Error> {
         if !run.has_result {
             return Ok(None);
         }

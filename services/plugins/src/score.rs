@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dualwheel_kit::{Failure, Reason, afterwards, work};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Features, Plugin, Policy};
-use dualwheel_plugin_sdk::Parameters;
+use dualwheel_plugin_sdk::{Parameters, Values};
 use dualwheel_proto::plugin::{ModelFailure, ModelSource, ModelUse, PluginRole};
 use tonic::Status;
 
@@ -38,7 +38,7 @@ pub struct Asked {
 #[derive(Clone, Debug)]
 pub struct Scored {
     /// The columns that the world answers, with a value for every row.
-    pub columns: Vec<Vec<f64>>,
+    pub columns: Vec<Values>,
     /// The model.
     pub by: ModelUse,
 }
@@ -229,7 +229,7 @@ impl Plugins {
         table: &Arc<Features>,
         activation: &Activation,
         setting: &Setting,
-        given: &[Vec<f64>],
+        given: &[Values],
     ) -> Result<(), Error> {
         let ran = self
             .ask(asked, table, activation, setting, PluginRole::Shadow)
@@ -238,7 +238,12 @@ impl Plugins {
         let names = asked.built_in.world().answers().iter();
         let pairs = names.zip(given.iter().zip(&columns));
         let comparisons: Vec<_> = pairs
-            .map(|(answer, (given, shadow))| compare(answer.name, given, shadow))
+            .filter_map(|(answer, columns)| match columns {
+                (Values::Numbers(given), Values::Numbers(shadow)) => {
+                    Some(compare(answer.name, given, shadow))
+                }
+                _ => None,
+            })
             .collect();
         if comparisons != ran.run.comparisons {
             self.runs(&asked.tenant)

@@ -16,7 +16,7 @@ mod periods;
 mod trends;
 
 use dualwheel_lake::frames::ProductRow;
-use dualwheel_plugin_host::{Error, Plugin, World};
+use dualwheel_plugin_host::{Error, Plugin, scores};
 use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
 
 pub use brand::{Row, Rows, rows};
@@ -133,17 +133,4 @@ fn is_below(path: &str, category: &str) -> bool {
 pub fn score(rows: &[Row], model: &Plugin, given: &ModelParameters) -> Result<StyleScores, Error> {
     let question = model.question(&features(rows)?, given)?;
     scores(model.ask_all(&question)?.scores)
-}
-
-/// The columns that a model of the world answers, by name.
-///
-/// # Errors
-/// When it is of another world.
-pub fn scores(columns: Vec<Vec<f64>>) -> Result<StyleScores, Error> {
-    let columns = <[Vec<f64>; 2]>::try_from(columns).map_err(|columns| Error::WrongWorld {
-        wanted: World::StyleTrendModel,
-        found: format!("one of {} columns", columns.len()),
-    })?;
-    let [growth, score] = columns;
-    Ok(StyleScores { growth, score })
 }

@@ -141,7 +141,7 @@ fn from_zero_to_a_published_component() {
 }
 
 #[test]
-fn from_zero_to_a_component_of_the_other_world() {
+fn from_zero_to_a_component_of_the_other_worlds() {
     let guest = Guest::new("heat", "style-trend-model");
     guest.test();
     let built = guest.build();
@@ -152,6 +152,17 @@ fn from_zero_to_a_component_of_the_other_world() {
         "{answers}"
     );
     assert_eq!(answers["score"][1], 50.0);
+
+    let guest = Guest::new("rising", "hit-model");
+    guest.test();
+    let built = guest.build();
+    Guest::check(&built);
+    let answers = guest.answers(&built);
+    assert_eq!(answers["score"], serde_json::json!([60.0, 70.0, 60.0, 0.0]));
+    assert_eq!(
+        answers["reason"],
+        serde_json::json!(["GROWTH", "CONVERSION", "GROWTH", "TOO_LITTLE_KNOWN"])
+    );
 }
 
 /// What is typed, in the order of the guide: the lines for `dualwheel` and the shell of its blocks, without their comments.

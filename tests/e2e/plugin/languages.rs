@@ -65,24 +65,25 @@ impl Guest {
 
     /// Tests, builds and checks it, and runs it on its rows.
     fn answers(&self) -> Value {
-        self.does("test").ok();
-        assert!(self.does("build").ok().contains("sha256 "));
-        let built = self.at("target/fame.component.wasm");
+        let built = self.built();
         let checked = run(["plugin", "check", &built, "--json"]).json();
         assert_eq!(
             (&checked["name"], &checked["needs_wasi"]),
             (&json!("fame"), &json!(false))
         );
-        run([
-            "plugin",
-            "run",
-            &built,
-            "--input",
-            &self.at("rows.json"),
-            "--json",
-        ])
-        .json()["columns"]
-            .clone()
+        self.runs(&built)
+    }
+
+    /// Tests and builds it.
+    fn built(&self) -> String {
+        self.does("test").ok();
+        assert!(self.does("build").ok().contains("sha256 "));
+        self.at("target/fame.component.wasm")
+    }
+
+    /// Runs it on its rows.
+    fn runs(&self, built: &str) -> Value {
+        run(["plugin", "run", built, "--input", &self.at("rows.json"), "--json"]).json()["columns"].clone()
     }
 }
 
@@ -93,6 +94,7 @@ fn from_zero_to_a_component_in_python() {
     assert_eq!(answers["influence"], json!([20.0, 20.0, 0.0]));
     assert_eq!(answers["purchasing"], json!([5.0, 50.0, 95.0]));
     Guest::new("python", "style-trend-model").does("test").ok();
+    hits(&Guest::new("python", "hit-model"));
 }
 
 #[test]
@@ -106,6 +108,17 @@ fn from_zero_to_a_component_in_javascript() {
     );
     assert_eq!(answers["score"][1], 50.0);
     Guest::new("javascript", "koc-model").does("test").ok();
+    hits(&Guest::new("javascript", "hit-model").installed());
+}
+
+/// A model of potential hits gives texts beside numbers.
+fn hits(guest: &Guest) {
+    let answers = guest.runs(&guest.built());
+    assert_eq!(answers["score"], json!([60.0, 70.0, 60.0, 0.0]));
+    assert_eq!(
+        answers["reason"],
+        json!(["GROWTH", "CONVERSION", "GROWTH", "TOO_LITTLE_KNOWN"])
+    );
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_crate_is_written_whole_or_not_at_all() {
     new(&["../up", "--sdk", &sdk()]).fails(1, &["`../up` names no model"]);
     new(&["match", "--sdk", &sdk()]).fails(1, &["`match` names something else in Rust"]);
     new(&["other", "--sdk", &arg(&fame)]).fails(1, &["is not the folder of dualwheel-plugin-sdk"]);
-    new(&["other", "--world", "shopping"]).fails(2, &["koc-model", "style-trend-model"]);
+    new(&["other", "--world", "shopping"]).fails(2, &["koc-model", "style-trend-model", "hit-model"]);
     std::fs::write(folder.path().join("file"), "").unwrap();
     new(&["other", "--dir", "file", "--sdk", &sdk()]).fails(1, &["file is no folder"]);
     assert_eq!(files(folder.path()), ["empty", "fame", "file"]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 use wit_bindgen_rust::{Opts, WithOption};
 
-/// Interfaces that both worlds have; the second takes those of the first.
+/// Interfaces that all worlds have; the others take those of the first.
 const SHARED: [&str; 2] = ["types", "host"];
 
 /// Bindings of a world, for the module of that name.
@@ -49,7 +49,8 @@ fn the_bindings_are_what_the_contract_gives() {
     holds("koc-model", "koc", Vec::new());
     let shared = SHARED.map(|name| {
         let of_koc = format!("crate::guest::koc::dualwheel::plugin::{name}");
-        (format!("dualwheel:plugin/{name}@1.0.0"), WithOption::Path(of_koc))
+        (format!("dualwheel:plugin/{name}@1.1.0"), WithOption::Path(of_koc))
     });
-    holds("style-trend-model", "style_trend", shared.into());
+    holds("style-trend-model", "style_trend", shared.clone().into());
+    holds("hit-model", "hit", shared.into());
 }

@@ -6,6 +6,7 @@ use std::f64::consts::TAU;
 
 use dualwheel_plugin_sdk::{Batch, Column, Values};
 
+use super::products::products;
 use crate::{Kind, World};
 
 /// Months of a whole series.
@@ -13,12 +14,15 @@ const PERIODS: usize = 24;
 /// By how much numbers without a natural bound are multiplied to be larger than any brand's.
 const HUGE: f64 = 1e12;
 /// Columns of shares, from 0 to 1.
-const SHARES: [&str; 5] = [
+const SHARES: [&str; 8] = [
     "match",
     "follower_spending_power",
     "penetration",
     "brand_share",
     "brand_conversion",
+    "conversion",
+    "precision",
+    "feedback",
 ];
 /// A key opinion consumer, as one candidate in eight is.
 const OPINION: Standing = Standing {
@@ -34,7 +38,7 @@ const OTHERS: Standing = Standing {
     shares: 0.5,
     fit: (0.05, 0.6),
 };
-const CATEGORIES: [&str; 6] = [
+pub(super) const CATEGORIES: [&str; 6] = [
     "美妆/护肤/精华",
     "美妆/彩妆/口红",
     "服饰/女装/连衣裙",
@@ -42,7 +46,7 @@ const CATEGORIES: [&str; 6] = [
     "食品/茶饮/乌龙茶",
     "beauty/skincare/serum",
 ];
-const PRICE_BANDS: [&str; 5] = ["", "0-100", "100-300", "300+", "中端"];
+pub(super) const PRICE_BANDS: [&str; 5] = ["", "0-100", "100-300", "300+", "中端"];
 /// The last two take four bytes a character, and an accent that can be written in two ways.
 const STYLES: [&str; 12] = [
     "极简",
@@ -72,11 +76,12 @@ pub(super) fn usual(world: World, rows: usize) -> Batch {
     let columns = match world {
         World::KocModel => candidates(rows),
         World::StyleTrendModel => styles(rows),
+        World::HitModel => products(rows),
     };
     Batch { rows, columns }
 }
 
-fn column(name: &str, values: Values) -> Column {
+pub(super) fn column(name: &str, values: Values) -> Column {
     Column {
         name: name.to_owned(),
         values,
@@ -329,7 +334,7 @@ pub(super) fn shuffled(mut places: Vec<usize>) -> Vec<usize> {
 }
 
 /// As methodology, ground rule 7, has them: 100·(below + ½·(ties − 1)) ÷ (n − 1).
-fn percentile_ranks(values: &[f64]) -> Vec<f64> {
+pub(super) fn percentile_ranks(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let others = values.len().saturating_sub(1).max(1) as f64;
@@ -347,15 +352,15 @@ fn hash(what: &str, row: usize) -> u64 {
 }
 
 /// From 0 to below 1.
-fn chance(what: &str, row: usize) -> f64 {
+pub(super) fn chance(what: &str, row: usize) -> f64 {
     (hash(what, row) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-fn between(what: &str, row: usize, (low, high): (f64, f64)) -> f64 {
+pub(super) fn between(what: &str, row: usize, (low, high): (f64, f64)) -> f64 {
     low + (high - low) * chance(what, row)
 }
 
-fn one_of(words: &[&'static str], what: &str, row: usize) -> &'static str {
+pub(super) fn one_of(words: &[&'static str], what: &str, row: usize) -> &'static str {
     let at = hash(what, row) as usize % words.len().max(1);
     words.get(at).copied().unwrap_or_default()
 }
@@ -366,12 +371,12 @@ fn normal(what: &str, row: usize) -> f64 {
     (-2.0 * radius.ln()).sqrt() * (TAU * turn).cos()
 }
 
-fn lognormal(what: &str, row: usize, median: f64, deviation: f64) -> f64 {
+pub(super) fn lognormal(what: &str, row: usize, median: f64, deviation: f64) -> f64 {
     median * (deviation * normal(what, row)).exp()
 }
 
 /// By inversion.
-fn poisson(what: &str, row: usize, mean: f64) -> f64 {
+pub(super) fn poisson(what: &str, row: usize, mean: f64) -> f64 {
     let mut left = chance(what, row);
     let (mut count, mut part) = (0.0, (-mean).exp());
     while left > part && count < 100.0 {
@@ -399,7 +404,8 @@ mod tests {
                 let values = rows.values(known.name).unwrap();
                 let holds = match (known.kind, values) {
                     (Kind::Numbers, Values::Numbers(values)) => {
-                        values.iter().all(|value| value.is_finite() && *value >= 0.0)
+                        let least = if known.name == "growth" { -1.0 } else { 0.0 };
+                        values.iter().all(|value| value.is_finite() && *value >= least)
                     }
                     (Kind::Texts, Values::Texts(texts)) => texts.len() == 300,
                     (Kind::Series, Values::Series(series)) => series.iter().all(|series| {

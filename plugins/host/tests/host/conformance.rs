@@ -32,6 +32,27 @@ fn what_is_not_known_is_not_answered() {
 }
 
 #[test]
+fn hit_models_are_held_against_products() {
+    let component = Guest::hit("hit").build();
+    let plugin = crate::ENGINE
+        .load_any(&component, dualwheel_plugin_host::Policy::Pure)
+        .unwrap();
+    let findings = examine(&plugin, 200);
+    assert_eq!(findings.len(), 16);
+    let failed: Vec<&str> = findings
+        .iter()
+        .filter(|finding| !finding.holds)
+        .map(|finding| finding.check)
+        .collect();
+    // The fixture hands on what is not a number.
+    assert_eq!(
+        failed,
+        ["single values unknown", "nothing known"],
+        "{findings:#?}"
+    );
+}
+
+#[test]
 fn what_never_ends_is_asked_once() {
     let failed = failed(&Guest::koc("spin"), 100);
     let checks: Vec<&str> = failed.iter().map(|finding| finding.check).collect();

@@ -1,7 +1,7 @@
 //! What good guests answer, and what is recorded of it.
 
-use dualwheel_plugin_host::{Engine, Error, Features, Policy, World};
-use dualwheel_plugin_sdk::{Batch, Parameters, Values};
+use dualwheel_plugin_host::{Engine, Error, Features, Policy, World, scores};
+use dualwheel_plugin_sdk::{Batch, HitScores, Parameters, Values};
 use proptest::prelude::*;
 
 use crate::{ENGINE, GOOD, apart, candidates, column, expected, guest::Guest, koc, limits};
@@ -168,6 +168,50 @@ fn texts_and_series_reach_a_style_model() {
     assert_eq!(run.scores.growth, [0.5, -0.5, 0.0, 8.0]);
     // 50 + 50 × growth within 0 to 100; nothing for a style without name
     assert_eq!(run.scores.score, [75.0, 25.0, 0.0, 100.0]);
+}
+
+/// Ranks by growth of so many products.
+fn products(ranks: &[f64]) -> Batch {
+    Batch {
+        rows: ranks.len(),
+        columns: vec![column("growth_rank", Values::Numbers(ranks.to_vec()))],
+    }
+}
+
+#[test]
+fn hit_models_answer_a_score_and_a_reason() {
+    let component = Guest::hit("hit").build();
+    let plugin = ENGINE.load_any(&component, Policy::Pure).unwrap();
+    assert_eq!(plugin.world(), World::HitModel);
+    let run = plugin
+        .assess(&products(&[80.0, 20.0, 50.0]), &Parameters::new())
+        .unwrap();
+    assert_eq!(run.scores.score, [80.0, 20.0, 50.0]);
+    assert_eq!(run.scores.reason, ["GROWTH", "VOLUME", "GROWTH"]);
+    // Batches are put together, texts as well as numbers, and the hash is of the whole.
+    let parts = vec![products(&[80.0]), products(&[20.0, 50.0])];
+    let question = plugin.question_of(parts, &Parameters::new()).unwrap();
+    let whole = plugin.ask_all(&question).unwrap();
+    assert_eq!(scores::<HitScores>(whole.scores).unwrap(), run.scores);
+    assert_eq!(whole.record.output_hash, run.record.output_hash);
+    let wrong = plugin.rank(&products(&[1.0]), &Parameters::new()).unwrap_err();
+    assert_eq!(wrong.reason(), "PLUGIN_WRONG_WORLD");
+}
+
+#[test]
+fn reasons_are_codes() {
+    for (from, to, told) in [
+        ("GROWTHVOLUME", "growthVOLUME", "`growth` in row 0"),
+        ("GROWTHVOLUME", "GROWTH VOLUM", "` VOLUM` in row 1"),
+    ] {
+        let component = Guest::hit("hit").with(from, to).build();
+        let plugin = ENGINE.load(&component, World::HitModel, Policy::Pure).unwrap();
+        let error = plugin
+            .assess(&products(&[80.0, 20.0]), &Parameters::new())
+            .unwrap_err();
+        assert_eq!(error.reason(), "PLUGIN_BAD_OUTPUT");
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Builds components from fixtures: fields of a core module in text form, to which is added what every guest needs.
 
-use dualwheel_plugin_host::World;
+use dualwheel_plugin_host::{Admitted, World};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -49,6 +49,12 @@ impl Guest {
         )
     }
 
+    /// A `hit-model` that asks for a rank.
+    pub fn hit(name: &str) -> Self {
+        let columns = vec![("growth_rank", true)];
+        Self::new(World::HitModel, name, columns, ("weight", 0.5, 0.0, 1.0))
+    }
+
     fn new(
         world: World,
         name: &str,
@@ -61,7 +67,7 @@ impl Guest {
             version: "1.2.0".to_owned(),
             fields: fixture(name).replace("FACTOR", "1"),
             contract: CONTRACT.to_owned(),
-            interface: "dualwheel:plugin/host@1.0.0".to_owned(),
+            interface: "dualwheel:plugin/host@1.1.0".to_owned(),
             imports: String::new(),
             pages: 2,
             columns,
@@ -93,7 +99,7 @@ impl Guest {
     /// Built for another version of the contract.
     pub fn version(mut self, version: &str) -> Self {
         self.interface = format!("dualwheel:plugin/host@{version}");
-        self.contract("dualwheel:plugin@1.0.0;", &format!("dualwheel:plugin@{version};"))
+        self.contract("dualwheel:plugin@1.1.0;", &format!("dualwheel:plugin@{version};"))
     }
 
     /// With more imports of the core module.
@@ -213,7 +219,11 @@ impl Guest {
         let answers = self.world.answers();
         let columns: Vec<u8> = answers
             .iter()
-            .flat_map(|answer| [data.text_at(answer.name), vec![0; 12]].concat())
+            .flat_map(|answer| {
+                let kind = u8::from(answer.admitted == Admitted::Codes);
+                let values = [vec![kind], vec![0; 11]].concat();
+                [data.text_at(answer.name), values].concat()
+            })
             .collect();
         let columns = data.put(&columns, 8);
         let count = u32::try_from(answers.len()).unwrap();

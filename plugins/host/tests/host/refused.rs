@@ -62,7 +62,7 @@ fn more_of_the_host_than_there_is() {
             "log: func(line: string);",
             "log: func(line: string); now: func() -> u64;",
         )
-        .importing("(import \"dualwheel:plugin/host@1.0.0\" \"now\" (func $now (result i64)))");
+        .importing("(import \"dualwheel:plugin/host@1.1.0\" \"now\" (func $now (result i64)))");
     let error = refused(&guest.build());
     assert_eq!(error.reason(), "PLUGIN_IMPORT_REFUSED");
     assert!(error.to_string().contains("`now`"), "{error}");
@@ -72,8 +72,9 @@ fn more_of_the_host_than_there_is() {
 fn other_versions_of_the_contract() {
     for (version, age) in [
         ("0.9.0", Age::Older),
-        ("1.0.1", Age::Newer),
-        ("1.1.0", Age::Newer),
+        ("1.0.1", Age::Unknown),
+        ("1.1.1", Age::Newer),
+        ("1.2.0", Age::Newer),
         ("2.0.0", Age::Newer),
     ] {
         let error = refused(&Guest::koc("plain").version(version).build());
@@ -95,6 +96,23 @@ fn other_versions_of_the_contract() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn a_world_that_its_generation_does_not_have() {
+    let component = Guest::hit("hit").version("1.0.0").build();
+    let error = ENGINE.load_any(&component, Policy::Pure).unwrap_err();
+    assert_eq!(error.reason(), "PLUGIN_CONTRACT_VERSION");
+    assert!(
+        error.to_string().contains("@1.0.0, which has no hit-model"),
+        "{error}"
+    );
+    // The others are of both.
+    for guest in [Guest::koc("plain"), Guest::style("trend")] {
+        ENGINE
+            .load_any(&guest.version("1.0.0").build(), Policy::Pure)
+            .unwrap();
+    }
 }
 
 #[test]

@@ -661,7 +661,7 @@ pub mod dualwheel {
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "dualwheel:plugin/host@1.0.0")]
+                    #[link(wasm_import_module = "dualwheel:plugin/host@1.1.0")]
                     unsafe extern "C" {
                         #[link_name = "log"]
                         fn wit_import1(_: *mut u8, _: usize);
@@ -919,13 +919,13 @@ macro_rules! __export_koc_model_impl {
         $($path_to_types_root)*:: __export_world_koc_model_cabi!($ty with_types_in
         $($path_to_types_root)*); const _ : () = { #[rustfmt::skip] #[cfg(target_arch =
         "wasm32")] #[unsafe (link_section =
-        "component-type:wit-bindgen:0.63.0:dualwheel:plugin@1.0.0:koc-model:imports and exports")]
+        "component-type:wit-bindgen:0.63.0:dualwheel:plugin@1.1.0:koc-model:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
         __WIT_BINDGEN_COMPONENT_TYPE : [u8; 774] = *
         b"\
 \0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x86\x05\x01A\x02\x01\
 A\x13\x01B\x02\x01@\x01\x04lines\x01\0\x04\0\x03log\x01\0\x03\0\x1bdualwheel:plu\
-gin/host@1.0.0\x05\0\x01B\x14\x01pu\x01ps\x01p\0\x01q\x03\x07numbers\x01\0\0\x05\
+gin/host@1.1.0\x05\0\x01B\x14\x01pu\x01ps\x01p\0\x01q\x03\x07numbers\x01\0\0\x05\
 texts\x01\x01\0\x06series\x01\x02\0\x04\0\x06values\x03\0\x03\x01r\x02\x04names\x06\
 values\x04\x04\0\x06column\x03\0\x05\x01p\x06\x01r\x02\x04rowsy\x07columns\x07\x04\
 \0\x0dfeature-batch\x03\0\x08\x01r\x02\x04names\x08required\x7f\x04\0\x0dwanted-\
@@ -933,12 +933,12 @@ column\x03\0\x0a\x01r\x05\x04names\x07meanings\x07defaultu\x05leastu\x08greatest
 u\x04\0\x0eparameter-spec\x03\0\x0c\x01r\x02\x04names\x05valueu\x04\0\x09paramet\
 er\x03\0\x0e\x01p\x0b\x01p\x0d\x01r\x05\x04names\x07versions\x07summarys\x07colu\
 mns\x10\x0aparameters\x11\x04\0\x0bdescription\x03\0\x12\x03\0\x1cdualwheel:plug\
-in/types@1.0.0\x05\x01\x02\x03\0\x01\x0bdescription\x03\0\x0bdescription\x03\0\x02\
+in/types@1.1.0\x05\x01\x02\x03\0\x01\x0bdescription\x03\0\x0bdescription\x03\0\x02\
 \x02\x03\0\x01\x0dfeature-batch\x03\0\x0dfeature-batch\x03\0\x04\x02\x03\0\x01\x09\
 parameter\x03\0\x09parameter\x03\0\x06\x02\x03\0\x01\x06column\x03\0\x06column\x03\
 \0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01p\x07\x01p\x09\x01j\x01\x0c\x01\
 s\x01@\x02\x05batch\x05\x0aparameters\x0b\0\x0d\x04\0\x05score\x01\x0e\x04\0\x20\
-dualwheel:plugin/koc-model@1.0.0\x04\0\x0b\x0f\x01\0\x09koc-model\x03\0\0\0G\x09\
+dualwheel:plugin/koc-model@1.1.0\x04\0\x0b\x0f\x01\0\x09koc-model\x03\0\0\0G\x09\
 producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rus\
 t\x060.63.0";
         };
@@ -949,14 +949,14 @@ pub use __export_koc_model_impl as export_koc;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:dualwheel:plugin@1.0.0:koc-model-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:dualwheel:plugin@1.1.0:koc-model-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
 pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 774] = *b"\
 \0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe6\x04\x01A\x02\x01\
 A\x0c\x01B\x02\x01@\x01\x04lines\x01\0\x04\0\x03log\x01\0\x03\0\x1bdualwheel:plu\
-gin/host@1.0.0\x05\0\x01B\x14\x01pu\x01ps\x01p\0\x01q\x03\x07numbers\x01\0\0\x05\
+gin/host@1.1.0\x05\0\x01B\x14\x01pu\x01ps\x01p\0\x01q\x03\x07numbers\x01\0\0\x05\
 texts\x01\x01\0\x06series\x01\x02\0\x04\0\x06values\x03\0\x03\x01r\x02\x04names\x06\
 values\x04\x04\0\x06column\x03\0\x05\x01p\x06\x01r\x02\x04rowsy\x07columns\x07\x04\
 \0\x0dfeature-batch\x03\0\x08\x01r\x02\x04names\x08required\x7f\x04\0\x0dwanted-\
@@ -964,10 +964,10 @@ column\x03\0\x0a\x01r\x05\x04names\x07meanings\x07defaultu\x05leastu\x08greatest
 u\x04\0\x0eparameter-spec\x03\0\x0c\x01r\x02\x04names\x05valueu\x04\0\x09paramet\
 er\x03\0\x0e\x01p\x0b\x01p\x0d\x01r\x05\x04names\x07versions\x07summarys\x07colu\
 mns\x10\x0aparameters\x11\x04\0\x0bdescription\x03\0\x12\x03\0\x1cdualwheel:plug\
-in/types@1.0.0\x05\x01\x02\x03\0\x01\x0bdescription\x03\0\x0bdescription\x03\0\x02\
+in/types@1.1.0\x05\x01\x02\x03\0\x01\x0bdescription\x03\0\x0bdescription\x03\0\x02\
 \x02\x03\0\x01\x0dfeature-batch\x03\0\x0dfeature-batch\x03\0\x04\x02\x03\0\x01\x09\
 parameter\x03\0\x09parameter\x03\0\x06\x02\x03\0\x01\x06column\x03\0\x06column\x03\
-\0\x08\x04\0@dualwheel:plugin/koc-model-with-all-of-its-exports-removed@1.0.0\x04\
+\0\x08\x04\0@dualwheel:plugin/koc-model-with-all-of-its-exports-removed@1.1.0\x04\
 \0\x0b/\x01\0)koc-model-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\
 \x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]

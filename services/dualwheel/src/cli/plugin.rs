@@ -85,6 +85,8 @@ pub enum World {
     KocModel,
     /// Ranks style trends
     StyleTrendModel,
+    /// Scores products that may become hits
+    HitModel,
 }
 
 impl From<World> for HostWorld {
@@ -92,6 +94,7 @@ impl From<World> for HostWorld {
         match world {
             World::KocModel => Self::KocModel,
             World::StyleTrendModel => Self::StyleTrendModel,
+            World::HitModel => Self::HitModel,
         }
     }
 }

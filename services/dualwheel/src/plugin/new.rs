@@ -242,7 +242,7 @@ fn other(name: &str, language: Language, world: World) -> anyhow::Result<Vec<Fil
     let values = context! {
         name, title, model, test, binding,
         world => world.name(),
-        function => match world { World::KocModel => "score", World::StyleTrendModel => "rank" },
+        function => world.function(),
         language => title.to_lowercase(),
         install => install(language),
         componentize_py => COMPONENTIZE_PY,

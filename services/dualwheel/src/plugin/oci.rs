@@ -20,6 +20,9 @@ use crate::cli::{
 /// Annotation of a manifest with the publisher's signature of the component.
 const SIGNATURE: &str = "dev.dualwheel.plugin.signature";
 
+/// Start of the names of the contract's interfaces and worlds.
+const CONTRACT: &str = "dualwheel:plugin/";
+
 /// Writes a component as a layout.
 pub(super) fn write(common: &Common, args: &Oci) -> anyhow::Result<()> {
     ensure!(
@@ -53,13 +56,16 @@ fn artifact(path: &Path, signature: Option<&Path>) -> anyhow::Result<Artifact> {
         signature::check_form(&text).with_context(|| path.display().to_string())?;
         annotations.insert(SIGNATURE.to_owned(), text.trim().to_owned());
     }
-    let contract = dualwheel_plugin_host::CONTRACT.split_once('@');
-    let (package, version) = contract.context("the contract has no version")?;
+    let imports = dualwheel_plugin_pack::imports(&component)?;
+    let generation = imports
+        .iter()
+        .find_map(|import| import.strip_prefix(CONTRACT)?.split_once('@'))
+        .map(|(_, generation)| generation);
     Ok(Artifact {
         about: About {
             exports: dualwheel_plugin_pack::exports(&component)?,
-            imports: dualwheel_plugin_pack::imports(&component)?,
-            target: Some(format!("{package}/{}@{version}", plugin.world())),
+            target: generation.map(|generation| format!("{CONTRACT}{}@{generation}", plugin.world())),
+            imports,
         },
         file: format!("{}.component.wasm", description.name),
         annotations,

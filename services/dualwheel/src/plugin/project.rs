@@ -51,9 +51,9 @@ impl Project {
         };
         let (name, world, language) = (field("name")?, field("world")?, field("language")?);
         Description::new(name, "1.0.0", "A model.").check(|_| true)?;
-        let worlds = World::ALL.map(World::name).join(" or ");
+        let worlds = World::ALL.map(World::name).join(", ");
         let found = World::ALL.into_iter().find(|known| known.name() == world);
-        let world = found.with_context(|| format!("`world` is `{world}`; it must be {worlds}"))?;
+        let world = found.with_context(|| format!("`world` is `{world}`; it must be one of {worlds}"))?;
         let known = Language::from_str(language, false)
             .ok()
             .filter(|known| *known != Language::Rust);
@@ -159,7 +159,12 @@ mod tests {
         );
         for (name, world, language, told) in [
             ("../fame", "koc-model", "python", "`../fame` names no model"),
-            ("fame", "shopping", "python", "koc-model or style-trend-model"),
+            (
+                "fame",
+                "shopping",
+                "python",
+                "one of koc-model, style-trend-model, hit-model",
+            ),
             ("fame", "koc-model", "rust", "python or javascript"),
             ("fame", "koc-model", "perl", "`language` is `perl`"),
         ] {

@@ -26,8 +26,10 @@ pub(super) fn run(common: &Common, args: &Run) -> anyhow::Result<()> {
     let names = plugin.world().answers().iter().map(|answer| answer.name);
     let (answers, record): (Vec<_>, _) = (names.zip(run.scores).collect(), run.record);
     if common.json {
-        let columns: BTreeMap<&str, &Vec<f64>> =
-            answers.iter().map(|(name, values)| (*name, values)).collect();
+        let columns: BTreeMap<&str, Value> = answers
+            .iter()
+            .map(|(name, values)| (*name, json_of(values)))
+            .collect();
         let text = json!({
             "columns": columns,
             "plugin_sha256": record.plugin_sha256,
@@ -40,20 +42,37 @@ pub(super) fn run(common: &Common, args: &Run) -> anyhow::Result<()> {
         });
         return output::text(&serde_json::to_string_pretty(&text)?);
     }
+    let heading = |(name, values): &(_, Values)| (*name, matches!(values, Values::Numbers(_)));
     let headings: Vec<(&str, bool)> = std::iter::once(("Row", true))
-        .chain(answers.iter().map(|(name, _)| (*name, true)))
+        .chain(answers.iter().map(heading))
         .collect();
     let cells = |row: usize| {
-        let values = answers.iter().filter_map(move |(_, values)| values.get(row));
-        std::iter::once(row.to_string())
-            .chain(values.map(|value| format::decimal(*value, 4)))
-            .collect()
+        let values = answers.iter().filter_map(move |(_, values)| cell(values, row));
+        std::iter::once(row.to_string()).chain(values).collect()
     };
     output::text(&table::rows(&headings, (0..question.rows()).map(cells).collect()))?;
     record
         .lines
         .iter()
         .try_for_each(|line| output::text(&format!("log: {line}")))
+}
+
+/// An answered column.
+fn json_of(values: &Values) -> Value {
+    match values {
+        Values::Numbers(numbers) => json!(numbers),
+        Values::Texts(texts) => json!(texts),
+        Values::Series(series) => json!(series),
+    }
+}
+
+/// What a row was answered.
+fn cell(values: &Values, row: usize) -> Option<String> {
+    match values {
+        Values::Numbers(numbers) => numbers.get(row).map(|number| format::decimal(*number, 4)),
+        Values::Texts(texts) => texts.get(row).cloned(),
+        Values::Series(_) => None,
+    }
 }
 
 /// The rows of a file: as `plugin fixtures` writes it, or of columns as JSON.

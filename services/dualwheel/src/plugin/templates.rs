@@ -12,14 +12,18 @@ pub(super) fn of(language: Language, world: World) -> Vec<Template> {
     let (common, own): (&[Template], &[Template]) = match (language, world) {
         (Language::Rust, World::KocModel) => (&RUST, &RUST_KOC),
         (Language::Rust, World::StyleTrendModel) => (&RUST, &RUST_STYLE_TREND),
+        (Language::Rust, World::HitModel) => (&RUST, &RUST_HIT),
         (Language::Python, World::KocModel) => (&PYTHON, &PYTHON_KOC),
         (Language::Python, World::StyleTrendModel) => (&PYTHON, &PYTHON_STYLE_TREND),
+        (Language::Python, World::HitModel) => (&PYTHON, &PYTHON_HIT),
         (Language::Javascript, World::KocModel) => (&JAVASCRIPT, &JAVASCRIPT_KOC),
         (Language::Javascript, World::StyleTrendModel) => (&JAVASCRIPT, &JAVASCRIPT_STYLE_TREND),
+        (Language::Javascript, World::HitModel) => (&JAVASCRIPT, &JAVASCRIPT_HIT),
     };
     let rows = match world {
         World::KocModel => include_str!("templates/koc-model.json.in"),
         World::StyleTrendModel => include_str!("templates/style-trend-model.json.in"),
+        World::HitModel => include_str!("templates/hit-model.json.in"),
     };
     let mut files = [common, own, &[("rows.json", rows)]].concat();
     if language != Language::Rust {
@@ -35,6 +39,7 @@ const RUST: [Template; 3] = [
 ];
 const RUST_KOC: [Template; 1] = [("src/lib.rs", include_str!("templates/koc-model.rs.in"))];
 const RUST_STYLE_TREND: [Template; 1] = [("src/lib.rs", include_str!("templates/style-trend-model.rs.in"))];
+const RUST_HIT: [Template; 1] = [("src/lib.rs", include_str!("templates/hit-model.rs.in"))];
 
 const OTHER: [Template; 3] = [
     ("plugin.json", include_str!("templates/plugin.json.in")),
@@ -67,6 +72,14 @@ const PYTHON_STYLE_TREND: [Template; 2] = [
     ),
 ];
 
+const PYTHON_HIT: [Template; 2] = [
+    ("model.py", include_str!("templates/python/hit-model.py.in")),
+    (
+        "test_model.py",
+        include_str!("templates/python/test-hit-model.py.in"),
+    ),
+];
+
 const JAVASCRIPT: [Template; 3] = [
     (
         "package.json",
@@ -93,5 +106,12 @@ const JAVASCRIPT_STYLE_TREND: [Template; 2] = [
     (
         "model.test.js",
         include_str!("templates/javascript/style-trend-model.test.js.in"),
+    ),
+];
+const JAVASCRIPT_HIT: [Template; 2] = [
+    ("model.js", include_str!("templates/javascript/hit-model.js.in")),
+    (
+        "model.test.js",
+        include_str!("templates/javascript/hit-model.test.js.in"),
     ),
 ];

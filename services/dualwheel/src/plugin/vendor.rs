@@ -13,7 +13,7 @@ pub(super) const CONTRACT: (&str, &str) = (
 );
 
 /// The SDK's sources.
-pub(super) const FILES: [(&str, &str); 10] = [
+pub(super) const FILES: [(&str, &str); 12] = [
     (
         "sdk/src/answers.rs",
         include_str!("../../../../plugins/sdk/src/answers.rs"),
@@ -31,12 +31,20 @@ pub(super) const FILES: [(&str, &str); 10] = [
         include_str!("../../../../plugins/sdk/src/guest.rs"),
     ),
     (
+        "sdk/src/guest/hit.rs",
+        include_str!("../../../../plugins/sdk/src/guest/hit.rs"),
+    ),
+    (
         "sdk/src/guest/koc.rs",
         include_str!("../../../../plugins/sdk/src/guest/koc.rs"),
     ),
     (
         "sdk/src/guest/style_trend.rs",
         include_str!("../../../../plugins/sdk/src/guest/style_trend.rs"),
+    ),
+    (
+        "sdk/src/hit.rs",
+        include_str!("../../../../plugins/sdk/src/hit.rs"),
     ),
     (
         "sdk/src/koc.rs",

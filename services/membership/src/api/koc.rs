@@ -9,7 +9,7 @@ use dualwheel_kit::{
 };
 use dualwheel_lake::Reader;
 use dualwheel_measure::{Day, Definitions, Metric, Scope, Window};
-use dualwheel_plugin_host::Features;
+use dualwheel_plugin_host::{Features, scores};
 use dualwheel_plugins::{Asked, Rows, Scored};
 use dualwheel_proto::{
     membership::{
@@ -120,7 +120,7 @@ impl Service {
             candidates,
             ..
         } = sheet;
-        let scores = koc::scores(scored.columns.clone()).map_err(|error| Failure::internal(&error))?;
+        let scores = scores(scored.columns.clone()).map_err(|error| Failure::internal(&error))?;
         let parameters = definitions.clone();
         let board =
             compute(move || koc::board(frames.facts(), &parameters.parameters, day, candidates, &scores))

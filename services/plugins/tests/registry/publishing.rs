@@ -247,6 +247,13 @@ async fn a_process_takes_the_worlds_that_it_serves() {
         (reason(refused).as_str(), service.as_deref()),
         ("PLUGIN_WORLD_NOT_SERVED", Some("product"))
     );
+    let hits = Guest::hit("hit").build();
+    let signature = house.key.sign(&sha256(&hits));
+    let refused = beside.upload(parts("acme", &signature, &hits)).await.unwrap_err();
+    assert!(
+        refused.message().contains("no service asks such models yet"),
+        "{refused}"
+    );
     house.upload(upload()).await.unwrap();
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dualwheel_plugin_host::World;
+use dualwheel_plugin_sdk::Values;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, DeletePublisherRequest, ListPluginRunsRequest, ModelSource, PluginFallback,
     PluginRole, PluginRun, PluginRunState, PluginSetting, ShadowPluginRequest,
@@ -17,8 +18,10 @@ use crate::{
 pub const PEOPLE: [(f64, f64); 3] = [(10.0, 40.0), (50.0, 60.0), (90.0, 20.0)];
 
 /// What `plain` answers with a weight: the first rank, the second times the weight, half their sum.
-pub fn plain(people: &[(f64, f64)], weight: f64) -> Vec<Vec<f64>> {
-    let column = |of: fn(f64, f64, f64) -> f64| people.iter().map(|(a, b)| of(*a, *b, weight)).collect();
+pub fn plain(people: &[(f64, f64)], weight: f64) -> Vec<Values> {
+    let column = |of: fn(f64, f64, f64) -> f64| {
+        Values::Numbers(people.iter().map(|(a, b)| of(*a, *b, weight)).collect())
+    };
     vec![
         column(|a, _, _| a),
         column(|_, b, weight| b * weight),
@@ -26,8 +29,10 @@ pub fn plain(people: &[(f64, f64)], weight: f64) -> Vec<Vec<f64>> {
     ]
 }
 
-pub fn sevens(rows: usize) -> Vec<Vec<f64>> {
-    [7.0, 8.0, 9.0].map(|number| vec![number; rows]).to_vec()
+pub fn sevens(rows: usize) -> Vec<Values> {
+    [7.0, 8.0, 9.0]
+        .map(|number| Values::Numbers(vec![number; rows]))
+        .to_vec()
 }
 
 pub async fn activate(house: &House, plugin: &str, fallback: PluginFallback) {
@@ -107,7 +112,7 @@ async fn the_built_in_model_answers_until_a_plugin_does() {
     // Nobody to ask about is no question to a model, and yet answered.
     assert_eq!(
         house.ask(100, &[]).await.unwrap().1.columns,
-        vec![Vec::<f64>::new(); 3]
+        vec![Values::Numbers(Vec::new()); 3]
     );
 }
 
@@ -449,7 +454,10 @@ async fn replicas_change_together_and_calls_under_way_end_as_they_began() {
     for call in asking {
         let (people, scored) = call.await.unwrap().unwrap();
         let factor = if scored.by.plugin == first { 0.5 } else { 0.25 };
-        assert_eq!(scored.columns[2], [(people[0].0 + 50.0) * factor]);
+        assert_eq!(
+            scored.columns[2],
+            Values::Numbers(vec![(people[0].0 + 50.0) * factor])
+        );
     }
 }
 

@@ -108,6 +108,23 @@ async fn a_run_is_repeated_bit_by_bit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_the_generation_before_is_replayed() {
+    let house = House::new().await;
+    let stored = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../plugins/host/tests/generations/1.0.0/koc-model.wasm"
+    );
+    let name = house.publish(&std::fs::read(stored).unwrap()).await.unwrap().name;
+    activate(&house, &name, true).await;
+    house.ask(100, &[(80.0, 20.0), (1.0 / 3.0, 50.0)]).await.unwrap();
+    let run = runs(&house).await.swap_remove(0);
+    let replica = house.beside(&World::ALL, |_| {}).await;
+    let replayed = replay(&replica, &run.name).await.unwrap();
+    assert!(replayed.same_input && replayed.same_output);
+    assert_eq!(replayed.fuel, run.fuel);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_repeated_too() {
     let house = House::new().await;
     let bad = house.published(Guest::koc("unreachable")).await;

@@ -9,7 +9,7 @@ use dualwheel_kit::{
 };
 use dualwheel_lake::Reader;
 use dualwheel_measure::{Day, Definitions};
-use dualwheel_plugin_host::Features;
+use dualwheel_plugin_host::{Features, scores};
 use dualwheel_plugins::{self as plugins, Scored};
 use dualwheel_proto::product::{
     ListStyleTrendsRequest, ListStyleTrendsResponse, StyleAttribute, StylePriority, StyleTrend,
@@ -172,7 +172,7 @@ async fn answered(
         skipped,
         labels,
     } = rows;
-    let scores = style_trend::scores(scored.columns).map_err(|error| Failure::internal(&error))?;
+    let scores = scores(scored.columns).map_err(|error| Failure::internal(&error))?;
     let definition_version = definitions.version.clone();
     let trends = blocking(move || style_trend::trends(rows, &scores, &definitions.parameters)).await?;
     let (page, next_page_token) = slice.of(&trends);

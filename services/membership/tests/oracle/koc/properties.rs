@@ -7,11 +7,11 @@ use dualwheel_lake::memory::Frames;
 use dualwheel_measure::{Day, wilson};
 use dualwheel_membership::{
     Parameters,
-    koc::{Board, Class, DefaultKoc, candidates, features, score, scores},
+    koc::{Board, Class, DefaultKoc, candidates, features, score},
     parameters::{Points, Share},
 };
-use dualwheel_plugin_host::Plugin;
-use dualwheel_plugin_sdk::Parameters as ModelParameters;
+use dualwheel_plugin_host::{Plugin, scores};
+use dualwheel_plugin_sdk::{KocScores, Parameters as ModelParameters};
 use dualwheel_proto::facts::{FactRows, SocialProfile};
 use proptest::prelude::*;
 
@@ -238,7 +238,7 @@ proptest! {
         let table = features(&people).unwrap();
         let batches = table.batches(model.describe().unwrap(), most_rows).unwrap();
         let question = model.question_of(batches, &none).unwrap();
-        prop_assert_eq!(&scores(model.ask_all(&question).unwrap().scores).unwrap(), &whole);
+        prop_assert_eq!(&scores::<KocScores>(model.ask_all(&question).unwrap().scores).unwrap(), &whole);
         // Nor does the order of the rows matter: one after another in reverse, each has what it had.
         let description = model.describe().unwrap();
         let mut content = Vec::new();

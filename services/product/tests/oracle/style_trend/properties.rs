@@ -1,11 +1,11 @@
 //! Random facts.
 
 use dualwheel_measure::{Day, Label, Window};
-use dualwheel_plugin_host::Plugin;
-use dualwheel_plugin_sdk::Parameters as ModelParameters;
+use dualwheel_plugin_host::{Plugin, scores};
+use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
 use dualwheel_product::{
     Parameters,
-    style_trend::{Asked, Attribute, DefaultStyleTrend, Priority, Row, Trend, features, scores},
+    style_trend::{Asked, Attribute, DefaultStyleTrend, Priority, Row, Trend, features},
 };
 use dualwheel_proto::facts::FactRows;
 use proptest::prelude::*;
@@ -245,7 +245,7 @@ proptest! {
         let table = features(&answer.rows.rows).unwrap();
         let batches = table.batches(model.describe().unwrap(), most_rows).unwrap();
         let question = model.question_of(batches, &ModelParameters::new()).unwrap();
-        let cut = scores(model.ask_all(&question).unwrap().scores).unwrap();
+        let cut = scores::<StyleScores>(model.ask_all(&question).unwrap().scores).unwrap();
         prop_assert_eq!(&cut, &answer.scores);
         // Neither the order of the facts nor that of the brands changes anything. What is not a number is equal to
         // nothing, so what is told is compared.

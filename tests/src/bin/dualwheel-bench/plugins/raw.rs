@@ -45,7 +45,7 @@ impl Raw {
         let component = Component::new(&engine, component)?;
         let mut linker = Linker::new(&engine);
         linker
-            .instance("dualwheel:plugin/host@1.0.0")?
+            .instance("dualwheel:plugin/host@1.1.0")?
             .func_wrap("log", |_: StoreContextMut<'_, ()>, (_,): (WasmStr,)| Ok(()))?;
         let linked = linker.instantiate_pre(&component)?;
         let score = component.get_export_index(None, "score");

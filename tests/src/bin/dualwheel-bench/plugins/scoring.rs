@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, bail, ensure};
 use dualwheel_plugin_host::{Engine, MOST_ROWS, Plugin, Policy, Question, World};
-use dualwheel_plugin_sdk::Parameters;
+use dualwheel_plugin_sdk::{Parameters, Values};
 use serde::Deserialize;
 
 use super::{
@@ -80,9 +80,16 @@ fn ours(plugin: &Plugin, question: &Question) -> anyhow::Result<(Vec<f64>, Vec<V
         if run > 0 {
             seconds.push(took);
         }
-        powers = answer.scores;
+        powers = answer.scores.into_iter().filter_map(numbers).collect();
     }
     Ok((seconds, powers))
+}
+
+fn numbers(values: Values) -> Option<Vec<f64>> {
+    match values {
+        Values::Numbers(numbers) => Some(numbers),
+        _ => None,
+    }
 }
 
 fn ask_native(components: &Components, given: &Path, answers: &Path, rows: usize) -> anyhow::Result<Peer> {
