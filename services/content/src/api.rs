@@ -1,6 +1,6 @@
 //! The gRPC handlers: contract → domain → contract.
 
-use dualwheel_kit::{Question, answer, explain, tenant_of, work};
+use dualwheel_kit::{Call, Question, answer, explain, work};
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, Day, Metric};
 use dualwheel_proto::{
@@ -40,14 +40,14 @@ impl Service {
         Self { lake, catalogue }
     }
 
-    async fn start(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+    async fn start(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
         // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
         let unread = Question::read(query.clone(), &Cut::NAMES, Day(i32::MAX))?;
-        let reader = self.lake.tenant(tenant).reader(&unread.pin).await?;
+        let reader = self.lake.of(call).reader(&unread.pin).await?;
         let question = Question::read(query, &Cut::NAMES, reader.today())?;
         reader.require_brand(&question.brand).await?;
         let frames = StartFrames::read(&reader, &question.brand).await?;
-        let definitions = self.catalogue.of(tenant, &question.brand);
+        let definitions = self.catalogue.of(call.tenant(), &question.brand);
         let metrics = work::metrics(move || frames.answer(&question, &definitions)).await?;
         Ok(Answered {
             metrics,
@@ -63,8 +63,8 @@ impl ContentService for Service {
         &self,
         request: Request<GetStartRequest>,
     ) -> Result<Response<GetStartResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self.start(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.start(&call, request.query).await?;
         Ok(Response::new(GetStartResponse {
             metrics: answered.to_proto(),
         }))
@@ -74,8 +74,8 @@ impl ContentService for Service {
         &self,
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let definitions = self.catalogue.of(&tenant, &request.into_inner().brand);
+        let (call, request) = Call::of(request)?;
+        let definitions = self.catalogue.of(call.tenant(), &request.brand);
         Ok(Response::new(answer::list_definitions(&definitions)))
     }
 
@@ -83,17 +83,17 @@ impl ContentService for Service {
         &self,
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let types::ExplainMetricRequest { metric: id, query } = request.into_inner();
+        let (call, request) = Call::of(request)?;
+        let types::ExplainMetricRequest { metric: id, query } = request;
         let brand = query
             .as_ref()
             .map(|query| query.brand.clone())
             .unwrap_or_default();
-        let definitions = self.catalogue.of(&tenant, &brand);
+        let definitions = self.catalogue.of(call.tenant(), &brand);
         let Some(entry) = definitions.entry(&id).filter(|_| METRICS.contains(&id.as_str())) else {
             return Err(explain::unknown(&id));
         };
-        let answered = self.start(&tenant, query).await?;
+        let answered = self.start(&call, query).await?;
         Ok(Response::new(explain::explanation(
             &definitions,
             entry,

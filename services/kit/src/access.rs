@@ -98,6 +98,12 @@ impl Method {
     pub fn of(path: &str) -> Option<&'static Self> {
         BY_PATH.get(path.strip_prefix('/')?).copied()
     }
+
+    /// Whether its calls have lines in the audit log.
+    #[must_use]
+    pub fn is_audited(&self) -> bool {
+        matches!(self.deed, Deed::Write | Deed::Export)
+    }
 }
 
 static BY_PATH: LazyLock<HashMap<&'static str, &'static Method>> =

@@ -44,17 +44,37 @@ impl Notes {
         self.locked().map(|note| note.clone()).unwrap_or_default()
     }
 
-    /// Adds a name to the resources, unless it is there.
-    pub fn add_resource(&self, name: &str) {
-        if let Some(mut note) = self.locked() {
-            add(&mut note.resource, name);
-        }
+    /// Notes a brand.
+    pub fn brand(&self, brand: &str) {
+        self.note(|note| add(&mut note.brand, brand));
+    }
+
+    /// Notes the name of a resource, unless it is there.
+    pub fn resource(&self, name: &str) {
+        self.note(|note| add(&mut note.resource, name));
+    }
+
+    /// Notes the expression of an audience, as its hash.
+    pub fn expression(&self, expression: &impl ToString) {
+        self.note(|note| {
+            let hash = Sha256::digest(expression.to_string().as_bytes());
+            note.expression = Some(format!("{hash:x}"));
+        });
+    }
+
+    /// Notes how many people's keys are taken or given.
+    pub fn people(&self, people: usize) {
+        self.note(|note| note.people = Some(people as u64));
     }
 
     /// Adds to the number of rows.
     pub fn add_rows(&self, rows: u64) {
+        self.note(|note| note.rows = Some(note.rows.unwrap_or(0) + rows));
+    }
+
+    fn note(&self, noting: impl FnOnce(&mut Note)) {
         if let Some(mut note) = self.locked() {
-            note.rows = Some(note.rows.unwrap_or(0) + rows);
+            noting(&mut note);
         }
     }
 
@@ -80,29 +100,22 @@ pub fn current() -> Notes {
 
 /// Notes a brand.
 pub fn brand(brand: &str) {
-    if let Some(mut note) = current().locked() {
-        add(&mut note.brand, brand);
-    }
+    current().brand(brand);
 }
 
 /// Notes the name of a resource.
 pub fn resource(name: &str) {
-    current().add_resource(name);
+    current().resource(name);
 }
 
 /// Notes the expression of an audience, as its hash.
 pub fn expression(expression: &impl ToString) {
-    if let Some(mut note) = current().locked() {
-        let hash = Sha256::digest(expression.to_string().as_bytes());
-        note.expression = Some(format!("{hash:x}"));
-    }
+    current().expression(expression);
 }
 
 /// Notes how many people's keys are taken or given.
 pub fn people(people: usize) {
-    if let Some(mut note) = current().locked() {
-        note.people = Some(people as u64);
-    }
+    current().people(people);
 }
 
 #[cfg(test)]

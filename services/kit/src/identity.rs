@@ -38,6 +38,30 @@ pub struct Identity {
     pub scopes: BTreeSet<Scope>,
 }
 
+impl Identity {
+    /// Somebody who may do everything with a tenant.
+    #[must_use]
+    pub fn whole(subject: &str, tenant: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            tenant: tenant.to_owned(),
+            brands: Brands::All,
+            scopes: Scope::ALL.iter().copied().collect(),
+        }
+    }
+
+    /// Nobody, who may do nothing.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self {
+            subject: String::new(),
+            tenant: String::new(),
+            brands: Brands::Some(BTreeSet::new()),
+            scopes: BTreeSet::new(),
+        }
+    }
+}
+
 /// Why a token is refused; told to its bearer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -22,18 +22,16 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::{Request, Response, Status, body::Body};
 
 use crate::{
-    Failure, Reason, Tenant, Violations,
+    Call, Failure, Reason, Violations,
     access::{Deed, METHODS, Method, Scope, named},
-    audit, beats,
-    caller::{self, Caller},
+    beats,
     client::Deadline,
     db::DatabaseConnection,
     failure,
-    identity::Identity,
-    layers::{Answer, Next, REQUEST_ID, framed, permits, unframed},
+    layers::{Answer, Next, OnBehalf, REQUEST_ID, framed, permits, unframed},
     resource::{id_of, page_size, read_request_id, time_to_proto},
     survive::survived,
-    tenant_of, work,
+    work,
 };
 use live::{Live, Place};
 use store::{NewJob, Outcome, State, StoredJob, StoredJobs};
@@ -85,7 +83,7 @@ impl Service {
     }
 
     /// The method of a call and its message.
-    fn call(&self, request: Option<Any>) -> Result<(&'static Method, Bytes), Status> {
+    fn asked(&self, request: Option<Any>) -> Result<(&'static Method, Bytes), Status> {
         let mut violations = Violations::new();
         let request = request.unwrap_or_default();
         let name = request.type_url.rsplit('/').next().unwrap_or_default();
@@ -106,22 +104,19 @@ impl Service {
         Err(violations.refuse(Reason::InvalidQuestion))
     }
 
-    async fn create(&self, request: Request<proto::CreateJobRequest>) -> Result<proto::Job, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let identity = request.extensions().get::<Arc<Identity>>().cloned();
-        let proto::CreateJobRequest { request_id, request } = request.into_inner();
+    async fn create(&self, call: &Call, request: proto::CreateJobRequest) -> Result<proto::Job, Status> {
+        let proto::CreateJobRequest { request_id, request } = request;
         let mut violations = Violations::new();
         let request_id = read_request_id(&request_id, &mut violations);
         violations.finish(Reason::InvalidQuestion)?;
-        let (method, message) = self.call(request)?;
-        if let Some(identity) = &identity {
-            permits(identity, method, &message)?;
-        }
-        let jobs = StoredJobs::of(&self.database, &tenant);
+        let (method, message) = self.asked(request)?;
+        permits(call, method, &message)?;
+        let tenant = call.tenant();
+        let jobs = StoredJobs::of(call, &self.database);
         if let Some(made) = jobs.by_request(request_id.as_deref()).await? {
-            return self.current(&made, &tenant);
+            return self.current(&made, tenant);
         }
-        let place = self.live.place(&tenant).ok_or_else(|| too_many(&tenant))?;
+        let place = self.live.place(tenant).ok_or_else(|| too_many(tenant))?;
         let new = NewJob {
             id: place.id().to_owned(),
             method: method.path.to_owned(),
@@ -129,23 +124,22 @@ impl Service {
             request_id,
         };
         let (made, is_new) = jobs.create(new).await?;
-        audit::resource(&format!("jobs/{}", made.id));
-        let job = self.current(&made, &tenant)?;
+        call.notes().resource(&format!("jobs/{}", made.id));
+        let job = self.current(&made, tenant)?;
         if is_new {
-            let call = self.request(&made.id, &tenant, identity, method, &message)?;
+            let request = self.request(call, &made.id, method, &message)?;
             let key = place.key().clone();
-            let task = caller::spawn(self.clone().work(jobs, place, call, method));
+            let task = tokio::spawn(self.clone().work(jobs, place, request, method));
             self.live.begun(&key, task.abort_handle());
         }
         Ok(job)
     }
 
-    /// The call of a job.
+    /// What a job asks.
     fn request(
         &self,
+        call: &Call,
         id: &str,
-        tenant: &str,
-        identity: Option<Arc<Identity>>,
         method: &Method,
         message: &Bytes,
     ) -> Result<http::Request<Body>, Status> {
@@ -158,20 +152,20 @@ impl Service {
             .body(Body::new(Full::new(framed(message))))
             .map_err(|error| Failure::internal(&error).status())?;
         let extensions = request.extensions_mut();
-        extensions.insert(Tenant(tenant.to_owned()));
+        extensions.insert(OnBehalf(call.clone()));
         extensions.insert(Deadline(Instant::now() + self.limit));
-        if let Some(caller) = caller::current() {
-            extensions.insert::<Arc<Caller>>(caller);
-        }
-        if let Some(identity) = identity {
-            extensions.insert(identity);
-        }
         Ok(request)
     }
 
-    async fn work(self, jobs: StoredJobs, place: Place, call: http::Request<Body>, method: &'static Method) {
+    async fn work(
+        self,
+        jobs: StoredJobs,
+        place: Place,
+        request: http::Request<Body>,
+        method: &'static Method,
+    ) {
         let progress = place.progress();
-        let answered = async { Answer::read(self.calls.run(call).await).await };
+        let answered = async { Answer::read(self.calls.run(request).await).await };
         let answered = work::followed(Arc::clone(&progress), answered);
         let outcome = match survived(timeout(self.limit, answered)).await {
             Ok(Ok(answer)) => self.outcome(&answer),
@@ -212,12 +206,12 @@ impl Service {
     }
 
     /// The job of a name, where the caller may see it and make its call.
-    async fn named<T>(&self, request: &Request<T>, name: &str) -> Result<(StoredJobs, StoredJob), Status> {
-        let jobs = StoredJobs::of(&self.database, tenant_of(request)?);
+    async fn named(&self, call: &Call, name: &str) -> Result<(StoredJobs, StoredJob), Status> {
+        let jobs = StoredJobs::of(call, &self.database);
         let unknown = || Status::from(store::Error::Unknown(format!("jobs/ of the name {name:?}")));
         let id = id_of("jobs", name).ok_or_else(unknown)?;
         let made = jobs.get(&id).await?;
-        if !may_call(request, &made.method) {
+        if !may_make(call, &made.method) {
             return Err(unknown());
         }
         Ok((jobs, made))
@@ -249,11 +243,10 @@ fn methods(services: &[&str]) -> BTreeMap<String, &'static Method> {
     found.into_iter().filter_map(alone).collect()
 }
 
-/// Whether the caller's token allows the call of a job.
-fn may_call<T>(request: &Request<T>, method: &str) -> bool {
-    let identity = request.extensions().get::<Arc<Identity>>();
+/// Whether who calls may make the call of a job.
+fn may_make(call: &Call, method: &str) -> bool {
     let method = METHODS.iter().find(|one| one.path == method);
-    identity.is_none_or(|identity| method.is_some_and(|method| identity.scopes.contains(&method.scope)))
+    method.is_some_and(|method| call.allows(method.scope))
 }
 
 fn too_many(tenant: &str) -> Status {
@@ -311,7 +304,8 @@ impl JobService for Service {
         &self,
         request: Request<proto::CreateJobRequest>,
     ) -> Result<Response<proto::CreateJobResponse>, Status> {
-        let job = Some(self.create(request).await?);
+        let (call, asked) = Call::of(request)?;
+        let job = Some(self.create(&call, asked).await?);
         Ok(Response::new(proto::CreateJobResponse { job }))
     }
 
@@ -319,8 +313,9 @@ impl JobService for Service {
         &self,
         request: Request<proto::GetJobRequest>,
     ) -> Result<Response<proto::GetJobResponse>, Status> {
-        let (_, made) = self.named(&request, &request.get_ref().name).await?;
-        let job = Some(self.current(&made, tenant_of(&request)?)?);
+        let (call, asked) = Call::of(request)?;
+        let (_, made) = self.named(&call, &asked.name).await?;
+        let job = Some(self.current(&made, call.tenant())?);
         Ok(Response::new(proto::GetJobResponse { job }))
     }
 
@@ -330,12 +325,11 @@ impl JobService for Service {
         &self,
         request: Request<proto::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
-        let (jobs, made) = self.named(&request, &request.get_ref().name).await?;
-        let tenant = tenant_of(&request)?.to_owned();
+        let (call, asked) = Call::of(request)?;
+        let (jobs, made) = self.named(&call, &asked.name).await?;
         let service = self.clone();
         let states = stream::unfold(Some((None, LOOKED_AFTER.0)), move |from| {
-            let (service, jobs, tenant, id) =
-                (service.clone(), jobs.clone(), tenant.clone(), made.id.clone());
+            let (service, jobs, call, id) = (service.clone(), jobs.clone(), call.clone(), made.id.clone());
             async move {
                 let (last, mut pause): (Option<proto::Job>, Duration) = from?;
                 loop {
@@ -343,7 +337,7 @@ impl JobService for Service {
                         sleep(pause).await;
                         pause = (pause * 2).min(LOOKED_AFTER.1);
                     }
-                    let now = async { service.current(&jobs.get(&id).await?, &tenant) };
+                    let now = async { service.current(&jobs.get(&id).await?, call.tenant()) };
                     let job = match now.await {
                         Ok(job) => job,
                         Err(status) => return Some((Err(status), None)),
@@ -363,8 +357,7 @@ impl JobService for Service {
         &self,
         request: Request<proto::ListJobsRequest>,
     ) -> Result<Response<proto::ListJobsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let asked = request.get_ref();
+        let (call, asked) = Call::of(request)?;
         let mut violations = Violations::new();
         let mut states = Vec::new();
         for (position, number) in asked.states.iter().enumerate() {
@@ -375,13 +368,13 @@ impl JobService for Service {
         }
         violations.finish(Reason::InvalidQuestion)?;
         let size = page_size(asked.page_size)?;
-        let page = StoredJobs::of(&self.database, &tenant)
+        let page = StoredJobs::of(&call, &self.database)
             .list(&states, size, &asked.page_token)
             .await?;
         // A page may be shorter than asked for by what the caller may not see.
-        let shown = page.items.iter().filter(|made| may_call(&request, &made.method));
+        let shown = page.items.iter().filter(|made| may_make(&call, &made.method));
         let jobs = shown.map(|made| {
-            let job = self.current(made, &tenant)?;
+            let job = self.current(made, call.tenant())?;
             Ok(proto::Job { request: None, ..job })
         });
         Ok(Response::new(proto::ListJobsResponse {
@@ -394,8 +387,9 @@ impl JobService for Service {
         &self,
         request: Request<proto::CancelJobRequest>,
     ) -> Result<Response<proto::CancelJobResponse>, Status> {
-        let (jobs, made) = self.named(&request, &request.get_ref().name).await?;
-        let tenant = tenant_of(&request)?;
+        let (call, asked) = Call::of(request)?;
+        let (jobs, made) = self.named(&call, &asked.name).await?;
+        let tenant = call.tenant();
         let progress = self.live.progress(tenant, &made.id);
         let progress = progress.map_or(("", 0, 0), |progress| progress.told());
         let ended = jobs.end(&made.id, Outcome::Cancelled, progress).await?;
@@ -408,7 +402,8 @@ impl JobService for Service {
         &self,
         request: Request<proto::DeleteJobRequest>,
     ) -> Result<Response<proto::DeleteJobResponse>, Status> {
-        let (jobs, made) = self.named(&request, &request.get_ref().name).await?;
+        let (call, asked) = Call::of(request)?;
+        let (jobs, made) = self.named(&call, &asked.name).await?;
         if !jobs.delete(&made.id).await? {
             let text = "the job is at work; cancel it before it is deleted";
             return Err(Failure::new(Reason::JobAtWork, text).status());

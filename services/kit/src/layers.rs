@@ -18,9 +18,8 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
-    Config, Failure, Reason, Tenant,
+    Call, Config, Failure, Reason,
     access::named,
-    caller,
     client::{Deadline, TIMEOUT_HEADER},
     identity::Verifier,
     shared::Shared,
@@ -37,7 +36,7 @@ mod replay;
 mod streams;
 mod trace;
 
-pub(crate) use access::permits;
+pub(crate) use access::{OnBehalf, permits};
 pub(crate) use answers::Answer;
 pub use answers::Versions;
 pub(crate) use body::{framed, largest, message as unframed};
@@ -133,13 +132,18 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
         ),
         match verifier {
             Some(verifier) => access::authentication(verifier.clone()),
-            None => access::anonymous(Tenant(config.tenant.clone())),
+            None => access::anonymous(&config.tenant),
         },
         audit::layer(),
-        access::authorization(),
+    ];
+    // Without identities, everything is the one tenant's own.
+    if verifier.is_some() {
+        layers.push(access::authorization());
+    }
+    layers.extend([
         audit::subject(config),
         places::stream_share(config.limits.concurrency),
-    ];
+    ]);
     if config.limits.tenant_calls_per_second > 0 && !inner {
         layers.push(rate_limit(config.limits.tenant_calls_per_second, shared.clone()));
     }
@@ -151,8 +155,7 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
     layers
 }
 
-/// Those of the layers that a job's call passes: all but what bounds the time and place of calls, and what makes known who
-/// calls, which is known of a job.
+/// Those of the layers that a job's call passes: all but what bounds the time and place of calls. Who calls is known of a job.
 pub(crate) fn of_jobs(layers: &[Layer]) -> Vec<Layer> {
     const PASSED: [&str; 9] = [
         "request-id",
@@ -165,8 +168,11 @@ pub(crate) fn of_jobs(layers: &[Layer]) -> Vec<Layer> {
         "answers",
         "reasons",
     ];
-    let passed = layers.iter().filter(|layer| PASSED.contains(&layer.name));
-    passed.cloned().collect()
+    let passed = layers.iter().filter_map(|layer| match layer.name {
+        "authentication" => Some(access::on_behalf()),
+        name => PASSED.contains(&name).then(|| layer.clone()),
+    });
+    passed.collect()
 }
 
 /// `next` within `layers`, of which the first is the outermost.
@@ -269,23 +275,32 @@ fn rate_limit(per_second: u32, shared: Shared) -> Layer {
     Layer::new("rate-limit", move |request: Request<Body>, next: Next| {
         let shared = shared.clone();
         async move {
-            let Some(Tenant(tenant)) = request.extensions().get::<Tenant>() else {
+            // Health, which nobody is known to ask.
+            let Some(call) = request.extensions().get::<Call>() else {
                 return next.run(request).await;
             };
-            match shared.admit(tenant).await {
+            match shared.admit(call.tenant()).await {
                 Ok(()) => next.run(request).await,
                 Err(wait) => {
                     let failure = Failure::new(Reason::RateLimited, "the tenant's limit of calls is reached");
                     let quota = format!("{per_second} calls a second");
-                    refused(failure.retry_after(wait).quota(tenant, quota))
+                    refused_to(
+                        call.tenant(),
+                        failure.retry_after(wait).quota(call.tenant(), quota),
+                    )
                 }
             }
         }
     })
 }
 
-/// The answer of a layer that does not let a call through; counted by reason, and told now and then.
+/// The answer of a layer that does not let a request through of which it is not known who calls.
 fn refused(failure: Failure) -> Response<Body> {
+    refused_to("", failure)
+}
+
+/// The answer of a layer that does not let a tenant's call through; counted by reason, and told now and then.
+fn refused_to(tenant: &str, failure: Failure) -> Response<Body> {
     static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
         global::meter("dualwheel")
             .u64_counter("dualwheel.calls.refused")
@@ -295,8 +310,6 @@ fn refused(failure: Failure) -> Response<Body> {
     let reason = failure.reason().name();
     REFUSED.add(1, &[KeyValue::new("reason", reason)]);
     if let Some(count) = to_tell(reason) {
-        let caller = caller::current();
-        let tenant = caller.as_ref().map_or("", |caller| &caller.tenant);
         tracing::warn!(
             reason,
             message = failure.message(),

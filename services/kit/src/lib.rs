@@ -7,8 +7,7 @@
 //! - [`explain`]: how a metric came about
 //! - [`server`] and [`layers`]: one gRPC server out of several services, over TCP or in memory
 //! - [`client`]: channels to other services, deadlines passed on, retries where they are safe
-//! - [`access`], [`identity`] and [`caller`]: who calls, and what they may
-//! - [`tenant`]: for whom a call is made
+//! - [`call`]: who calls, and what they may; [`access`] and [`identity`] decide it
 //! - [`db`]: the operational state's database
 //! - [`private`]: folders and files that nobody else may open
 //! - [`shared`]: what replicas share through Redis
@@ -21,6 +20,7 @@ pub mod afterwards;
 pub mod answer;
 pub mod audit;
 pub mod beats;
+pub mod call;
 pub mod caller;
 pub mod client;
 pub mod config;
@@ -44,6 +44,7 @@ pub mod tenant;
 mod tls;
 pub mod work;
 
+pub use call::Call;
 pub use config::Config;
 pub use failure::{Failure, Reason, Violations};
 pub use question::Question;

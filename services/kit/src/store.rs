@@ -3,7 +3,7 @@
 use sea_orm::{ActiveModelTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use tonic::Status;
 
-use crate::{Failure, Reason, db};
+use crate::{Call, Failure, Reason, db};
 
 /// What can go wrong with stored resources. Resources are named as in the contract, `{collection}/{id}`.
 #[derive(Debug, thiserror::Error)]
@@ -240,6 +240,56 @@ pub fn same_request(made: Option<i64>, name: impl FnOnce() -> String) -> Result<
     match (made, request_hash()) {
         (Some(made), Some(now)) if made != now => Err(Error::RequestReused(name())),
         _ => Ok(()),
+    }
+}
+
+impl Call {
+    /// Of the rows that requests of one id have made, for different brands, the one that is answered to this call: to who may
+    /// not see a row it is as if it did not exist.
+    ///
+    /// # Errors
+    /// `RequestReused` when all rows that may be seen were made by another request.
+    pub fn made<R>(
+        &self,
+        rows: Vec<R>,
+        is_visible: impl Fn(&R) -> bool,
+        hash: impl Fn(&R) -> Option<i64>,
+        name: impl Fn(&R) -> String,
+    ) -> Result<Option<R>, Error> {
+        let mut refused = None;
+        for row in rows.into_iter().filter(is_visible) {
+            match self.require_same_request(hash(&row), || name(&row)) {
+                Ok(()) => return Ok(Some(row)),
+                Err(error) => refused = Some(error),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    /// Succeeds where what a request has `made` is answered to this call: it asks the same, as far as that is known.
+    ///
+    /// # Errors
+    /// `RequestReused` when it asks something else.
+    pub fn require_same_request(
+        &self,
+        made: Option<i64>,
+        name: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        match (made, self.request_hash()) {
+            (Some(made), Some(now)) if made != now => Err(Error::RequestReused(name())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Succeeds where this call may see what belongs to `brand`; to others it is as if it did not exist.
+    ///
+    /// # Errors
+    /// `Unknown` when not.
+    pub fn require_visible(&self, brand: &str, name: impl FnOnce() -> String) -> Result<(), Error> {
+        if self.may_see(brand) {
+            return Ok(());
+        }
+        Err(Error::Unknown(name()))
     }
 }
 

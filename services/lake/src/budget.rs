@@ -87,6 +87,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use dualwheel_kit::Call;
+
     use chrono_tz::Asia::Shanghai;
     use dualwheel_proto::facts::{FactRows, OrderLine};
 
@@ -126,7 +128,7 @@ mod tests {
             retention: std::time::Duration::from_secs(604_800),
         })
         .unwrap();
-        let tenant = lake.tenant("default");
+        let tenant = lake.of(&Call::background("default"));
         let reader = tenant.reader(&Default::default()).await.unwrap();
         for brand in 0..80 {
             lake.inner

@@ -10,6 +10,7 @@ use std::{
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use chrono::Utc;
+use dualwheel_kit::Call;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 
@@ -182,7 +183,7 @@ impl Lake {
             .list_with_delimiter(Some(&Path::from(FOLDER)))
             .await?;
         for name in listed.common_prefixes.iter().filter_map(Path::filename) {
-            let tenant = self.tenant(name);
+            let tenant = self.of(&Call::background(name));
             for fact in facts {
                 tenant.tidy_dead_letters(fact, bounds).await?;
             }

@@ -49,7 +49,7 @@ use std::{
     time::Duration,
 };
 
-use dualwheel_kit::config::shown;
+use dualwheel_kit::{Call, config::shown};
 use object_store::ObjectStore;
 use url::Url;
 
@@ -225,6 +225,12 @@ impl Lake {
             table.tidy_now().await?;
         }
         Ok(())
+    }
+
+    /// The lake as the tenant of a call sees it.
+    #[must_use]
+    pub fn of(&self, call: &Call) -> TenantLake {
+        self.tenant(call.tenant())
     }
 
     /// The lake as one tenant sees it.

@@ -12,10 +12,9 @@ use arrow::{
 };
 use chrono_tz::Tz;
 use dualwheel_kit::{
-    audit,
+    Call,
     failure::{Failure, Reason},
     shared::{Notice, Shared},
-    tenant::tenant_of,
 };
 use dualwheel_proto::{
     MOST_ELEMENTS,
@@ -219,8 +218,8 @@ impl FactService for Facts {
     type AppendStream = Answers;
 
     async fn append(&self, request: Request<Streaming<AppendRequest>>) -> Result<Response<Answers>, Status> {
-        let tenant = self.lake.tenant(tenant_of(&request)?);
-        let mut requests = request.into_inner();
+        let (call, mut requests) = Call::of(request)?;
+        let tenant = self.lake.of(&call);
         let (checking, mut checked) = mpsc::channel::<Result<(&'static Fact, Prepared), Status>>(IN_FLIGHT);
         let (writing, mut written) = mpsc::channel::<Result<Pending, Status>>(IN_FLIGHT);
         let (answering, answers) = mpsc::channel::<Result<AppendResponse, Status>>(IN_FLIGHT);
@@ -228,7 +227,7 @@ impl FactService for Facts {
         // Batches are checked side by side, handed to the committer in order, and answered in order.
         let (service, lake) = (self.clone(), tenant.clone());
         let (shared, name) = (self.shared.clone(), tenant.name().to_owned());
-        let (notes, tables) = (audit::current(), audit::current());
+        let (notes, tables) = (call.notes().clone(), call.notes().clone());
         let fixed = Fixed::default();
         tokio::spawn(async move {
             loop {
@@ -250,7 +249,7 @@ impl FactService for Facts {
         tokio::spawn(async move {
             while let Some(next) = checked.recv().await {
                 if let Ok((fact, _)) = &next {
-                    tables.add_resource(fact.table);
+                    tables.resource(fact.table);
                 }
                 let handed = hand_over(&tenant, next).await;
                 let ended = handed.is_err();
@@ -284,8 +283,8 @@ impl FactService for Facts {
         &self,
         request: Request<GetProducerRequest>,
     ) -> Result<Response<GetProducerResponse>, Status> {
-        let tenant = self.lake.tenant(tenant_of(&request)?);
-        let asked = request.into_inner();
+        let (call, asked) = Call::of(request)?;
+        let tenant = self.lake.of(&call);
         let fact = self.owned_fact(asked.kind)?;
         if !is_name(&asked.producer) {
             let failure = Failure::new(Reason::BatchMalformed, "the request does not name a producer");
@@ -299,7 +298,8 @@ impl FactService for Facts {
         &self,
         request: Request<GetTenantRequest>,
     ) -> Result<Response<GetTenantResponse>, Status> {
-        let tenant = self.lake.tenant(tenant_of(&request)?);
+        let (call, GetTenantRequest {}) = Call::of(request)?;
+        let tenant = self.lake.of(&call);
         let in_force = tenant.settings().await?;
         let owned = self.owned.iter().map(|kind| *kind as i32).collect();
         Ok(Response::new(GetTenantResponse {
@@ -312,8 +312,8 @@ impl FactService for Facts {
         &self,
         request: Request<ConfigureTenantRequest>,
     ) -> Result<Response<ConfigureTenantResponse>, Status> {
-        let tenant = self.lake.tenant(tenant_of(&request)?);
-        let asked = request.into_inner();
+        let (call, asked) = Call::of(request)?;
+        let tenant = self.lake.of(&call);
         let in_force = tenant.configure(&asked.time_zone, &asked.currency).await?;
         Ok(Response::new(ConfigureTenantResponse {
             tenant: Some(to_proto(tenant.name(), &in_force)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dualwheel_kit::Call;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, path::Path};
 
@@ -57,7 +58,7 @@ impl Lake {
             verify_table(table, &mut verified).await?;
         }
         for tenant in self.tenants().await? {
-            self.tenant(&tenant).verify(&mut verified).await?;
+            self.of(&Call::background(&tenant)).verify(&mut verified).await?;
         }
         Ok(verified)
     }

@@ -9,11 +9,11 @@ mod table;
 
 pub use crate::store::Error;
 use crate::{
+    Call,
     access::Brands,
     beats::Key,
-    caller,
     db::DatabaseConnection,
-    store::{Cursor, Page, delete, insert, is_taken, made_by_request, now, request_hash, update},
+    store::{Cursor, Page, delete, insert, is_taken, now, update},
 };
 pub use migration::Migrator;
 use table::{ActiveModel, Column, Entity, Model};
@@ -105,36 +105,36 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// The jobs of one tenant.
+/// The jobs of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct StoredJobs {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl StoredJobs {
-    /// The jobs of `tenant`.
+    /// The jobs that a call may see.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
     /// Makes a job, and forgets ended ones beyond the newest 200; `true` where it is new, `false` where the request id was
-    /// seen before and the first job is answered. It belongs to who is served now.
+    /// seen before and the first job is answered. It belongs to who calls.
     ///
     /// # Errors
     /// The database's.
     pub async fn create(&self, new: NewJob) -> Result<(StoredJob, bool), Error> {
         let row = Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: new.id,
-            subject: subject(),
-            brands: written(&caller::brands())?,
+            subject: self.call.subject().to_owned(),
+            brands: written(self.call.brands())?,
             request_id: new.request_id.clone(),
-            request_hash: request_hash(),
+            request_hash: self.call.request_hash(),
             method: new.method,
             request: new.request,
             state: State::Working as i32,
@@ -178,18 +178,21 @@ impl StoredJobs {
         Ok(())
     }
 
-    /// The job that `request` of who is served now made; none without one.
+    /// The job that `request` of who calls made; none without one.
     ///
     /// # Errors
     /// `RequestReused`; the database's.
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredJob>, Error> {
         let Some(request) = request else { return Ok(None) };
-        let mine = self.all().add(Column::Subject.eq(subject()));
+        let mine = self.all().add(Column::Subject.eq(self.call.subject()));
         let rows = Entity::find()
             .filter(mine.add(Column::RequestId.eq(request)))
             .all(&self.database)
             .await?;
-        let made = made_by_request(rows, is_shown, |row| row.request_hash, |row| name(&row.id))?;
+        let shown = |row: &Model| is_shown(&self.call, row);
+        let made = self
+            .call
+            .made(rows, shown, |row| row.request_hash, |row| name(&row.id))?;
         made.map(read).transpose()
     }
 
@@ -198,10 +201,12 @@ impl StoredJobs {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredJob, Error> {
-        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
             .one(&self.database)
             .await?;
-        let row = row.filter(is_shown).ok_or_else(|| Error::Unknown(name(id)))?;
+        let row = row
+            .filter(|row| is_shown(&self.call, row))
+            .ok_or_else(|| Error::Unknown(name(id)))?;
         read(row)
     }
 
@@ -229,10 +234,14 @@ impl StoredJobs {
             made_at: row.made_at,
             id: row.id.clone(),
         });
-        let shown = page.items.into_iter().filter(is_shown).map(|row| {
-            let answer = None;
-            read(Model { answer, ..row })
-        });
+        let shown = page
+            .items
+            .into_iter()
+            .filter(|row| is_shown(&self.call, row))
+            .map(|row| {
+                let answer = None;
+                read(Model { answer, ..row })
+            });
         Ok(Page {
             items: shown.collect::<Result<_, _>>()?,
             next: page.next,
@@ -260,7 +269,7 @@ impl StoredJobs {
             ended_at: Set(Some(now())),
             ..Default::default()
         };
-        let key = (self.tenant.clone(), id.to_owned());
+        let key = (self.call.tenant().to_owned(), id.to_owned());
         update(&self.database, row, at_work(&key)).await?;
         self.get(id).await
     }
@@ -276,7 +285,7 @@ impl StoredJobs {
     }
 
     fn all(&self) -> Condition {
-        Condition::all().add(Column::Tenant.eq(self.tenant.as_str()))
+        Condition::all().add(Column::Tenant.eq(self.call.tenant()))
     }
 }
 
@@ -336,11 +345,6 @@ fn at_work((tenant, id): &Key) -> Condition {
         .add(Column::State.eq(State::Working as i32))
 }
 
-/// Who is served now.
-fn subject() -> String {
-    caller::current().map_or_else(String::new, |caller| caller.subject.clone())
-}
-
 /// The brands that a job's maker may see, as JSON; null for all.
 fn written(brands: &Brands) -> Result<String, Error> {
     let some = match brands {
@@ -353,11 +357,11 @@ fn written(brands: &Brands) -> Result<String, Error> {
     })
 }
 
-/// Whether who is served now may see every brand that the job's maker might: its answer tells of these.
-fn is_shown(row: &Model) -> bool {
+/// Whether who calls may see every brand that the job's maker might: its answer tells of these.
+fn is_shown(call: &Call, row: &Model) -> bool {
     match serde_json::from_str::<Option<Vec<String>>>(&row.brands) {
-        Ok(Some(brands)) => brands.iter().all(|brand| caller::may_see(brand)),
-        Ok(None) | Err(_) => caller::brands() == Brands::All,
+        Ok(Some(brands)) => brands.iter().all(|brand| call.may_see(brand)),
+        Ok(None) | Err(_) => call.sees_all(),
     }
 }
 

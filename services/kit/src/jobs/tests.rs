@@ -14,6 +14,7 @@ use crate::{
     access::Brands,
     db,
     failure::reason_of,
+    identity::Identity,
     layers::tests::{answer, next},
 };
 
@@ -47,7 +48,7 @@ fn fast(brand: &str) -> Any {
 
 fn asked<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.extensions_mut().insert(Tenant("t".to_owned()));
+    request.extensions_mut().insert(Call::background("t"));
     request
 }
 
@@ -99,7 +100,7 @@ async fn a_job_tells_how_far_it_has_come_and_then_the_calls_answer() {
         let waiting = Arc::clone(&waiting);
         async move {
             assert_eq!(request.uri().path(), format!("/{CONSUMER}/GetFast"));
-            assert_eq!(request.extensions().get::<Tenant>().unwrap().0, "t");
+            assert_eq!(request.extensions().get::<OnBehalf>().unwrap().0.tenant(), "t");
             let left = request.extensions().get::<Deadline>().unwrap().0 - Instant::now();
             assert!(left > Duration::from_secs(15));
             work::metrics(|| {
@@ -284,7 +285,11 @@ async fn a_repeated_request_makes_no_second_job() {
         request: Some(fast("A")),
     };
     let ask = |request: &proto::CreateJobRequest, hash| {
-        caller::asked(hash, service.create_job(asked(request.clone())))
+        let mut request = asked(request.clone());
+        request
+            .extensions_mut()
+            .insert(Call::background("t").asking(hash));
+        service.create_job(request)
     };
     let first = ask(&request, 1).await.unwrap().into_inner().job.unwrap();
     let again = ask(&request, 1).await.unwrap().into_inner().job.unwrap();
@@ -356,23 +361,18 @@ fn calls_that_give_keys_away_or_stream_are_no_jobs() {
     }
 }
 
-fn identity(brands: &Brands, scopes: &[Scope]) -> Arc<Identity> {
-    Arc::new(Identity {
+/// A request of who sees `brands` and is allowed `scopes`.
+fn of<T>(brands: &Brands, scopes: &[Scope], message: T) -> Request<T> {
+    let identity = Identity {
         subject: "s".to_owned(),
         tenant: "t".to_owned(),
         brands: brands.clone(),
         scopes: scopes.iter().copied().collect(),
-    })
-}
-
-/// Does `work` on behalf of who sees `brands`.
-async fn seeing<F: Future>(brands: &Brands, work: F) -> F::Output {
-    let caller = Caller {
-        brands: brands.clone(),
-        tenant: "t".to_owned(),
-        ..Caller::anonymous()
     };
-    caller::on_behalf(Arc::new(caller), work).await
+    let call = Call::make(&mut http::Request::new(()), Arc::new(identity), None);
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(call);
+    request
 }
 
 #[tokio::test]
@@ -384,9 +384,8 @@ async fn a_job_is_there_for_those_who_might_make_its_call() {
     let scopes = [Scope::JobsRead, Scope::JobsWrite, Scope::MetricsRead];
 
     let make = async |brands: &Brands, scopes: &[Scope], brand: &str| {
-        let mut request = create(fast(brand));
-        request.extensions_mut().insert(identity(brands, scopes));
-        let answer = seeing(brands, service.create_job(request)).await?;
+        let request = of(brands, scopes, create(fast(brand)).into_inner());
+        let answer = service.create_job(request).await?;
         Ok::<_, Status>(answer.into_inner().job.unwrap().name)
     };
     for (brands, scopes, brand) in [(&one, &scopes[..2], "A"), (&one, &scopes[..], "B")] {
@@ -398,14 +397,12 @@ async fn a_job_is_there_for_those_who_might_make_its_call() {
     let of_whole = make(&whole, &scopes, "A").await.unwrap();
 
     let sees = async |brands: &Brands, scopes: &[Scope], name: &str| {
-        let mut request = asked(proto::GetJobRequest {
+        let name_of = proto::GetJobRequest {
             name: name.to_owned(),
-        });
-        request.extensions_mut().insert(identity(brands, scopes));
-        let mut list = asked(proto::ListJobsRequest::default());
-        list.extensions_mut().insert(identity(brands, scopes));
-        let seen = seeing(brands, service.get_job(request)).await.is_ok();
-        let listed = seeing(brands, service.list_jobs(list)).await.unwrap();
+        };
+        let seen = service.get_job(of(brands, scopes, name_of)).await.is_ok();
+        let list = proto::ListJobsRequest::default();
+        let listed = service.list_jobs(of(brands, scopes, list)).await.unwrap();
         let is_listed = listed.into_inner().jobs.iter().any(|job| job.name == name);
         assert_eq!(seen, is_listed, "{name}");
         seen

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use http::{HeaderValue, Request, header::AUTHORIZATION};
 use tonic::body::Body;
 
 use super::{Layer, Next, body, is_health, is_single, reasons, refused, streams};
 use crate::{
-    Failure, Reason, Tenant,
-    access::{Bound, Brands, Method, named},
-    audit,
+    Call, Failure, Reason, Tenant,
+    access::{Bound, Method, named},
+    call,
     caller::{self, Caller},
     identity::{Identity, Verifier},
 };
@@ -19,22 +20,16 @@ use crate::{
 const NAMED_BYTES: usize = 1 << 20;
 
 /// Takes every caller for the one tenant's own, allowed everything: the embedded mode.
-pub(super) fn anonymous(tenant: Tenant) -> Layer {
-    let caller = Arc::new(Caller {
-        tenant: tenant.0.clone(),
-        ..Caller::anonymous()
-    });
-    Layer::new("authentication", move |mut request: Request<Body>, next: Next| {
-        request.extensions_mut().insert(tenant.clone());
-        request.extensions_mut().insert(caller.clone());
-        caller::on_behalf(caller.clone(), next.run(request))
+pub(super) fn anonymous(tenant: &str) -> Layer {
+    let identity = Arc::new(Identity::whole("anonymous", tenant));
+    Layer::new("authentication", move |request: Request<Body>, next: Next| {
+        known(request, identity.clone(), None, move |request| next.run(request))
     })
 }
 
-/// Lets only calls with a good token through, and puts what it says among the call's extensions. Health needs none, so
-/// that orchestrators need no token.
+/// Lets only calls with a good token through, and makes the call of it. Health needs none, so that orchestrators need no token.
 pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
-    Layer::new("authentication", move |mut request: Request<Body>, next: Next| {
+    Layer::new("authentication", move |request: Request<Body>, next: Next| {
         let verifier = verifier.clone();
         async move {
             if is_health(&request) {
@@ -45,26 +40,52 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
                 Ok(identity) => identity,
                 Err(failure) => return refused(failure),
             };
-            let caller = Arc::new(Caller {
-                subject: identity.subject.clone(),
-                tenant: identity.tenant.clone(),
-                brands: identity.brands.clone(),
-                authorization: header.clone(),
-            });
-            let extensions = request.extensions_mut();
-            extensions.insert(Tenant(identity.tenant.clone()));
-            extensions.insert(caller.clone());
-            extensions.insert(identity);
-            let single = is_single(&request);
-            match header.filter(|_| !single) {
-                Some(header) => {
-                    let token = streams::Token { verifier, header };
-                    caller::on_behalf(caller, streams::run(request, next, token)).await
-                }
-                None => caller::on_behalf(caller, next.run(request)).await,
-            }
+            let token = header.clone().filter(|_| !is_single(&request));
+            let token = token.map(|header| streams::Token { verifier, header });
+            known(request, identity, header, |request| match token {
+                Some(token) => streams::run(request, next, token).boxed(),
+                None => next.run(request),
+            })
+            .await
         }
     })
+}
+
+/// Makes the calls of jobs: on behalf of who made the job, among the request's extensions.
+pub(super) fn on_behalf() -> Layer {
+    Layer::new("authentication", |mut request: Request<Body>, next: Next| {
+        let Some(OnBehalf(call)) = request.extensions_mut().remove::<OnBehalf>() else {
+            return async { refused(call::unknown()) }.boxed();
+        };
+        let authorization = call.authorization().cloned();
+        known(request, call.identity().clone(), authorization, move |request| {
+            next.run(request)
+        })
+        .boxed()
+    })
+}
+
+/// On whose behalf a job makes its call.
+#[derive(Clone)]
+pub(crate) struct OnBehalf(pub Call);
+
+/// Passes on what somebody known asks. This alone makes calls of requests.
+fn known<F: Future>(
+    mut request: Request<Body>,
+    identity: Arc<Identity>,
+    authorization: Option<HeaderValue>,
+    next: impl FnOnce(Request<Body>) -> F,
+) -> impl Future<Output = F::Output> {
+    let caller = Arc::new(Caller {
+        subject: identity.subject.clone(),
+        tenant: identity.tenant.clone(),
+        brands: identity.brands.clone(),
+        authorization: authorization.clone(),
+    });
+    request.extensions_mut().insert(Tenant(identity.tenant.clone()));
+    let call = Call::make(&mut request, identity, authorization);
+    request.extensions_mut().insert(call);
+    caller::on_behalf(caller, next(request))
 }
 
 /// Who the header of a call says that calls.
@@ -85,15 +106,15 @@ pub(super) async fn identified(
     identity.map_err(|error| failure(&error.to_string()))
 }
 
-/// Decides by the table of methods. Where nobody is asked who they are, everything is allowed.
+/// Decides by the table of methods. What says not who calls is refused, but for health.
 pub(super) fn authorization() -> Layer {
     Layer::new(
         "authorization",
         |mut request: Request<Body>, next: Next| async move {
-            let Some(identity) = request.extensions().get::<Arc<Identity>>().cloned() else {
+            if is_health(&request) {
                 return next.run(request).await;
-            };
-            match allowed(&identity, &mut request).await {
+            }
+            match allowed(&mut request).await {
                 Ok(()) => next.run(request).await,
                 Err(failure) => refused(failure),
             }
@@ -101,7 +122,9 @@ pub(super) fn authorization() -> Layer {
     )
 }
 
-async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(), Failure> {
+async fn allowed(request: &mut Request<Body>) -> Result<(), Failure> {
+    let call = request.extensions().get::<Call>();
+    let call = call.ok_or_else(call::unknown)?.clone();
     let path = request.uri().path();
     if path.starts_with("/grpc.reflection.") {
         return Ok(());
@@ -109,22 +132,22 @@ async fn allowed(identity: &Identity, request: &mut Request<Body>) -> Result<(),
     let Some(method) = Method::of(path) else {
         return Err(denied("no token allows this method"));
     };
-    if !needs_message(identity, method)? {
+    if !needs_message(&call, method)? {
         return Ok(());
     }
     let bytes = body::read(request, NAMED_BYTES).await?;
     let message = body::message(&bytes);
     let message = message.ok_or_else(|| denied("the brands of the request cannot be read"))?;
-    allows_brands(identity, method, &message)
+    allows_brands(&call, method, &message)
 }
 
-/// Whether a token allows the call of a method with this message.
+/// Whether who calls may also call a method with this message.
 ///
 /// # Errors
 /// When not.
-pub(crate) fn permits(identity: &Identity, method: &Method, message: &[u8]) -> Result<(), Failure> {
-    if needs_message(identity, method)? {
-        allows_brands(identity, method, message)?;
+pub(crate) fn permits(call: &Call, method: &Method, message: &[u8]) -> Result<(), Failure> {
+    if needs_message(call, method)? {
+        allows_brands(call, method, message)?;
     }
     Ok(())
 }
@@ -134,12 +157,12 @@ fn denied(message: &str) -> Failure {
 }
 
 /// Whether it depends on the message, once the token allows the method.
-fn needs_message(identity: &Identity, method: &Method) -> Result<bool, Failure> {
-    if !identity.scopes.contains(&method.scope) {
+fn needs_message(call: &Call, method: &Method) -> Result<bool, Failure> {
+    if !call.allows(method.scope) {
         let failure = denied("the token does not allow this method");
         return Err(failure.with("scope", method.scope));
     }
-    if identity.brands == Brands::All {
+    if call.sees_all() {
         return Ok(false);
     }
     if method.bound == Bound::Whole {
@@ -149,15 +172,15 @@ fn needs_message(identity: &Identity, method: &Method) -> Result<bool, Failure> 
     Ok(true)
 }
 
-fn allows_brands(identity: &Identity, method: &Method, message: &[u8]) -> Result<(), Failure> {
+fn allows_brands(call: &Call, method: &Method, message: &[u8]) -> Result<(), Failure> {
     let named =
         named::brands(method.path, message).map_err(|error| reasons::malformed(&error.to_string()))?;
     if named.is_empty() && method.bound == Bound::Named {
         return Err(denied("the token is for some brands only; name one of them"));
     }
-    match named.iter().find(|brand| !identity.brands.has(brand)) {
+    match named.iter().find(|brand| !call.may_see(brand)) {
         Some(brand) => {
-            audit::brand(brand);
+            call.notes().brand(brand);
             Err(denied("the token is not for this brand").with("brand", brand))
         }
         None => Ok(()),

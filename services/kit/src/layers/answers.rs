@@ -3,7 +3,11 @@
 //! Questions that come while the first is being answered wait for its answer. Within a process the whole question is the key,
 //! so that no two questions can be taken for one another; between processes it is its SHA-256.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,9 +21,9 @@ use tonic::{Status, body::Body};
 
 use super::{Layer, Next, body, refused};
 use crate::{
-    Config, Failure, Reason, Tenant,
+    Call, Config, Failure, Reason,
     access::{Brands, Deed, Method},
-    caller::Caller,
+    identity::Identity,
     shared::{Shared, key},
 };
 
@@ -36,11 +40,35 @@ pub trait Versions: Send + Sync {
     async fn of(&self, tenant: &str) -> Option<Arc<str>>;
 }
 
-/// A question, whole. What a market says depends on the brands that the asker may see.
+/// Whose facts an answer is made of, and of which brands: what a market says depends on those that the asker may see. Who the
+/// asker is makes no difference.
+#[derive(Clone)]
+struct Sight(Arc<Identity>);
+
+impl Sight {
+    fn parts(&self) -> (&str, &Brands) {
+        (&self.0.tenant, &self.0.brands)
+    }
+}
+
+impl PartialEq for Sight {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.parts() == other.parts()
+    }
+}
+
+impl Eq for Sight {}
+
+impl Hash for Sight {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+/// A question, whole.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Question {
-    tenant: String,
-    brands: Brands,
+    sight: Sight,
     method: &'static str,
     request: Bytes,
     versions: Arc<str>,
@@ -48,11 +76,12 @@ struct Question {
 
 impl Question {
     fn bytes(&self) -> usize {
-        let brands = match &self.brands {
+        let (tenant, brands) = self.sight.parts();
+        let brands = match brands {
             Brands::All => 0,
             Brands::Some(brands) => brands.iter().map(|brand| brand.len() + 32).sum(),
         };
-        self.tenant.len() + brands + self.request.len() + 128
+        tenant.len() + brands + self.request.len() + 128
     }
 
     /// The key between processes.
@@ -65,12 +94,13 @@ impl Question {
         for part in [self.method.as_bytes(), &self.request, self.versions.as_bytes()] {
             add(part);
         }
-        if let Brands::Some(brands) = &self.brands {
+        let (tenant, brands) = self.sight.parts();
+        if let Brands::Some(brands) = brands {
             add(b"brands");
             brands.iter().for_each(|brand| add(brand.as_bytes()));
         }
         let hash = hash.finalize();
-        key(&self.tenant, "answer", &format!("{hash:x}"))
+        key(tenant, "answer", &format!("{hash:x}"))
     }
 }
 
@@ -103,20 +133,15 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
                 Ok(_) => return next.run(request).await,
                 Err(failure) => return refused(failure),
             };
-            let tenant = request
-                .extensions()
-                .get::<Tenant>()
-                .map(|tenant| tenant.0.clone());
-            let (Some(tenant), Some(request_bytes)) = (tenant, body::message(&bytes)) else {
+            let call = request.extensions().get::<Call>();
+            let (Some(call), Some(request_bytes)) = (call, body::message(&bytes)) else {
                 return next.run(request).await;
             };
-            let Some(versions) = versions.of(&tenant).await else {
+            let Some(versions) = versions.of(call.tenant()).await else {
                 return next.run(request).await;
             };
-            let caller = request.extensions().get::<Arc<Caller>>();
             let question = Question {
-                tenant,
-                brands: caller.map_or(Brands::All, |caller| caller.brands.clone()),
+                sight: Sight(call.identity().clone()),
                 method: method.path,
                 request: request_bytes,
                 versions,

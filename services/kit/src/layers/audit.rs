@@ -1,18 +1,17 @@
 //! The audit log: a line for every write and export, tried or done.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use opentelemetry::{KeyValue, global, metrics::Counter};
 use tonic::{Code, Status, body::Body};
 
-use super::{Layer, Next, RequestId, body, is_single, refused};
+use super::{Layer, Next, body, is_single, refused};
 use crate::{
-    Config, Tenant,
+    Call, Config,
     access::{Deed, Method, named},
-    audit::{self, Notes},
-    caller::Caller,
+    call,
     telemetry::AUDIT,
 };
 
@@ -22,8 +21,7 @@ const NAMED_BYTES: usize = 1 << 20;
 
 /// The method of a request, if its calls have lines.
 fn audited<B>(request: &Request<B>) -> Option<&'static Method> {
-    let method = Method::of(request.uri().path());
-    method.filter(|method| matches!(method.deed, Deed::Write | Deed::Export))
+    Method::of(request.uri().path()).filter(|method| method.is_audited())
 }
 
 /// Tells every write and export, tried or done: who, for which tenant, what, how much, and how it ended; never what was in
@@ -33,18 +31,16 @@ pub(super) fn layer() -> Layer {
         let Some(method) = audited(&request) else {
             return next.run(request).await;
         };
-        let extensions = request.extensions();
-        let tenant = extensions.get::<Tenant>().map(|tenant| tenant.0.clone());
+        let Some(call) = request.extensions().get::<Call>().cloned() else {
+            return refused(call::unknown());
+        };
+        let notes = call.notes().clone();
         let mut entry = Entry {
             method,
-            tenant: tenant.unwrap_or_default(),
-            caller: extensions.get::<Arc<Caller>>().cloned(),
-            request_id: extensions.get::<RequestId>().map(|id| id.0.clone()),
-            notes: Notes::begin(),
+            call,
             code: Code::Cancelled,
         };
         let single = is_single(&request);
-        let notes = entry.notes.clone();
         let response = notes.during(next.run(request)).await;
         match Status::from_header_map(response.headers()) {
             Some(status) => entry.code = status.code(),
@@ -88,13 +84,15 @@ pub(super) fn subject(config: &Config) -> Layer {
                     Err(failure) => return refused(failure),
                 };
                 let message = body::message(&bytes).filter(|message| message.len() <= NAMED_BYTES);
-                if let Some(message) = message.and_then(|message| named::message(method.path, &message)) {
+                let message = message.and_then(|message| named::message(method.path, &message));
+                if let (Some(message), Some(call)) = (message, request.extensions().get::<Call>()) {
+                    let notes = call.notes();
                     named::brands_of(&message)
                         .iter()
-                        .for_each(|brand| audit::brand(brand));
+                        .for_each(|brand| notes.brand(brand));
                     named::resources_of(&message)
                         .iter()
-                        .for_each(|name| audit::resource(name));
+                        .for_each(|name| notes.resource(name));
                 }
             }
             next.run(request).await
@@ -106,10 +104,7 @@ pub(super) fn subject(config: &Config) -> Layer {
 /// asked for may have been done.
 struct Entry {
     method: &'static Method,
-    tenant: String,
-    caller: Option<Arc<Caller>>,
-    request_id: Option<String>,
-    notes: Notes,
+    call: Call,
     code: Code,
 }
 
@@ -127,17 +122,17 @@ impl Drop for Entry {
             "export"
         };
         ENTRIES.add(1, &[KeyValue::new("kind", kind)]);
-        let note = self.notes.noted();
+        let note = self.call.notes().noted();
         tracing::info!(
             target: AUDIT,
             // Of no span: what is audited is for the log alone, and spans are sent to collectors.
             parent: None,
             kind,
-            tenant = self.tenant,
-            subject = self.caller.as_ref().map_or("", |caller| &caller.subject),
+            tenant = self.call.tenant(),
+            subject = self.call.subject(),
             method = self.method.path,
             code = ?self.code,
-            request_id = self.request_id.as_deref().unwrap_or_default(),
+            request_id = self.call.request_id(),
             brand = note.brand,
             resource = note.resource,
             expression = note.expression,

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
 use super::{Layer, Next, is_health, is_single, refused, streams::end_of_answers};
-use crate::{Failure, Reason, Tenant};
+use crate::{Call, Failure, Reason};
 
 /// When to try again where a place was taken but now.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -56,10 +56,9 @@ pub(super) fn stream_share(limit: usize) -> Layer {
 fn shared_among(share: usize, idle: Duration) -> Layer {
     let tenants: Arc<Mutex<HashMap<String, Arc<Places>>>> = Arc::default();
     Layer::new("stream-share", move |request: Request<Body>, next: Next| {
-        let tenant = request.extensions().get::<Tenant>();
-        let tenant = tenant
-            .filter(|_| !is_single(&request))
-            .map(|Tenant(tenant)| tenant.clone());
+        let call = request.extensions().get::<Call>();
+        let call = call.filter(|_| !is_single(&request));
+        let tenant = call.map(|call| call.tenant().to_owned());
         let place = tenant.as_ref().map(|tenant| {
             let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
             let of_tenant = tenants

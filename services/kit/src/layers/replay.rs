@@ -3,12 +3,7 @@
 //! The repositories are safe against repeated requests by themselves, with and without this layer. It adds that the very
 //! first answer comes back, whatever has become of the resource since, for as long as it is kept.
 
-use std::{
-    collections::HashMap,
-    pin::pin,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{collections::HashMap, pin::pin, sync::LazyLock, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{Request, Response};
@@ -22,9 +17,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Layer, Next, answers::Answer, body, refused};
 use crate::{
-    Config, Failure, Reason, Tenant,
+    Call, Config, Failure, Reason,
     access::{METHODS, Method, named},
-    caller::{self, Caller},
+    caller,
     shared::{Shared, key},
 };
 
@@ -74,9 +69,16 @@ fn pending_for(pending: Duration, config: &Config, shared: Shared) -> Layer {
                 Ok(bytes) => bytes,
                 Err(failure) => return refused(failure),
             };
-            let asked = body::message(&bytes).and_then(|message| Asked::read(method, &request, &message));
+            let call = request.extensions().get::<Call>().cloned();
+            let asked = call.zip(body::message(&bytes)).and_then(|(call, message)| {
+                let asked = Asked::read(&call, method, &message)?;
+                Some((call, asked))
+            });
             match asked {
-                Some(asked) => caller::asked(asked.hash, once(&shared, times, &asked, request, next)).await,
+                Some((call, asked)) => {
+                    request.extensions_mut().insert(call.asking(asked.hash));
+                    caller::asked(asked.hash, once(&shared, times, &asked, request, next)).await
+                }
                 // Wrong ids are the handler's to refuse.
                 None => next.run(request).await,
             }
@@ -91,7 +93,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(method: &'static Method, request: &Request<Body>, message: &Bytes) -> Option<Self> {
+    fn read(call: &Call, method: &'static Method, message: &Bytes) -> Option<Self> {
         let descriptor = named::request(method.path)?;
         let field = descriptor.get_field_by_name("request_id")?.number();
         let id = text_of(message.clone(), field)?;
@@ -105,12 +107,10 @@ impl Asked {
         } else {
             xxh3_64(message)
         };
-        let tenant = &request.extensions().get::<Tenant>()?.0;
-        let subject = &request.extensions().get::<Arc<Caller>>()?.subject;
         // A UUID may be written in capitals, and is the same one.
-        let rest = format!("{}:{subject}:{}", method.path, id.to_ascii_lowercase());
+        let rest = format!("{}:{}:{}", method.path, call.subject(), id.to_ascii_lowercase());
         Some(Self {
-            key: key(tenant, "request", &rest),
+            key: key(call.tenant(), "request", &rest),
             hash,
         })
     }

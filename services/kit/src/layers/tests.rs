@@ -4,7 +4,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::caller::Caller;
+use crate::identity::Identity;
 
 fn request(path: &str) -> Request<Body> {
     Request::builder().uri(path).body(Body::empty()).unwrap()
@@ -31,8 +31,9 @@ pub(crate) fn answer(message: &[u8]) -> Response<Body> {
 pub(super) fn call(path: &str, tenant: &str, message: Bytes) -> Request<Body> {
     let body = Body::new(http_body_util::Full::new(framed(&message)));
     let mut request = Request::builder().uri(path).body(body).unwrap();
-    request.extensions_mut().insert(Tenant(tenant.to_owned()));
-    request.extensions_mut().insert(Arc::new(Caller::anonymous()));
+    let identity = Arc::new(Identity::whole("anonymous", tenant));
+    let call = Call::make(&mut request, identity, None);
+    request.extensions_mut().insert(call);
     request
 }
 
@@ -63,7 +64,6 @@ async fn the_order_is_fixed() {
             "deadline",
             "authentication",
             "audit",
-            "authorization",
             "audit-subject",
             "stream-share",
             "rate-limit",

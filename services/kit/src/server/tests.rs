@@ -14,7 +14,7 @@ use tonic_reflection::pb::v1::{
 
 use super::*;
 use crate::{
-    Tenant,
+    Call,
     client::{connect, retry_unavailable, with_deadline},
     failure::reason_of,
     layers::REQUEST_ID,
@@ -45,7 +45,7 @@ impl tower::Service<http::Request<Body>> for Moody {
                 "Panic" => panic!("moody"),
                 _ => {}
             }
-            let tenant = request.extensions().get::<Tenant>().unwrap().0.clone();
+            let tenant = request.extensions().get::<Call>().unwrap().tenant().to_owned();
             Ok(Status::not_found(tenant).into_http())
         })
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ahash::AHashSet;
-use dualwheel_kit::survive::survived;
+use dualwheel_kit::{Call, survive::survived};
 use object_store::{ObjectStore, path::Path};
 
 use super::{Erasure, FOLDER, personal_facts};
@@ -56,7 +56,7 @@ impl Lake {
 
     async fn bring_on(&self, owned: &[&'static Fact], grace: Duration) -> Result<(), Error> {
         for name in self.tenants_erasing().await? {
-            let tenant = self.tenant(&name);
+            let tenant = self.of(&Call::background(&name));
             let erasures = tenant.erasures().await.unwrap_or_else(|error| {
                 tracing::warn!(tenant = name, %error, "the erasures of a tenant cannot be read");
                 Vec::new()

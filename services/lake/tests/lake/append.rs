@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::failure::reason_of;
+use dualwheel_kit::{Call, failure::reason_of};
 use dualwheel_lake::Lake;
 use dualwheel_proto::facts::{ConfigureTenantRequest, FactKind, FactRows};
 use tonic::Code;
@@ -157,7 +157,7 @@ async fn later_revisions_replace_earlier_ones() {
     house.append(vec![orders("p", 1, rows)]).await.unwrap();
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -180,7 +180,7 @@ async fn former_versions_are_not_read_out_of_the_log_again() {
     let fresh = house.again().0;
     let ask = async |lake: &Lake, version: i64| {
         let pin = BTreeMap::from([("order_lines".to_owned(), version)]);
-        let reader = lake.tenant("default").reader(&pin).await.unwrap();
+        let reader = lake.of(&Call::background("default")).reader(&pin).await.unwrap();
         reader.orders("b").await.map(|frame| frame.lines.len())
     };
     let asked = ask(&fresh, 3).await.unwrap();
@@ -199,7 +199,7 @@ async fn a_reader_stays_at_its_versions_and_can_be_pinned() {
         .append(vec![orders("p", 1, lines(0..10, "b"))])
         .await
         .unwrap();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     let before = tenant.reader(&BTreeMap::new()).await.unwrap();
     assert_eq!(before.orders("b").await.unwrap().lines.len(), 10);
     house
@@ -234,7 +234,7 @@ async fn a_tenant_sees_only_its_own() {
         .unwrap();
     let stranger = house
         .lake
-        .tenant("stranger")
+        .of(&Call::background("stranger"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -243,7 +243,7 @@ async fn a_tenant_sees_only_its_own() {
     assert!(stranger.require_brand("b").await.is_err());
     let own = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -290,7 +290,7 @@ async fn days_are_those_of_the_tenants_zone_which_is_fixed_once() {
         .unwrap();
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();

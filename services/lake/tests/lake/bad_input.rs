@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use dualwheel_kit::failure::reason_of;
+use dualwheel_kit::{Call, failure::reason_of};
 use dualwheel_lake::mapping::to_ipc;
 use dualwheel_proto::facts::{AppendRequest, FactKind, FactRows, OrderLine, append_request};
 
@@ -157,12 +157,20 @@ async fn a_half_written_log_is_an_error_for_that_table_alone() {
         .join("lake/order_lines/_delta_log/00000000000000000002.json");
     std::fs::write(&log, "{\"add\":{\"path\":\"tenant=default/buck").unwrap();
     let (lake, _) = house.again();
-    let reader = lake.tenant("default").reader(&Default::default()).await.unwrap();
+    let reader = lake
+        .of(&Call::background("default"))
+        .reader(&Default::default())
+        .await
+        .unwrap();
     let status = tonic::Status::from(reader.orders("b").await.unwrap_err());
     assert_eq!(reason_of(&status).as_deref(), Some("LAKE_DAMAGED"));
     assert_eq!(reader.behaviors("b").await.unwrap().len(), 1);
     // The file repaired, everything that was acknowledged is there.
     std::fs::remove_file(&log).unwrap();
-    let reader = lake.tenant("default").reader(&Default::default()).await.unwrap();
+    let reader = lake
+        .of(&Call::background("default"))
+        .reader(&Default::default())
+        .await
+        .unwrap();
     assert_eq!(reader.orders("b").await.unwrap().lines.len(), 10);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dualwheel_kit::Call;
 use dualwheel_lake::Reader;
 use dualwheel_proto::facts::{Campaign, FactKind, FactRows};
 
@@ -34,7 +35,7 @@ async fn a_reader_has_the_latest_campaigns_of_a_brand_and_names_their_table() {
         assert_eq!(house.append(vec![append]).await.unwrap()[0].accepted, 2);
         let reader = house
             .lake
-            .tenant("default")
+            .of(&Call::background("default"))
             .reader(&BTreeMap::new())
             .await
             .unwrap();
@@ -50,7 +51,12 @@ async fn a_reader_has_the_latest_campaigns_of_a_brand_and_names_their_table() {
         [Some(200_000)],
         "the later row, and of the brand alone"
     );
-    let before = house.lake.tenant("default").reader(&known[0].1).await.unwrap();
+    let before = house
+        .lake
+        .of(&Call::background("default"))
+        .reader(&known[0].1)
+        .await
+        .unwrap();
     assert_eq!(spends(&before).await, known[0].0);
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use dualwheel_kit::Call;
 use dualwheel_lake::{Lake, Options};
 
 use super::{House, count_lines, lines, orders, send};
@@ -35,7 +36,7 @@ async fn files_are_joined_while_appends_go_on_and_older_versions_stay_readable()
         let answers = house.append(vec![orders("p", i64::from(append) + 1, rows)]).await;
         assert_eq!(answers.unwrap()[0].accepted, i64::from(ROWS));
     }
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     let before = tenant.reader(&BTreeMap::new()).await.unwrap();
     assert_eq!(
         before.orders("b").await.unwrap().lines.len(),
@@ -59,7 +60,11 @@ async fn files_are_joined_while_appends_go_on_and_older_versions_stay_readable()
     // Another process: no frame of these versions is in its memory.
     let (other, _) = house.again();
     assert_eq!(count_lines(&other, "b").await, (2 * APPENDS * ROWS) as usize);
-    let then = other.tenant("default").reader(&pinned).await.unwrap();
+    let then = other
+        .of(&Call::background("default"))
+        .reader(&pinned)
+        .await
+        .unwrap();
     assert_eq!(
         then.orders("b").await.unwrap().lines.len(),
         (APPENDS * ROWS) as usize
@@ -165,7 +170,11 @@ async fn files_go_when_they_were_out_of_use_for_the_retention() {
     house.lake.compact().await.unwrap();
     assert_eq!(files(&table), 6, "what was joined stays");
     let version = |lake: Lake| async move {
-        let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+        let reader = lake
+            .of(&Call::background("default"))
+            .reader(&BTreeMap::new())
+            .await
+            .unwrap();
         reader.orders("b").await.unwrap();
         reader.versions().tables["order_lines"]
     };

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dualwheel_kit::Call;
 use dualwheel_lake::{
     Error,
     people::{Piece, Replace},
@@ -31,7 +32,10 @@ async fn filled() -> House {
 /// Number of lines, as a process that has just started reads them.
 async fn counted(house: &House) -> Result<usize, Error> {
     let (lake, _) = house.again();
-    let reader = lake.tenant("default").reader(&BTreeMap::new()).await?;
+    let reader = lake
+        .of(&Call::background("default"))
+        .reader(&BTreeMap::new())
+        .await?;
     Ok(reader.orders("b").await?.lines.len())
 }
 
@@ -129,7 +133,7 @@ async fn an_empty_commit_is_found_by_who_runs_already() {
     fs::write(log.join(format!("{:020}.json", 4)), "").unwrap();
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -139,7 +143,7 @@ async fn an_empty_commit_is_found_by_who_runs_already() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_turned_bit_of_a_list_is_found_or_changes_nothing() {
     let house = House::new();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     let keys: Vec<String> = (0..2_000).map(|key| format!("consumer{key}")).collect();
     tenant.put_keys("list", keys.clone()).await.unwrap();
     let file = house.folder.path().join("lake/keys/default/list.parquet");
@@ -159,7 +163,7 @@ async fn every_turned_bit_of_a_list_is_found_or_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_turned_bit_of_an_index_file_is_found() {
     let house = House::new();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     let stored = tenant.people_index(&[]).await.unwrap();
     let pieces = (0..50).map(|signal| Piece {
         brand: "b".into(),
@@ -174,7 +178,7 @@ async fn every_turned_bit_of_an_index_file_is_found() {
         .unwrap();
     let files = below(&house.folder.path().join("lake/people_index"), ".parquet");
     let read = async || {
-        let tenant = house.again().0.tenant("default");
+        let tenant = house.again().0.of(&Call::background("default"));
         let stored = tenant.people_index(&[]).await?;
         tenant.people_pieces(&stored, "b", 0..=100).await
     };
@@ -192,7 +196,12 @@ async fn settings_that_are_gone_or_changed_are_not_taken_for_the_defaults() {
     fs::remove_file(&file).unwrap();
     is_told(counted(&house).await, &["tenants/default.json", "gone"]);
     // One without facts has none.
-    let settings = house.lake.tenant("other").settings().await.unwrap();
+    let settings = house
+        .lake
+        .of(&Call::background("other"))
+        .settings()
+        .await
+        .unwrap();
     assert!(!settings.fixed);
     // Those of an older release have no sum.
     let older: serde_json::Value = serde_json::from_str(&right).unwrap();
@@ -204,13 +213,13 @@ async fn settings_that_are_gone_or_changed_are_not_taken_for_the_defaults() {
 #[tokio::test(flavor = "multi_thread")]
 async fn suppressions_that_are_gone_or_cut_are_found() {
     let house = House::new();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     for (id, key) in [("d1", "one"), ("d2", "two")] {
         tenant.erase(id, vec![key.to_owned()]).await.unwrap();
     }
     let folder = house.folder.path().join("lake/suppressed/default");
     let suppressed = async || {
-        let tenant = house.again().0.tenant("default");
+        let tenant = house.again().0.of(&Call::background("default"));
         tenant.suppressed().await
     };
     let both = suppressed().await.unwrap();
@@ -244,7 +253,7 @@ async fn suppressions_that_are_gone_or_cut_are_found() {
     let refused = house
         .again()
         .0
-        .tenant("default")
+        .of(&Call::background("default"))
         .erase("d4", vec!["four".to_owned()])
         .await;
     is_told(refused, &["suppressed"]);
@@ -253,7 +262,7 @@ async fn suppressions_that_are_gone_or_cut_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_looked_through() {
     let house = filled().await;
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     tenant.put_keys("list", vec!["c1".to_owned()]).await.unwrap();
     tenant.erase("d1", vec!["one".to_owned()]).await.unwrap();
     let verified = house.again().0.verify().await.unwrap();

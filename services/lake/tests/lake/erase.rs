@@ -7,6 +7,7 @@ use std::{
 };
 
 use arrow::{array::AsArray, util::display::array_value_to_string};
+use dualwheel_kit::Call;
 use dualwheel_lake::{Error, Lake, TenantLake, erasure::Erasure};
 use dualwheel_proto::facts::{ConsumerProfile, FactKind, FactRows, Member, OrderLine, Role};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -159,7 +160,7 @@ async fn nothing_of_an_erased_consumer_is_left() {
     fill(&mut house).await;
     // Files of before compaction hold the rows as well.
     house.lake.compact().await.unwrap();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     let pinned: BTreeMap<String, i64> = {
         let reader = tenant.reader(&BTreeMap::new()).await.unwrap();
         reader.orders("b").await.unwrap();
@@ -202,7 +203,11 @@ async fn nothing_of_an_erased_consumer_is_left() {
 
     let (other, _) = house.again();
     assert_eq!(count_lines(&other, "b").await, 37);
-    let then = other.tenant("default").reader(&pinned).await.unwrap();
+    let then = other
+        .of(&Call::background("default"))
+        .reader(&pinned)
+        .await
+        .unwrap();
     let refused = then.orders("b").await.unwrap_err();
     assert!(refused.to_string().contains("has been removed"), "{refused}");
 }
@@ -211,7 +216,7 @@ async fn nothing_of_an_erased_consumer_is_left() {
 async fn facts_about_an_erased_consumer_are_refused_wherever_they_come_in() {
     let mut house = House::new();
     fill(&mut house).await;
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     tenant.erase("e", vec![GONE.into()]).await.unwrap();
     let (_, mut other) = house.again();
     let rows = || FactRows {
@@ -259,7 +264,7 @@ async fn facts_about_an_erased_consumer_are_refused_wherever_they_come_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_deletions_are_all_remembered() {
     let house = House::new();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     for number in 0..150 {
         tenant
             .erase(&format!("e{number}"), vec![format!("gone{number}")])
@@ -273,10 +278,14 @@ async fn many_deletions_are_all_remembered() {
     let hashes = names.filter(|path| path.extension().is_some_and(|extension| extension == "hashes"));
     assert!(hashes.count() < 80);
     let (other, _) = house.again();
-    let suppressed = other.tenant("default").suppressed().await.unwrap();
+    let suppressed = other.of(&Call::background("default")).suppressed().await.unwrap();
     assert!((0..150).all(|number| suppressed.has(&format!("gone{number}"))));
     assert!(!suppressed.has("gone150") && !suppressed.has(""));
-    let neighbour = other.tenant("neighbour").suppressed().await.unwrap();
+    let neighbour = other
+        .of(&Call::background("neighbour"))
+        .suppressed()
+        .await
+        .unwrap();
     assert!(!neighbour.has("gone1"));
 }
 
@@ -284,7 +293,7 @@ async fn many_deletions_are_all_remembered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_breaks_off_and_is_repeated_forgets_nobody() {
     let house = House::new();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     for number in 0..63 {
         let keys = vec![format!("gone{number}")];
         tenant.erase(&format!("e{number}"), keys).await.unwrap();
@@ -306,14 +315,14 @@ async fn a_deletion_that_breaks_off_and_is_repeated_forgets_nobody() {
     tenant.erase("last", keys()).await.unwrap();
     assert!(hashes().contains(&joined[0]));
     let (other, _) = house.again();
-    let suppressed = other.tenant("default").suppressed().await.unwrap();
+    let suppressed = other.of(&Call::background("default")).suppressed().await.unwrap();
     assert!((0..64).all(|number| suppressed.has(&format!("gone{number}"))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_stands_for_the_same_consumers_for_ever() {
     let house = House::new();
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     let erase = |keys: &[&str]| {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         tenant.erase("e", keys)
@@ -336,8 +345,8 @@ async fn an_id_stands_for_the_same_consumers_for_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_deletion_is_noticed_elsewhere() {
     let house = House::new();
-    let (tenant, (other, _)) = (house.lake.tenant("default"), house.again());
-    let elsewhere = other.tenant("default");
+    let (tenant, (other, _)) = (house.lake.of(&Call::background("default")), house.again());
+    let elsewhere = other.of(&Call::background("default"));
     tenant.erase("e", vec!["first".to_owned()]).await.unwrap();
     assert!(elsewhere.suppressed().await.unwrap().has("first"));
     tenant.erase("f", vec!["second".to_owned()]).await.unwrap();
@@ -349,7 +358,7 @@ async fn a_later_deletion_is_noticed_elsewhere() {
 async fn appends_and_compactions_meanwhile_lose_nothing() {
     let mut house = House::new();
     fill(&mut house).await;
-    let tenant = house.lake.tenant("default");
+    let tenant = house.lake.of(&Call::background("default"));
     house.lake.keep_erasing(&OWNERS, GRACE);
     let mut client = house.client.clone();
     let appends = tokio::spawn(async move {
@@ -373,7 +382,11 @@ async fn appends_and_compactions_meanwhile_lose_nothing() {
 
 /// Lines of a tenant by order, as another process reads them.
 async fn left(lake: &Lake, tenant: &str) -> Vec<String> {
-    let reader = lake.tenant(tenant).reader(&BTreeMap::new()).await.unwrap();
+    let reader = lake
+        .of(&Call::background(tenant))
+        .reader(&BTreeMap::new())
+        .await
+        .unwrap();
     let orders = reader.orders("b").await.unwrap();
     let names = reader.names();
     let keys = names.consumers.view();
@@ -411,7 +424,7 @@ proptest! {
                 }
                 house.append(vec![orders("p", sequence, rows)]).await.unwrap();
             }
-            let tenant = house.lake.tenant("default");
+            let tenant = house.lake.of(&Call::background("default"));
             house.lake.keep_erasing(&OWNERS, GRACE);
             let keys = named.iter().map(|person| format!("person{person}")).collect();
             tenant.erase("e", keys).await.unwrap();

@@ -34,7 +34,7 @@ mod zones;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_kit::{config::Config, server::Server};
+use dualwheel_kit::{Call, config::Config, server::Server};
 use dualwheel_lake::{Lake, Options, service::Facts};
 use dualwheel_proto::facts::{
     AppendRequest, AppendResponse, Behavior, BehaviorKind, FactKind, FactRows, OrderLine, append_request,
@@ -77,7 +77,11 @@ impl House {
 }
 
 async fn count_lines(lake: &Lake, brand: &str) -> usize {
-    let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+    let reader = lake
+        .of(&Call::background("default"))
+        .reader(&BTreeMap::new())
+        .await
+        .unwrap();
     reader.orders(brand).await.unwrap().lines.len()
 }
 

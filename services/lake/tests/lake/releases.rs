@@ -13,6 +13,7 @@ use deltalake::{
     kernel::{StructType, engine::arrow_conversion::TryIntoKernel},
     writer::{DeltaWriter, RecordBatchWriter},
 };
+use dualwheel_kit::Call;
 use dualwheel_lake::{
     DEFAULT_ZONE,
     check::{Ground, check},
@@ -105,7 +106,7 @@ async fn a_table_without_newer_columns_is_read_and_gets_them_with_the_next_appen
         }
     }
     let about = lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .rows_about("order_lines", "consumer1")
         .await
         .unwrap();
@@ -142,7 +143,7 @@ async fn a_table_without_newer_columns_is_read_and_gets_them_with_the_next_appen
     }
     // As it was before there were any such columns.
     let pin = BTreeMap::from([("order_lines".to_owned(), 1)]);
-    let reader = fresh.tenant("default").reader(&pin).await.unwrap();
+    let reader = fresh.of(&Call::background("default")).reader(&pin).await.unwrap();
     assert_eq!(reader.orders("b").await.unwrap().lines.len(), 1);
 }
 
@@ -207,7 +208,7 @@ async fn a_table_without_a_column_that_every_row_needs_is_refused() {
     make_table(house.folder.path(), "order_lines", batch.project(&rest).unwrap()).await;
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -278,7 +279,7 @@ async fn what_earlier_releases_stored_is_read_and_goes_on() {
         let folder: TempDir = tempfile::tempdir().unwrap();
         unpack(&release, &folder.path().join("lake"));
         let (lake, mut client) = open(&folder);
-        let settings = lake.tenant("default").settings().await.unwrap();
+        let settings = lake.of(&Call::background("default")).settings().await.unwrap();
         assert_eq!(
             (settings.zone.name(), settings.currency.as_str()),
             ("America/New_York", "USD")
@@ -294,7 +295,11 @@ async fn what_earlier_releases_stored_is_read_and_goes_on() {
                 release.display()
             );
         }
-        let lost = lake.tenant("default").refused_about("lost").await.unwrap();
+        let lost = lake
+            .of(&Call::background("default"))
+            .refused_about("lost")
+            .await
+            .unwrap();
         assert_eq!(lost.len(), 1);
         assert!(lost[0].contains("\"event_id\":null"), "{lost:?}");
 
@@ -346,7 +351,7 @@ async fn store_the_lake_of_this_release() {
     assert!(!target.exists(), "a stored lake stays as it is");
     let folder = tempfile::tempdir().unwrap();
     let (lake, mut client) = open(&folder);
-    lake.tenant("default")
+    lake.of(&Call::background("default"))
         .configure("America/New_York", "USD")
         .await
         .unwrap();

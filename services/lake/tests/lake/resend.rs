@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use dualwheel_kit::Call;
 use dualwheel_kit::failure::{reason_of, value_of};
 use dualwheel_lake::{Lake, changes::LINE_COLUMNS};
 use dualwheel_proto::facts::{
@@ -17,7 +18,7 @@ type Client = FactServiceClient<Channel>;
 
 /// Rows of the table as they are stored, before any of them is taken for another's revision.
 async fn stored_lines(lake: &Lake) -> usize {
-    let tenant = lake.tenant("default");
+    let tenant = lake.of(&Call::background("default"));
     let mut added = tenant
         .added("order_lines", &LINE_COLUMNS, None, None)
         .await

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dualwheel_kit::Call;
 use dualwheel_lake::Lake;
 use dualwheel_measure::Day;
 use dualwheel_proto::{
@@ -289,7 +290,7 @@ fn campaign(campaign: String) -> Campaign {
 
 /// What a lake's frames tell of brand `b`, by table: the number of rows and, of each, values that may be left out of a row.
 pub async fn told(lake: &Lake) -> BTreeMap<&'static str, Vec<String>> {
-    let tenant = lake.tenant("default");
+    let tenant = lake.of(&Call::background("default"));
     let reader = tenant.reader(&BTreeMap::new()).await.unwrap();
     let day = |day: Option<Day>| day.map_or_else(String::new, |day| day.to_string());
     let mut told = BTreeMap::new();

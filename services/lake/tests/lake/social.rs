@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dualwheel_kit::Call;
 use dualwheel_measure::Day;
 use dualwheel_proto::{
     Date,
@@ -40,7 +41,7 @@ async fn the_profile_of_a_day_comes_back_with_its_version() {
         .unwrap();
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -94,7 +95,7 @@ async fn statistics_keep_searches_and_listings() {
     }
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();

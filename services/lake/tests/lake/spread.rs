@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use dualwheel_kit::Call;
 use dualwheel_lake::{Lake, changes::LINE_COLUMNS, fact::bucket_of};
 use dualwheel_proto::facts::FactRows;
 
@@ -38,7 +39,7 @@ fn files(folder: &Path) -> Vec<String> {
 
 /// Rows that followers of the table see after a version, and whether they see the whole table anew.
 async fn followed(lake: &Lake, after: Option<i64>) -> (usize, bool) {
-    let tenant = lake.tenant("default");
+    let tenant = lake.of(&Call::background("default"));
     let mut added = tenant
         .added("order_lines", &LINE_COLUMNS, after, None)
         .await
@@ -51,7 +52,11 @@ async fn followed(lake: &Lake, after: Option<i64>) -> (usize, bool) {
 }
 
 async fn lines_of_each(lake: &Lake) -> Vec<usize> {
-    let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+    let reader = lake
+        .of(&Call::background("default"))
+        .reader(&BTreeMap::new())
+        .await
+        .unwrap();
     let mut found = Vec::new();
     for number in 0..BRANDS {
         found.push(reader.orders(&brand(number)).await.unwrap().lines.len());
@@ -84,7 +89,7 @@ async fn their_rows_come_into_the_buckets_and_nobody_sees_a_change() {
     }
     let pinned = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -97,7 +102,7 @@ async fn their_rows_come_into_the_buckets_and_nobody_sees_a_change() {
     assert_eq!(lines_of_each(&fresh).await, [10; BRANDS as usize]);
     assert_eq!(followed(&fresh, None).await, (5 * 2 * BRANDS as usize, true));
     assert_eq!(followed(&fresh, Some(version)).await, (0, false));
-    let then = fresh.tenant("default").reader(&pin).await.unwrap();
+    let then = fresh.of(&Call::background("default")).reader(&pin).await.unwrap();
     assert_eq!(then.orders(&brand(7)).await.unwrap().lines.len(), 10);
     // Each bucket has its brands' rows, and nothing is left where they lay together.
     let mut expected: BTreeMap<String, i64> = BTreeMap::new();

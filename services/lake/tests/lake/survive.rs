@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dualwheel_kit::failure::reason_of;
+use dualwheel_kit::{Call, failure::reason_of};
 
 use crate::{OWNERS, count_lines, erase::erased, faulty::Faults, lines, open_through, orders, send};
 
@@ -14,24 +14,24 @@ async fn an_erasure_that_panics_keeps_no_other_from_its_turn() {
         .await
         .unwrap();
     for tenant in ["a", "default", "z"] {
-        lake.tenant(tenant)
+        lake.of(&Call::background(tenant))
             .erase("e", vec!["c1".to_owned()])
             .await
             .unwrap();
     }
-    lake.tenant("default")
+    lake.of(&Call::background("default"))
         .erase("first", vec!["c2".to_owned()])
         .await
         .unwrap();
     faults.panic_at("/erasure-e.");
     lake.keep_erasing(&OWNERS, Duration::from_millis(500));
-    erased(&lake.tenant("default"), "first").await;
+    erased(&lake.of(&Call::background("default")), "first").await;
     assert!(faults.met() > 1);
     assert_eq!(count_lines(&lake, "b").await, 8);
 
     faults.heal();
     for tenant in ["a", "default", "z"] {
-        erased(&lake.tenant(tenant), "e").await;
+        erased(&lake.of(&Call::background(tenant)), "e").await;
     }
     assert_eq!(count_lines(&lake, "b").await, 7);
 }

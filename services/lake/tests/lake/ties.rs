@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::array::RecordBatch;
+use dualwheel_kit::Call;
 use dualwheel_lake::{
     BrandFrame, Reader,
     check::{Ground, check},
@@ -211,7 +212,11 @@ async fn stock_and_statistics_are_corrected_downwards() {
         .await
         .unwrap();
     for lake in [house.lake.clone(), house.again().0] {
-        let reader = lake.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+        let reader = lake
+            .of(&Call::background("default"))
+            .reader(&BTreeMap::new())
+            .await
+            .unwrap();
         assert_eq!(hands(&reader).await, [4, 7]);
         assert_eq!(reader.market_stats().await.unwrap().rows[0].gmv, 40_000);
     }
@@ -234,7 +239,7 @@ async fn stock_and_statistics_are_corrected_downwards() {
     house.append(later).await.unwrap();
     let reader = house
         .lake
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&BTreeMap::new())
         .await
         .unwrap();
@@ -284,7 +289,11 @@ async fn a_line_that_changes_its_brand_leaves_the_old_one() {
         }
         // Loaded many at once, brands have the same lines.
         let fresh = house.again().0;
-        let reader = fresh.tenant("default").reader(&BTreeMap::new()).await.unwrap();
+        let reader = fresh
+            .of(&Call::background("default"))
+            .reader(&BTreeMap::new())
+            .await
+            .unwrap();
         reader.prepare(&[BrandFrame::Orders]).await.unwrap();
         let mut all = 0;
         for brand in reader.brands().await.unwrap().iter() {
@@ -297,7 +306,7 @@ async fn a_line_that_changes_its_brand_leaves_the_old_one() {
         assert_eq!(all, 30, "every line is of one brand");
         // As it was before.
         let pin = BTreeMap::from([("order_lines".to_owned(), before)]);
-        let reader = lake.tenant("default").reader(&pin).await.unwrap();
+        let reader = lake.of(&Call::background("default")).reader(&pin).await.unwrap();
         assert_eq!(reader.orders("b3").await.unwrap().lines.len(), 2);
         assert_eq!(reader.orders("b5").await.unwrap().lines.len(), 2);
     }

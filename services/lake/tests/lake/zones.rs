@@ -1,5 +1,6 @@
 //! A tenant's zone and currency are fixed by the first row that is admitted, and by nothing before it.
 
+use dualwheel_kit::Call;
 use dualwheel_lake::Lake;
 use dualwheel_proto::facts::{AppendRequest, ConfigureTenantRequest, FactKind, FactRows, GetTenantRequest};
 use tokio::sync::mpsc;
@@ -23,7 +24,11 @@ fn new_york() -> ConfigureTenantRequest {
 }
 
 async fn days(lake: &Lake) -> Vec<String> {
-    let reader = lake.tenant("default").reader(&Default::default()).await.unwrap();
+    let reader = lake
+        .of(&Call::background("default"))
+        .reader(&Default::default())
+        .await
+        .unwrap();
     let behaviors = reader.behaviors("b").await.unwrap();
     behaviors.day.iter().map(ToString::to_string).collect()
 }
@@ -87,7 +92,13 @@ async fn rows_and_settings_that_come_at_once_agree() {
             crate::send(&mut two, vec![acts(1, "e")])
         );
         appended.unwrap();
-        let zone = house.lake.tenant("default").settings().await.unwrap().zone;
+        let zone = house
+            .lake
+            .of(&Call::background("default"))
+            .settings()
+            .await
+            .unwrap()
+            .zone;
         let day = if zone.name() == "America/New_York" {
             "2026-05-01"
         } else {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
-    Failure, Question, Reason, Violations, answer, audit,
+    Call, Failure, Question, Reason, Violations, answer,
     question::{check_brand, day_to_proto, read_past_day, read_pin},
     resource::Slice,
 };
@@ -94,24 +94,24 @@ impl OfDay {
 
 impl Service {
     /// The tenant's current day.
-    pub(super) async fn today(&self, tenant: &str) -> Result<Day, Status> {
-        let settings = self.lake.tenant(tenant).reader(&BTreeMap::new()).await?;
+    pub(super) async fn today(&self, call: &Call) -> Result<Day, Status> {
+        let settings = self.lake.of(call).reader(&BTreeMap::new()).await?;
         Ok(settings.today())
     }
 
-    pub(super) async fn scoreboard(&self, tenant: &str, question: OfDay) -> Result<Scoreboard, Status> {
+    pub(super) async fn scoreboard(&self, call: &Call, question: OfDay) -> Result<Scoreboard, Status> {
         let OfDay { brand, day, pin } = question;
-        let definitions = self.catalogue.of(tenant, &brand);
-        let sheet = self.sheet(tenant, &brand, day, &pin, &definitions).await?;
+        let definitions = self.catalogue.of(call.tenant(), &brand);
+        let sheet = self.sheet(call, &brand, day, &pin, &definitions).await?;
         let asked = Asked {
-            tenant: tenant.to_owned(),
+            tenant: call.tenant().to_owned(),
             brand: brand.clone(),
             day,
             versions: sheet.reader.versions().tables,
             subject: String::new(),
             built_in: self.built_in.clone(),
         };
-        let then = async |day, pin| self.sheet(tenant, &brand, day, &pin, &definitions).await;
+        let then = async |day, pin| self.sheet(call, &brand, day, &pin, &definitions).await;
         let (sheet, scored) = self.plugins.score(asked, sheet, then).await?;
         let Sheet {
             day,
@@ -136,13 +136,13 @@ impl Service {
 
     async fn sheet(
         &self,
-        tenant: &str,
+        call: &Call,
         brand: &str,
         day: Day,
         pin: &BTreeMap<String, i64>,
         definitions: &Arc<Definitions<Parameters>>,
     ) -> Result<Sheet, Status> {
-        let reader = self.lake.tenant(tenant).reader(pin).await?;
+        let reader = self.lake.of(call).reader(pin).await?;
         reader.require_brand(brand).await?;
         let frames = KocFrames::read(&reader, brand).await?;
         let parameters = definitions.clone();
@@ -198,7 +198,7 @@ impl Scoreboard {
         }
     }
 
-    pub(super) fn page(&self, listing: &Listing) -> ListKocCandidatesResponse {
+    pub(super) fn page(&self, call: &Call, listing: &Listing) -> ListKocCandidatesResponse {
         let rated = self.board.candidates.iter().zip(&self.board.ratings);
         let mut rated: Vec<_> = rated.filter(|(_, rating)| listing.wants(rating)).collect();
         let opinion = |rating: &Rating| rating.content + rating.influence;
@@ -208,7 +208,7 @@ impl Scoreboard {
             opinions.then(b.purchasing.total_cmp(&a.purchasing))
         });
         let (page, next_page_token) = listing.slice.of(&rated);
-        audit::people(page.len());
+        call.notes().people(page.len());
         ListKocCandidatesResponse {
             candidates: page
                 .iter()

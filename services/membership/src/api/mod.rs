@@ -2,7 +2,7 @@
 
 mod koc;
 
-use dualwheel_kit::{Question, Violations, answer, explain, tenant_of, work};
+use dualwheel_kit::{Call, Question, Violations, answer, explain, work};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day, Metric};
 use dualwheel_plugin_host::Plugin;
@@ -68,30 +68,30 @@ impl Service {
     /// Reads and checks a question, and opens the tables for it.
     async fn ask(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         cuts: &[&str],
     ) -> Result<(Question, Reader), Status> {
         // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
         let unread = Question::read(query.clone(), cuts, Day(i32::MAX))?;
-        let reader = self.lake.tenant(tenant).reader(&unread.pin).await?;
+        let reader = self.lake.of(call).reader(&unread.pin).await?;
         let question = Question::read(query, cuts, reader.today())?;
         reader.require_brand(&question.brand).await?;
         Ok((question, reader))
     }
 
-    async fn plus(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
-        let (question, reader) = self.ask(tenant, query, &plus::Cut::NAMES).await?;
+    async fn plus(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+        let (question, reader) = self.ask(call, query, &plus::Cut::NAMES).await?;
         let frames = PlusFrames::read(&reader, &question.brand).await?;
-        let definitions = self.catalogue.of(tenant, &question.brand);
+        let definitions = self.catalogue.of(call.tenant(), &question.brand);
         let metrics = compute(move || frames.answer(&question, &definitions)).await?;
         Ok(Answered::new(metrics, &reader))
     }
 
-    async fn closeness(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
-        let (question, reader) = self.ask(tenant, query, &[]).await?;
+    async fn closeness(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+        let (question, reader) = self.ask(call, query, &[]).await?;
         let frames = ClosenessFrames::read(&reader, &question.brand).await?;
-        let definitions = self.catalogue.of(tenant, &question.brand);
+        let definitions = self.catalogue.of(call.tenant(), &question.brand);
         let metrics = compute(move || frames.answer(&question, &definitions)).await?;
         Ok(Answered::new(metrics, &reader))
     }
@@ -99,10 +99,10 @@ impl Service {
 
 impl Service {
     /// KOC in numbers, as of a question's day. Neither window nor category restricts them.
-    async fn koc(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
-        let question = Question::read(query, &[], self.today(tenant).await?)?;
+    async fn koc(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+        let question = Question::read(query, &[], self.today(call).await?)?;
         let of_day = OfDay::new(question);
-        let scoreboard = self.scoreboard(tenant, of_day).await?;
+        let scoreboard = self.scoreboard(call, of_day).await?;
         Ok(Answered::new(scoreboard.metrics(), scoreboard.reader()))
     }
 }
@@ -115,8 +115,8 @@ async fn compute<T: Send + 'static>(scan: impl FnOnce() -> T + Send + 'static) -
 #[tonic::async_trait]
 impl MembershipService for Service {
     async fn get_plus(&self, request: Request<GetPlusRequest>) -> Result<Response<GetPlusResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self.plus(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.plus(&call, request.query).await?;
         Ok(Response::new(GetPlusResponse {
             metrics: answered.to_proto(),
         }))
@@ -126,8 +126,8 @@ impl MembershipService for Service {
         &self,
         request: Request<GetClosenessRequest>,
     ) -> Result<Response<GetClosenessResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self.closeness(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.closeness(&call, request.query).await?;
         Ok(Response::new(GetClosenessResponse {
             metrics: answered.to_proto(),
         }))
@@ -137,15 +137,15 @@ impl MembershipService for Service {
         &self,
         request: Request<GetKocBoardRequest>,
     ) -> Result<Response<GetKocBoardResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
+        let (call, request) = Call::of(request)?;
         let GetKocBoardRequest {
             brand,
             as_of,
             data_version,
-        } = request.into_inner();
-        let today = self.today(&tenant).await?;
+        } = request;
+        let today = self.today(&call).await?;
         let question = OfDay::read(&brand, as_of.as_ref(), data_version, today, Violations::new())?;
-        let scoreboard = self.scoreboard(&tenant, question).await?;
+        let scoreboard = self.scoreboard(&call, question).await?;
         Ok(Response::new(scoreboard.to_proto()))
     }
 
@@ -153,23 +153,22 @@ impl MembershipService for Service {
         &self,
         request: Request<ListKocCandidatesRequest>,
     ) -> Result<Response<ListKocCandidatesResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         let mut violations = Violations::new();
         let listing = Listing::read(&request, &mut violations)?;
-        let today = self.today(&tenant).await?;
+        let today = self.today(&call).await?;
         let version = request.data_version;
         let question = OfDay::read(&request.brand, request.as_of.as_ref(), version, today, violations)?;
-        let scoreboard = self.scoreboard(&tenant, question).await?;
-        Ok(Response::new(scoreboard.page(&listing)))
+        let scoreboard = self.scoreboard(&call, question).await?;
+        Ok(Response::new(scoreboard.page(&call, &listing)))
     }
 
     async fn list_definitions(
         &self,
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let definitions = self.catalogue.of(&tenant, &request.into_inner().brand);
+        let (call, request) = Call::of(request)?;
+        let definitions = self.catalogue.of(call.tenant(), &request.brand);
         Ok(Response::new(answer::list_definitions(&definitions)))
     }
 
@@ -177,20 +176,20 @@ impl MembershipService for Service {
         &self,
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let types::ExplainMetricRequest { metric: id, query } = request.into_inner();
+        let (call, request) = Call::of(request)?;
+        let types::ExplainMetricRequest { metric: id, query } = request;
         let brand = query
             .as_ref()
             .map(|query| query.brand.clone())
             .unwrap_or_default();
-        let definitions = self.catalogue.of(&tenant, &brand);
+        let definitions = self.catalogue.of(call.tenant(), &brand);
         let Some(entry) = definitions.entry(&id) else {
             return Err(explain::unknown(&id));
         };
         let answered = match id.as_str() {
-            closeness::METRIC => self.closeness(&tenant, query).await?,
-            id if KOC_METRICS.contains(&id) => self.koc(&tenant, query).await?,
-            _ => self.plus(&tenant, query).await?,
+            closeness::METRIC => self.closeness(&call, query).await?,
+            id if KOC_METRICS.contains(&id) => self.koc(&call, query).await?,
+            _ => self.plus(&call, query).await?,
         };
         Ok(Response::new(explain::explanation(
             &definitions,

@@ -3,7 +3,7 @@ use tonic::{Code, Status};
 
 use super::*;
 use crate::{
-    access::{METHODS, Scope},
+    access::{Brands, METHODS, Scope},
     failure::{reason_of, value_of},
     layers::{
         tests::{answer, call, code, next},
@@ -23,11 +23,18 @@ fn identity(brands: &[&str], scopes: &[Scope]) -> Identity {
     }
 }
 
+/// A call of `path` by somebody known.
+fn of(identity: &Identity, path: &str, message: Bytes) -> Request<Body> {
+    let mut request = call(path, "t", message);
+    let call = Call::make(&mut request, Arc::new(identity.clone()), None);
+    request.extensions_mut().insert(call);
+    request
+}
+
 async fn ask(identity: &Identity, path: &str, json: &str) -> Result<(), Status> {
     let calls = wrap(vec![authorization()], next(|_| async { answer(b"") }));
     let message = named::request(path).map_or(Bytes::new(), |_| named::encode(path, json).into());
-    let mut request = call(&format!("/{path}"), "t", message);
-    request.extensions_mut().insert(Arc::new(identity.clone()));
+    let request = of(identity, &format!("/{path}"), message);
     match Status::from_header_map(calls.run(request).await.headers()) {
         Some(status) if status.code() != Code::Ok => Err(status),
         _ => Ok(()),
@@ -100,10 +107,7 @@ async fn what_cannot_be_read_is_not_let_through() {
     let calls = wrap(vec![authorization()], next(|_| async { answer(b"") }));
     let path = "/dualwheel.consumer.v1.ConsumerService/GetFast";
     for message in [Bytes::from_static(&[0xff]), vec![0; NAMED_BYTES].into()] {
-        let mut request = call(path, "t", message);
-        request
-            .extensions_mut()
-            .insert(Arc::new(identity(&["A"], Scope::ALL)));
+        let request = of(&identity(&["A"], Scope::ALL), path, message);
         assert_ne!(code(&calls.run(request).await), Code::Ok);
     }
 }
@@ -111,13 +115,38 @@ async fn what_cannot_be_read_is_not_let_through() {
 #[tokio::test]
 async fn without_identities_everything_is_one_tenants_own() {
     let calls = wrap(
-        vec![anonymous(Tenant("house".to_owned())), authorization()],
+        vec![anonymous("house"), authorization()],
         next(|request| async move {
-            assert_eq!(request.extensions().get::<Tenant>().unwrap().0, "house");
-            assert!(caller::may_see("any"));
+            let call = request.extensions().get::<Call>().unwrap();
+            assert_eq!(call.tenant(), "house");
+            assert!(call.may_see("any"));
             answer(b"")
         }),
     );
     let path = "/dualwheel.consumer.v1.ConsumerService/DeleteConsumers";
     assert_eq!(code(&calls.run(call(path, "t", Bytes::new())).await), Code::Ok);
+}
+
+#[tokio::test]
+async fn what_says_not_who_calls_is_refused_and_health_alone_is_not() {
+    let calls = wrap(vec![authorization()], next(|_| async { answer(b"") }));
+    let ask = async |path: &str| {
+        let mut request = call(path, "t", Bytes::new());
+        request.extensions_mut().remove::<Call>();
+        code(&calls.run(request).await)
+    };
+    assert_eq!(
+        ask("/dualwheel.consumer.v1.ConsumerService/GetFast").await,
+        Code::Internal
+    );
+    assert_eq!(
+        ask("/grpc.reflection.v1.ServerReflection/Info").await,
+        Code::Internal
+    );
+    assert_eq!(ask("/grpc.health.v1.Health/Check").await, Code::Ok);
+    let jobs = wrap(vec![on_behalf()], next(|_| async { answer(b"") }));
+    assert_eq!(
+        code(&jobs.run(call("/x", "t", Bytes::new())).await),
+        Code::Internal
+    );
 }

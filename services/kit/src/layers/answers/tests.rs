@@ -100,11 +100,9 @@ async fn an_answer_is_for_the_brands_that_the_caller_may_see() {
     let house = House::new(false, false);
     let ask = |brands: Brands| {
         let mut request = call(FAST, "t", b"q"[..].into());
-        let caller = Caller {
-            brands,
-            ..Caller::anonymous()
-        };
-        request.extensions_mut().insert(Arc::new(caller));
+        request
+            .extensions_mut()
+            .insert(Call::background("t").seeing(&brands));
         house.calls.run(request)
     };
     let some = |brands: &[&str]| Brands::Some(brands.iter().map(|brand| (*brand).to_owned()).collect());
@@ -126,8 +124,7 @@ async fn an_answer_is_for_the_brands_that_the_caller_may_see() {
         .into_iter()
         .map(|brands| {
             let question = Question {
-                tenant: "t".to_owned(),
-                brands,
+                sight: Sight(Call::background("t").seeing(&brands).identity().clone()),
                 method: FAST,
                 request: Bytes::new(),
                 versions: "".into(),

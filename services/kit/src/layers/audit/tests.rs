@@ -1,6 +1,6 @@
 use std::{
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -75,10 +75,11 @@ fn asked(method: &str, request: &Value) -> Request<Body> {
 #[tokio::test]
 async fn a_line_says_what_a_call_was_about_and_how_much_it_was() {
     let (lines, _guard) = Lines::begin();
-    let calls = audited_calls(|_| async {
-        audit::resource("audiences/made");
-        audit::expression(&"stage(P)");
-        audit::people(3);
+    let calls = audited_calls(|request| async move {
+        let notes = request.extensions().get::<Call>().unwrap().notes();
+        notes.resource("audiences/made");
+        notes.expression(&"stage(P)");
+        notes.people(3);
         answer(b"")
     });
     let request = json!({"audience": {"brand": "b", "displayName": "secret"}, "freeze": true});
@@ -117,8 +118,8 @@ async fn a_line_says_what_a_call_was_about_and_how_much_it_was() {
 #[tokio::test]
 async fn a_stream_is_told_when_it_has_ended() {
     let (lines, _guard) = Lines::begin();
-    let calls = audited_calls(|_| async {
-        audit::current().add_rows(2);
+    let calls = audited_calls(|request| async move {
+        request.extensions().get::<Call>().unwrap().notes().add_rows(2);
         answer(b"some keys")
     });
     let request = json!({"brand": "b", "definition": {"text": "stage(P)"}});

@@ -61,7 +61,7 @@ async fn streams_leave_room_for_single_calls_and_for_the_streams_of_others() {
     let calls = wrap(vec![load_shed(4), stream_share(4)], answer);
     let ask = |path: &'static str, tenant: &str| {
         let mut call = request(path);
-        call.extensions_mut().insert(Tenant(tenant.to_owned()));
+        call.extensions_mut().insert(Call::background(tenant));
         calls.run(call)
     };
     let append = "/dualwheel.facts.v1.FactService/Append";
@@ -96,7 +96,7 @@ fn open(calls: &Next, tenant: &str) -> (mpsc::UnboundedSender<Bytes>, impl Futur
     let (sender, messages) = mpsc::unbounded_channel();
     let messages = UnboundedReceiverStream::new(messages).map(|bytes| Ok::<_, Status>(Frame::data(bytes)));
     let mut call = request(APPEND).map(|_| Body::new(StreamBody::new(messages)));
-    call.extensions_mut().insert(Tenant(tenant.to_owned()));
+    call.extensions_mut().insert(Call::background(tenant));
     (sender, calls.run(call))
 }
 

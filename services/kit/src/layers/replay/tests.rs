@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tonic::{Code, Status};
 
@@ -30,14 +33,15 @@ fn house_of(failing: usize, work: Duration, pending: Duration) -> (Next, Arc<Ato
     let config = Config::default();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
-    let handler = next(move |_| {
+    let handler = next(move |request| {
         let number = count.fetch_add(1, Ordering::SeqCst);
+        let hash = request.extensions().get::<Call>().unwrap().request_hash();
         async move {
             sleep(work).await;
             if number < failing {
                 return Status::unavailable("down").into_http();
             }
-            answer(format!("{number} {}", caller::request_hash() != 0).as_bytes())
+            answer(format!("{number} {}", hash.is_some()).as_bytes())
         }
     });
     let layer = pending_for(pending, &config, Shared::open(&config).unwrap());
