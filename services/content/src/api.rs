@@ -2,7 +2,7 @@
 
 use dualwheel_kit::{Call, Question, answer, explain, work};
 use dualwheel_lake::Lake;
-use dualwheel_measure::{Catalogue, Day, Metric};
+use dualwheel_measure::{Catalogue, Day, Metric, MetricGroup};
 use dualwheel_proto::{
     content::{GetStartRequest, GetStartResponse, content_service_server::ContentService},
     types,
@@ -10,9 +10,8 @@ use dualwheel_proto::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Parameters,
-    queries::StartFrames,
-    start::{Cut, METRICS},
+    Parameters, queries,
+    start::{Cut, METRICS, Start},
 };
 
 /// The content service's handlers.
@@ -46,9 +45,10 @@ impl Service {
         let reader = self.lake.of(call).reader(&unread.pin).await?;
         let question = Question::read(query, &Cut::NAMES, reader.today())?;
         reader.require_brand(&question.brand).await?;
-        let frames = StartFrames::read(&reader, &question.brand).await?;
+        let (part, whole) = queries::start(&reader, &question.brand).await?;
         let definitions = self.catalogue.of(call.tenant(), &question.brand);
-        let metrics = work::metrics(move || frames.answer(&question, &definitions)).await?;
+        let metrics =
+            work::metrics(move || Start.measure(&part, &whole, &question.ask(&definitions))).await?;
         Ok(Answered {
             metrics,
             currency: reader.currency().to_owned(),

@@ -10,12 +10,18 @@ mod scan;
 mod signals;
 mod tally;
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use dualwheel_lake::frames::{Behaviors, Contents, Orders, Products};
-use dualwheel_measure::{Absence, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Quantity, Scope};
+use dualwheel_measure::{
+    Absence, Ask, Extent, Interval, IntervalAbsence, IntervalMethod, Label, Metric, MetricGroup, Money, Need,
+    Quantity, Scope, group::Cases,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::Parameters;
 use board::Board;
-use signals::{Purchases, Signals};
+use signals::{Case, Signals, Viewed};
 use tally::Tally;
 
 /// Every metric id of the group, in the order in which they are answered.
@@ -89,177 +95,334 @@ impl Cut {
     }
 }
 
-/// The facts that START reads, of one brand.
+/// START as a metric group.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub struct Start;
+
+/// What people did.
+#[derive(Clone, Debug)]
+pub struct Part {
     /// Behaviours.
-    pub behaviors: &'a Behaviors,
+    pub behaviors: Arc<Behaviors>,
     /// Order lines.
-    pub orders: &'a Orders,
+    pub orders: Arc<Orders>,
+}
+
+/// What they met.
+#[derive(Clone, Debug)]
+pub struct Whole {
     /// Products, for their categories.
-    pub products: &'a Products,
+    pub products: Arc<Products>,
     /// Contents.
-    pub contents: &'a Contents,
+    pub contents: Arc<Contents>,
 }
 
-/// START for the whole, then for every value of `cut` with at least one view in the window, sorted by value.
-///
-/// With a `category`, only contents that carry a product of it count, and only those of their products.
-#[must_use]
-pub fn start(
-    facts: Facts<'_>,
-    parameters: &Parameters,
-    cut: Option<Cut>,
-    category: Option<&str>,
-    scope: &Scope<'_>,
-) -> Vec<Metric> {
-    let signals = Signals::read(facts, scope);
-    if !signals.views {
-        let detail = "the brand has no CONTENT_VIEW or LIVE_WATCH that names a content";
-        return METRICS
-            .iter()
-            .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
-            .collect();
+impl Whole {
+    fn names_products(&self) -> bool {
+        self.contents.rows.iter().any(|row| !row.products.is_empty())
     }
-    let board = Board::build(facts, parameters, &signals, cut, category, scope.window);
-    let mut tallies = scan::scan(facts, parameters, &signals, &board, scope);
-    board.add_spend(&mut tallies);
-    let spend_is_split = category.is_some();
-    let mut tallies = tallies.into_iter();
-    let whole = tallies.next().unwrap_or_default();
-    let mut metrics = answer(&whole, scope, &signals, spend_is_split);
-    let Some(cut) = cut else { return metrics };
-    let spend_is_split = spend_is_split || matches!(cut, Cut::Product | Cut::Day);
-    let mut segments: Vec<(&str, Tally)> = board
-        .values()
-        .zip(tallies)
-        .filter(|(_, tally)| tally.views > 0)
-        .collect();
-    segments.sort_by(|a, b| a.0.cmp(b.0));
-    for (value, tally) in segments {
-        metrics.extend(answer(
-            &tally,
-            &scope.cut(cut.name(), value),
-            &signals,
-            spend_is_split,
-        ));
-    }
-    metrics
 }
 
-/// The metrics of one tally, in the order of [`METRICS`].
-fn answer(tally: &Tally, scope: &Scope<'_>, signals: &Signals, spend_is_split: bool) -> Vec<Metric> {
-    let reached = tally.reached.count;
-    let mut metrics = vec![scope.count("start.reach", reached)];
-    metrics.extend(acts(tally, scope, signals));
-    metrics.extend(ratios(tally, scope, signals));
-    metrics.push(gmv(tally, scope, signals));
-    metrics.push(gmv_per_spend(tally, scope, signals, spend_is_split));
-    metrics.push(scope.share("start.matured", tally.matured, tally.reaches));
-    if signals.dwell_assumed() {
-        metrics = metrics
-            .into_iter()
-            .map(|metric| metric.with_label(Label::DwellAssumed))
-            .collect();
-    }
-    metrics.push(scope.count("start.plays", tally.plays));
-    metrics.push(watch_time(tally, scope));
-    metrics
+/// What is known of some people.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Partial {
+    signals: Signals,
+    /// Views of each content with a spend, by its key; none where the spend cannot be told apart anyway.
+    viewed: BTreeMap<String, Viewed>,
+    tallies: Cases<Case, Tallies>,
 }
 
-/// The counts of people who did something after, or while, they were reached.
-fn acts(tally: &Tally, scope: &Scope<'_>, signals: &Signals) -> Vec<Metric> {
-    let count = |id: &str, missing: Option<&str>, count: i64| match missing {
-        Some(detail) => scope.absent(id, Absence::SignalNotSupplied, detail),
-        None => scope.count(id, count),
-    };
-    let purchases = signals.missing_purchases();
-    vec![
-        count(
-            "start.interaction",
-            signals.missing_interaction(),
-            tally.interacted.count,
-        ),
-        labelled(
-            count("start.seeding", signals.missing_seeding(), tally.seeded.count),
+/// Tallies of the whole, and of every value of the cut with a view in the window.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Tallies {
+    whole: Tally,
+    by_value: BTreeMap<String, Tally>,
+}
+
+impl Tallies {
+    fn merge(&mut self, other: Self) {
+        self.whole.merge(&other.whole);
+        for (value, tally) in other.by_value {
+            self.by_value.entry(value).or_default().merge(&tally);
+        }
+    }
+}
+
+/// With a category, only contents that carry a product of it count, and only those of their products.
+impl MetricGroup for Start {
+    type Parameters = Parameters;
+    type Part = Part;
+    type Whole = Whole;
+    type Partial = Partial;
+
+    fn name(&self) -> &'static str {
+        "start"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &METRICS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &Cut::NAMES
+    }
+
+    fn needs(&self, _: &Ask<'_, Parameters>) -> Vec<Need> {
+        // Spend is shared out over all views of a content, and what was bought before counts: all days.
+        vec![
+            Need::of("behaviors", &["kind", "product", "content", "dwell_ms"]),
+            Need::of(
+                "order_lines",
+                &["product", "quantity", "paid_amount", "refund_amount"],
+            ),
+            Need::of("products", &["category"]).whole(),
+            Need::of(
+                "contents",
+                &["format", "channel", "author", "products", "spend", "duration_s"],
+            )
+            .whole(),
+        ]
+    }
+
+    fn partial(&self, part: &Part, whole: &Whole, extent: Extent, ask: &Ask<'_, Parameters>) -> Partial {
+        let (signals, views) = Signals::read(part, &ask.scope);
+        let cut = ask.by.and_then(Cut::named);
+        let facts = (part, whole);
+        let board = Board::build(facts, ask.parameters, &views, cut, ask.category, ask.scope.window);
+        let count = |case| {
+            let mut tallies = scan::scan(part, ask.parameters, case, &board, &ask.scope).into_iter();
+            let whole = tallies.next().unwrap_or_default();
+            let by_value = board.values().map(str::to_owned).zip(tallies);
+            Tallies {
+                whole,
+                by_value: by_value.filter(|(_, tally)| tally.views > 0).collect(),
+            }
+        };
+        Partial {
             signals,
-        ),
-        count("start.traffic", signals.missing_traffic(), tally.drawn.count),
-        labelled(count("start.transaction", purchases, tally.direct.count), signals),
-        labelled(
-            count("start.transaction.assisted", purchases, tally.assisted.count),
-            signals,
-        ),
-    ]
-}
+            viewed: viewed(&views, whole, ask),
+            tallies: match extent {
+                Extent::Whole => Cases::count([signals.case()], count),
+                Extent::Part => Cases::count(signals.possible(), count),
+            },
+        }
+    }
 
-/// The shares of those people in the people reached: quality and effect.
-fn ratios(tally: &Tally, scope: &Scope<'_>, signals: &Signals) -> Vec<Metric> {
-    let share = |id: &str, missing: Option<&str>, part: i64, whole: i64| match missing {
-        Some(detail) => scope.absent(id, Absence::SignalNotSupplied, detail),
-        None => scope.share(id, part, whole),
-    };
-    let (reached, carrying) = (tally.reached.count, tally.carrying.count);
-    let (seeding, purchases) = (signals.missing_seeding(), signals.missing_purchases());
-    let (direct, assisted) = (tally.direct.count, tally.assisted.count);
-    vec![
-        share(
-            "start.quality",
-            signals.missing_interaction(),
-            tally.interacted.count,
-            reached,
-        ),
-        labelled(
-            share("start.effect.seeding", seeding, tally.seeded.count, carrying),
-            signals,
-        ),
-        share(
-            "start.effect.traffic",
-            signals.missing_traffic(),
-            tally.drawn.count,
-            reached,
-        ),
-        labelled(
-            share("start.effect.transaction", purchases, direct, carrying),
-            signals,
-        ),
-        labelled(
-            share("start.effect.assisted", purchases, assisted, carrying),
-            signals,
-        ),
-    ]
-}
+    fn merge(&self, mut one: Partial, other: Partial) -> Partial {
+        for (content, more) in other.viewed {
+            one.viewed.entry(content).or_default().merge(more);
+        }
+        Partial {
+            signals: one.signals.merge(other.signals),
+            viewed: one.viewed,
+            tallies: one.tallies.merge(other.tallies, Tallies::merge),
+        }
+    }
 
-/// Net GMV of direct transactions.
-fn gmv(tally: &Tally, scope: &Scope<'_>, signals: &Signals) -> Metric {
-    match signals.missing_money() {
-        Some(detail) => scope.absent("start.gmv", Absence::SignalNotSupplied, detail),
-        None => scope.money("start.gmv", tally.gmv),
+    fn finish(&self, partial: Partial, whole: &Whole, ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let (scope, signals) = (&ask.scope, partial.signals);
+        if !signals.views {
+            let detail = "the brand has no CONTENT_VIEW or LIVE_WATCH that names a content";
+            return METRICS
+                .iter()
+                .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
+                .collect();
+        }
+        let tallies = partial.tallies.decided(signals.case()).unwrap_or_default();
+        let cut = ask.by.and_then(Cut::named);
+        let spends = Spends::of(&partial.viewed, whole, cut);
+        let answer = Answer {
+            signals,
+            carried: whole.names_products(),
+        };
+        let spend_is_split = ask.category.is_some();
+        let mut metrics = answer.metrics(&tallies.whole, scope, (!spend_is_split).then_some(spends.whole));
+        let Some(cut) = cut else { return metrics };
+        let spend_is_split = spend_is_split || matches!(cut, Cut::Product | Cut::Day);
+        for (value, tally) in &tallies.by_value {
+            let spend = (!spend_is_split).then(|| spends.by_value.get(value).copied());
+            metrics.extend(answer.metrics(tally, &scope.cut(cut.name(), value), spend));
+        }
+        metrics
     }
 }
 
-/// Net GMV of direct transactions won by contents with a known spend ÷ what of the spend of those with views falls on the
-/// window.
-fn gmv_per_spend(tally: &Tally, scope: &Scope<'_>, signals: &Signals, spend_is_split: bool) -> Metric {
-    let id = "start.gmv_per_spend";
-    if spend_is_split {
-        let detail = "spend is supplied for a content as a whole, not by product, category or day";
-        return scope.absent(id, Absence::SignalNotSupplied, detail);
+/// Views of every content with a spend. With a category there is no telling which part of it went where.
+fn viewed(views: &[Viewed], whole: &Whole, ask: &Ask<'_, Parameters>) -> BTreeMap<String, Viewed> {
+    if ask.category.is_some() {
+        return BTreeMap::new();
     }
-    if let Some(detail) = signals.missing_money() {
-        return scope.absent(id, Absence::SignalNotSupplied, detail);
+    let keys = whole.contents.names.contents.view();
+    let with_spend = whole.contents.rows.iter().filter(|row| row.spend.is_some());
+    with_spend
+        .filter_map(|row| {
+            let viewed = views.get(row.content as usize)?;
+            viewed.any().then(|| (keys.key(row.content).to_owned(), *viewed))
+        })
+        .collect()
+}
+
+/// What of the spend of contents with views in the window falls on it.
+#[derive(Default)]
+struct Spends {
+    whole: Option<Money>,
+    by_value: BTreeMap<String, Money>,
+}
+
+impl Spends {
+    fn of(viewed: &BTreeMap<String, Viewed>, whole: &Whole, cut: Option<Cut>) -> Self {
+        let keys = whole.contents.names.contents.view();
+        let mut spends = Self::default();
+        for row in &whole.contents.rows {
+            let key = keys.key(row.content);
+            let (Some(spend), Some(viewed)) = (row.spend, viewed.get(key)) else {
+                continue;
+            };
+            if viewed.within == 0 {
+                continue;
+            }
+            let share = viewed.share_of(Money::from(spend));
+            *spends.whole.get_or_insert(0) += share;
+            if let Some(value) = board::value_of(whole, cut, Some(row), key, row.products.is_empty()) {
+                *spends.by_value.entry(value).or_insert(0) += share;
+            }
+        }
+        spends
     }
-    match tally.spend {
-        // One amount stands for all people reached: there are no units to resample.
-        Some(spend) => scope.ratio(
-            id,
-            Quantity::Money(tally.gmv_with_spend),
-            Quantity::Money(spend),
-            Err(IntervalAbsence::NoUnitData),
-        ),
-        None => {
-            let detail = "no content with views in the window has its spend supplied";
-            scope.absent(id, Absence::SignalNotSupplied, detail)
+}
+
+/// What all tallies are read by.
+struct Answer {
+    signals: Signals,
+    /// Whether any content names the products that it carries.
+    carried: bool,
+}
+
+impl Answer {
+    /// The metrics of one tally, in the order of [`METRICS`]; `spend` is missing where it cannot be told apart.
+    fn metrics(&self, tally: &Tally, scope: &Scope<'_>, spend: Option<Option<Money>>) -> Vec<Metric> {
+        let reached = tally.reached.count;
+        let mut metrics = vec![scope.count("start.reach", reached)];
+        metrics.extend(self.acts(tally, scope));
+        metrics.extend(self.ratios(tally, scope));
+        metrics.push(self.gmv(tally, scope));
+        metrics.push(self.gmv_per_spend(tally, scope, spend));
+        metrics.push(scope.share("start.matured", tally.matured, tally.reaches));
+        if self.signals.case().dwell_assumed {
+            metrics = metrics
+                .into_iter()
+                .map(|metric| metric.with_label(Label::DwellAssumed))
+                .collect();
+        }
+        metrics.push(scope.count("start.plays", tally.plays));
+        metrics.push(watch_time(tally, scope));
+        metrics
+    }
+
+    /// The counts of people who did something after, or while, they were reached.
+    fn acts(&self, tally: &Tally, scope: &Scope<'_>) -> Vec<Metric> {
+        let count = |id: &str, missing: Option<&str>, count: i64| match missing {
+            Some(detail) => scope.absent(id, Absence::SignalNotSupplied, detail),
+            None => scope.count(id, count),
+        };
+        let purchases = self.signals.missing_purchases(self.carried);
+        vec![
+            count(
+                "start.interaction",
+                self.signals.missing_interaction(),
+                tally.interacted.count,
+            ),
+            self.labelled(count(
+                "start.seeding",
+                self.signals.missing_seeding(self.carried),
+                tally.seeded.count,
+            )),
+            count("start.traffic", self.signals.missing_traffic(), tally.drawn.count),
+            self.labelled(count("start.transaction", purchases, tally.direct.count)),
+            self.labelled(count(
+                "start.transaction.assisted",
+                purchases,
+                tally.assisted.count,
+            )),
+        ]
+    }
+
+    /// The shares of those people in the people reached: quality and effect.
+    fn ratios(&self, tally: &Tally, scope: &Scope<'_>) -> Vec<Metric> {
+        let share = |id: &str, missing: Option<&str>, part: i64, whole: i64| match missing {
+            Some(detail) => scope.absent(id, Absence::SignalNotSupplied, detail),
+            None => scope.share(id, part, whole),
+        };
+        let (reached, carrying) = (tally.reached.count, tally.carrying.count);
+        let (seeding, purchases) = (
+            self.signals.missing_seeding(self.carried),
+            self.signals.missing_purchases(self.carried),
+        );
+        let (direct, assisted) = (tally.direct.count, tally.assisted.count);
+        vec![
+            share(
+                "start.quality",
+                self.signals.missing_interaction(),
+                tally.interacted.count,
+                reached,
+            ),
+            self.labelled(share(
+                "start.effect.seeding",
+                seeding,
+                tally.seeded.count,
+                carrying,
+            )),
+            share(
+                "start.effect.traffic",
+                self.signals.missing_traffic(),
+                tally.drawn.count,
+                reached,
+            ),
+            self.labelled(share("start.effect.transaction", purchases, direct, carrying)),
+            self.labelled(share("start.effect.assisted", purchases, assisted, carrying)),
+        ]
+    }
+
+    /// Net GMV of direct transactions.
+    fn gmv(&self, tally: &Tally, scope: &Scope<'_>) -> Metric {
+        match self.signals.missing_money(self.carried) {
+            Some(detail) => scope.absent("start.gmv", Absence::SignalNotSupplied, detail),
+            None => scope.money("start.gmv", tally.gmv),
+        }
+    }
+
+    /// Net GMV of direct transactions won by contents with a known spend ÷ what of the spend of those with views falls on the
+    /// window.
+    fn gmv_per_spend(&self, tally: &Tally, scope: &Scope<'_>, spend: Option<Option<Money>>) -> Metric {
+        let id = "start.gmv_per_spend";
+        let Some(spend) = spend else {
+            let detail = "spend is supplied for a content as a whole, not by product, category or day";
+            return scope.absent(id, Absence::SignalNotSupplied, detail);
+        };
+        if let Some(detail) = self.signals.missing_money(self.carried) {
+            return scope.absent(id, Absence::SignalNotSupplied, detail);
+        }
+        match spend {
+            // One amount stands for all people reached: there are no units to resample.
+            Some(spend) => scope.ratio(
+                id,
+                Quantity::Money(tally.gmv_with_spend),
+                Quantity::Money(spend),
+                Err(IntervalAbsence::NoUnitData),
+            ),
+            None => {
+                let detail = "no content with views in the window has its spend supplied";
+                scope.absent(id, Absence::SignalNotSupplied, detail)
+            }
+        }
+    }
+
+    /// Notes on a metric that reads purchases where they came from.
+    fn labelled(&self, metric: Metric) -> Metric {
+        if self.signals.has_supplied_purchases() {
+            metric.with_label(Label::PurchasesFromBehaviors)
+        } else {
+            metric
         }
     }
 }
@@ -304,12 +467,4 @@ fn mean_interval(count: i64, sum: i128, squares: i128) -> Result<Interval, Inter
         high,
         method: IntervalMethod::Normal,
     })
-}
-
-/// Notes on a metric that reads purchases where they came from.
-fn labelled(metric: Metric, signals: &Signals) -> Metric {
-    match signals.purchases {
-        Purchases::Behaviors => metric.with_label(Label::PurchasesFromBehaviors),
-        Purchases::Orders | Purchases::None => metric,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::{Ask, Day, Definitions, Scope, Window};
 use dualwheel_proto::{Date, types};
 use tonic::Status;
 
@@ -71,6 +71,25 @@ impl Question {
                 .filter(|level| *level > 0),
             pin,
         })
+    }
+
+    /// What a metric group is asked, by the definitions in force.
+    #[must_use]
+    pub fn ask<'a, P>(&'a self, definitions: &'a Definitions<P>) -> Ask<'a, P> {
+        Ask {
+            brand: &self.brand,
+            by: self.by.as_deref(),
+            category: self.category.as_deref(),
+            category_level: self.category_level,
+            parameters: &definitions.parameters,
+            scope: Scope {
+                window: self.window,
+                as_of: self.as_of,
+                entries: &definitions.metrics,
+                version: &definitions.version,
+                segments: Vec::new(),
+            },
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::{array::AsArray, array::RecordBatch, compute::filter_record_batch};
 use chrono_tz::Tz;
 use dualwheel_proto::facts::{FactKind, FactRows};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
     Error,
@@ -79,6 +80,26 @@ impl Frames {
             market_stats: Arc::new(MarketStats::build(&of(FactKind::MarketStat)?)?),
             products,
         })
+    }
+
+    /// The frames cut by people into `number` parts, by a hash of each one's key and `seed`. Facts without a person are
+    /// whole in every part.
+    #[must_use]
+    pub fn parts(&self, number: u64, seed: u64) -> Vec<Self> {
+        let keys = self.names.consumers.view();
+        let part_of = |consumer: u32| xxh3_64_with_seed(keys.key(consumer).as_bytes(), seed) % number.max(1);
+        let of = |part: u64| {
+            let keep = |consumer: u32| part_of(consumer) == part;
+            Self {
+                behaviors: Arc::new(self.behaviors.part(keep)),
+                orders: Arc::new(self.orders.part(keep)),
+                members: Arc::new(self.members.part(keep)),
+                social: Arc::new(self.social.part(keep)),
+                profiles: Arc::new(self.profiles.part(keep)),
+                ..self.clone()
+            }
+        };
+        (0..number.max(1)).map(of).collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! The mathematics of metrics, free of storage and transport: days and windows, metric values with their
-//! intervals, definition files, the GROW decomposition, robust scores, trends and percentile ranks.
+//! intervals, metric groups, definition files, the GROW decomposition, robust scores, trends and percentile ranks.
 
 pub mod bootstrap;
 pub mod definitions;
+pub mod group;
 pub mod lmdi;
 pub mod metric;
 pub mod rank;
@@ -13,6 +14,7 @@ pub mod trend;
 pub mod wilson;
 
 pub use definitions::{Catalogue, Definitions, Entry};
+pub use group::{Ask, Extent, MetricGroup, Need};
 pub use metric::{Absence, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Quantity, Scope, Unit};
 pub use sum::sum;
 pub use time::{Day, Window};

@@ -2,13 +2,9 @@
 
 use ahash::AHashMap;
 use dualwheel_lake::frames::{ContentRow, NONE};
-use dualwheel_measure::{Day, Money};
+use dualwheel_measure::{Day, Window};
 
-use super::{
-    Cut, Facts,
-    signals::{Signals, Viewed},
-    tally::Tally,
-};
+use super::{Cut, Part, Whole, signals::Viewed, tally::Tally};
 use crate::{Parameters, parameters::Format};
 
 /// A product that a content carries.
@@ -31,8 +27,8 @@ pub(super) struct Item {
     pub duration_ms: Option<i64>,
     /// Products that it carries, sorted by ordinal; with a category only those of it.
     pub carried: Vec<Carried>,
-    /// Spend on the window, when supplied.
-    pub spend: Option<Money>,
+    /// Whether its spend was supplied.
+    pub has_spend: bool,
     /// Slot of the content; 0 where the cut does not go by content.
     slot: usize,
 }
@@ -68,12 +64,12 @@ impl Board {
     /// The contents of the category that were viewed in the window, and those that were viewed after it only: these belong
     /// to no cut and can do no more than win a purchase from the others.
     pub(super) fn build(
-        facts: Facts<'_>,
+        (part, whole): (&Part, &Whole),
         parameters: &Parameters,
-        signals: &Signals,
+        views: &[Viewed],
         cut: Option<Cut>,
         category: Option<&str>,
-        window: dualwheel_measure::Window,
+        window: Window,
     ) -> Self {
         let mut slots = Slots::default();
         if cut == Some(Cut::Day) {
@@ -81,30 +77,29 @@ impl Board {
                 slots.of(&window.first.plus(day).to_string());
             }
         }
-        let names = &facts.behaviors.names;
+        let names = &part.behaviors.names;
         let keys = names.contents.view();
-        let viewed = (0u32..).zip(&signals.viewed);
+        let viewed = (0u32..).zip(views);
         let mut named: Vec<(u32, Viewed, String)> = viewed
             .filter(|(_, viewed)| viewed.within > 0 || viewed.after > 0)
             .map(|(content, viewed)| (content, *viewed, keys.key(content).to_owned()))
             .collect();
         drop(keys);
         named.sort_by(|a, b| a.2.cmp(&b.2));
-        let mut items = vec![None; signals.viewed.len()];
+        let mut items = vec![None; views.len()];
         for (rank, (content, viewed, key)) in named.into_iter().enumerate() {
-            let row = facts.contents.get(content);
-            let carried = carried(facts, row, category);
+            let row = whole.contents.get(content);
+            let carried = carried(whole, row, category);
             if category.is_some() && carried.is_empty() {
                 continue;
             }
             let mut item = Item::new(row, parameters, rank);
             if viewed.within > 0 {
-                item.spend = item.spend.map(|spend| viewed.share_of(spend));
-                item.slot = slot_of(facts, cut, row, &key, carried.is_empty(), &mut slots);
-                item.carried = with_slots(facts, cut, &carried, &mut slots);
+                let value = value_of(whole, cut, row, &key, carried.is_empty());
+                item.slot = value.map_or(0, |value| slots.of(&value));
+                item.carried = with_slots(whole, cut, &carried, &mut slots);
             } else {
-                item.spend = None;
-                item.carried = with_slots(facts, None, &carried, &mut slots);
+                item.carried = with_slots(whole, None, &carried, &mut slots);
             }
             if let Some(place) = items.get_mut(content as usize) {
                 *place = Some(item);
@@ -185,22 +180,6 @@ impl Board {
         tallies.get_mut(self.day_slot(day)?)
     }
 
-    /// Adds the spend of every content in scope to the whole and to its cut.
-    pub(super) fn add_spend(&self, tallies: &mut [Tally]) {
-        for item in self.items.iter().flatten() {
-            let Some(spend) = item.spend else { continue };
-            let mut slots = vec![0];
-            if item.slot > 0 {
-                slots.push(item.slot);
-            }
-            for slot in slots {
-                if let Some(tally) = tallies.get_mut(slot) {
-                    tally.spend = Some(tally.spend.unwrap_or(0) + spend);
-                }
-            }
-        }
-    }
-
     fn day_slot(&self, day: Day) -> Option<usize> {
         usize::try_from(day.0 - self.first.0).ok().map(|days| days + 1)
     }
@@ -224,7 +203,7 @@ impl Item {
             is_video,
             duration_ms: duration.and_then(|seconds| seconds.checked_mul(1_000)),
             carried: Vec::new(),
-            spend: row.and_then(|row| row.spend).map(Money::from),
+            has_spend: row.is_some_and(|row| row.spend.is_some()),
             slot: 0,
         }
     }
@@ -246,14 +225,14 @@ impl Item {
 }
 
 /// Products that a content carries, each once, with a category only those of it.
-fn carried(facts: Facts<'_>, row: Option<&ContentRow>, category: Option<&str>) -> Vec<u32> {
+pub(super) fn carried(whole: &Whole, row: Option<&ContentRow>, category: Option<&str>) -> Vec<u32> {
     let mut products = row.map(|row| row.products.clone()).unwrap_or_default();
     products.sort_unstable();
     products.dedup();
     if let Some(category) = category {
-        let paths = facts.behaviors.names.categories.view();
+        let paths = whole.contents.names.categories.view();
         products.retain(|product| {
-            facts
+            whole
                 .products
                 .category_of(*product)
                 .is_some_and(|path| is_below(paths.key(path), category))
@@ -268,31 +247,30 @@ fn is_below(path: &str, category: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The slot of a content in a cut that goes by content.
-fn slot_of(
-    facts: Facts<'_>,
+/// What a content belongs to in a cut that goes by content.
+pub(super) fn value_of(
+    whole: &Whole,
     cut: Option<Cut>,
     row: Option<&ContentRow>,
     key: &str,
     carries_nothing: bool,
-    slots: &mut Slots,
-) -> usize {
-    let words = facts.behaviors.names.words.view();
-    match cut {
-        None | Some(Cut::Day) => 0,
-        Some(Cut::Content) => slots.of(key),
-        Some(Cut::Format) => slots.of(row
-            .and_then(|row| Format::from_number(row.format))
-            .map_or("", Format::name)),
-        Some(Cut::Channel) => slots.of(words.key(row.map_or(NONE, |row| row.channel))),
-        Some(Cut::Author) => slots.of(words.key(row.map_or(NONE, |row| row.author))),
-        Some(Cut::Product) if carries_nothing => slots.of(""),
-        Some(Cut::Product) => 0,
+) -> Option<String> {
+    let word = |ordinal| whole.contents.names.words.view().key(ordinal).to_owned();
+    match cut? {
+        Cut::Day => None,
+        Cut::Content => Some(key.to_owned()),
+        Cut::Format => {
+            let format = row.and_then(|row| Format::from_number(row.format));
+            Some(format.map_or("", Format::name).to_owned())
+        }
+        Cut::Channel => Some(word(row.map_or(NONE, |row| row.channel))),
+        Cut::Author => Some(word(row.map_or(NONE, |row| row.author))),
+        Cut::Product => carries_nothing.then(String::new),
     }
 }
 
-fn with_slots(facts: Facts<'_>, cut: Option<Cut>, products: &[u32], slots: &mut Slots) -> Vec<Carried> {
-    let keys = facts.behaviors.names.products.view();
+fn with_slots(whole: &Whole, cut: Option<Cut>, products: &[u32], slots: &mut Slots) -> Vec<Carried> {
+    let keys = whole.contents.names.products.view();
     let slot = |product: u32, slots: &mut Slots| match cut {
         Some(Cut::Product) => slots.of(keys.key(product)),
         _ => 0,

@@ -4,8 +4,8 @@ use dualwheel_lake::frames::{Kind, NONE};
 use dualwheel_measure::{Day, Money, Scope};
 
 use super::{
-    Facts,
-    signals::{Purchases, is_drawn, is_interaction, is_interest},
+    Part,
+    signals::{Case, is_drawn, is_interaction, is_interest},
 };
 
 /// A purchase of a product.
@@ -38,12 +38,12 @@ pub(super) struct FollowUp {
 
 impl FollowUp {
     /// Reads the acts of a consumer.
-    pub(super) fn read(&mut self, facts: Facts<'_>, purchases: Purchases, consumer: u32, scope: &Scope<'_>) {
+    pub(super) fn read(&mut self, part: &Part, case: Case, consumer: u32, scope: &Scope<'_>) {
         self.interactions.clear();
         self.drawn.clear();
         self.interest.clear();
-        self.read_purchases(facts, purchases, consumer, scope.as_of);
-        let behaviors = facts.behaviors;
+        self.read_purchases(part, case, consumer, scope.as_of);
+        let behaviors = &*part.behaviors;
         for row in behaviors.groups.rows(consumer) {
             let (Some(kind), Some(day), Some(at)) = (
                 behaviors.kind.get(row),
@@ -115,21 +115,19 @@ impl FollowUp {
             .is_some_and(|(_, bought)| *bought < at)
     }
 
-    fn read_purchases(&mut self, facts: Facts<'_>, purchases: Purchases, consumer: u32, as_of: Day) {
+    fn read_purchases(&mut self, part: &Part, case: Case, consumer: u32, as_of: Day) {
         self.purchases.clear();
         self.first_purchases.clear();
-        match purchases {
-            Purchases::None => {}
-            Purchases::Orders => {
-                let lines = facts.orders.of(consumer).iter().filter(|line| line.is_purchase());
-                self.purchases.extend(lines.map(|line| Purchase {
-                    product: line.product,
-                    at: line.paid_at,
-                    day: line.day,
-                    net: line.net(),
-                }));
-            }
-            Purchases::Behaviors => self.read_purchase_behaviors(facts, consumer),
+        if case.purchases_are_behaviors {
+            self.read_purchase_behaviors(part, consumer);
+        } else {
+            let lines = part.orders.of(consumer).iter().filter(|line| line.is_purchase());
+            self.purchases.extend(lines.map(|line| Purchase {
+                product: line.product,
+                at: line.paid_at,
+                day: line.day,
+                net: line.net(),
+            }));
         }
         self.first_purchases.extend(
             self.purchases
@@ -141,8 +139,8 @@ impl FollowUp {
         self.purchases.retain(|purchase| purchase.day <= as_of);
     }
 
-    fn read_purchase_behaviors(&mut self, facts: Facts<'_>, consumer: u32) {
-        let behaviors = facts.behaviors;
+    fn read_purchase_behaviors(&mut self, part: &Part, consumer: u32) {
+        let behaviors = &*part.behaviors;
         for row in behaviors.groups.rows(consumer) {
             if behaviors.kind.get(row) != Some(&Kind::Purchase) {
                 continue;

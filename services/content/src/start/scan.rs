@@ -6,10 +6,10 @@ use dualwheel_measure::{Day, Scope};
 use rayon::prelude::*;
 
 use super::{
-    Facts,
+    Part,
     board::{Board, Carried, Item},
     followup::{FollowUp, Purchase},
-    signals::{Signals, is_view},
+    signals::{Case, is_view},
     tally::Tally,
 };
 use crate::Parameters;
@@ -30,35 +30,35 @@ struct Reach<'a> {
 /// What the pass reads.
 #[derive(Clone, Copy)]
 struct Scan<'a> {
-    facts: Facts<'a>,
+    part: &'a Part,
     parameters: &'a Parameters,
-    signals: &'a Signals,
+    case: Case,
     board: &'a Board,
     scope: &'a Scope<'a>,
 }
 
 /// Tallies of the whole (first) and of every cut, in the board's order.
 pub(super) fn scan(
-    facts: Facts<'_>,
+    part: &Part,
     parameters: &Parameters,
-    signals: &Signals,
+    case: Case,
     board: &Board,
     scope: &Scope<'_>,
 ) -> Vec<Tally> {
     let scan = Scan {
-        facts,
+        part,
         parameters,
-        signals,
+        case,
         board,
         scope,
     };
-    let consumers = facts.behaviors.groups.len();
+    let consumers = part.behaviors.groups.len();
     let parts = u32::try_from(rayon::current_num_threads()).unwrap_or(1).max(1);
     let size = consumers.div_ceil(parts).max(1);
     let stop = work::Stop::current();
     let tally = |part: u32| {
         let first = part.saturating_mul(size);
-        stop.during(|| scan.part(first..first.saturating_add(size).min(consumers)))
+        stop.during(|| scan.of(first..first.saturating_add(size).min(consumers)))
     };
     let tallies: Vec<Vec<Tally>> = (0..parts).into_par_iter().map(tally).collect();
     let mut total = board.tallies();
@@ -71,7 +71,7 @@ pub(super) fn scan(
 }
 
 impl<'a> Scan<'a> {
-    fn part(&self, consumers: std::ops::Range<u32>) -> Vec<Tally> {
+    fn of(&self, consumers: std::ops::Range<u32>) -> Vec<Tally> {
         let mut tallies = self.board.tallies();
         let mut reaches: Vec<Reach<'a>> = Vec::new();
         let mut follow_up = FollowUp::default();
@@ -85,7 +85,7 @@ impl<'a> Scan<'a> {
             if of_window.is_empty() {
                 continue;
             }
-            follow_up.read(self.facts, self.signals.purchases, consumer, self.scope);
+            follow_up.read(self.part, self.case, consumer, self.scope);
             for reach in of_window {
                 self.tell_reach(consumer, *reach, &follow_up, &mut tallies);
             }
@@ -98,7 +98,7 @@ impl<'a> Scan<'a> {
 
     /// Counts the views of a consumer in the window, and keeps those that reached then or later, oldest first.
     fn read_views(&self, consumer: u32, tallies: &mut [Tally], reaches: &mut Vec<Reach<'a>>) {
-        let behaviors = self.facts.behaviors;
+        let behaviors = &*self.part.behaviors;
         let rows = behaviors.groups.rows(consumer);
         let kinds = behaviors.kind.get(rows.clone()).unwrap_or_default();
         for (row, kind) in rows.zip(kinds) {
@@ -135,9 +135,7 @@ impl<'a> Scan<'a> {
     fn is_reach(&self, item: &Item, dwell_ms: i64) -> bool {
         let parameters = self.parameters;
         let long_enough = dwell_ms >= 0 && dwell_ms as f64 >= parameters.reach_dwell_seconds * 1_000.0;
-        self.signals.dwell_assumed()
-            || long_enough
-            || item.is_watched(dwell_ms, parameters.reach_watched_share)
+        self.case.dwell_assumed || long_enough || item.is_watched(dwell_ms, parameters.reach_watched_share)
     }
 
     fn tell_reach(&self, consumer: u32, reach: Reach<'_>, follow_up: &FollowUp, tallies: &mut [Tally]) {
@@ -198,7 +196,7 @@ impl<'a> Scan<'a> {
             return;
         };
         let is_direct = self.is_direct(purchase, reach);
-        let with_spend = reach.item.spend.is_some();
+        let with_spend = reach.item.has_spend;
         self.board
             .tell_product(tallies, reach.item, carried, reach.day, |tally| {
                 tally.assisted.add(consumer);

@@ -2,25 +2,24 @@
 
 use dualwheel_lake::frames::{Kind, NONE};
 use dualwheel_measure::{Day, Money, Scope};
+use serde::{Deserialize, Serialize};
 
-use super::Facts;
+use super::Part;
 
-/// Where purchases come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purchases {
-    /// Order lines.
-    Orders,
-    /// `PURCHASE` behaviours, for want of order lines.
-    Behaviors,
-    /// Nowhere.
-    None,
+/// What the whole brand decides, whoever is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+pub struct Case {
+    /// Every view counts as a reach, because none in the window tells its dwell time.
+    pub(super) dwell_assumed: bool,
+    /// `PURCHASE` behaviours stand for purchases, because the brand has no order line.
+    pub(super) purchases_are_behaviors: bool,
 }
 
-/// What the brand's facts hold.
-#[derive(Clone, Debug)]
-pub(super) struct Signals {
+/// What the facts of some people hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Signals {
     /// A view of a content.
-    pub views: bool,
+    pub(super) views: bool,
     /// A view in the window that tells its dwell time.
     dwell_in_window: bool,
     /// An interaction with a content, or a dwell time.
@@ -29,23 +28,21 @@ pub(super) struct Signals {
     interest: bool,
     /// A follow, joining or group joining.
     drawn: bool,
-    /// Whether any content names the products that it carries.
-    carried: bool,
-    /// Where purchases come from.
-    pub purchases: Purchases,
-    /// Views of each content, by its ordinal.
-    pub viewed: Vec<Viewed>,
+    /// An order line.
+    lines: bool,
+    /// A `PURCHASE` behaviour.
+    purchases: bool,
 }
 
 /// Views of a content up to the as-of day.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Viewed {
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Viewed {
     /// Before the window.
-    pub before: i64,
+    pub(super) before: i64,
     /// In it.
-    pub within: i64,
+    pub(super) within: i64,
     /// After it.
-    pub after: i64,
+    pub(super) after: i64,
 }
 
 impl Viewed {
@@ -59,6 +56,18 @@ impl Viewed {
         }
     }
 
+    /// Whether there is any.
+    pub(super) fn any(self) -> bool {
+        self.before + self.within + self.after > 0
+    }
+
+    /// Adds the views of other people.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.before += other.before;
+        self.within += other.within;
+        self.after += other.after;
+    }
+
     /// The part of an amount that falls on the window, as its views do, rounded half up.
     pub(super) fn share_of(self, amount: Money) -> Money {
         let all = Money::from(self.before + self.within + self.after).max(1);
@@ -67,23 +76,14 @@ impl Viewed {
 }
 
 impl Signals {
-    /// Reads every behaviour once.
-    pub(super) fn read(facts: Facts<'_>, scope: &Scope<'_>) -> Self {
-        let behaviors = facts.behaviors;
+    /// Reads every behaviour once; the views of each content come by its ordinal.
+    pub(super) fn read(part: &Part, scope: &Scope<'_>) -> (Self, Vec<Viewed>) {
+        let behaviors = &*part.behaviors;
         let mut found = Self {
-            views: false,
-            dwell_in_window: false,
-            interaction: false,
-            interest: false,
-            drawn: false,
-            carried: facts.contents.rows.iter().any(|row| !row.products.is_empty()),
-            purchases: if facts.orders.lines.is_empty() {
-                Purchases::None
-            } else {
-                Purchases::Orders
-            },
-            viewed: vec![Viewed::default(); behaviors.names.contents.view().len()],
+            lines: !part.orders.lines.is_empty(),
+            ..Self::default()
         };
+        let mut views = vec![Viewed::default(); behaviors.names.contents.view().len()];
         let rows = behaviors.kind.iter().zip(&behaviors.day).zip(&behaviors.content);
         let more = behaviors.product.iter().zip(&behaviors.dwell_ms);
         for (((kind, day), content), (product, dwell)) in rows.zip(more) {
@@ -92,59 +92,92 @@ impl Signals {
                 found.views = true;
                 found.interaction |= *dwell >= 0;
                 found.dwell_in_window |= scope.window.contains(*day) && *dwell >= 0;
-                if let Some(viewed) = found.viewed.get_mut(*content as usize) {
+                if let Some(viewed) = views.get_mut(*content as usize) {
                     viewed.count(*day, scope);
                 }
             }
             found.interaction |= on_content && is_interaction(*kind);
             found.interest |= *product != NONE && is_interest(*kind);
             found.drawn |= is_drawn(*kind);
-            if *kind == Kind::Purchase && found.purchases == Purchases::None {
-                found.purchases = Purchases::Behaviors;
-            }
+            found.purchases |= *kind == Kind::Purchase;
         }
-        found
+        (found, views)
     }
 
-    /// Whether every view counts as a reach because none in the window tells its dwell time.
-    pub(super) fn dwell_assumed(&self) -> bool {
-        !self.dwell_in_window
+    /// What these people and others hold together.
+    pub(super) fn merge(self, other: Self) -> Self {
+        Self {
+            views: self.views | other.views,
+            dwell_in_window: self.dwell_in_window | other.dwell_in_window,
+            interaction: self.interaction | other.interaction,
+            interest: self.interest | other.interest,
+            drawn: self.drawn | other.drawn,
+            lines: self.lines | other.lines,
+            purchases: self.purchases | other.purchases,
+        }
+    }
+
+    /// What is decided if these are all people of the brand.
+    pub(super) fn case(self) -> Case {
+        Case {
+            dwell_assumed: !self.dwell_in_window,
+            purchases_are_behaviors: !self.lines,
+        }
+    }
+
+    /// What may yet be decided when there are others.
+    pub(super) fn possible(self) -> impl Iterator<Item = Case> {
+        let own = self.case();
+        let cases = [false, true].map(|dwell_assumed| {
+            [false, true].map(|purchases_are_behaviors| Case {
+                dwell_assumed,
+                purchases_are_behaviors,
+            })
+        });
+        // A dwell time or an order line of anyone settles it for all.
+        cases.into_iter().flatten().filter(move |case| {
+            case.dwell_assumed <= own.dwell_assumed
+                && case.purchases_are_behaviors <= own.purchases_are_behaviors
+        })
+    }
+
+    /// Whether purchases are read from behaviours, and there are any.
+    pub(super) fn has_supplied_purchases(self) -> bool {
+        !self.lines && self.purchases
     }
 
     /// Why interactions have no value.
-    pub(super) fn missing_interaction(&self) -> Option<&'static str> {
+    pub(super) fn missing_interaction(self) -> Option<&'static str> {
         let detail =
             "no view tells its dwell time, and no LIKE, COMMENT, SHARE, FAVORITE or FOLLOW names a content";
         (!self.interaction).then_some(detail)
     }
 
-    /// Why seeding has no value.
-    pub(super) fn missing_seeding(&self) -> Option<&'static str> {
+    /// Why seeding has no value; `carried` says whether any content names the products that it carries.
+    pub(super) fn missing_seeding(self, carried: bool) -> Option<&'static str> {
         let acts = "no BROWSE, FAVORITE, CART or SEARCH names a product";
-        self.missing_carried().or((!self.interest).then_some(acts))
+        missing_carried(carried).or((!self.interest).then_some(acts))
     }
 
     /// Why traffic has no value.
-    pub(super) fn missing_traffic(&self) -> Option<&'static str> {
+    pub(super) fn missing_traffic(self) -> Option<&'static str> {
         (!self.drawn).then_some("the brand has no FOLLOW, JOIN or GROUP_JOIN")
     }
 
     /// Why transactions have no value.
-    pub(super) fn missing_purchases(&self) -> Option<&'static str> {
+    pub(super) fn missing_purchases(self, carried: bool) -> Option<&'static str> {
         let purchases = "the brand has neither order lines nor PURCHASE behaviours";
-        self.missing_carried()
-            .or((self.purchases == Purchases::None).then_some(purchases))
+        missing_carried(carried).or((!self.lines && !self.purchases).then_some(purchases))
     }
 
     /// Why amounts have no value.
-    pub(super) fn missing_money(&self) -> Option<&'static str> {
-        self.missing_carried()
-            .or((self.purchases != Purchases::Orders).then_some("the brand has no order lines"))
+    pub(super) fn missing_money(self, carried: bool) -> Option<&'static str> {
+        missing_carried(carried).or((!self.lines).then_some("the brand has no order lines"))
     }
+}
 
-    fn missing_carried(&self) -> Option<&'static str> {
-        (!self.carried).then_some("no content of the brand names the products that it carries")
-    }
+fn missing_carried(carried: bool) -> Option<&'static str> {
+    (!carried).then_some("no content of the brand names the products that it carries")
 }
 
 /// Whether a kind is a view of a content.

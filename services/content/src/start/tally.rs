@@ -2,18 +2,27 @@
 
 use dualwheel_lake::frames::NONE;
 use dualwheel_measure::Money;
+use serde::{Deserialize, Serialize};
 
 /// Distinct consumers, when they come one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct Distinct {
     /// How many.
     pub count: i64,
+    #[serde(skip, default = "nobody")]
     last: u32,
+}
+
+fn nobody() -> u32 {
+    NONE
 }
 
 impl Default for Distinct {
     fn default() -> Self {
-        Self { count: 0, last: NONE }
+        Self {
+            count: 0,
+            last: nobody(),
+        }
     }
 }
 
@@ -28,8 +37,8 @@ impl Distinct {
 }
 
 /// Everything that START counts.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Tally {
     /// Views, long enough or not.
     pub views: i64,
     /// Views that reached.
@@ -54,8 +63,6 @@ pub(super) struct Tally {
     pub gmv: Money,
     /// That part of it which contents with a known spend won.
     pub gmv_with_spend: Money,
-    /// Spend of the contents viewed, where supplied.
-    pub spend: Option<Money>,
     /// Views of video and live contents.
     pub plays: i64,
     /// Of these, the ones that tell their dwell time.

@@ -9,10 +9,13 @@ use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 use dualwheel_content::{
     DEFINITIONS, Parameters,
-    start::{Cut, Facts, METRICS, start},
+    start::{Cut, METRICS, Part, Start, Whole},
 };
 use dualwheel_lake::memory::Frames;
-use dualwheel_measure::{Absence, Day, Definitions, Label, Metric, Quantity, Scope, Window};
+use dualwheel_measure::{
+    Absence, Day, Definitions, Label, Metric, MetricGroup, Quantity, Scope, Window,
+    group::{Extent, law, to_bytes},
+};
 use dualwheel_proto::facts::{Behavior, BehaviorKind, FactRows};
 use proptest::prelude::*;
 
@@ -33,25 +36,47 @@ pub struct Expected {
 /// Metric id and value of the cut to what is answered.
 pub type Answers = BTreeMap<(String, Option<String>), Expected>;
 
+fn facts(frames: &Frames) -> (Part, Whole) {
+    let part = Part {
+        behaviors: frames.behaviors.clone(),
+        orders: frames.orders.clone(),
+    };
+    let whole = Whole {
+        products: frames.products.clone(),
+        contents: frames.contents.clone(),
+    };
+    (part, whole)
+}
+
+fn shipped() -> Definitions<Parameters> {
+    Definitions::shipped(DEFINITIONS).unwrap()
+}
+
+fn question<'a>(
+    ask: &'a Ask,
+    definitions: &'a Definitions<Parameters>,
+) -> dualwheel_measure::Ask<'a, Parameters> {
+    dualwheel_measure::Ask {
+        brand: BRAND,
+        by: ask.by,
+        category: ask.category,
+        category_level: None,
+        parameters: &definitions.parameters,
+        scope: Scope {
+            window: Window::new(Day::from_date(ask.first), Day::from_date(ask.last)).unwrap(),
+            as_of: Day::from_date(ask.as_of),
+            entries: &definitions.metrics,
+            version: &definitions.version,
+            segments: Vec::new(),
+        },
+    }
+}
+
 /// The engine's answers to the same question.
 pub fn engine(rows: &FactRows, ask: &Ask) -> (Vec<Metric>, Answers) {
-    let frames = Frames::from_rows(ask.zone, rows, BRAND).unwrap();
-    let definitions: Definitions<Parameters> = Definitions::shipped(DEFINITIONS).unwrap();
-    let facts = Facts {
-        behaviors: &frames.behaviors,
-        orders: &frames.orders,
-        products: &frames.products,
-        contents: &frames.contents,
-    };
-    let scope = Scope {
-        window: Window::new(Day::from_date(ask.first), Day::from_date(ask.last)).unwrap(),
-        as_of: Day::from_date(ask.as_of),
-        entries: &definitions.metrics,
-        version: &definitions.version,
-        segments: Vec::new(),
-    };
-    let cut = ask.by.map(|by| Cut::named(by).unwrap());
-    let metrics = start(facts, &definitions.parameters, cut, ask.category, &scope);
+    let (part, whole) = facts(&Frames::from_rows(ask.zone, rows, BRAND).unwrap());
+    let definitions = shipped();
+    let metrics = Start.measure(&part, &whole, &question(ask, &definitions));
     let mut answers = Answers::new();
     for metric in &metrics {
         let key = (
@@ -400,6 +425,26 @@ proptest! {
         let values: Vec<_> = metrics.iter().filter_map(|metric| metric.segments.first()).collect();
         prop_assert!(values.is_sorted());
         conserve(&ask, &answers);
+    }
+
+    #[test]
+    fn parts_make_the_whole(rows in rows(), ask in asks(), number in 1..5u64, seed in any::<u64>()) {
+        let definitions = shipped();
+        let question = question(&ask, &definitions);
+        let frames = Frames::from_rows(ask.zone, &rows, BRAND).unwrap();
+        let (all, whole) = facts(&frames);
+        let parts: Vec<Part> = frames.parts(number, seed).iter().map(|frames| facts(frames).0).collect();
+        if let Err(broken) = law::parts_make_the_whole(&Start, (&all, &parts), &whole, &question) {
+            return Err(TestCaseError::fail(broken.to_string()));
+        }
+        // Facts that came in another order have other ordinals, which show nowhere.
+        let mut turned = rows.clone();
+        turned.behaviors.reverse();
+        turned.contents.reverse();
+        turned.order_lines.reverse();
+        let (turned, met) = facts(&Frames::from_rows(ask.zone, &turned, BRAND).unwrap());
+        let bytes = |part, whole| to_bytes(&Start.partial(part, whole, Extent::Part, &question)).unwrap();
+        prop_assert_eq!(bytes(&all, &whole), bytes(&turned, &met));
     }
 }
 

@@ -330,7 +330,7 @@ impl Behaviors {
     }
 
     /// Keeps the given rows in the given order.
-    fn take(&mut self, order: &[usize]) {
+    pub(super) fn take(&mut self, order: &[usize]) {
         self.consumer = reorder(&self.consumer, order);
         self.kind = reorder(&self.kind, order);
         self.day = reorder(&self.day, order);

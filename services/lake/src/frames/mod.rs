@@ -16,6 +16,7 @@ mod contents;
 mod members;
 mod names;
 mod orders;
+mod part;
 mod products;
 mod profiles;
 mod social;

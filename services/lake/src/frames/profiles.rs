@@ -145,16 +145,21 @@ impl Profiles {
         }
         let mut rows: Vec<Profile> = latest.into_values().map(|(_, row)| row).collect();
         rows.sort_by_key(|row| row.consumer);
+        Ok(Self::sorted(names.clone(), rows))
+    }
+
+    /// The frame of rows that are sorted by consumer.
+    pub(super) fn sorted(names: Arc<Names>, rows: Vec<Profile>) -> Self {
         let by_consumer = rows
             .iter()
             .enumerate()
             .map(|(at, row)| (row.consumer, at))
             .collect();
-        Ok(Self {
-            names: names.clone(),
+        Self {
+            names,
             rows,
             by_consumer,
-        })
+        }
     }
 
     /// The profile of a consumer.
