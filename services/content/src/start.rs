@@ -201,10 +201,7 @@ impl MetricGroup for Start {
         Partial {
             signals,
             viewed: viewed(&views, whole, ask),
-            tallies: match extent {
-                Extent::Whole => Cases::count([signals.case()], count),
-                Extent::Part => Cases::count(signals.possible(), count),
-            },
+            tallies: Cases::count(signals.cases(extent), count),
         }
     }
 
@@ -419,7 +416,7 @@ impl Answer {
 
     /// Notes on a metric that reads purchases where they came from.
     fn labelled(&self, metric: Metric) -> Metric {
-        if self.signals.has_supplied_purchases() {
+        if self.signals.purchases().are_known_by_behaviors() {
             metric.with_label(Label::PurchasesFromBehaviors)
         } else {
             metric

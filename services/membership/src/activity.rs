@@ -47,6 +47,8 @@ pub(crate) struct Acts<'a> {
     pub categories: &'a Categories,
     /// Distinct days on which browsing becomes active.
     pub browse_days: u16,
+    /// Whether `PURCHASE` behaviours are purchases, for want of order lines.
+    pub purchases_are_behaviors: bool,
 }
 
 /// What one consumer did in a window.
@@ -59,16 +61,10 @@ pub(crate) struct Activity {
 }
 
 impl Acts<'_> {
-    /// Whether purchases are read from behaviours, for want of order lines.
-    pub(crate) fn purchases_are_behaviors(&self) -> bool {
-        self.orders.lines.is_empty() && self.behaviors.kind.contains(&Kind::Purchase)
-    }
-
     /// What a consumer did in `window`.
     pub(crate) fn of(&self, consumer: u32, window: Window) -> Activity {
         let mut activity = Activity::default();
         let (mut browse_venues, mut browse_days, mut last_browse) = (0u16, 0u16, None);
-        let no_lines = self.orders.lines.is_empty();
         for row in self.rows(consumer, window) {
             let kind = self.behaviors.kind.get(row).copied().unwrap_or(Kind::Unspecified);
             if !self
@@ -84,7 +80,7 @@ impl Acts<'_> {
                 browse_days = browse_days.saturating_add(u16::from(day != last_browse));
                 last_browse = day;
                 browse_venues |= venue;
-            } else if kind.is_active() || (no_lines && kind == Kind::Purchase) {
+            } else if kind.is_active() || (self.purchases_are_behaviors && kind == Kind::Purchase) {
                 activity.is_active = true;
                 activity.venues |= venue;
             }
@@ -106,7 +102,7 @@ impl Acts<'_> {
 
     /// Whether a consumer bought in `window`.
     pub(crate) fn is_buyer(&self, consumer: u32, window: Window) -> bool {
-        if !self.orders.lines.is_empty() {
+        if !self.purchases_are_behaviors {
             return self.lines(consumer, window).any(Line::is_purchase);
         }
         self.rows(consumer, window).any(|row| {

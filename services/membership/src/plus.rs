@@ -1,11 +1,15 @@
 //! FAST+ (methodology §5.1): capital, conversion, connection and value of the private domain.
 
+use std::sync::Arc;
+
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Behaviors, MemberRow, Members, Orders, Reach, Role};
+use dualwheel_lake::frames::{Behaviors, MemberRow, Members, Orders, Purchases, Reach, Role};
 use dualwheel_measure::{
-    Absence, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Money, Quantity, Scope, Window,
+    Absence, Ask, Extent, Interval, IntervalAbsence, IntervalMethod, Label, Metric, MetricGroup, Money, Need,
+    Quantity, Scope, Window, group::Cases,
 };
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
@@ -60,93 +64,154 @@ impl Cut {
     }
 }
 
-/// The facts that FAST+ reads, of one brand.
+/// FAST+ as a metric group. A category restricts behaviours and order lines, but not who holds a role.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub struct Plus;
+
+/// The facts that FAST+ reads, of some people of a brand.
+#[derive(Clone, Debug)]
+pub struct Facts {
     /// Behaviours.
-    pub behaviors: &'a Behaviors,
+    pub behaviors: Arc<Behaviors>,
     /// Order lines.
-    pub orders: &'a Orders,
+    pub orders: Arc<Orders>,
     /// Roles.
-    pub members: &'a Members,
+    pub members: Arc<Members>,
 }
 
-/// FAST+ for the whole, then for every value of `cut`.
-///
-/// A `category` restricts behaviours and order lines, but not who holds a role.
-#[must_use]
-pub fn plus(
-    facts: Facts<'_>,
-    parameters: &Parameters,
-    cut: Option<Cut>,
-    category: Option<&str>,
-    scope: &Scope<'_>,
-) -> Vec<Metric> {
-    // Roles are judged on the window's last day, whatever is known later.
-    let scope = scope.over(scope.window);
-    if facts.members.rows.is_empty() {
-        let detail = "the brand has no Member facts";
-        return METRICS
-            .iter()
-            .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
-            .collect();
-    }
-    let categories = Categories::below(&facts.behaviors.names, category);
-    let acts = Acts {
-        behaviors: facts.behaviors,
-        orders: facts.orders,
-        categories: &categories,
-        browse_days: parameters.active_browse_days,
-    };
-    let signals = Signals::read(&acts, scope.window);
-    let sums = Sums::of(facts.members, &acts, scope.window);
-    let mut metrics = sums.whole.answer(&scope, &signals);
-    match cut {
-        None => {}
-        Some(Cut::Role) => {
-            for (role, part) in Role::ALL.into_iter().zip(&sums.by_role) {
-                metrics.extend(part.answer(&scope.cut("role", role.name()), &signals));
-            }
-        }
-        Some(Cut::Venue) => {
-            for (venue, name) in VENUES {
-                metrics.push(
-                    sums.whole
-                        .connection_at(venue, &scope.cut("venue", name), &signals),
-                );
-            }
-        }
-    }
-    metrics
+/// What is known of some people.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Partial {
+    signals: Signals,
+    sums: Cases<bool, Sums>,
 }
 
-/// What the brand supplies.
+impl MetricGroup for Plus {
+    type Parameters = Parameters;
+    type Part = Facts;
+    type Whole = ();
+    type Partial = Partial;
+
+    fn name(&self) -> &'static str {
+        "plus"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &METRICS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &Cut::NAMES
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        let window = ask.scope.window;
+        vec![
+            Need::of("behaviors", &["kind", "category", "product", "venue"]).within(window),
+            Need::of(
+                "order_lines",
+                &["category", "product", "quantity", "paid_amount", "refund_amount"],
+            )
+            .within(window),
+            Need::of("members", &["role", "joined_day", "left_day", "reachable_by"]),
+            Need::of("products", &["category"]).whole(),
+        ]
+    }
+
+    fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Partial {
+        let window = ask.scope.window;
+        let categories = Categories::below(&facts.behaviors.names, ask.category);
+        let signals = Signals::read(facts, window);
+        let count = |case| {
+            let acts = Acts {
+                behaviors: &facts.behaviors,
+                orders: &facts.orders,
+                categories: &categories,
+                browse_days: ask.parameters.active_browse_days,
+                purchases_are_behaviors: case,
+            };
+            Sums::of(&facts.members, &acts, window)
+        };
+        Partial {
+            signals,
+            sums: Cases::count(signals.purchases.cases(extent).iter().copied(), count),
+        }
+    }
+
+    fn merge(&self, one: Partial, other: Partial) -> Partial {
+        Partial {
+            signals: one.signals.merge(other.signals),
+            sums: one.sums.merge(other.sums, |sum, more| sum.merge(&more)),
+        }
+    }
+
+    fn finish(&self, partial: Partial, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        // Roles are judged on the window's last day, whatever is known later.
+        let scope = ask.scope.over(ask.scope.window);
+        let signals = partial.signals;
+        if !signals.members {
+            let detail = "the brand has no Member facts";
+            return METRICS
+                .iter()
+                .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
+                .collect();
+        }
+        let sums = partial.sums.decided(signals.purchases.are_behaviors());
+        let sums = sums.unwrap_or_default();
+        let mut metrics = sums.whole.answer(&scope, &signals);
+        match ask.by.and_then(Cut::named) {
+            None => {}
+            Some(Cut::Role) => {
+                for (role, part) in Role::ALL.into_iter().zip(&sums.by_role) {
+                    metrics.extend(part.answer(&scope.cut("role", role.name()), &signals));
+                }
+            }
+            Some(Cut::Venue) => {
+                for (venue, name) in VENUES {
+                    metrics.push(
+                        sums.whole
+                            .connection_at(venue, &scope.cut("venue", name), &signals),
+                    );
+                }
+            }
+        }
+        metrics
+    }
+}
+
+/// What the facts of some people hold.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Signals {
-    acts: bool,
+    members: bool,
+    behaviors: bool,
     venues: bool,
-    lines: bool,
-    purchases_are_behaviors: bool,
+    purchases: Purchases,
 }
 
 impl Signals {
-    fn read(acts: &Acts<'_>, window: Window) -> Self {
-        let behaviors = acts.behaviors;
-        let lines = !acts.orders.lines.is_empty();
+    fn read(facts: &Facts, window: Window) -> Self {
+        let behaviors = &facts.behaviors;
+        let mut venues = behaviors.venue.iter().zip(&behaviors.day);
         Self {
-            acts: lines || !behaviors.is_empty(),
-            venues: behaviors
-                .venue
-                .iter()
-                .zip(&behaviors.day)
-                .any(|(venue, day)| *venue != 0 && window.contains(*day)),
-            lines,
-            purchases_are_behaviors: acts.purchases_are_behaviors(),
+            members: !facts.members.rows.is_empty(),
+            behaviors: !behaviors.is_empty(),
+            venues: venues.any(|(venue, day)| *venue != 0 && window.contains(*day)),
+            purchases: Purchases::of(behaviors, &facts.orders),
+        }
+    }
+
+    fn merge(self, other: Self) -> Self {
+        Self {
+            members: self.members | other.members,
+            behaviors: self.behaviors | other.behaviors,
+            venues: self.venues | other.venues,
+            purchases: self.purchases.merge(other.purchases),
         }
     }
 }
 
 /// Counts of the whole or of one role, all in whole numbers, so that no order of adding matters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Part {
     capital: i64,
     /// People of Capital who count only because nobody said how they may be reached.
@@ -163,7 +228,7 @@ struct Part {
     leavers: i64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Sums {
     whole: Part,
     by_role: [Part; Role::ALL.len()],
@@ -224,7 +289,10 @@ impl Sums {
                 }
                 sums
             })
-            .reduce(Self::default, Self::merge)
+            .reduce(Self::default, |mut sums, more| {
+                sums.merge(&more);
+                sums
+            })
     }
 
     fn add(&mut self, rows: &[MemberRow], consumer: u32, acts: &Acts<'_>, window: Window) {
@@ -259,12 +327,11 @@ impl Sums {
         role.map(|_| &mut self.whole).into_iter().chain(part)
     }
 
-    fn merge(mut self, other: Self) -> Self {
+    fn merge(&mut self, other: &Self) {
         self.whole.merge(&other.whole);
         for (part, more) in self.by_role.iter_mut().zip(&other.by_role) {
             part.merge(more);
         }
-        self
     }
 }
 
@@ -320,7 +387,7 @@ impl Part {
 
     fn connection(&self, scope: &Scope<'_>, signals: &Signals) -> Metric {
         let id = "plus.connection";
-        if !signals.acts {
+        if !signals.behaviors && !signals.purchases.lines {
             let detail = "the brand has neither behaviours nor order lines";
             return scope.absent(id, Absence::SignalNotSupplied, detail);
         }
@@ -352,7 +419,7 @@ impl Part {
 
     fn clv(&self, scope: &Scope<'_>, signals: &Signals) -> Metric {
         let id = "plus.clv";
-        if !signals.lines {
+        if !signals.purchases.lines {
             return scope.absent(id, Absence::SignalNotSupplied, "the brand has no order lines");
         }
         let unit = dualwheel_measure::MONEY_SCALE as f64;
@@ -367,7 +434,7 @@ impl Part {
 
     fn of_acts(&self, metric: Metric, signals: &Signals) -> Metric {
         let metric = self.labelled(metric);
-        if signals.purchases_are_behaviors {
+        if signals.purchases.are_known_by_behaviors() {
             metric.with_label(Label::PurchasesFromBehaviors)
         } else {
             metric

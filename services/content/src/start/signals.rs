@@ -1,7 +1,7 @@
 //! What the brand supplies at all: where a kind of fact was never supplied, its metrics have no value.
 
-use dualwheel_lake::frames::{Kind, NONE};
-use dualwheel_measure::{Day, Money, Scope};
+use dualwheel_lake::frames::{Kind, NONE, Purchases};
+use dualwheel_measure::{Day, Extent, Money, Scope};
 use serde::{Deserialize, Serialize};
 
 use super::Part;
@@ -28,10 +28,8 @@ pub struct Signals {
     interest: bool,
     /// A follow, joining or group joining.
     drawn: bool,
-    /// An order line.
-    lines: bool,
-    /// A `PURCHASE` behaviour.
-    purchases: bool,
+    /// Where purchases come from.
+    purchases: Purchases,
 }
 
 /// Views of a content up to the as-of day.
@@ -80,7 +78,7 @@ impl Signals {
     pub(super) fn read(part: &Part, scope: &Scope<'_>) -> (Self, Vec<Viewed>) {
         let behaviors = &*part.behaviors;
         let mut found = Self {
-            lines: !part.orders.lines.is_empty(),
+            purchases: Purchases::of(behaviors, &part.orders),
             ..Self::default()
         };
         let mut views = vec![Viewed::default(); behaviors.names.contents.view().len()];
@@ -99,7 +97,6 @@ impl Signals {
             found.interaction |= on_content && is_interaction(*kind);
             found.interest |= *product != NONE && is_interest(*kind);
             found.drawn |= is_drawn(*kind);
-            found.purchases |= *kind == Kind::Purchase;
         }
         (found, views)
     }
@@ -112,8 +109,7 @@ impl Signals {
             interaction: self.interaction | other.interaction,
             interest: self.interest | other.interest,
             drawn: self.drawn | other.drawn,
-            lines: self.lines | other.lines,
-            purchases: self.purchases | other.purchases,
+            purchases: self.purchases.merge(other.purchases),
         }
     }
 
@@ -121,29 +117,29 @@ impl Signals {
     pub(super) fn case(self) -> Case {
         Case {
             dwell_assumed: !self.dwell_in_window,
-            purchases_are_behaviors: !self.lines,
+            purchases_are_behaviors: self.purchases.are_behaviors(),
         }
     }
 
-    /// What may yet be decided when there are others.
-    pub(super) fn possible(self) -> impl Iterator<Item = Case> {
-        let own = self.case();
-        let cases = [false, true].map(|dwell_assumed| {
-            [false, true].map(|purchases_are_behaviors| Case {
-                dwell_assumed,
-                purchases_are_behaviors,
+    /// What may be decided: where there are others, a dwell time or an order line of anyone settles it for all.
+    pub(super) fn cases(self, extent: Extent) -> impl Iterator<Item = Case> {
+        let dwell: &[bool] = match (extent, self.dwell_in_window) {
+            (_, true) => &[false],
+            (Extent::Whole, false) => &[true],
+            (Extent::Part, false) => &[false, true],
+        };
+        dwell.iter().flat_map(move |dwell_assumed| {
+            let cases = self.purchases.cases(extent).iter();
+            cases.map(|purchases_are_behaviors| Case {
+                dwell_assumed: *dwell_assumed,
+                purchases_are_behaviors: *purchases_are_behaviors,
             })
-        });
-        // A dwell time or an order line of anyone settles it for all.
-        cases.into_iter().flatten().filter(move |case| {
-            case.dwell_assumed <= own.dwell_assumed
-                && case.purchases_are_behaviors <= own.purchases_are_behaviors
         })
     }
 
-    /// Whether purchases are read from behaviours, and there are any.
-    pub(super) fn has_supplied_purchases(self) -> bool {
-        !self.lines && self.purchases
+    /// Where purchases come from.
+    pub(super) fn purchases(self) -> Purchases {
+        self.purchases
     }
 
     /// Why interactions have no value.
@@ -167,12 +163,12 @@ impl Signals {
     /// Why transactions have no value.
     pub(super) fn missing_purchases(self, carried: bool) -> Option<&'static str> {
         let purchases = "the brand has neither order lines nor PURCHASE behaviours";
-        missing_carried(carried).or((!self.lines && !self.purchases).then_some(purchases))
+        missing_carried(carried).or((!self.purchases.are_supplied()).then_some(purchases))
     }
 
     /// Why amounts have no value.
     pub(super) fn missing_money(self, carried: bool) -> Option<&'static str> {
-        missing_carried(carried).or((!self.lines).then_some("the brand has no order lines"))
+        missing_carried(carried).or((!self.purchases.lines).then_some("the brand has no order lines"))
     }
 }
 

@@ -19,6 +19,7 @@ mod orders;
 mod part;
 mod products;
 mod profiles;
+mod purchases;
 mod social;
 mod standing;
 mod stock;
@@ -34,6 +35,7 @@ pub use names::{Keys, KeysView, Names};
 pub use orders::{Line, Orders};
 pub use products::{ProductRow, Products};
 pub use profiles::{Gender, Profile, Profiles};
+pub use purchases::Purchases;
 pub use social::{SocialProfiles, SocialRow};
 pub use stock::{MarketStatRow, MarketStats, Stock, StockRow};
 

@@ -16,6 +16,11 @@ impl<C: Ord + Copy, T> Cases<C, T> {
         Self(possible.into_iter().map(|case| (case, count(case))).collect())
     }
 
+    /// The counts of a case that is decided.
+    pub fn decided_for(case: C, counts: T) -> Self {
+        Self([(case, counts)].into())
+    }
+
     /// The cases possible for both, with their counts added by `add`.
     #[must_use]
     pub fn merge(mut self, other: Self, mut add: impl FnMut(&mut T, T)) -> Self {
@@ -28,7 +33,13 @@ impl<C: Ord + Copy, T> Cases<C, T> {
         self
     }
 
-    /// What was counted in the case that the whole has decided for; `None` where it was not counted.
+    /// What was counted in a case; `None` where it was not possible.
+    #[must_use]
+    pub fn get(&self, case: C) -> Option<&T> {
+        self.0.get(&case)
+    }
+
+    /// What was counted in the case that the whole has decided for; `None` where it was not possible.
     #[must_use]
     pub fn decided(mut self, case: C) -> Option<T> {
         self.0.remove(&case)

@@ -4,7 +4,7 @@ mod koc;
 
 use dualwheel_kit::{Call, Question, Violations, answer, explain, work};
 use dualwheel_lake::{Lake, Reader};
-use dualwheel_measure::{Catalogue, Day, Metric};
+use dualwheel_measure::{Catalogue, Day, Metric, MetricGroup};
 use dualwheel_plugin_host::Plugin;
 use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
@@ -19,10 +19,11 @@ use tonic::{Request, Response, Status};
 
 use self::koc::{Listing, OfDay};
 use crate::{
-    Parameters, closeness,
+    Parameters,
+    closeness::{self, Closeness},
     koc::{DefaultKoc, METRICS as KOC_METRICS},
-    plus,
-    queries::{ClosenessFrames, PlusFrames},
+    plus::{self, Plus},
+    queries,
 };
 
 /// The membership service's handlers.
@@ -82,17 +83,17 @@ impl Service {
 
     async fn plus(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
         let (question, reader) = self.ask(call, query, &plus::Cut::NAMES).await?;
-        let frames = PlusFrames::read(&reader, &question.brand).await?;
+        let facts = queries::plus(&reader, &question.brand).await?;
         let definitions = self.catalogue.of(call.tenant(), &question.brand);
-        let metrics = compute(move || frames.answer(&question, &definitions)).await?;
+        let metrics = compute(move || Plus.measure(&facts, &(), &question.ask(&definitions))).await?;
         Ok(Answered::new(metrics, &reader))
     }
 
     async fn closeness(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
         let (question, reader) = self.ask(call, query, &[]).await?;
-        let frames = ClosenessFrames::read(&reader, &question.brand).await?;
+        let facts = queries::closeness(&reader, &question.brand).await?;
         let definitions = self.catalogue.of(call.tenant(), &question.brand);
-        let metrics = compute(move || frames.answer(&question, &definitions)).await?;
+        let metrics = compute(move || Closeness.measure(&facts, &(), &question.ask(&definitions))).await?;
         Ok(Answered::new(metrics, &reader))
     }
 }

@@ -120,6 +120,7 @@ impl<'a> Signals<'a> {
                 orders: facts.orders,
                 categories: everything,
                 browse_days: parameters.active_browse_days,
+                purchases_are_behaviors: facts.orders.lines.is_empty(),
             },
             recent: Window::ending(day, RECENT_DAYS),
             year: Window::ending(day, YEAR_DAYS),

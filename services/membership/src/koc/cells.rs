@@ -120,12 +120,13 @@ fn bought(
         orders: facts.orders,
         categories: &everything,
         browse_days: parameters.active_browse_days,
+        purchases_are_behaviors: facts.orders.lines.is_empty(),
     };
     let window = Window::ending(day, parameters.koc_category_days.get().into());
     let keys = facts.behaviors.names.categories.view();
     let level = parameters.category_level.get() as usize;
     let of = |candidate: &Candidate| -> BTreeSet<String> {
-        let ordinals: BTreeSet<u32> = if facts.orders.lines.is_empty() {
+        let ordinals: BTreeSet<u32> = if acts.purchases_are_behaviors {
             let rows = acts.rows(candidate.consumer, window);
             let kinds = facts.behaviors.kind.get(rows.clone()).unwrap_or_default();
             let categories = facts.behaviors.category.get(rows).unwrap_or_default();

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Days;
 use dualwheel_lake::memory::Frames;
-use dualwheel_measure::{Definitions, Label, Metric, Scope};
+use dualwheel_measure::{Label, Metric, MetricGroup};
 use dualwheel_membership::{
-    DEFINITIONS, Parameters,
-    closeness::{Facts, METRIC, closeness},
+    closeness::{Closeness, Facts, METRIC},
+    plus,
 };
 use dualwheel_proto::facts::{ConsumerProfile, FactRows};
 use proptest::prelude::*;
@@ -15,25 +15,24 @@ use proptest::prelude::*;
 use crate::{
     facts::{BRAND, micros, rows},
     naive::{Ask, Expected, Naive, absent, answers, asks, ratio},
+    parts::{check, question, shipped},
 };
+
+fn facts(frames: &Frames) -> Facts {
+    Facts {
+        brand: plus::Facts {
+            behaviors: frames.behaviors.clone(),
+            orders: frames.orders.clone(),
+            members: frames.members.clone(),
+        },
+        profiles: frames.profiles.clone(),
+    }
+}
 
 fn engine(rows: &FactRows, ask: &Ask) -> Vec<Metric> {
     let frames = Frames::from_rows(ask.zone, rows, BRAND).unwrap();
-    let definitions: Definitions<Parameters> = Definitions::shipped(DEFINITIONS).unwrap();
-    let facts = Facts {
-        behaviors: &frames.behaviors,
-        orders: &frames.orders,
-        members: &frames.members,
-        profiles: &frames.profiles,
-    };
-    let scope = Scope {
-        window: ask.window(),
-        as_of: ask.window().last,
-        entries: &definitions.metrics,
-        version: &definitions.version,
-        segments: Vec::new(),
-    };
-    closeness(facts, &definitions.parameters, BRAND, ask.category, &scope)
+    let definitions = shipped();
+    Closeness.measure(&facts(&frames), &(), &question(ask, &definitions))
 }
 
 fn reference(rows: &FactRows, ask: &Ask) -> Expected {
@@ -93,5 +92,10 @@ proptest! {
     #[test]
     fn equals_the_reference(rows in rows(), ask in asks()) {
         compare(&rows, &ask);
+    }
+
+    #[test]
+    fn parts_make_the_whole(rows in rows(), ask in asks(), cut in (1..5u64, any::<u64>())) {
+        check(&Closeness, facts, &rows, &ask, cut)?;
     }
 }

@@ -6,4 +6,5 @@ mod closeness;
 mod facts;
 mod koc;
 mod naive;
+mod parts;
 mod plus;

@@ -4,40 +4,32 @@ use std::collections::BTreeSet;
 
 use chrono::Days;
 use dualwheel_lake::memory::Frames;
-use dualwheel_measure::{Definitions, Label, Metric, Scope};
-use dualwheel_membership::{
-    DEFINITIONS, Parameters,
-    plus::{Cut, Facts, METRICS, VENUES, plus},
-};
+use dualwheel_measure::{Label, Metric, MetricGroup};
+use dualwheel_membership::plus::{Facts, METRICS, Plus, VENUES};
 use dualwheel_proto::facts::FactRows;
 use proptest::prelude::*;
 
 use crate::{
     facts::{BRAND, money, rows},
     naive::{Answers, Ask, Expected, Naive, absent, answers, asks, count, ratio},
+    parts::{check, question, shipped},
 };
 
 const ROLES: [&str; 5] = ["", "fan", "group_member", "member", "paid_member"];
 
+fn facts(frames: &Frames) -> Facts {
+    Facts {
+        behaviors: frames.behaviors.clone(),
+        orders: frames.orders.clone(),
+        members: frames.members.clone(),
+    }
+}
+
 /// The engine's metrics.
 pub fn engine(rows: &FactRows, ask: &Ask) -> Vec<Metric> {
     let frames = Frames::from_rows(ask.zone, rows, BRAND).unwrap();
-    let definitions: Definitions<Parameters> = Definitions::shipped(DEFINITIONS).unwrap();
-    let facts = Facts {
-        behaviors: &frames.behaviors,
-        orders: &frames.orders,
-        members: &frames.members,
-    };
-    let scope = Scope {
-        window: ask.window(),
-        // Later knowledge changes nothing.
-        as_of: ask.window().last.plus(9),
-        entries: &definitions.metrics,
-        version: &definitions.version,
-        segments: Vec::new(),
-    };
-    let cut = ask.by.map(|by| Cut::named(by).unwrap());
-    plus(facts, &definitions.parameters, cut, ask.category, &scope)
+    let definitions = shipped();
+    Plus.measure(&facts(&frames), &(), &question(ask, &definitions))
 }
 
 /// Everybody whose role fits a cut; all without one.
@@ -240,6 +232,11 @@ proptest! {
         prop_assert!(values.is_sorted());
         prop_assert!(metrics.iter().all(|metric| metric.as_of == ask.window().last));
         conserve(&ask, &answered);
+    }
+
+    #[test]
+    fn parts_make_the_whole(rows in rows(), ask in asks(), cut in (1..5u64, any::<u64>())) {
+        check(&Plus, facts, &rows, &ask, cut)?;
     }
 }
 
