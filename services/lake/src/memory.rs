@@ -87,9 +87,8 @@ impl Frames {
     #[must_use]
     pub fn parts(&self, number: u64, seed: u64) -> Vec<Self> {
         let keys = self.names.consumers.view();
-        let part_of = |consumer: u32| xxh3_64_with_seed(keys.key(consumer).as_bytes(), seed) % number.max(1);
-        let of = |part: u64| {
-            let keep = |consumer: u32| part_of(consumer) == part;
+        let cut = |part: u64| {
+            let keep = |consumer: u32| part_of(keys.key(consumer), number, seed) == part;
             Self {
                 behaviors: Arc::new(self.behaviors.part(keep)),
                 orders: Arc::new(self.orders.part(keep)),
@@ -99,8 +98,29 @@ impl Frames {
                 ..self.clone()
             }
         };
-        (0..number.max(1)).map(of).collect()
+        (0..number.max(1)).map(cut).collect()
     }
+
+    /// The same cut by products; what is about no product is in one of the parts.
+    #[must_use]
+    pub fn parts_by_product(&self, number: u64, seed: u64) -> Vec<Self> {
+        let keys = self.names.products.view();
+        let cut = |part: u64| {
+            let keep = |product: u32| part_of(keys.key(product), number, seed) == part;
+            Self {
+                products: Arc::new(self.products.part(keep)),
+                behaviors: Arc::new(self.behaviors.part_by_product(keep)),
+                orders: Arc::new(self.orders.part_by_product(keep)),
+                stock: Arc::new(self.stock.part(keep)),
+                ..self.clone()
+            }
+        };
+        (0..number.max(1)).map(cut).collect()
+    }
+}
+
+fn part_of(key: &str, number: u64, seed: u64) -> u64 {
+    xxh3_64_with_seed(key.as_bytes(), seed) % number.max(1)
 }
 
 /// The rows of one kind in stored form, those of the brand where the fact has one.

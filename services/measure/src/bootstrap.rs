@@ -1,5 +1,6 @@
 //! Seeded bootstrap intervals that do not depend on the order of the data.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Groups into which units are put by the hash of their key.
@@ -45,7 +46,7 @@ impl SplitMix {
 ///
 /// Units are joined into 512 groups by the hash of their key and whole groups are drawn: the result is the same
 /// in whatever order and on however many machines the units were added, and costs the same at any size.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RatioGroups {
     sums: Vec<(i128, i128)>,
     used: Vec<bool>,
@@ -61,13 +62,35 @@ impl Default for RatioGroups {
 }
 
 impl RatioGroups {
+    /// The group of a unit.
+    #[must_use]
+    pub fn group_of(key: &str) -> u16 {
+        (xxh3_64(key.as_bytes()) % GROUPS as u64) as u16
+    }
+
     /// Adds one unit's part of the numerator and denominator.
     pub fn add(&mut self, key: &str, numerator: i128, denominator: i128) {
-        let group = (xxh3_64(key.as_bytes()) % GROUPS as u64) as usize;
+        self.add_to(Self::group_of(key), numerator, denominator);
+    }
+
+    /// Adds a part of the units of a group.
+    pub fn add_to(&mut self, group: u16, numerator: i128, denominator: i128) {
+        let group = usize::from(group);
         if let (Some(sum), Some(used)) = (self.sums.get_mut(group), self.used.get_mut(group)) {
             sum.0 += numerator;
             sum.1 += denominator;
             *used = true;
+        }
+    }
+
+    /// Adds other units.
+    pub fn merge(&mut self, other: &Self) {
+        for (sum, more) in self.sums.iter_mut().zip(&other.sums) {
+            sum.0 += more.0;
+            sum.1 += more.1;
+        }
+        for (used, more) in self.used.iter_mut().zip(&other.used) {
+            *used |= more;
         }
     }
 

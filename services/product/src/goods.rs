@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dualwheel_lake::frames::{Behaviors, NONE, Orders, ProductRow, Products, Stock};
+use dualwheel_lake::frames::{Behaviors, Kind, NONE, Orders, ProductRow, Products, Purchases, Stock};
 use dualwheel_measure::{Day, Money, Window};
 
 /// What is read of one brand.
@@ -16,6 +16,50 @@ pub struct BrandFacts {
     pub stock: Arc<Stock>,
     /// Behaviours; `None` where the question needs none.
     pub behaviors: Option<Arc<Behaviors>>,
+    /// Where purchases come from.
+    pub purchases: Purchases,
+    purchases_are_behaviors: bool,
+}
+
+impl BrandFacts {
+    /// The facts of a brand.
+    #[must_use]
+    pub fn new(
+        products: Arc<Products>,
+        orders: Arc<Orders>,
+        stock: Arc<Stock>,
+        behaviors: Option<Arc<Behaviors>>,
+    ) -> Self {
+        let purchases = Purchases {
+            lines: !orders.lines.is_empty(),
+            behaviors: behaviors
+                .as_ref()
+                .is_some_and(|behaviors| behaviors.kind.contains(&Kind::Purchase)),
+        };
+        Self {
+            products,
+            orders,
+            stock,
+            behaviors,
+            purchases,
+            purchases_are_behaviors: purchases.are_behaviors(),
+        }
+    }
+
+    /// Whether supplied `PURCHASE` behaviours stand for purchases: only for a brand without any order line.
+    #[must_use]
+    pub fn purchases_are_behaviors(&self) -> bool {
+        self.purchases_are_behaviors
+    }
+
+    /// The same facts, of a brand where `PURCHASE` behaviours count or do not.
+    #[must_use]
+    pub fn where_purchases_are(&self, behaviors: bool) -> Self {
+        Self {
+            purchases_are_behaviors: behaviors,
+            ..self.clone()
+        }
+    }
 }
 
 /// One product of a brand with what the window's order lines say of it.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_lake::frames::{MarketStatRow, MarketStats, Orders};
 use dualwheel_measure::{Day, Money, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     cut::{Classes, cut_path},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// GMV and units of a category; a price is their quotient.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Sold {
     /// GMV in ten-thousandths.
     pub gmv: Money,

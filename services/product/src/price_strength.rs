@@ -1,13 +1,14 @@
 //! The price side of NEO's solidity (methodology 6.1): what the brand's units brought in, against the market's prices
 //! and against each product's own highest price.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_lake::frames::{Line, MarketStats, NONE, Orders};
 use dualwheel_measure::{
-    Absence, Interval, IntervalAbsence, IntervalMethod, Label, MONEY_SCALE, Metric, Money, Quantity, Scope,
-    Window, bootstrap::RatioGroups,
+    Absence, Ask, Extent, Interval, IntervalAbsence, IntervalMethod, Label, MONEY_SCALE, Metric, MetricGroup,
+    Money, Need, Quantity, Scope, Window, bootstrap::RatioGroups,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
@@ -26,61 +27,167 @@ fn lines<'a>(orders: &'a Orders, window: Window, inside: &'a Inside) -> impl Ite
         .filter(move |line| window.contains(line.day) && inside.has(line.category))
 }
 
-/// Premium and full price of a brand in the scope's window, restricted to `category`. `market` has all brands of the
-/// tenant.
-#[must_use]
-pub fn metrics(
-    scope: &Scope<'_>,
-    orders: &Orders,
-    category: Option<&str>,
-    market: &PriceMarket,
-    stats: &MarketStats,
-    parameters: &Parameters,
-) -> Vec<Metric> {
-    if orders.lines.is_empty() {
-        let detail = "the brand has no order lines (OrderLine)";
-        return IDS
-            .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
-            .into();
+/// The price side of NEO as a metric group: premium and full price of a brand in the scope's window.
+///
+/// A partial result is as large as the SKUs sold: their values at the market's prices are rounded one by one.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceStrength;
+
+/// What the group has whole.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// What all brands of the tenant sold.
+    pub market: Arc<PriceMarket>,
+    /// Supplied statistics.
+    pub stats: Arc<MarketStats>,
+}
+
+/// GMV and units of what was sold: by SKU, and by what has a price.
+type SoldAt = BTreeMap<(String, String), (Money, i64)>;
+
+/// What is known of some products.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Partial {
+    /// Whether there is any order line, on whatever day.
+    lines: bool,
+    by_class: SoldAt,
+    by_product: SoldAt,
+    /// Highest price of each product.
+    highest: BTreeMap<String, Sold>,
+}
+
+impl MetricGroup for PriceStrength {
+    type Parameters = Parameters;
+    type Part = Arc<Orders>;
+    type Whole = Whole;
+    type Partial = Partial;
+
+    fn name(&self) -> &'static str {
+        "price_strength"
     }
-    let inside = Inside::new(&orders.names, category);
-    let level = market.level(category);
-    let statistics = Statistics::new(stats, scope.window, level);
-    vec![
-        premium(scope, orders, &inside, level, |class| {
-            market.price(class, &statistics)
-        }),
-        full_price(scope, orders, &inside, parameters),
-    ]
+
+    fn ids(&self) -> &'static [&'static str] {
+        &IDS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        let (window, long) = (ask.scope.window, long(ask));
+        let days = Window {
+            first: window.first.min(long.first),
+            last: window.last,
+        };
+        let lines = Need::of(
+            "order_lines",
+            &[
+                "product",
+                "sku",
+                "category",
+                "quantity",
+                "returned_quantity",
+                "paid_amount",
+                "refund_amount",
+            ],
+        );
+        vec![
+            lines.clone().within(days).by_product(),
+            Need::of("products", &["category"]).by_product(),
+            // Whom not all brands may be shown is told of runs of days, which are cut over all days.
+            lines.of_all_brands(),
+            Need::of("market_stats", &["category", "gmv", "units"]).whole(),
+        ]
+    }
+
+    fn partial(&self, orders: &Arc<Orders>, whole: &Whole, _: Extent, ask: &Ask<'_, Parameters>) -> Partial {
+        let inside = Inside::new(&orders.names, ask.category);
+        let mut classes = Classes::new(whole.market.level(ask.category));
+        classes.learn(&orders.names);
+        let products = orders.names.products.view();
+        let window = ask.scope.window;
+        Partial {
+            lines: !orders.lines.is_empty(),
+            by_class: sold_at(
+                orders,
+                lines(orders, window, &inside),
+                |line| classes.of(line.category),
+                |class| classes.name(class),
+            ),
+            by_product: sold_at(
+                orders,
+                lines(orders, window, &inside),
+                |line| line.product,
+                |product| products.key(product),
+            ),
+            highest: highest_prices(orders, long(ask)),
+        }
+    }
+
+    fn merge(&self, mut one: Partial, other: Partial) -> Partial {
+        one.lines |= other.lines;
+        for (mine, more) in [
+            (&mut one.by_class, other.by_class),
+            (&mut one.by_product, other.by_product),
+        ] {
+            for (sold, (gmv, units)) in more {
+                let sum = mine.entry(sold).or_default();
+                sum.0 += gmv;
+                sum.1 += units;
+            }
+        }
+        for (product, price) in other.highest {
+            let best = one.highest.entry(product).or_default();
+            *best = higher(*best, price);
+        }
+        one
+    }
+
+    fn finish(&self, partial: Partial, whole: &Whole, ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let scope = &ask.scope;
+        if !partial.lines {
+            let detail = "the brand has no order lines (OrderLine)";
+            return IDS
+                .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
+                .into();
+        }
+        let level = whole.market.level(ask.category);
+        let statistics = Statistics::new(&whole.stats, scope.window, level);
+        vec![
+            premium(scope, &partial.by_class, |class| {
+                whole.market.price(class, &statistics)
+            }),
+            against(scope, "neo.solidity.full_price", &partial.by_product, |product| {
+                partial.highest.get(product).copied()
+            }),
+        ]
+    }
+}
+
+/// The days whose prices are a product's highest.
+fn long(ask: &Ask<'_, Parameters>) -> Window {
+    Window::ending(ask.scope.window.last, ask.parameters.full_price_days)
 }
 
 fn premium(
     scope: &Scope<'_>,
-    orders: &Orders,
-    inside: &Inside,
-    level: u32,
+    sold: &SoldAt,
     price: impl Fn(&str) -> Result<(Sold, Source), Withheld>,
 ) -> Metric {
     const ID: &str = "neo.solidity.premium";
-    let mut classes = Classes::new(level);
-    classes.learn(&orders.names);
-    let mut sums: Sums<(Money, i64)> = Sums::new();
-    for line in lines(orders, scope.window, inside) {
-        add(sums.at(line.sku, classes.of(line.category)), line);
-    }
-    let mut prices: BTreeMap<u32, (Sold, Source)> = BTreeMap::new();
-    for (_, class, _) in sums.iter() {
-        if let Entry::Vacant(place) = prices.entry(class) {
-            match price(classes.name(class)) {
-                Ok(price) => place.insert(price),
+    let mut prices: BTreeMap<&str, (Sold, Source)> = BTreeMap::new();
+    for (_, class) in sold.keys() {
+        if !prices.contains_key(class.as_str()) {
+            match price(class) {
+                Ok(price) => prices.insert(class, price),
                 Err(Withheld) => return scope.absent(ID, Absence::SignalNotSupplied, WITHHELD),
             };
         }
     }
     let from_tenant = prices.values().any(|(_, source)| *source == Source::Brands);
-    let price = |class: u32| prices.get(&class).map(|(price, _)| *price);
-    let metric = against(scope, ID, orders, &sums, price, |class| {
-        classes.name(class).to_owned()
+    let metric = against(scope, ID, sold, |class| {
+        prices.get(class).map(|(price, _)| *price)
     });
     if from_tenant {
         metric.with_label(Label::MarketFromTenantBrands)
@@ -89,18 +196,22 @@ fn premium(
     }
 }
 
-fn full_price(scope: &Scope<'_>, orders: &Orders, inside: &Inside, parameters: &Parameters) -> Metric {
-    let highest = highest_prices(
-        orders,
-        Window::ending(scope.window.last, parameters.full_price_days),
-    );
+/// What `lines` sold, by SKU and by what has a price.
+fn sold_at<'a, 'k>(
+    orders: &'a Orders,
+    lines: impl Iterator<Item = &'a Line>,
+    key: impl Fn(&Line) -> u32,
+    name: impl Fn(u32) -> &'k str,
+) -> SoldAt {
     let mut sums: Sums<(Money, i64)> = Sums::new();
-    for line in lines(orders, scope.window, inside) {
-        add(sums.at(line.sku, line.product), line);
+    for line in lines.filter(|line| line.sku != NONE) {
+        add(sums.at(line.sku, key(line)), line);
     }
-    let price = |product: u32| highest.get(product as usize).copied();
-    let order = |product: u32| orders.names.products.view().key(product).to_owned();
-    against(scope, "neo.solidity.full_price", orders, &sums, price, order)
+    let skus = orders.names.skus.view();
+    let named = sums
+        .iter()
+        .map(|(sku, key, sum)| ((skus.key(sku).to_owned(), name(key).to_owned()), *sum));
+    named.collect()
 }
 
 fn add((gmv, units): &mut (Money, i64), line: &Line) {
@@ -108,8 +219,8 @@ fn add((gmv, units): &mut (Money, i64), line: &Line) {
     *units += line.net_units();
 }
 
-/// Highest paid amount ÷ quantity of each product's purchases in `window`, by product ordinal.
-fn highest_prices(orders: &Orders, window: Window) -> Vec<Sold> {
+/// Highest paid amount ÷ quantity of each product's purchases in `window`, by the product's key.
+fn highest_prices(orders: &Orders, window: Window) -> BTreeMap<String, Sold> {
     let mut highest: Vec<Sold> = Vec::new();
     for line in orders
         .lines
@@ -124,42 +235,43 @@ fn highest_prices(orders: &Orders, window: Window) -> Vec<Sold> {
             gmv: Money::from(line.paid),
             units: i128::from(line.quantity),
         };
-        if let Some(best) = highest.get_mut(at)
-            && (best.units == 0 || paid.gmv * best.units > best.gmv * paid.units)
-        {
-            *best = paid;
+        if let Some(best) = highest.get_mut(at) {
+            *best = higher(*best, paid);
         }
     }
-    highest
+    let keys = orders.names.products.view();
+    let known = highest.into_iter().zip(0..).filter(|(price, _)| price.units > 0);
+    known
+        .map(|(price, product)| (keys.key(product).to_owned(), price))
+        .collect()
 }
 
-/// GMV ÷ Σ units × price, with `sums` by SKU and by what has a price; the sum runs in the order of the keys that
-/// `name` gives, so that it is the same to the last digit whatever order the facts came in.
-fn against(
-    scope: &Scope<'_>,
-    id: &str,
-    orders: &Orders,
-    sums: &Sums<(Money, i64)>,
-    price: impl Fn(u32) -> Option<Sold>,
-    name: impl Fn(u32) -> String,
-) -> Metric {
-    let value_of = |key: u32, units: i64| price(key).and_then(|price| price.value_of(units)).unwrap_or(0.0);
+/// The higher price of two; of equal ones that of fewer units, so that the order does not show.
+fn higher(one: Sold, other: Sold) -> Sold {
+    if one.units == 0 || other.units == 0 {
+        return if one.units == 0 { other } else { one };
+    }
+    let (left, right) = (one.gmv * other.units, other.gmv * one.units);
+    if left > right || (left == right && one.units <= other.units) {
+        one
+    } else {
+        other
+    }
+}
+
+/// GMV ÷ Σ units × price, with `sold` by SKU and by what has a price; the sum runs in the order of the latter's names, so
+/// that it is the same to the last digit whatever order the facts came in.
+fn against(scope: &Scope<'_>, id: &str, sold: &SoldAt, price: impl Fn(&str) -> Option<Sold>) -> Metric {
+    let value_of = |key: &str, units: i64| price(key).and_then(|price| price.value_of(units)).unwrap_or(0.0);
     let mut gmv: Money = 0;
-    let mut units: BTreeMap<u32, i64> = BTreeMap::new();
+    let mut units: BTreeMap<&str, i64> = BTreeMap::new();
     let mut groups = RatioGroups::default();
-    let skus = orders.names.skus.view();
-    for (sku, key, (part, of_key)) in sums.iter().filter(|(sku, ..)| *sku != NONE) {
+    for ((sku, key), (part, of_key)) in sold {
         gmv += part;
         *units.entry(key).or_default() += of_key;
-        groups.add(skus.key(sku), *part, value_of(key, *of_key).round() as i128);
+        groups.add(sku, *part, value_of(key, *of_key).round() as i128);
     }
-    drop(skus);
-    let mut values: Vec<(String, f64)> = units
-        .iter()
-        .map(|(key, units)| (name(*key), value_of(*key, *units)))
-        .collect();
-    values.sort_by(|a, b| a.0.cmp(&b.0));
-    let value: f64 = values.iter().map(|(_, value)| value).sum();
+    let value: f64 = units.iter().map(|(key, units)| value_of(key, *units)).sum();
     let interval = groups
         .interval(1.0)
         .map(|(low, high)| Interval {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dualwheel_kit::{Question, work};
 use dualwheel_lake::{BrandFrame, Reader};
-use dualwheel_measure::{Day, Definitions, Metric, Scope, Window};
+use dualwheel_measure::{Day, Definitions, Metric, MetricGroup, Window};
 use dualwheel_proto::types;
 use tonic::Status;
 
@@ -15,10 +15,10 @@ use crate::{
     market::{GoodsMarket, GoodsSurvey, Needs},
     markets::{Key, Markets, OfGoods, OfPrices},
     price_market::{PriceMarket, PriceSurvey},
-    price_strength,
+    price_strength::{self, PriceStrength},
     strangers::{Cutter, Days, Runs, Stranger, Terms},
     style_trend::{self, Market, OwnMarket},
-    super_::{self, Asked, Dimension},
+    super_::{self, Super},
 };
 
 /// An answered question.
@@ -59,33 +59,7 @@ async fn brand_facts(reader: &Reader, brand: &str, with_behaviors: bool) -> Resu
         reader.stock(brand),
         behaviors
     )?;
-    Ok(BrandFacts {
-        products,
-        orders,
-        stock,
-        behaviors,
-    })
-}
-
-fn scope<'a>(question: &Question, definitions: &'a Definitions<Parameters>) -> Scope<'a> {
-    Scope {
-        window: question.window,
-        as_of: question.as_of,
-        entries: &definitions.metrics,
-        version: &definitions.version,
-        segments: Vec::new(),
-    }
-}
-
-fn asked(question: &Question) -> Asked<'_> {
-    let by = question
-        .by
-        .as_deref()
-        .and_then(|name| Dimension::named(name, question.category_level));
-    Asked {
-        category: question.category.as_deref(),
-        by,
-    }
+    Ok(BrandFacts::new(products, orders, stock, behaviors))
 }
 
 /// A question with all that it is answered from.
@@ -104,7 +78,7 @@ impl Case<'_> {
     pub(crate) async fn super_(self) -> Result<Answered, Status> {
         let reader = self.reader;
         let facts = brand_facts(reader, &self.question.brand, true).await?;
-        let needs = super_::needs(&facts, asked(&self.question));
+        let needs = super_::needs(&facts, self.question.by.as_deref());
         let market = if needs.any() {
             self.goods_market(needs).await?
         } else {
@@ -113,11 +87,8 @@ impl Case<'_> {
             )
         };
         let (question, definitions) = (self.question, self.definitions);
-        let metrics = blocking(move || {
-            let scope = scope(&question, &definitions);
-            super_::metrics(&scope, &facts, &market, asked(&question), &definitions.parameters)
-        })
-        .await?;
+        let whole = super_::Whole { market };
+        let metrics = blocking(move || Super.measure(&facts, &whole, &question.ask(&definitions))).await?;
         Ok(Answered::new(metrics, reader))
     }
 
@@ -128,18 +99,9 @@ impl Case<'_> {
         let (stats, orders) = tokio::try_join!(reader.market_stats(), orders)?;
         let market = self.price_market().await?;
         let (question, definitions) = (self.question, self.definitions);
-        let metrics = blocking(move || {
-            let (scope, category) = (scope(&question, &definitions), question.category.as_deref());
-            price_strength::metrics(
-                &scope,
-                &orders,
-                category,
-                &market,
-                &stats,
-                &definitions.parameters,
-            )
-        })
-        .await?;
+        let whole = price_strength::Whole { market, stats };
+        let metrics =
+            blocking(move || PriceStrength.measure(&orders, &whole, &question.ask(&definitions))).await?;
         Ok(Answered::new(metrics, reader))
     }
 

@@ -1,8 +1,12 @@
 //! Who visited and who bought, consumer by consumer.
 
+use std::collections::BTreeSet;
+
 use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, NONE};
 use dualwheel_measure::{Day, Window};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     cut::Slots,
@@ -24,7 +28,7 @@ struct Act {
 /// Supplied purchases count only for a brand without order lines (ground rule 8).
 fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
     let orders = &facts.orders;
-    let supplied = orders.lines.is_empty();
+    let supplied = facts.purchases_are_behaviors();
     let behaved = facts
         .behaviors
         .as_ref()
@@ -92,6 +96,17 @@ impl Default for Traffic {
 }
 
 impl Traffic {
+    /// Of known numbers of people.
+    #[must_use]
+    pub fn of(visitors: i64, buyers: i64, visited: bool) -> Self {
+        Self {
+            visitors,
+            buyers,
+            visited,
+            ..Self::default()
+        }
+    }
+
     fn see(&mut self, act: Act) {
         if self.last_visitor != act.consumer {
             self.last_visitor = act.consumer;
@@ -114,6 +129,51 @@ pub fn by_slot(facts: &BrandFacts, window: Window, slots: &Slots<'_>) -> Vec<Tra
         slots.each(&mut traffic, act.product, act.category, |slot| slot.see(act))
     });
     traffic
+}
+
+/// Who visited and bought some set of products: by products a consumer may come to several parts, and counts once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Crowd {
+    /// Visitors, buyers among them, by the hash of their keys.
+    pub visitors: BTreeSet<u128>,
+    /// Buyers.
+    pub buyers: BTreeSet<u128>,
+    /// Whether there was any visiting behaviour.
+    pub visited: bool,
+}
+
+impl Crowd {
+    /// Adds those who visited and bought other products.
+    pub fn merge(&mut self, mut other: Self) {
+        self.visitors.append(&mut other.visitors);
+        self.buyers.append(&mut other.buyers);
+        self.visited |= other.visited;
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic::of(self.visitors.len() as i64, self.buyers.len() as i64, self.visited)
+    }
+}
+
+/// Who visited and bought the whole and every segment, slot by slot.
+#[must_use]
+pub fn crowds(facts: &BrandFacts, window: Window, slots: &Slots<'_>) -> Vec<Crowd> {
+    let keys = facts.orders.names.consumers.view();
+    let mut crowds = vec![Crowd::default(); slots.count()];
+    walk(facts, window, |act| {
+        let person = xxh3_128(keys.key(act.consumer).as_bytes());
+        slots.each(&mut crowds, act.product, act.category, |crowd| {
+            crowd.visitors.insert(person);
+            if act.bought {
+                crowd.buyers.insert(person);
+            } else {
+                crowd.visited = true;
+            }
+        });
+    });
+    crowds
 }
 
 /// Traffic of every good in the part of `window` that the days of its category have, in the order of the roster.
@@ -159,14 +219,6 @@ pub fn by_set(
         }
     });
     traffic
-}
-
-/// Whether a purchase of the brand was ever supplied, as an order line or a behaviour.
-#[must_use]
-pub fn has_purchases(facts: &BrandFacts) -> bool {
-    let behaviors = facts.behaviors.as_ref();
-    !facts.orders.lines.is_empty()
-        || behaviors.is_some_and(|behaviors| behaviors.kind.contains(&Kind::Purchase))
 }
 
 /// Reviews of a good.

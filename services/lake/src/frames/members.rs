@@ -13,7 +13,7 @@ use super::{
 use crate::Error;
 
 /// A role, shallow to deep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize)]
 pub enum Role {
     /// Fan.
     Fan = 1,

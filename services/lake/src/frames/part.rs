@@ -1,6 +1,8 @@
 //! Frames of some of the people, or of some of the products: what metric groups work out part by part.
 
-use super::{Behaviors, Groups, Line, Members, Orders, Profile, Profiles, SocialProfiles, Stock, reorder};
+use super::{
+    Behaviors, Groups, Line, Members, Orders, Products, Profile, Profiles, SocialProfiles, Stock, reorder,
+};
 
 /// The rows whose owner is kept, in their order.
 fn kept(owners: impl Iterator<Item = u32>, keep: impl Fn(u32) -> bool) -> Vec<usize> {
@@ -22,6 +24,26 @@ impl Behaviors {
         part.take(&kept(self.consumer.iter().copied(), keep));
         part.groups = grouped(part.consumer.iter().copied());
         part
+    }
+}
+
+impl Behaviors {
+    /// Those with the products that `keep` says, and with none where it says so.
+    #[must_use]
+    pub fn part_by_product(&self, keep: impl Fn(u32) -> bool) -> Self {
+        let mut part = self.clone();
+        part.take(&kept(self.product.iter().copied(), keep));
+        part.groups = grouped(part.consumer.iter().copied());
+        part
+    }
+}
+
+impl Products {
+    /// Those that `keep` says.
+    #[must_use]
+    pub fn part(&self, keep: impl Fn(u32) -> bool) -> Self {
+        let rows = self.rows.iter().filter(|row| keep(row.product));
+        Self::sorted(self.names.clone(), rows.cloned().collect())
     }
 }
 

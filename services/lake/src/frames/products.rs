@@ -149,16 +149,21 @@ impl Products {
         let keys = names.products.view();
         rows.sort_by(|a, b| keys.key(a.product).cmp(keys.key(b.product)));
         drop(keys);
+        Ok(Self::sorted(names.clone(), rows))
+    }
+
+    /// The frame of rows that are sorted by key.
+    pub(super) fn sorted(names: Arc<Names>, rows: Vec<ProductRow>) -> Self {
         let by_product = rows
             .iter()
             .enumerate()
             .map(|(at, row)| (row.product, at))
             .collect();
-        Ok(Self {
-            names: names.clone(),
+        Self {
+            names,
             rows,
             by_product,
-        })
+        }
     }
 
     /// The row of a product.

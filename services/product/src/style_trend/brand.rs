@@ -138,7 +138,7 @@ impl Brand<'_> {
     fn row(&self, style: &Style, gmv: Money, traffic: &Traffic, category: &Traffic) -> Row {
         let named = !self.asked.by_price_band || self.from_tenant || Band::read(&style.price_band).is_some();
         let has_lines = named && !self.facts.orders.lines.is_empty();
-        let has_purchases = named && visits::has_purchases(self.facts);
+        let has_purchases = named && self.facts.purchases.are_supplied();
         let market = style.recent_gmv;
         // More than the market: the facts contradict each other, and nothing is known. Less than nothing, when returns
         // outweigh sales, is no part of a market.

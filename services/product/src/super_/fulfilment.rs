@@ -6,6 +6,7 @@ use dualwheel_measure::{
     rank::quantile,
 };
 use rayon::slice::ParallelSliceMut;
+use serde::{Deserialize, Serialize};
 
 use crate::cut::Slots;
 
@@ -13,13 +14,16 @@ use crate::cut::Slots;
 const HOUR: f64 = 3_600_000_000.0;
 
 /// Purchases of the whole or of a segment on their way to the buyer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Deliveries {
-    purchases: i64,
+    /// Purchases.
+    pub purchases: i64,
     promised: i64,
     due: i64,
     in_time: i64,
+    /// Microseconds from payment to dispatch, ascending; as many as there are purchases that tell.
     dispatch: Vec<i64>,
+    /// The same to delivery.
     delivery: Vec<i64>,
 }
 
@@ -43,6 +47,24 @@ impl Deliveries {
     }
 }
 
+impl Deliveries {
+    fn sort(&mut self) {
+        self.dispatch.par_sort_unstable();
+        self.delivery.par_sort_unstable();
+    }
+
+    /// Adds other purchases.
+    pub fn merge(&mut self, other: Self) {
+        self.purchases += other.purchases;
+        self.promised += other.promised;
+        self.due += other.due;
+        self.in_time += other.in_time;
+        self.dispatch.extend(other.dispatch);
+        self.delivery.extend(other.delivery);
+        self.sort();
+    }
+}
+
 fn is_cancelled_before_dispatch(line: &Line) -> bool {
     line.cancelled_at
         .is_some_and(|cancelled| line.dispatched_at.is_none_or(|dispatched| cancelled < dispatched))
@@ -57,19 +79,19 @@ pub fn by_slot(lines: &[&Line], day: Day, slots: &Slots<'_>) -> Vec<Deliveries> 
             slot.add(line, day)
         });
     }
+    deliveries.iter_mut().for_each(Deliveries::sort);
     deliveries
 }
 
 /// The metrics of one slot.
 #[must_use]
-pub fn metrics(scope: &Scope<'_>, has_lines: bool, mut deliveries: Deliveries) -> Vec<Metric> {
-    let mut metrics = vec![kept(scope, has_lines, &deliveries)];
+pub fn metrics(scope: &Scope<'_>, has_lines: bool, deliveries: &Deliveries) -> Vec<Metric> {
+    let mut metrics = vec![kept(scope, has_lines, deliveries)];
     let spans = [
-        ("super.dispatch_hours", "dispatched_at", &mut deliveries.dispatch),
-        ("super.delivery_hours", "delivered_at", &mut deliveries.delivery),
+        ("super.dispatch_hours", "dispatched_at", &deliveries.dispatch),
+        ("super.delivery_hours", "delivered_at", &deliveries.delivery),
     ];
     for (id, field, spans) in spans {
-        spans.par_sort_unstable();
         let sorted: Vec<f64> = spans.iter().map(|micros| *micros as f64 / HOUR).collect();
         for (name, share) in [("median", 0.5), ("p90", 0.9)] {
             let id = format!("{id}.{name}");

@@ -7,9 +7,12 @@ pub mod novelty;
 pub mod star;
 pub mod stock;
 
-use dualwheel_kit::work;
-use dualwheel_lake::frames::Line;
-use dualwheel_measure::{Absence, Label, Metric, Scope};
+mod counts;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dualwheel_measure::{Absence, Ask, Extent, Label, Metric, MetricGroup, Need, Scope};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
@@ -19,9 +22,8 @@ use crate::{
     market::{GoodsMarket, Needs},
     price_band::{self, Cut},
     strangers::WITHHELD,
-    visits,
 };
-use conversion::Purchases;
+pub use counts::Partial;
 
 /// Ids in the order of an answer.
 pub const IDS: [&str; 10] = [
@@ -64,67 +66,156 @@ impl Dimension {
     }
 }
 
-/// A question about SUPER besides its window and as-of day, which the scope holds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
-    /// Category path that everything is restricted to.
-    pub category: Option<&'a str>,
-    /// Dimension to cut by.
-    pub by: Option<Dimension>,
-}
-
 /// What of the tenant's other brands the question needs.
 #[must_use]
-pub fn needs(facts: &BrandFacts, asked: Asked<'_>) -> Needs {
+pub fn needs(facts: &BrandFacts, by: Option<&str>) -> Needs {
     Needs {
         stars: !star::is_flagged(facts),
-        bands: asked.by == Some(Dimension::PriceBand),
+        bands: by == Some("price_band"),
     }
 }
 
-/// SUPER of `facts` in the scope's window, the whole first, then the segments that have anything, by value. `market`
-/// has the brands of the tenant as far as [`needs`] says.
-#[must_use]
-pub fn metrics(
-    scope: &Scope<'_>,
-    facts: &BrandFacts,
-    market: &GoodsMarket,
-    asked: Asked<'_>,
-    parameters: &Parameters,
-) -> Vec<Metric> {
-    let names = &facts.products.names;
-    let roster = Roster::build(facts, scope.window, Places::default());
-    let inside = Inside::new(names, asked.category);
-    let cut = cut(scope, facts, &roster, market, asked.by, parameters);
-    let segments = cut.as_ref().map(|cut| &cut.segments);
-    let slots = Slots::new(&inside, segments);
-    let counts = Counts::count(scope, facts, &roster, market, &slots, parameters);
-    let order = counts.order(segments);
-    let (from_market, withheld) = cut
-        .as_ref()
-        .map_or((false, false), |cut| (cut.from_market, cut.withheld));
-    let mut slots: Vec<Option<Slot>> = counts.into_slots().into_iter().map(Some).collect();
-    let mut metrics = Vec::with_capacity(order.len() * IDS.len());
-    for (place, segment) in order {
-        let Some(slot) = slots.get_mut(place).and_then(Option::take) else {
-            continue;
-        };
-        match segment {
-            None => metrics.extend(slot.metrics(scope)),
-            Some((dimension, "")) if withheld => {
-                let scope = scope.cut(dimension, "");
+/// SUPER as a metric group: the whole, then the segments that have anything, by value.
+///
+/// It is worked out by products. Visitors and buyers may come to products of several parts, so that a partial result has
+/// a hash of each of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Super;
+
+/// What SUPER has whole.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The brands of the tenant, as far as [`needs`] says.
+    pub market: Arc<GoodsMarket>,
+}
+
+impl MetricGroup for Super {
+    type Parameters = Parameters;
+    type Part = BrandFacts;
+    type Whole = Whole;
+    type Partial = Partial;
+
+    fn name(&self) -> &'static str {
+        "super"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &IDS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &Dimension::NAMES
+    }
+
+    fn needs(&self, _: &Ask<'_, Parameters>) -> Vec<Need> {
+        // First sales, and the units sold since the launch, tell where a product stands in its life: all days.
+        let lines = Need::of(
+            "order_lines",
+            &[
+                "product",
+                "sku",
+                "category",
+                "quantity",
+                "returned_quantity",
+                "paid_amount",
+                "refund_amount",
+                "promised_day",
+                "promised_at",
+                "dispatched_at",
+                "delivered_at",
+                "cancelled_at",
+            ],
+        );
+        let acts = Need::of("behaviors", &["kind", "product", "category"]);
+        let products = Need::of(
+            "products",
+            &[
+                "category",
+                "list_price",
+                "launched_day",
+                "delisting_announced_day",
+                "delisted_day",
+                "season_ends_day",
+                "star",
+            ],
+        );
+        let stock = Need::of(
+            "stock_days",
+            &["sku", "location", "opening", "received", "on_hand"],
+        );
+        let own = [&products, &lines, &stock, &acts].map(|need| need.clone().by_product());
+        let all = [products, lines, stock, acts].map(Need::of_all_brands);
+        own.into_iter().chain(all).collect()
+    }
+
+    fn partial(
+        &self,
+        facts: &BrandFacts,
+        whole: &Whole,
+        extent: Extent,
+        ask: &Ask<'_, Parameters>,
+    ) -> Partial {
+        let (scope, parameters) = (&ask.scope, ask.parameters);
+        let roster = Roster::build(facts, scope.window, Places::default());
+        let inside = Inside::new(&facts.products.names, ask.category);
+        let by = ask.by.and_then(|by| Dimension::named(by, ask.category_level));
+        let cut = cut(scope, facts, &roster, &whole.market, by, parameters);
+        let slots = Slots::new(&inside, cut.as_ref().map(|cut| &cut.segments));
+        Partial::count(facts, &roster, (&whole.market, cut.as_ref()), &slots, extent, ask)
+    }
+
+    fn merge(&self, one: Partial, other: Partial) -> Partial {
+        one.merge(other)
+    }
+
+    fn finish(&self, partial: Partial, _: &Whole, ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let scope = &ask.scope;
+        let slots = partial.slots(ask.parameters);
+        let (from_market, withheld) = (partial.from_market, partial.withheld);
+        let mut metrics = slots.whole.metrics(scope);
+        let Some(dimension) = ask.by else { return metrics };
+        for (value, slot) in slots.segments {
+            let scope = scope.cut(dimension, value);
+            if value.is_empty() && withheld {
                 metrics.extend(IDS.map(|id| scope.absent(id, Absence::SignalNotSupplied, WITHHELD)));
+                continue;
             }
-            Some((dimension, value)) => {
-                let label = |metric: Metric| match from_market {
-                    true => metric.with_label(Label::MarketFromTenantBrands),
-                    false => metric,
-                };
-                metrics.extend(slot.metrics(&scope.cut(dimension, value)).into_iter().map(label));
-            }
+            let label = |metric: Metric| match from_market {
+                true => metric.with_label(Label::MarketFromTenantBrands),
+                false => metric,
+            };
+            metrics.extend(slot.metrics(&scope).into_iter().map(label));
+        }
+        metrics
+    }
+}
+
+/// Something of the whole, and of every segment that has it, by the segment's value.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct BySegment<K: Ord, T> {
+    whole: T,
+    segments: BTreeMap<K, T>,
+}
+
+impl<T: Default> BySegment<String, T> {
+    /// What was counted slot by slot; segments without anything are left out.
+    fn of(slots: Vec<T>, segments: Option<&Segments>, has_any: impl Fn(&T) -> bool) -> Self {
+        let mut slots = slots.into_iter();
+        let whole = slots.next().unwrap_or_default();
+        let names = segments.map(Segments::names).unwrap_or_default();
+        let named = names.iter().cloned().zip(slots);
+        Self {
+            whole,
+            segments: named.filter(|(_, slot)| has_any(slot)).collect(),
         }
     }
-    metrics
+
+    fn merge(&mut self, other: Self, mut add: impl FnMut(&mut T, T)) {
+        add(&mut self.whole, other.whole);
+        for (segment, more) in other.segments {
+            add(self.segments.entry(segment).or_default(), more);
+        }
+    }
 }
 
 fn cut(
@@ -159,136 +250,4 @@ fn cut(
         from_market: false,
         withheld: false,
     })
-}
-
-/// The counts of all topics, slot by slot.
-struct Counts {
-    star_source: star::Source,
-    shelves: Vec<star::Shelf>,
-    purchases: Purchases,
-    traffic: Vec<visits::Traffic>,
-    has_lines: bool,
-    novelty: Vec<novelty::Novelty>,
-    stock: Vec<stock::Shelves>,
-    deliveries: Vec<fulfilment::Deliveries>,
-}
-
-impl Counts {
-    fn count(
-        scope: &Scope<'_>,
-        facts: &BrandFacts,
-        roster: &Roster,
-        market: &GoodsMarket,
-        slots: &Slots<'_>,
-        parameters: &Parameters,
-    ) -> Self {
-        let (window, names) = (scope.window, &facts.products.names);
-        let people = || {
-            let stars = star::count(facts, (window, scope.as_of), roster, market, slots, parameters);
-            (stars, visits::by_slot(facts, window, slots))
-        };
-        let goods = || {
-            let lines: Vec<&Line> = facts
-                .orders
-                .lines
-                .iter()
-                .filter(|line| window.contains(line.day))
-                .collect();
-            (
-                novelty::by_slot(names, &lines, roster, slots, parameters.novelty_days),
-                stock::by_slot((&facts.stock, names), &lines, window, roster, slots),
-                fulfilment::by_slot(&lines, scope.as_of, slots),
-            )
-        };
-        let ((stars, traffic), (novelty, stock, deliveries)) = work::join(people, goods);
-        let has_lines = !facts.orders.lines.is_empty();
-        let purchases = match (has_lines, visits::has_purchases(facts)) {
-            (true, _) => Purchases::Lines,
-            (false, true) => Purchases::Behaviors,
-            (false, false) => Purchases::NotSupplied,
-        };
-        let (star_source, shelves) = (stars.source, stars.slots);
-        Self {
-            star_source,
-            shelves,
-            purchases,
-            traffic,
-            has_lines,
-            novelty,
-            stock,
-            deliveries,
-        }
-    }
-
-    /// Slots to answer: the whole, then by value the segments in which anything counts.
-    fn order<'s>(&self, segments: Option<&'s Segments>) -> Vec<(usize, Option<(&'s str, &'s str)>)> {
-        let topics = self
-            .shelves
-            .iter()
-            .zip(&self.traffic)
-            .zip(&self.novelty)
-            .zip(&self.stock);
-        let counts = topics.map(|(((shelf, traffic), novelty), stock)| {
-            shelf.on_sale > 0 || traffic.visitors > 0 || novelty.lines > 0 || stock.skus > 0
-        });
-        let counts: Vec<bool> = counts.collect();
-        let mut order = vec![(0, None)];
-        if let Some(segments) = segments {
-            let mut named: Vec<(usize, Option<(&str, &str)>)> = (segments.names().iter().zip(1..))
-                .filter(|(_, slot)| counts.get(*slot).copied().unwrap_or(false))
-                .map(|(name, slot)| (slot, Some((segments.dimension, name.as_str()))))
-                .collect();
-            named.sort_by_key(|(_, segment)| *segment);
-            order.extend(named);
-        }
-        order
-    }
-
-    fn into_slots(self) -> Vec<Slot> {
-        let topics = self
-            .shelves
-            .into_iter()
-            .zip(self.traffic)
-            .zip(self.novelty)
-            .zip(self.stock)
-            .zip(self.deliveries);
-        let (star_source, purchases, has_lines) = (self.star_source, self.purchases, self.has_lines);
-        topics
-            .map(|((((shelf, traffic), novelty), stock), deliveries)| Slot {
-                star_source,
-                shelf,
-                purchases,
-                traffic,
-                has_lines,
-                novelty,
-                stock,
-                deliveries,
-            })
-            .collect()
-    }
-}
-
-/// The counts of one slot.
-struct Slot {
-    star_source: star::Source,
-    shelf: star::Shelf,
-    purchases: Purchases,
-    traffic: visits::Traffic,
-    has_lines: bool,
-    novelty: novelty::Novelty,
-    stock: stock::Shelves,
-    deliveries: fulfilment::Deliveries,
-}
-
-impl Slot {
-    fn metrics(self, scope: &Scope<'_>) -> Vec<Metric> {
-        let mut metrics = vec![
-            star::metric(scope, self.star_source, self.shelf),
-            conversion::metric(scope, self.purchases, &self.traffic),
-            novelty::metric(scope, self.has_lines, &self.novelty),
-        ];
-        metrics.extend(stock::metrics(scope, &self.stock));
-        metrics.extend(fulfilment::metrics(scope, self.has_lines, self.deliveries));
-        metrics
-    }
 }

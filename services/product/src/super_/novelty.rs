@@ -2,6 +2,7 @@
 
 use dualwheel_lake::frames::{Line, NONE, Names};
 use dualwheel_measure::{Absence, Metric, Money, Quantity, Scope, bootstrap::RatioGroups};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     cut::{Slots, Sums},
@@ -9,13 +10,25 @@ use crate::{
 };
 
 /// GMV of the whole or of a segment, and what of it is new.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Novelty {
     /// Lines, return-only ones among them.
     pub lines: i64,
     gmv: Money,
     new: Money,
     groups: Option<RatioGroups>,
+}
+
+impl Novelty {
+    /// Adds other lines.
+    pub fn merge(&mut self, other: &Self) {
+        self.lines += other.lines;
+        self.gmv += other.gmv;
+        self.new += other.new;
+        if let Some(groups) = &other.groups {
+            self.groups.get_or_insert_default().merge(groups);
+        }
+    }
 }
 
 /// Novelty of the whole and of every segment, slot by slot, over the window's `lines`.

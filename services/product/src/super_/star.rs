@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_measure::{Absence, Day, Label, Metric, Scope, Window};
+use dualwheel_measure::{Absence, Label, Metric, Scope};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Goods on sale and stars among them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Shelf {
     /// Goods on sale.
     pub on_sale: i64,
@@ -22,6 +23,15 @@ pub struct Shelf {
     pub stars: i64,
     /// Goods among them that would be stars or not by a test whose bar may not be told.
     pub withheld: i64,
+}
+
+impl Shelf {
+    /// Adds other goods.
+    pub fn merge(&mut self, other: Self) {
+        self.on_sale += other.on_sale;
+        self.stars += other.stars;
+        self.withheld += other.withheld;
+    }
 }
 
 /// How stars were told.
@@ -35,13 +45,31 @@ pub enum Source {
     TooFewTests,
 }
 
-/// Stars of the whole and of every segment, slot by slot.
-#[derive(Clone, Debug)]
-pub struct Stars {
-    /// How they were told.
-    pub source: Source,
-    /// Slot by slot.
-    pub slots: Vec<Shelf>,
+/// The tests of the star rule that a good on sale has a figure for: GMV, conversion, reviews, refunds.
+pub type Available = [bool; 4];
+
+impl Source {
+    /// How the stars of a brand are told, of whose goods the tests `available` can be made.
+    #[must_use]
+    pub fn of(is_flagged: bool, available: Available, parameters: &Parameters) -> Self {
+        let tests = available.into_iter().filter(|available| *available).count();
+        if is_flagged {
+            Self::Flag
+        } else if tests >= parameters.star_tests_to_pass {
+            Self::Rule
+        } else {
+            Self::TooFewTests
+        }
+    }
+}
+
+/// How the brand's goods are judged, as only all of them together decide.
+#[derive(Clone, Copy, Debug)]
+pub struct Judging {
+    /// By the supplied flag, because a product has it.
+    pub is_flagged: bool,
+    /// Something was sold in the window, so that a good without sales fails the test of GMV.
+    pub sells: bool,
 }
 
 /// Whether any product of the brand has the star flag, so that the rule is not needed.
@@ -50,24 +78,26 @@ pub fn is_flagged(facts: &BrandFacts) -> bool {
     facts.products.rows.iter().any(|row| row.star.is_some())
 }
 
-/// Counts the stars of `facts` on `day`.
+/// Counts the stars of `facts` on `day`, slot by slot, and says which tests could be made.
 #[must_use]
 pub fn count(
     facts: &BrandFacts,
-    (window, day): (Window, Day),
+    scope: &Scope<'_>,
+    judging: Judging,
     roster: &Roster,
     market: &GoodsMarket,
     slots: &Slots<'_>,
     parameters: &Parameters,
-) -> Stars {
-    let (source, stars) = if is_flagged(facts) {
+) -> (Available, Vec<Shelf>) {
+    let day = scope.as_of;
+    let (available, stars) = if judging.is_flagged {
         let flag = |good: &Good| match good.star {
             Some(true) => Verdict::Star,
             _ => Verdict::None,
         };
-        (Source::Flag, roster.goods.iter().map(flag).collect())
+        (Available::default(), roster.goods.iter().map(flag).collect())
     } else {
-        by_rule(facts, (window, day), roster, market, parameters)
+        by_rule(facts, scope, judging.sells, roster, market, parameters)
     };
     let mut shelves = vec![Shelf::default(); slots.count()];
     for (good, star) in roster
@@ -82,10 +112,7 @@ pub fn count(
             shelf.withheld += i64::from(star == Verdict::Withheld);
         });
     }
-    Stars {
-        source,
-        slots: shelves,
-    }
+    (available, shelves)
 }
 
 /// Whether a good is a star.
@@ -97,21 +124,22 @@ enum Verdict {
     Withheld,
 }
 
-/// The rule for every good, in the order of the roster. Whether enough tests are available is judged over the brand's
+/// The rule for every good, in the order of the roster. Which tests can be made is told over the brand's
 /// goods on sale, whatever the question's category, so that a category's stars are the same however it is asked for.
 fn by_rule(
     facts: &BrandFacts,
-    (window, day): (Window, Day),
+    scope: &Scope<'_>,
+    sells: bool,
     roster: &Roster,
     market: &GoodsMarket,
     parameters: &Parameters,
-) -> (Source, Vec<Verdict>) {
-    let sells = facts.orders.lines.iter().any(|line| window.contains(line.day));
+) -> (Available, Vec<Verdict>) {
+    let (window, day) = (scope.window, scope.as_of);
     let traffic = visits::by_good(facts, window, roster, |_| Some(window));
     let reviews = visits::reviews(facts, window, roster);
     let classes = market.classes(&facts.products.names);
     let mut bars: BTreeMap<u32, Bars> = BTreeMap::new();
-    let mut available = [false; 4];
+    let mut available = Available::default();
     let needed = parameters.star_tests_to_pass;
     let mut stars = Vec::with_capacity(roster.goods.len());
     for ((good, traffic), reviews) in roster.goods.iter().zip(&traffic).zip(&reviews) {
@@ -145,8 +173,7 @@ fn by_rule(
             _ => Verdict::None,
         });
     }
-    let enough = available.into_iter().filter(|available| *available).count() >= needed;
-    (if enough { Source::Rule } else { Source::TooFewTests }, stars)
+    (available, stars)
 }
 
 fn passes_gmv(good: &Good, bar: Option<f64>) -> bool {

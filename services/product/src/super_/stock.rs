@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use dualwheel_lake::frames::{Line, Names, Stock, StockRow};
 use dualwheel_measure::{Absence, Metric, Quantity, Scope, Window, bootstrap::RatioGroups};
+use serde::{Deserialize, Serialize};
 
 use crate::{cut::Slots, goods::Roster};
 
 /// Stock of the whole or of a segment against what was sold of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Shelves {
     /// SKUs with a stock day in the window.
     pub skus: i64,
@@ -16,6 +17,19 @@ pub struct Shelves {
     sold: i64,
     available: i64,
     groups: Option<RatioGroups>,
+}
+
+impl Shelves {
+    /// Adds other SKUs.
+    pub fn merge(&mut self, other: &Self) {
+        self.skus += other.skus;
+        self.sold_out += other.sold_out;
+        self.sold += other.sold;
+        self.available += other.available;
+        if let Some(groups) = &other.groups {
+            self.groups.get_or_insert_default().merge(groups);
+        }
+    }
 }
 
 /// One SKU's stock in the window, over all locations.

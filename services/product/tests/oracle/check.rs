@@ -4,19 +4,30 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use dualwheel_lake::{frames::Names, memory::Frames};
-use dualwheel_measure::{Absence, Day, Definitions, Metric, Quantity, Scope, Window};
+use dualwheel_measure::{
+    Absence, Ask, Day, Definitions, Extent, Metric, MetricGroup, Quantity, Scope, Window,
+    group::{law, to_bytes},
+};
 use dualwheel_product::{
     Parameters, SHIPPED,
     goods::BrandFacts,
     market::GoodsSurvey,
     price_market::PriceSurvey,
-    price_strength,
+    price_strength::{self, PriceStrength},
     strangers::Terms,
-    super_::{self, Asked},
+    super_::{self, Super},
 };
 use dualwheel_proto::facts::FactRows;
+use proptest::prelude::*;
 
 pub const BRANDS: [&str; 3] = ["b1", "b2", "b3"];
+
+/// What a question is restricted to, and the dimension and level that it is cut by.
+#[derive(Clone, Copy, Default)]
+pub struct Asked<'a> {
+    pub category: Option<&'a str>,
+    pub by: Option<(&'static str, u32)>,
+}
 
 /// One metric as the oracle has it.
 #[derive(Clone, Debug)]
@@ -124,48 +135,100 @@ impl Engine {
     }
 
     pub fn facts(frames: &Frames) -> BrandFacts {
-        BrandFacts {
-            products: frames.products.clone(),
-            orders: frames.orders.clone(),
-            stock: frames.stock.clone(),
-            behaviors: Some(frames.behaviors.clone()),
-        }
+        BrandFacts::new(
+            frames.products.clone(),
+            frames.orders.clone(),
+            frames.stock.clone(),
+            Some(frames.behaviors.clone()),
+        )
     }
 
     pub fn first(&self) -> BrandFacts {
         Self::facts(&self.brands[0])
     }
 
-    fn scope(&self, (first, last): (i32, i32), as_of: i32) -> Scope<'_> {
-        Scope {
-            window: Window::new(Day(first), Day(last)).unwrap(),
-            as_of: Day(as_of),
-            entries: &self.definitions.metrics,
-            version: &self.definitions.version,
-            segments: Vec::new(),
+    /// A question as a group is asked it; a level cuts categories.
+    fn ask<'a>(&'a self, (first, last): (i32, i32), as_of: i32, asked: Asked<'a>) -> Ask<'a, Parameters> {
+        Ask {
+            brand: BRANDS[0],
+            by: asked.by.map(|(by, _)| by),
+            category: asked.category,
+            category_level: asked.by.map(|(_, level)| level),
+            parameters: &self.definitions.parameters,
+            scope: Scope {
+                window: Window::new(Day(first), Day(last)).unwrap(),
+                as_of: Day(as_of),
+                entries: &self.definitions.metrics,
+                version: &self.definitions.version,
+                segments: Vec::new(),
+            },
+        }
+    }
+
+    fn goods_market(&self, ask: &Ask<'_, Parameters>) -> super_::Whole {
+        let terms = Terms::open(ask.scope.window, ask.parameters.category_level);
+        let mut survey = GoodsSurvey::new(terms, ask.scope.as_of, super_::needs(&self.first(), ask.by));
+        for (brand, frames) in BRANDS.iter().zip(&self.brands).rev() {
+            survey.add(brand, &Self::facts(frames));
+        }
+        super_::Whole {
+            market: Arc::new(survey.finish()),
         }
     }
 
     pub fn super_(&self, window: (i32, i32), as_of: i32, asked: Asked<'_>) -> Vec<Metric> {
-        let (scope, parameters) = (self.scope(window, as_of), &self.definitions.parameters);
-        let facts = self.first();
-        let terms = Terms::open(scope.window, parameters.category_level);
-        let mut survey = GoodsSurvey::new(terms, scope.as_of, super_::needs(&facts, asked));
-        for (brand, frames) in BRANDS.iter().zip(&self.brands).rev() {
-            survey.add(brand, &Self::facts(frames));
-        }
-        super_::metrics(&scope, &facts, &survey.finish(), asked, parameters)
+        let ask = self.ask(window, as_of, asked);
+        Super.measure(&self.first(), &self.goods_market(&ask), &ask)
     }
 
-    pub fn price_strength(&self, window: (i32, i32), category: Option<&str>) -> Vec<Metric> {
-        let (scope, parameters) = (self.scope(window, window.1), &self.definitions.parameters);
-        let depth = category.map_or(0, |path| path.split('/').count() as u32);
-        let terms = Terms::open(scope.window, parameters.category_level.max(depth));
+    fn price_market(&self, ask: &Ask<'_, Parameters>) -> price_strength::Whole {
+        let depth = ask.category.map_or(0, |path| path.split('/').count() as u32);
+        let terms = Terms::open(ask.scope.window, ask.parameters.category_level.max(depth));
         let mut survey = PriceSurvey::new(terms);
         for frames in self.brands.iter().rev() {
             survey.add(&frames.orders);
         }
-        let (orders, stats) = (&self.brands[0].orders, &self.brands[0].market_stats);
-        price_strength::metrics(&scope, orders, category, &survey.finish(), stats, parameters)
+        price_strength::Whole {
+            market: Arc::new(survey.finish()),
+            stats: self.brands[0].market_stats.clone(),
+        }
+    }
+
+    pub fn price_strength(&self, window: (i32, i32), category: Option<&str>) -> Vec<Metric> {
+        let ask = self.ask(window, window.1, Asked { category, by: None });
+        PriceStrength.measure(&self.brands[0].orders, &self.price_market(&ask), &ask)
+    }
+
+    /// SUPER of the products cut into parts, and prices of products and of people: merged, they are the whole. What they
+    /// are by facts in another order, `turned`, is the same.
+    pub fn check(
+        &self,
+        turned: &Self,
+        (window, as_of): ((i32, i32), i32),
+        asked: Asked<'_>,
+        (number, seed): (u64, u64),
+    ) -> Result<(), TestCaseError> {
+        let broken = |broken: law::Broken| TestCaseError::fail(broken.to_string());
+        let ask = self.ask(window, as_of, asked);
+        let by_product = self.brands[0].parts_by_product(number, seed);
+        let parts: Vec<BrandFacts> = by_product.iter().map(Self::facts).collect();
+        let market = self.goods_market(&ask);
+        law::parts_make_the_whole(&Super, (&self.first(), &parts), &market, &ask).map_err(broken)?;
+        let other = turned.goods_market(&ask);
+        prop_assert_eq!(
+            to_bytes(&Super.partial(&self.first(), &market, Extent::Part, &ask)).unwrap(),
+            to_bytes(&Super.partial(&turned.first(), &other, Extent::Part, &ask)).unwrap()
+        );
+        let (market, all) = (self.price_market(&ask), &self.brands[0].orders);
+        for parts in [by_product, self.brands[0].parts(number, seed)] {
+            let parts: Vec<_> = parts.into_iter().map(|frames| frames.orders).collect();
+            law::parts_make_the_whole(&PriceStrength, (all, &parts), &market, &ask).map_err(broken)?;
+        }
+        let other = turned.price_market(&ask);
+        prop_assert_eq!(
+            to_bytes(&PriceStrength.partial(all, &market, Extent::Part, &ask)).unwrap(),
+            to_bytes(&PriceStrength.partial(&turned.brands[0].orders, &other, Extent::Part, &ask)).unwrap()
+        );
+        Ok(())
     }
 }

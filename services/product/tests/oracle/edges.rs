@@ -2,11 +2,10 @@
 
 use chrono_tz::{America::New_York, Asia::Shanghai, Tz};
 use dualwheel_measure::{Absence, Metric};
-use dualwheel_product::super_::{Asked, Dimension};
 use dualwheel_proto::facts::{Behavior, BehaviorKind, FactRows, OrderLine, Product, StockDay};
 
 use crate::{
-    check::Engine,
+    check::{Asked, Engine},
     raw::{START, at, date, day_of, stamp},
 };
 
@@ -323,7 +322,7 @@ fn bands_of_equal_gmv_by_hand() {
     let window = march(Shanghai, 1, 31);
     let asked = Asked {
         category: None,
-        by: Dimension::named("price_band", None),
+        by: Some(("price_band", 2)),
     };
     let metrics = Engine::new(&rows, Shanghai).super_(window, window.1, asked);
     let on_sale: Vec<(String, f64)> = metrics

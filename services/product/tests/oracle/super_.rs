@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use dualwheel_measure::Absence;
-use dualwheel_product::super_::{Asked, Dimension};
 use dualwheel_proto::facts::BehaviorKind;
 use proptest::{prelude::*, strategy::ValueTree};
 
 use crate::{
-    check::{BRANDS, Engine, Expected, absent, compare, ratio},
+    check::{Asked, BRANDS, Engine, Expected, absent, compare, ratio},
     lifecycle::{launch, stage},
     market::{band, conversion, cut, is_on_sale, is_visit, paid_and_refund, quantile, traffic},
     raw::{Brand, Line, START, ZONES, day_of, facts},
@@ -354,6 +353,11 @@ const BY: [Option<(&str, usize)>; 6] = [
     Some(("category", 3)),
 ];
 
+/// A dimension with the level at which categories are cut; that of others is not read.
+fn dimension(by: Option<(&'static str, usize)>) -> Option<(&'static str, u32)> {
+    by.map(|(name, level)| (name, level as u32))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_536))]
 
@@ -371,16 +375,35 @@ proptest! {
         let as_of = window.1 + later;
         let brands: Vec<Brand> = BRANDS.iter().map(|brand| Brand::read(&rows, brand, zone)).collect();
         let wanted = Question { brands: &brands, window, as_of, category, by: BY[by] }.answer();
-        let dimension = BY[by].map(|(name, level)| Dimension::named(name, Some(level as u32)).unwrap());
-        let asked = Asked { category, by: dimension };
+        let asked = Asked { category, by: dimension(BY[by]) };
         compare(&Engine::new(&rows, zone).super_(window, as_of, asked), &wanted);
+    }
+
+    #[test]
+    fn parts_make_the_whole(
+        rows in facts(),
+        (first, days, later) in (-30..40i32, 0..60i32, 0..5i32),
+        by in 0..BY.len(),
+        category in prop_oneof![3 => Just(None), 1 => Just(Some("a/x")), 1 => Just(Some("a"))],
+        cut in (1..5u64, any::<u64>()),
+    ) {
+        let first = day_of(START, ZONES[0]) + first;
+        let window = (first, first + days);
+        let mut turned = rows.clone();
+        turned.behaviors.reverse();
+        turned.order_lines.reverse();
+        turned.products.reverse();
+        turned.stock_days.reverse();
+        let (engine, turned) = (Engine::new(&rows, ZONES[0]), Engine::new(&turned, ZONES[0]));
+        let asked = Asked { category, by: dimension(BY[by]) };
+        engine.check(&turned, (window, window.1 + later), asked, cut)?;
     }
 
     #[test]
     fn segments_sum_to_the_whole(rows in facts(), first in -30..40i32, days in 0..60i32, by in 1..BY.len()) {
         let window = (day_of(START, ZONES[0]) + first, day_of(START, ZONES[0]) + first + days);
-        let by = BY[by].map(|(name, level)| Dimension::named(name, Some(level as u32)).unwrap());
-        let metrics = Engine::new(&rows, ZONES[0]).super_(window, window.1, Asked { category: None, by });
+        let asked = Asked { category: None, by: dimension(BY[by]) };
+        let metrics = Engine::new(&rows, ZONES[0]).super_(window, window.1, asked);
         // Consumers may visit several segments; goods, money, SKUs and lines are in one each.
         for id in ["super.star", "super.novelty", "super.sell_through", "super.sold_out"] {
             let sides = |metric: &dualwheel_measure::Metric| match (metric.numerator, metric.denominator) {
@@ -407,7 +430,7 @@ fn random_facts_reach_every_metric() {
         let (start, by) = (day_of(START, ZONES[0]), BY[draw % BY.len()]);
         let asked = Asked {
             category: None,
-            by: by.map(|(name, _)| Dimension::named(name, Some(2)).unwrap()),
+            by: by.map(|(name, _)| (name, 2)),
         };
         let metrics = Engine::new(&rows, ZONES[0]).super_((start, start + 39), start + 39, asked);
         for metric in metrics.iter().filter(|metric| metric.value.is_ok()) {
