@@ -1,6 +1,9 @@
 //! Category paths: what a question is restricted to, and the segments that it is cut into.
 
 use dualwheel_lake::frames::{NONE, Names};
+use dualwheel_measure::Ask;
+
+use crate::Parameters;
 
 /// Segment of a category that the question leaves out.
 const OUTSIDE: u32 = u32::MAX;
@@ -62,6 +65,19 @@ impl Categories {
             unknown,
             cuts: cuts.iter().map(|path| (*path).to_owned()).collect(),
         }
+    }
+
+    /// The categories of a question, cut at its level or the definition's.
+    #[must_use]
+    pub fn of(ask: &Ask<'_, Parameters>, names: &Names) -> Self {
+        let level = ask.category_level.unwrap_or(ask.parameters.category_level.get());
+        Self::new(names, ask.category, level)
+    }
+
+    /// The categories that a question is restricted to; `None` for the whole brand.
+    #[must_use]
+    pub fn restriction(ask: &Ask<'_, Parameters>, names: &Names) -> Option<Self> {
+        ask.category.map(|_| Self::of(ask, names))
     }
 
     /// Index of a category's segment; `None` when the question leaves it out.

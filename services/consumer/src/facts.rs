@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Products};
-use dualwheel_measure::{Day, Label, Metric, Window};
+use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Products, Purchases};
+use dualwheel_measure::{Day, Extent, Label, Metric, Window, group::Cases};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::portrait::acts;
 
@@ -18,32 +19,49 @@ pub struct Facts {
     pub orders: Arc<Orders>,
     /// Roles in the brand's private domain.
     pub members: Arc<Members>,
+    purchases: Purchases,
+    purchases_are_behaviors: bool,
 }
 
 impl Facts {
+    /// The facts of a brand's people.
+    #[must_use]
+    pub fn new(behaviors: Arc<Behaviors>, orders: Arc<Orders>, members: Arc<Members>) -> Self {
+        let purchases = Purchases::of(&behaviors, &orders);
+        Self {
+            purchases_are_behaviors: purchases.are_behaviors(),
+            purchases,
+            behaviors,
+            orders,
+            members,
+        }
+    }
+
     /// Roles alone, for those who know the rest by the people index.
     ///
     /// # Errors
     /// When empty frames cannot be built.
     pub fn of_roles(members: Arc<Members>) -> Result<Self, dualwheel_lake::Error> {
         let products = Products::build(&members.names, &[])?;
-        Ok(Self {
-            behaviors: Arc::new(Behaviors::build(&members.names, &products, &[])?),
-            orders: Arc::new(Orders::build(&members.names, &products, &[])?),
+        Ok(Self::new(
+            Arc::new(Behaviors::build(&members.names, &products, &[])?),
+            Arc::new(Orders::build(&members.names, &products, &[])?),
             members,
-        })
+        ))
+    }
+
+    /// The same facts, of a brand where `PURCHASE` behaviours count or do not.
+    fn where_purchases_are(&self, behaviors: bool) -> Self {
+        Self {
+            purchases_are_behaviors: behaviors,
+            ..self.clone()
+        }
     }
 
     /// Whether supplied `PURCHASE` behaviours stand for purchases: only for a brand without any order line.
     #[must_use]
     pub fn purchases_are_behaviors(&self) -> bool {
-        self.orders.lines.is_empty()
-    }
-
-    /// Whether any purchase could be known: there are order lines or `PURCHASE` behaviours.
-    #[must_use]
-    pub fn has_purchase_facts(&self) -> bool {
-        !self.orders.lines.is_empty() || self.behaviors.kind.contains(&Kind::Purchase)
+        self.purchases_are_behaviors
     }
 
     /// One more than the highest consumer ordinal in any of the facts.
@@ -84,24 +102,64 @@ impl Facts {
             .iter()
             .any(|line| line.is_purchase() && window.contains(line.day))
     }
+}
+
+/// What was counted of some people by facts of purchases, and where these come from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Counted<T> {
+    purchases: Purchases,
+    /// By whether `PURCHASE` behaviours are purchases.
+    counts: Cases<bool, T>,
+}
+
+impl<T> Counted<T> {
+    /// Counts `facts` in every case that is possible.
+    pub fn of(facts: &Facts, extent: Extent, mut count: impl FnMut(&Facts) -> T) -> Self {
+        let cases = facts.purchases.cases(extent).iter().copied();
+        Self {
+            purchases: facts.purchases,
+            counts: Cases::count(cases, |case| count(&facts.where_purchases_are(case))),
+        }
+    }
+
+    /// What was counted of a whole brand.
+    pub fn whole(purchases: Purchases, counts: T) -> Self {
+        Self {
+            purchases,
+            counts: Cases::decided_for(purchases.are_behaviors(), counts),
+        }
+    }
+
+    /// Adds what was counted of others.
+    #[must_use]
+    pub fn merge(self, other: Self, add: impl FnMut(&mut T, T)) -> Self {
+        Self {
+            purchases: self.purchases.merge(other.purchases),
+            counts: self.counts.merge(other.counts, add),
+        }
+    }
+
+    /// Where purchases come from.
+    #[must_use]
+    pub fn purchases(&self) -> Purchases {
+        self.purchases
+    }
+
+    /// The counts of all people.
+    #[must_use]
+    pub fn get(&self) -> Option<&T> {
+        self.counts.get(self.purchases.are_behaviors())
+    }
 
     /// Labels the metrics where `PURCHASE` behaviours stood for purchases.
     #[must_use]
     pub fn labelled(&self, metrics: Vec<Metric>) -> Vec<Metric> {
-        labelled(
-            metrics,
-            self.purchases_are_behaviors() && self.has_purchase_facts(),
-        )
+        if !self.purchases.are_known_by_behaviors() {
+            return metrics;
+        }
+        let label = |metric: Metric| metric.with_label(Label::PurchasesFromBehaviors);
+        metrics.into_iter().map(label).collect()
     }
-}
-
-/// Labels the metrics when `PURCHASE` behaviours stood for purchases.
-pub(crate) fn labelled(metrics: Vec<Metric>, supplied: bool) -> Vec<Metric> {
-    if !supplied {
-        return metrics;
-    }
-    let label = |metric: Metric| metric.with_label(Label::PurchasesFromBehaviors);
-    metrics.into_iter().map(label).collect()
 }
 
 /// Visits the consumers `0..consumers` on all cores, each part with a state of its own, and merges the states in

@@ -4,11 +4,12 @@
 
 use dualwheel_kit::work;
 use dualwheel_lake::frames::{Kind, Role};
-use dualwheel_measure::{Absence, Day, Metric, Scope, Window};
+use dualwheel_measure::{Absence, Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     categories::Categories,
-    facts::{Facts, fold},
+    facts::{Counted, Facts, fold},
     flow::Matrix,
     index::{Judge, judge::count as people},
     parameters::{Amount, BehaviorRule, Parameters, Signal},
@@ -16,6 +17,17 @@ use crate::{
     stages::{Check, Model, Timeline},
     trend::{self, Steps},
 };
+
+/// Metric ids, in the order of an answer.
+pub const METRICS: [&str; 7] = [
+    "fast.fertility",
+    "fast.advancing",
+    "fast.advancing.awareness",
+    "fast.advancing.interest",
+    "fast.advancing.purchase",
+    "fast.superiority",
+    "fast.thriving",
+];
 
 /// Metric ids of advancing from one stage, shallow to deep.
 const ADVANCING_FROM: [&str; 3] = [
@@ -68,51 +80,98 @@ impl Rules {
     }
 }
 
+/// FAST of the scope's window as a metric group: people for F and S, ratios for A (in all and by stage) and T.
+#[derive(Clone, Copy, Debug)]
+pub struct Fast;
+
 /// Counts of a window.
-#[derive(Clone, Debug)]
-struct Counts {
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Counts {
     matrix: Matrix,
     fertile: i64,
     supers: i64,
     thriving: i64,
+    /// Whether anybody has a role.
+    has_roles: bool,
 }
 
-/// FAST of the scope's window: people for F and S, ratios for A (in all and by stage) and T.
-#[must_use]
-pub fn measure(
-    facts: &Facts,
-    parameters: &Parameters,
-    scope: &Scope<'_>,
-    category: Option<&Categories>,
-) -> Vec<Metric> {
-    let rules = Rules::new(parameters, category.is_some());
-    let counts = count(facts, &rules, scope.window, category);
-    facts.labelled(emit(scope, &counts, !facts.members.rows.is_empty()))
+impl Counts {
+    fn merge(&mut self, other: &Self) {
+        self.matrix.merge(&other.matrix);
+        self.fertile += other.fertile;
+        self.supers += other.supers;
+        self.thriving += other.thriving;
+        self.has_roles |= other.has_roles;
+    }
 }
 
-/// The same for the whole brand, by the people index.
-#[must_use]
-pub fn measure_by_index(judge: &Judge<'_>, parameters: &Parameters, scope: &Scope<'_>) -> Vec<Metric> {
-    let rules = Rules::new(parameters, false);
-    let (window, last) = (scope.window, scope.window.last);
-    let reached = || {
-        let supers = judge.in_roles(&rules.super_roles, last);
-        let active = judge.holds(&rules.model, rules.active, last);
-        let fertile = people(&judge.ever(&rules.model, window));
-        (fertile, people(&supers), people(&(supers & active)))
-    };
-    let moved = || judge.flow(&rules.model, window.first.plus(-1), last);
-    let (matrix, (fertile, supers, thriving)) = work::join(moved, reached);
-    let counts = Counts {
-        matrix,
-        fertile,
-        supers,
-        thriving,
-    };
-    judge.labelled(emit(scope, &counts, !judge.members.rows.is_empty()))
+impl MetricGroup for Fast {
+    type Parameters = Parameters;
+    type Part = Facts;
+    type Whole = ();
+    type Partial = Counted<Counts>;
+
+    fn name(&self) -> &'static str {
+        "fast"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &METRICS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        Rules::new(ask.parameters, false).model.needs(ask.scope.window)
+    }
+
+    fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Counted<Counts> {
+        let category = Categories::restriction(ask, &facts.orders.names);
+        let rules = Rules::new(ask.parameters, category.is_some());
+        Counted::of(facts, extent, |facts| {
+            count(facts, &rules, ask.scope.window, category.as_ref())
+        })
+    }
+
+    fn merge(&self, one: Counted<Counts>, other: Counted<Counts>) -> Counted<Counts> {
+        one.merge(other, |sum, more| sum.merge(&more))
+    }
+
+    fn finish(&self, partial: Counted<Counts>, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let scope = ask.scope.over(ask.scope.window);
+        let metrics = partial.get().map(|counts| emit(&scope, counts));
+        partial.labelled(metrics.unwrap_or_default())
+    }
 }
 
-fn emit(scope: &Scope<'_>, counts: &Counts, has_roles: bool) -> Vec<Metric> {
+impl Fast {
+    /// The same of a whole brand, by the people index.
+    #[must_use]
+    pub fn by_index(self, judge: &Judge<'_>, ask: &Ask<'_, Parameters>) -> Counted<Counts> {
+        let rules = Rules::new(ask.parameters, false);
+        let (window, last) = (ask.scope.window, ask.scope.window.last);
+        let reached = || {
+            let supers = judge.in_roles(&rules.super_roles, last);
+            let active = judge.holds(&rules.model, rules.active, last);
+            let fertile = people(&judge.ever(&rules.model, window));
+            (fertile, people(&supers), people(&(supers & active)))
+        };
+        let moved = || judge.flow(&rules.model, window.first.plus(-1), last);
+        let (matrix, (fertile, supers, thriving)) = work::join(moved, reached);
+        let counts = Counts {
+            matrix,
+            fertile,
+            supers,
+            thriving,
+            has_roles: !judge.members.rows.is_empty(),
+        };
+        Counted::whole(judge.purchases(), counts)
+    }
+}
+
+fn emit(scope: &Scope<'_>, counts: &Counts) -> Vec<Metric> {
     let flow = |which: fn(usize, usize) -> bool| counts.matrix.people(which);
     let mut metrics = vec![
         scope.count("fast.fertility", counts.fertile),
@@ -128,7 +187,12 @@ fn emit(scope: &Scope<'_>, counts: &Counts, has_roles: bool) -> Vec<Metric> {
             .people(|before, after| before == at + 1 && after > before);
         metrics.push(scope.share(id, advanced, counts.matrix.people(|before, _| before == at + 1)));
     }
-    metrics.extend(close_people(has_roles, scope, counts.supers, counts.thriving));
+    metrics.extend(close_people(
+        counts.has_roles,
+        scope,
+        counts.supers,
+        counts.thriving,
+    ));
     metrics
 }
 
@@ -165,6 +229,7 @@ fn count(facts: &Facts, rules: &Rules, window: Window, category: Option<&Categor
         fertile: 0,
         supers: 0,
         thriving: 0,
+        has_roles: !facts.members.rows.is_empty(),
     };
     let (counts, _, _) = fold(
         people.consumers(),
@@ -182,34 +247,89 @@ fn count(facts: &Facts, rules: &Rules, window: Window, category: Option<&Categor
             }
         },
         |mut one, other| {
-            one.0.matrix.merge(&other.0.matrix);
-            one.0.fertile += other.0.fertile;
-            one.0.supers += other.0.supers;
-            one.0.thriving += other.0.thriving;
+            one.0.merge(&other.0);
             one
         },
     );
     counts
 }
 
-/// F, A, S and T of every step, oldest first; each step is judged on its last day.
-#[must_use]
-pub fn measure_trend(
-    facts: &Facts,
-    parameters: &Parameters,
-    scope: &Scope<'_>,
-    category: Option<&Categories>,
-    steps: &Steps,
-) -> Vec<Metric> {
-    let rules = Rules::new(parameters, category.is_some());
-    let counts = trend::count(facts, &rules, category, steps);
-    let mut metrics = Vec::with_capacity(counts.len() * 4);
-    for (window, step) in steps.windows().zip(&counts) {
-        let scope = scope.over(window);
-        metrics.push(scope.count("fast.fertility", step.fertile));
-        metrics.push(scope.share("fast.advancing", step.advanced, step.before));
-        let has_roles = !facts.members.rows.is_empty();
-        metrics.extend(close_people(has_roles, &scope, step.supers, step.thriving));
+/// FAST step by step, as a metric group: F, A, S and T of every step, oldest first, each judged on its last day.
+#[derive(Clone, Debug)]
+pub struct FastTrend {
+    /// The steps.
+    pub steps: Steps,
+}
+
+/// Counts of every step.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct StepCounts {
+    steps: Vec<trend::Counts>,
+    has_roles: bool,
+}
+
+impl MetricGroup for FastTrend {
+    type Parameters = Parameters;
+    type Part = Facts;
+    type Whole = ();
+    type Partial = Counted<StepCounts>;
+
+    fn name(&self) -> &'static str {
+        "fast_trend"
     }
-    facts.labelled(metrics)
+
+    fn ids(&self) -> &'static [&'static str] {
+        &[
+            "fast.fertility",
+            "fast.advancing",
+            "fast.superiority",
+            "fast.thriving",
+        ]
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        Fast.needs(ask)
+    }
+
+    fn partial(
+        &self,
+        facts: &Facts,
+        (): &(),
+        extent: Extent,
+        ask: &Ask<'_, Parameters>,
+    ) -> Counted<StepCounts> {
+        let category = Categories::restriction(ask, &facts.orders.names);
+        let rules = Rules::new(ask.parameters, category.is_some());
+        Counted::of(facts, extent, |facts| StepCounts {
+            steps: trend::count(facts, &rules, category.as_ref(), &self.steps),
+            has_roles: !facts.members.rows.is_empty(),
+        })
+    }
+
+    fn merge(&self, one: Counted<StepCounts>, other: Counted<StepCounts>) -> Counted<StepCounts> {
+        one.merge(other, |sum, more| {
+            for (step, more) in sum.steps.iter_mut().zip(&more.steps) {
+                step.add(more);
+            }
+            sum.has_roles |= more.has_roles;
+        })
+    }
+
+    fn finish(&self, partial: Counted<StepCounts>, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let Some(counts) = partial.get() else {
+            return Vec::new();
+        };
+        let mut metrics = Vec::with_capacity(counts.steps.len() * 4);
+        for (window, step) in self.steps.windows().zip(&counts.steps) {
+            let scope = ask.scope.over(window);
+            metrics.push(scope.count("fast.fertility", step.fertile));
+            metrics.push(scope.share("fast.advancing", step.advanced, step.before));
+            metrics.extend(close_people(counts.has_roles, &scope, step.supers, step.thriving));
+        }
+        partial.labelled(metrics)
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! Source: methodology 2.2. Rows of the matrix sum to the stages' sizes before, columns to those after.
 
-use dualwheel_measure::{Day, Metric, Scope, Window};
+use dualwheel_measure::{Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     categories::Categories,
-    facts::{Facts, add_all, fold},
+    facts::{Counted, Facts, add_all, fold},
     index::Judge,
     parameters::Parameters,
     people::People,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// People by state on two days.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Matrix {
     /// Codes of the states: `OUT`, then shallow to deep.
     pub codes: Vec<String>,
@@ -107,44 +108,91 @@ pub fn matrix(
     matrix
 }
 
-/// The flow of AIPL over the scope's window, in people, and its matrix.
-#[must_use]
-pub fn measure(
-    facts: &Facts,
-    parameters: &Parameters,
-    scope: &Scope<'_>,
-    category: Option<&Categories>,
-) -> (Vec<Metric>, Matrix) {
-    let model = Model::new(&parameters.aipl, parameters, category.is_some());
-    let matrix = matrix(
-        facts,
-        &model,
-        scope.window.first.plus(-1),
-        scope.window.last,
-        category,
-    );
-    (facts.labelled(emit(scope, &matrix)), matrix)
+/// Metric ids, in the order of an answer.
+pub const METRICS: [&str; 5] = [
+    "flow.advanced",
+    "flow.stayed",
+    "flow.fell_back",
+    "flow.lost",
+    "flow.gained",
+];
+
+/// The flow of AIPL over the scope's window as a metric group; what is known of some people is their matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow;
+
+impl MetricGroup for Flow {
+    type Parameters = Parameters;
+    type Part = Facts;
+    type Whole = ();
+    type Partial = Counted<Matrix>;
+
+    fn name(&self) -> &'static str {
+        "flow"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &METRICS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        let model = Model::new(&ask.parameters.aipl, ask.parameters, false);
+        let (before, after) = days(ask);
+        model.needs(Window {
+            first: before,
+            last: after,
+        })
+    }
+
+    fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Counted<Matrix> {
+        let category = Categories::restriction(ask, &facts.orders.names);
+        let model = Model::new(&ask.parameters.aipl, ask.parameters, category.is_some());
+        let (before, after) = days(ask);
+        Counted::of(facts, extent, |facts| {
+            matrix(facts, &model, before, after, category.as_ref())
+        })
+    }
+
+    fn merge(&self, one: Counted<Matrix>, other: Counted<Matrix>) -> Counted<Matrix> {
+        one.merge(other, |sum, more| sum.merge(&more))
+    }
+
+    fn finish(&self, partial: Counted<Matrix>, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let scope = ask.scope.over(ask.scope.window);
+        let metrics = partial.get().map(|matrix| emit(&scope, matrix));
+        partial.labelled(metrics.unwrap_or_default())
+    }
 }
 
-/// The same for the whole brand, by the people index.
-#[must_use]
-pub fn measure_by_index(
-    judge: &Judge<'_>,
-    parameters: &Parameters,
-    scope: &Scope<'_>,
-) -> (Vec<Metric>, Matrix) {
-    let model = Model::new(&parameters.aipl, parameters, false);
-    let matrix = judge.flow(&model, scope.window.first.plus(-1), scope.window.last);
-    (judge.labelled(emit(scope, &matrix)), matrix)
+impl Flow {
+    /// The same of a whole brand, by the people index.
+    #[must_use]
+    pub fn by_index(self, judge: &Judge<'_>, ask: &Ask<'_, Parameters>) -> Counted<Matrix> {
+        let model = Model::new(&ask.parameters.aipl, ask.parameters, false);
+        let (before, after) = days(ask);
+        Counted::whole(judge.purchases(), judge.flow(&model, before, after))
+    }
+}
+
+/// The day before the window, and its last.
+fn days(ask: &Ask<'_, Parameters>) -> (Day, Day) {
+    (ask.scope.window.first.plus(-1), ask.scope.window.last)
 }
 
 fn emit(scope: &Scope<'_>, matrix: &Matrix) -> Vec<Metric> {
-    let count = |id: &str, which: fn(usize, usize) -> bool| scope.count(id, matrix.people(which));
-    vec![
-        count("flow.advanced", |before, after| before > 0 && after > before),
-        count("flow.stayed", |before, after| before > 0 && after == before),
-        count("flow.fell_back", |before, after| after > 0 && after < before),
-        count("flow.lost", |before, after| before > 0 && after == 0),
-        count("flow.gained", |before, after| before == 0 && after > 0),
-    ]
+    let moves: [fn(usize, usize) -> bool; 5] = [
+        |before, after| before > 0 && after > before,
+        |before, after| before > 0 && after == before,
+        |before, after| after > 0 && after < before,
+        |before, after| before > 0 && after == 0,
+        |before, after| before == 0 && after > 0,
+    ];
+    let counted = METRICS.iter().zip(moves);
+    counted
+        .map(|(id, which)| scope.count(id, matrix.people(which)))
+        .collect()
 }

@@ -14,6 +14,8 @@ const UNKNOWN: Day = Day(i32::MAX);
 pub struct Launches {
     by_product: Vec<Day>,
     are_missing: bool,
+    /// Whether sales may be missing, so that a product without a supplied launch may have an earlier one.
+    are_open: bool,
 }
 
 impl Launches {
@@ -24,6 +26,7 @@ impl Launches {
         let mut launches = Self {
             by_product: vec![UNKNOWN; products_known],
             are_missing: false,
+            are_open: false,
         };
         for row in &products.rows {
             launches.set(row.product, row.launched);
@@ -41,6 +44,26 @@ impl Launches {
             .chain(products.rows.iter().map(|row| row.product));
         launches.are_missing = named.any(|product| launches.day(product).is_none());
         launches
+    }
+
+    /// Launch days as supplied, and nothing else: what was sold is not all at hand.
+    #[must_use]
+    pub fn supplied(products: &Products) -> Self {
+        let mut launches = Self {
+            by_product: vec![UNKNOWN; products.names.products.view().len()],
+            are_missing: true,
+            are_open: true,
+        };
+        for row in &products.rows {
+            launches.set(row.product, row.launched);
+        }
+        launches
+    }
+
+    /// Whether a product's launch was not supplied, and its first sale may be one that is not at hand.
+    #[must_use]
+    pub fn is_open(&self, product: u32) -> bool {
+        self.are_open && self.day(product).is_none()
     }
 
     /// Whether a product of the facts has neither a supplied launch nor a sale.
@@ -67,6 +90,24 @@ impl Launches {
             .get(product as usize)
             .copied()
             .filter(|day| *day != UNKNOWN)
+    }
+
+    /// The first sale of every product without a supplied launch.
+    #[must_use]
+    pub fn first_sales(products: &Products, orders: &Orders) -> Vec<(u32, Day)> {
+        let supplied = Self::supplied(products);
+        let mut sold = supplied.clone();
+        let sales = orders.lines.iter().filter(|line| line.is_purchase());
+        sold.set_first(
+            sales
+                .filter(|line| supplied.day(line.product).is_none())
+                .map(|line| (line.product, line.day)),
+        );
+        let known = sold.by_product.into_iter().zip(supplied.by_product).zip(0..);
+        known
+            .filter(|((day, supplied), _)| *day != UNKNOWN && *supplied == UNKNOWN)
+            .map(|((day, _), product)| (product, day))
+            .collect()
     }
 
     fn set(&mut self, product: u32, day: Option<Day>) {

@@ -3,29 +3,17 @@
 use std::sync::Arc;
 
 use dualwheel_kit::{Question, work};
-use dualwheel_lake::{
-    BrandFrame, Error, Reader,
-    frames::{Members, Orders, Profiles},
-};
-use dualwheel_measure::{Definitions, Metric, Scope, Window};
+use dualwheel_lake::{BrandFrame, Error, Reader, frames::Profiles};
+use dualwheel_measure::Definitions;
 use tonic::Status;
 
 use crate::{
-    Parameters, aipl,
-    categories::Categories,
+    Parameters,
     facts::Facts,
-    fast, flow,
-    grow::{self, By, GrowFacts},
+    grow::{self, By},
     index::{Cells, Judge, Snapshot},
     launches::Launches,
-    signals::{self, Pioneers},
     sources::{Search, Sources},
-    strategic::Strategic,
-    trend::Steps,
-    value::{
-        histories,
-        measure::{self, Valued},
-    },
 };
 
 type InForce = Definitions<Parameters>;
@@ -75,11 +63,7 @@ pub(crate) async fn people(reader: &Reader, brand: &str) -> Result<Facts, Error>
         reader.orders(brand),
         reader.members(brand)
     )?;
-    Ok(Facts {
-        behaviors,
-        orders,
-        members,
-    })
+    Ok(Facts::new(behaviors, orders, members))
 }
 
 /// Who is known, where a question needs it.
@@ -100,37 +84,25 @@ pub(crate) async fn model<T: Send + 'static>(fit: impl FnOnce() -> T + Send + 's
 }
 
 /// The facts of GROW; profiles are read only for a cut by audience, stock only where launches are missing.
-pub(crate) async fn grow_facts(
-    reader: &Reader,
-    brand: &str,
-    by: By,
-    definitions: &Arc<InForce>,
-) -> Result<GrowFacts, Status> {
+pub(crate) async fn grow(reader: &Reader, question: &Question) -> Result<(grow::Part, grow::Whole), Status> {
+    let brand = &question.brand;
     let (orders, products) = (reader.orders(brand).await?, reader.products(brand).await?);
     let (lines, rows) = (orders.clone(), products.clone());
-    let mut launches = compute(move || Launches::new(&rows, &lines)).await?;
-    if launches.are_missing() {
-        let stock = reader.stock(brand).await?;
-        launches = compute(move || {
-            launches.add_stock(&stock);
-            launches
-        })
-        .await?;
-    }
-    let audiences = match by {
-        By::Audience | By::CategoryAudience => {
-            let (profiles, definitions) = (reader.profiles().await?, definitions.clone());
-            compute(move || Strategic::assign(&profiles, &definitions.parameters)).await?
-        }
-        By::Whole | By::Category | By::Month => Strategic::everyone(),
+    let are_missing = compute(move || Launches::new(&rows, &lines).are_missing()).await?;
+    let stock = match are_missing {
+        true => Some(reader.stock(brand).await?),
+        false => None,
     };
-    Ok(GrowFacts {
-        orders,
+    let profiles = match By::named(question.by.as_deref()).needs_profiles() {
+        true => Some(reader.profiles().await?),
+        false => None,
+    };
+    let whole = grow::Whole {
         products,
-        launches,
+        stock,
         market: reader.market_stats().await?,
-        audiences,
-    })
+    };
+    Ok((grow::Part { orders, profiles }, whole))
 }
 
 /// Where the new buyers of the window came from. The other brands are read one after another, so that they need not lie
@@ -156,177 +128,4 @@ pub(crate) async fn sources(
         }
     }
     Ok(search.found())
-}
-
-/// People per stage on the as-of day.
-pub(crate) fn aipl(facts: &Facts, question: &Question, definitions: &InForce) -> Vec<Metric> {
-    let cuts = question
-        .by
-        .as_ref()
-        .map(|_| categories(facts, question, definitions));
-    let scope = Scope {
-        as_of: question.as_of,
-        ..scope(question, definitions)
-    };
-    let restricted = restriction(facts, question, definitions);
-    aipl::measure(
-        facts,
-        &definitions.parameters,
-        &scope,
-        restricted.as_ref(),
-        cuts.as_ref(),
-    )
-}
-
-/// The same by the index.
-pub(crate) fn aipl_by_index(people: &Indexed, question: &Question, definitions: &InForce) -> Vec<Metric> {
-    let scope = Scope {
-        as_of: question.as_of,
-        ..scope(question, definitions)
-    };
-    aipl::measure_by_index(&people.judge(), &definitions.parameters, &scope)
-}
-
-/// Flow over the window.
-pub(crate) fn flow(facts: &Facts, question: &Question, definitions: &InForce) -> (Vec<Metric>, flow::Matrix) {
-    let restricted = restriction(facts, question, definitions);
-    flow::measure(
-        facts,
-        &definitions.parameters,
-        &scope(question, definitions),
-        restricted.as_ref(),
-    )
-}
-
-/// The same by the index.
-pub(crate) fn flow_by_index(
-    people: &Indexed,
-    question: &Question,
-    definitions: &InForce,
-) -> (Vec<Metric>, flow::Matrix) {
-    let scope = scope(question, definitions);
-    flow::measure_by_index(&people.judge(), &definitions.parameters, &scope)
-}
-
-/// FAST of the window by the index.
-pub(crate) fn fast_by_index(people: &Indexed, question: &Question, definitions: &InForce) -> Vec<Metric> {
-    let scope = scope(question, definitions);
-    fast::measure_by_index(&people.judge(), &definitions.parameters, &scope)
-}
-
-/// FAST of the window, and of each step.
-pub(crate) fn fast(
-    facts: &Facts,
-    question: &Question,
-    definitions: &InForce,
-    steps: Option<&Steps>,
-) -> (Vec<Metric>, Vec<Metric>) {
-    let scope = scope(question, definitions);
-    let restricted = restriction(facts, question, definitions);
-    let parameters = &definitions.parameters;
-    let trend = steps.map(|steps| fast::measure_trend(facts, parameters, &scope, restricted.as_ref(), steps));
-    (
-        fast::measure(facts, parameters, &scope, restricted.as_ref()),
-        trend.unwrap_or_default(),
-    )
-}
-
-/// GROW of the window against the base.
-pub(crate) fn grow(
-    facts: &GrowFacts,
-    question: &Question,
-    base: Window,
-    by: By,
-    definitions: &InForce,
-) -> Vec<Metric> {
-    let level = question
-        .category_level
-        .unwrap_or(definitions.parameters.category_level.get());
-    let categories = Categories::new(&facts.orders.names, question.category.as_deref(), level);
-    let ask = grow::Question {
-        base,
-        category: question.category.as_deref(),
-        categories: &categories,
-        by,
-    };
-    grow::measure(
-        facts,
-        &definitions.parameters,
-        &scope(question, definitions),
-        &ask,
-    )
-}
-
-/// The people side of NEO.
-pub(crate) fn brand_signals(
-    facts: &Facts,
-    profiles: &Profiles,
-    question: &Question,
-    definitions: &InForce,
-) -> Vec<Metric> {
-    let parameters = &definitions.parameters;
-    let pioneers = Pioneers::find(profiles, parameters, question.category.as_deref());
-    let restricted = restriction(facts, question, definitions);
-    signals::measure(
-        facts,
-        &pioneers,
-        parameters,
-        &scope(question, definitions),
-        restricted.as_ref(),
-    )
-}
-
-/// The RFM groups of those who bought in the window.
-pub(crate) fn rfm(orders: &Orders, question: &Question, definitions: &InForce) -> Vec<Metric> {
-    let level = question
-        .category_level
-        .unwrap_or(definitions.parameters.category_level.get());
-    let category = question.category.as_deref();
-    let restricted = category.map(|path| Categories::new(&orders.names, Some(path), level));
-    let buyers = measure::buyers(orders, question.window, restricted.as_ref());
-    measure::rfm(&buyers, &orders.names, &scope(question, definitions))
-}
-
-/// The value of everyone who bought by the window's last day, `weeks` ahead; with `members` also by role.
-pub(crate) fn value(
-    orders: &Orders,
-    members: Option<&Members>,
-    question: &Question,
-    weeks: u32,
-    definitions: &InForce,
-) -> (Vec<Metric>, Valued) {
-    let end = question.window.last;
-    let valued = measure::value(&histories(orders, end), end, weeks, &definitions.parameters);
-    let scope = scope(question, definitions);
-    let mut metrics = valued.metrics(&scope);
-    if let Some(members) = members {
-        metrics.extend(valued.by_role(members, &scope));
-    }
-    (metrics, valued)
-}
-
-fn categories(facts: &Facts, question: &Question, definitions: &InForce) -> Categories {
-    let level = question
-        .category_level
-        .unwrap_or(definitions.parameters.category_level.get());
-    Categories::new(&facts.orders.names, question.category.as_deref(), level)
-}
-
-/// The categories that a question is restricted to; `None` for the whole brand.
-fn restriction(facts: &Facts, question: &Question, definitions: &InForce) -> Option<Categories> {
-    question
-        .category
-        .as_ref()
-        .map(|_| categories(facts, question, definitions))
-}
-
-/// The question's window, judged on its last day.
-fn scope<'a>(question: &Question, definitions: &'a InForce) -> Scope<'a> {
-    Scope {
-        window: question.window,
-        as_of: question.window.last,
-        entries: &definitions.metrics,
-        version: &definitions.version,
-        segments: Vec::new(),
-    }
 }

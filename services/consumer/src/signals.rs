@@ -2,12 +2,15 @@
 //!
 //! Source: methodology 6.1. Every numerator is restricted to its denominator's people.
 
+use std::sync::Arc;
+
 use dualwheel_lake::frames::{Kind, Profiles};
-use dualwheel_measure::{Absence, Day, Metric, Scope, Window};
+use dualwheel_measure::{Absence, Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     categories::Categories,
-    facts::{Facts, add_all, fold},
+    facts::{Counted, Facts, add_all, fold},
     parameters::Parameters,
 };
 
@@ -18,7 +21,7 @@ const SELLING_POINT_WORD: u8 = 2;
 
 /// What is counted, by place in the counts.
 #[derive(Clone, Copy)]
-enum Counted {
+enum Place {
     Buyers,
     PioneerBuyers,
     Visitors,
@@ -35,17 +38,17 @@ enum Counted {
     ClassedSearches,
 }
 
-const COUNTS: usize = Counted::ClassedSearches as usize + 1;
+const COUNTS: usize = Place::ClassedSearches as usize + 1;
 
 type Counts = [i64; COUNTS];
 
-fn add(counts: &mut Counts, what: Counted, number: i64) {
+fn add(counts: &mut Counts, what: Place, number: i64) {
     if let Some(count) = counts.get_mut(what as usize) {
         *count += number;
     }
 }
 
-fn get(counts: &Counts, what: Counted) -> i64 {
+fn get(counts: &Counts, what: Place) -> i64 {
     counts.get(what as usize).copied().unwrap_or(0)
 }
 
@@ -93,22 +96,103 @@ impl Pioneers {
     }
 }
 
-/// The seven signals over the scope's window, all ratios of people.
-#[must_use]
-pub fn measure(
-    facts: &Facts,
-    pioneers: &Pioneers,
-    parameters: &Parameters,
-    scope: &Scope<'_>,
-    category: Option<&Categories>,
-) -> Vec<Metric> {
-    let counts = count(facts, pioneers, parameters, scope.window, category);
-    let answer = Answer {
-        scope,
-        counts,
-        has_purchases: facts.has_purchase_facts(),
-    };
-    facts.labelled(answer.metrics(pioneers.known))
+/// Metric ids, in the order of an answer.
+pub const METRICS: [&str; 7] = [
+    "neo.novelty.pioneer_density",
+    "neo.novelty.pioneer_penetration",
+    "neo.novelty.selling_point",
+    "neo.engagement.search_heat",
+    "neo.engagement.recommendation",
+    "neo.solidity.conversion",
+    "neo.solidity.repurchase",
+];
+
+/// The people side of NEO as a metric group: seven ratios of people over the scope's window.
+#[derive(Clone, Copy, Debug)]
+pub struct BrandSignals;
+
+/// What the group reads of some people.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What they did for the brand.
+    pub people: Facts,
+    /// Their profiles, known to the brand or not.
+    pub profiles: Arc<Profiles>,
+}
+
+/// What is known of some people.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Partial {
+    counted: Counted<Counts>,
+    /// Pioneers, known to the brand or not.
+    pioneers: i64,
+}
+
+impl MetricGroup for BrandSignals {
+    type Parameters = Parameters;
+    type Part = Part;
+    type Whole = ();
+    type Partial = Partial;
+
+    fn name(&self) -> &'static str {
+        "brand_signals"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &METRICS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        let (window, long) = (ask.scope.window, long(ask.parameters, ask.scope.window));
+        let days = Window {
+            first: window.first.min(long.first),
+            last: window.last,
+        };
+        vec![
+            Need::of("behaviors", &["kind", "category", "product", "keyword_class"]).within(days),
+            Need::of("order_lines", &["category", "product", "quantity"]).within(days),
+            Need::of("consumer_profiles", &["labels"]),
+            Need::of("products", &["category"]).whole(),
+        ]
+    }
+
+    fn partial(&self, part: &Part, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Partial {
+        let pioneers = Pioneers::find(&part.profiles, ask.parameters, ask.category);
+        let category = Categories::restriction(ask, &part.people.orders.names);
+        let window = ask.scope.window;
+        Partial {
+            counted: Counted::of(&part.people, extent, |facts| {
+                count(facts, &pioneers, ask.parameters, window, category.as_ref())
+            }),
+            pioneers: pioneers.known,
+        }
+    }
+
+    fn merge(&self, one: Partial, other: Partial) -> Partial {
+        Partial {
+            counted: one.counted.merge(other.counted, |sum, more| add_all(sum, &more)),
+            pioneers: one.pioneers + other.pioneers,
+        }
+    }
+
+    fn finish(&self, partial: Partial, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let counted = &partial.counted;
+        let answer = Answer {
+            scope: &ask.scope.over(ask.scope.window),
+            counts: counted.get().copied().unwrap_or_default(),
+            has_purchases: counted.purchases().are_supplied(),
+        };
+        counted.labelled(answer.metrics(partial.pioneers))
+    }
+}
+
+/// The days in which repurchase is judged.
+fn long(parameters: &Parameters, window: Window) -> Window {
+    Window::ending(window.last, i32::from(parameters.repurchase_days.get()))
 }
 
 struct Answer<'a> {
@@ -123,11 +207,11 @@ impl Answer<'_> {
         let needs_pioneers = (pioneers > 0, "label pioneers in the consumer profiles");
         let needs_purchases = (self.has_purchases, "supply the brand's order lines");
         let needs_visits = (
-            get(counts, Counted::Visits) > 0,
+            get(counts, Place::Visits) > 0,
             "supply behaviours that make visitors, such as BROWSE",
         );
         let needs_words = (
-            get(counts, Counted::ClassedSearches) > 0,
+            get(counts, Place::ClassedSearches) > 0,
             "supply SEARCH behaviours with the class of their word",
         );
         let share = |id: &str, part, whole, needs: &[(bool, &str)]| {
@@ -141,44 +225,44 @@ impl Answer<'_> {
         vec![
             share(
                 "neo.novelty.pioneer_density",
-                Counted::PioneerBuyers,
-                of(Counted::Buyers),
+                Place::PioneerBuyers,
+                of(Place::Buyers),
                 &[needs_pioneers, needs_purchases],
             ),
             share(
                 "neo.novelty.pioneer_penetration",
-                Counted::PioneerBuyers,
+                Place::PioneerBuyers,
                 pioneers,
                 &[needs_pioneers, needs_purchases],
             ),
             share(
                 "neo.novelty.selling_point",
-                Counted::SellingPointSearchers,
-                of(Counted::Searchers),
+                Place::SellingPointSearchers,
+                of(Place::Searchers),
                 &[needs_words],
             ),
             share(
                 "neo.engagement.search_heat",
-                Counted::BrandSearchers,
-                of(Counted::Searchers),
+                Place::BrandSearchers,
+                of(Place::Searchers),
                 &[needs_words],
             ),
             share(
                 "neo.engagement.recommendation",
-                Counted::Recommenders,
-                of(Counted::Visitors),
+                Place::Recommenders,
+                of(Place::Visitors),
                 &[needs_visits],
             ),
             share(
                 "neo.solidity.conversion",
-                Counted::BuyingVisitors,
-                of(Counted::Visitors),
+                Place::BuyingVisitors,
+                of(Place::Visitors),
                 &[needs_visits, needs_purchases],
             ),
             share(
                 "neo.solidity.repurchase",
-                Counted::Repurchasers,
-                of(Counted::LongBuyers),
+                Place::Repurchasers,
+                of(Place::LongBuyers),
                 &[needs_purchases],
             ),
         ]
@@ -192,7 +276,7 @@ fn count(
     window: Window,
     category: Option<&Categories>,
 ) -> Counts {
-    let long = Window::ending(window.last, i32::from(parameters.repurchase_days.get()));
+    let long = long(parameters, window);
     let reader = Reader {
         facts,
         window,
@@ -207,17 +291,17 @@ fn count(
             let person = reader.read(consumer, counts, days);
             let mut note = |what, holds: bool| add(counts, what, i64::from(holds));
             let visitor = person.visits || person.buys;
-            note(Counted::Buyers, person.buys);
-            note(Counted::PioneerBuyers, person.buys && pioneers.has(consumer));
-            note(Counted::Visitors, visitor);
-            note(Counted::BuyingVisitors, person.buys);
-            note(Counted::Recommenders, visitor && person.recommends);
-            note(Counted::Searchers, person.searches);
-            note(Counted::BrandSearchers, person.searches_brand);
-            note(Counted::SellingPointSearchers, person.searches_selling_point);
-            note(Counted::LongBuyers, !days.is_empty());
+            note(Place::Buyers, person.buys);
+            note(Place::PioneerBuyers, person.buys && pioneers.has(consumer));
+            note(Place::Visitors, visitor);
+            note(Place::BuyingVisitors, person.buys);
+            note(Place::Recommenders, visitor && person.recommends);
+            note(Place::Searchers, person.searches);
+            note(Place::BrandSearchers, person.searches_brand);
+            note(Place::SellingPointSearchers, person.searches_selling_point);
+            note(Place::LongBuyers, !days.is_empty());
             note(
-                Counted::Repurchasers,
+                Place::Repurchasers,
                 days.len() >= usize::from(parameters.repurchase_purchase_days.get()),
             );
         },
@@ -302,14 +386,14 @@ impl Reader<'_> {
         }
         if kind.is_visit() {
             person.visits = true;
-            add(counts, Counted::Visits, 1);
+            add(counts, Place::Visits, 1);
         }
         person.recommends |= matches!(kind, Kind::Recommend | Kind::PositiveReview | Kind::Share);
         if kind == Kind::Search {
             person.searches = true;
             person.searches_brand |= class == BRAND_WORD;
             person.searches_selling_point |= class == SELLING_POINT_WORD;
-            add(counts, Counted::ClassedSearches, i64::from(class != 0));
+            add(counts, Place::ClassedSearches, i64::from(class != 0));
         }
     }
 }

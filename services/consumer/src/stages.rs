@@ -4,7 +4,7 @@
 //! that the state on any day costs a few searches and the days on which it can change at all are known.
 
 use dualwheel_lake::frames::Kind;
-use dualwheel_measure::Day;
+use dualwheel_measure::{Day, Need, Window};
 
 use crate::parameters::{BehaviorRule, Parameters, Requirement, Signal, Standing, StateRule};
 
@@ -164,6 +164,21 @@ impl Model {
     #[must_use]
     pub fn memory_days(&self) -> i32 {
         self.checks.iter().map(|check| check.within).max().unwrap_or(0)
+    }
+
+    /// Facts that judge states on days of `asked`.
+    #[must_use]
+    pub fn needs(&self, asked: Window) -> Vec<Need> {
+        let days = Window {
+            first: asked.first.plus(-self.memory_days()),
+            last: asked.last,
+        };
+        vec![
+            Need::of("behaviors", &["kind", "product", "category"]).within(days),
+            Need::of("order_lines", &["product", "category", "quantity"]).within(days),
+            Need::of("members", &["role", "joined_day", "left_day"]),
+            Need::of("products", &["category"]).whole(),
+        ]
     }
 
     /// The tracks on which each kind is noted, as bits, by the kind's number.

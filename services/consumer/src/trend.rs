@@ -6,6 +6,7 @@
 
 use chrono::Datelike;
 use dualwheel_measure::{Day, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     categories::Categories,
@@ -90,7 +91,7 @@ pub(crate) fn last_of_month(day: Day) -> Day {
 }
 
 /// Counts of one step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Counts {
     /// In any stage on any day of the step.
     pub fertile: i64,
@@ -173,7 +174,8 @@ impl Tally {
 }
 
 impl Counts {
-    fn add(&mut self, more: &Self) {
+    /// Adds the counts of other people.
+    pub fn add(&mut self, more: &Self) {
         self.fertile += more.fertile;
         self.before += more.before;
         self.advanced += more.advanced;

@@ -5,11 +5,13 @@
 pub mod bgnbd;
 mod fit;
 pub mod gamma_gamma;
+pub mod group;
 pub mod measure;
 pub mod rfm;
 
 use dualwheel_lake::frames::{Line, Orders};
 use dualwheel_measure::{Absence, Day, MONEY_SCALE, Money};
+use serde::{Deserialize, Serialize};
 
 /// Days of a week.
 const WEEK: f64 = 7.0;
@@ -53,9 +55,10 @@ impl Refusal {
 }
 
 /// The purchases of one customer up to the last day of observation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct History {
-    /// Consumer.
+    /// Consumer. It is a number of this process, and so no part of what is written.
+    #[serde(skip)]
     pub consumer: u32,
     /// First purchase day.
     pub first: Day,

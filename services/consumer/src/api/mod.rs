@@ -22,18 +22,22 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dualwheel_kit::{Question, Reason, Violations, answer, explain, question::read_window};
 use dualwheel_lake::{Lake, Reader, frames::Names};
-use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Window};
+use dualwheel_measure::{Catalogue, Day, Definitions, Extent, Metric, MetricGroup, Window};
 use dualwheel_proto::{consumer::TrendStep, types};
 use sea_orm::DatabaseConnection;
 use tonic::Status;
 
 use crate::{
     Parameters,
+    aipl::Aipl,
     deletion::Deletions,
-    flow::Matrix,
-    grow::By,
+    facts::Facts,
+    fast::{Fast, FastTrend},
+    flow::{Flow, Matrix},
+    grow::{By, Grow},
     index::{PeopleIndex, Snapshot, judge::can_judge},
     queries::{self, Indexed, compute},
+    signals::{self, BrandSignals},
     stages::Model,
     trend::{MOST_STEPS, Step, Steps},
 };
@@ -57,6 +61,12 @@ struct Asked {
     definitions: Arc<Definitions<Parameters>>,
 }
 
+/// The people of a brand.
+enum People {
+    Indexed(Indexed),
+    Facts(Facts),
+}
+
 /// Metrics, with what they were read from.
 struct Answered {
     metrics: Vec<Metric>,
@@ -72,14 +82,16 @@ impl Answered {
 }
 
 impl Asked {
-    /// The people of the brand by the index, where it has caught up and can judge AIPL.
-    async fn indexed(&self) -> Result<Option<Indexed>, Status> {
-        let parameters = &self.definitions.parameters;
+    /// The people of the brand: by the index, where it has caught up and can judge AIPL, or else by their facts.
+    async fn people(&self) -> Result<People, Status> {
+        let (parameters, brand) = (&self.definitions.parameters, &self.question.brand);
         let can = can_judge(&Model::new(&parameters.aipl, parameters, false));
-        match &self.snapshot {
-            Some(snapshot) if can => queries::indexed(&self.reader, &self.question.brand, snapshot).await,
-            _ => Ok(None),
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|_| can)
+            && let Some(indexed) = queries::indexed(&self.reader, brand, snapshot).await?
+        {
+            return Ok(People::Indexed(indexed));
         }
+        Ok(People::Facts(queries::people(&self.reader, brand).await?))
     }
 
     fn answered(&self, metrics: Vec<Metric>) -> Answered {
@@ -94,10 +106,6 @@ impl Asked {
 
 /// How long a question waits for the people index to catch up, before it reads the facts themselves.
 const INDEX_PATIENCE: Duration = Duration::from_millis(250);
-/// Dimensions of AIPL.
-const AIPL_BY: [&str; 1] = ["category"];
-/// Dimensions of GROW.
-const GROW_BY: [&str; 4] = ["category", "audience", "category_audience", "month"];
 
 impl Service {
     pub(crate) fn new(
@@ -175,14 +183,18 @@ impl Service {
 
     async fn aipl(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
         let whole = |question: &Question| Ok(((), question.category.is_none() && question.by.is_none()));
-        let (asked, ()) = self.ask_people(tenant, query, &AIPL_BY, whole).await?;
+        let (asked, ()) = self.ask_people(tenant, query, Aipl.cuts(), whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        if let Some(people) = asked.indexed().await? {
-            let metrics = compute(move || queries::aipl_by_index(&people, &question, &definitions)).await?;
-            return Ok(asked.answered(metrics));
-        }
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
-        let metrics = compute(move || queries::aipl(&facts, &question, &definitions)).await?;
+        let people = asked.people().await?;
+        let metrics = compute(move || {
+            let ask = question.ask(&definitions);
+            let sizes = match &people {
+                People::Indexed(people) => Aipl.by_index(&people.judge(), &ask),
+                People::Facts(facts) => Aipl.partial(facts, &(), Extent::Whole, &ask),
+            };
+            Aipl.finish(sizes, &(), &ask)
+        })
+        .await?;
         Ok(asked.answered(metrics))
     }
 
@@ -194,13 +206,18 @@ impl Service {
         let whole = |question: &Question| Ok(((), question.category.is_none()));
         let (asked, ()) = self.ask_people(tenant, query, &[], whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        if let Some(people) = asked.indexed().await? {
-            let (metrics, matrix) =
-                compute(move || queries::flow_by_index(&people, &question, &definitions)).await?;
-            return Ok((asked.answered(metrics), matrix));
-        }
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
-        let (metrics, matrix) = compute(move || queries::flow(&facts, &question, &definitions)).await?;
+        let people = asked.people().await?;
+        let (metrics, matrix) = compute(move || {
+            let ask = question.ask(&definitions);
+            let moved = match &people {
+                People::Indexed(people) => Flow.by_index(&people.judge(), &ask),
+                People::Facts(facts) => Flow.partial(facts, &(), Extent::Whole, &ask),
+            };
+            let matrix = moved.get().cloned();
+            (Flow.finish(moved, &(), &ask), matrix)
+        })
+        .await?;
+        let matrix = matrix.ok_or_else(|| Status::internal("a flow was not counted"))?;
         Ok((asked.answered(metrics), matrix))
     }
 
@@ -217,13 +234,21 @@ impl Service {
         };
         let (asked, steps) = self.ask_people(tenant, query, &[], whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        if let Some(people) = asked.indexed().await? {
-            let metrics = compute(move || queries::fast_by_index(&people, &question, &definitions)).await?;
-            return Ok((asked.answered(metrics), Vec::new()));
-        }
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
-        let (metrics, trend) =
-            compute(move || queries::fast(&facts, &question, &definitions, steps.as_ref())).await?;
+        let people = asked.people().await?;
+        let (metrics, trend) = compute(move || {
+            let ask = question.ask(&definitions);
+            match &people {
+                People::Indexed(people) => {
+                    let counts = Fast.by_index(&people.judge(), &ask);
+                    (Fast.finish(counts, &(), &ask), Vec::new())
+                }
+                People::Facts(facts) => {
+                    let trend = steps.map(|steps| FastTrend { steps }.measure(facts, &(), &ask));
+                    (Fast.measure(facts, &(), &ask), trend.unwrap_or_default())
+                }
+            }
+        })
+        .await?;
         Ok((asked.answered(metrics), trend))
     }
 
@@ -234,20 +259,14 @@ impl Service {
         base: Option<types::Window>,
     ) -> Result<Answered, Status> {
         let (asked, base) = self
-            .ask(tenant, query, &GROW_BY, |question| {
+            .ask(tenant, query, &By::NAMES, |question| {
                 base_window(question.window, base.as_ref())
             })
             .await?;
-        let by = match asked.question.by.as_deref() {
-            Some("category") => By::Category,
-            Some("audience") => By::Audience,
-            Some("category_audience") => By::CategoryAudience,
-            Some("month") => By::Month,
-            _ => By::Whole,
-        };
-        let facts = queries::grow_facts(&asked.reader, &asked.question.brand, by, &asked.definitions).await?;
+        let (part, whole) = queries::grow(&asked.reader, &asked.question).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let metrics = compute(move || queries::grow(&facts, &question, base, by, &definitions)).await?;
+        let group = Grow { base: Some(base) };
+        let metrics = compute(move || group.measure(&part, &whole, &question.ask(&definitions))).await?;
         Ok(asked.answered(metrics))
     }
 
@@ -257,11 +276,12 @@ impl Service {
         query: Option<types::MetricQuery>,
     ) -> Result<Answered, Status> {
         let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
-        let facts = queries::people(&asked.reader, &asked.question.brand).await?;
-        let profiles = queries::profiles(&asked.reader).await?;
+        let part = signals::Part {
+            people: queries::people(&asked.reader, &asked.question.brand).await?,
+            profiles: queries::profiles(&asked.reader).await?,
+        };
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let metrics =
-            compute(move || queries::brand_signals(&facts, &profiles, &question, &definitions)).await?;
+        let metrics = compute(move || BrandSignals.measure(&part, &(), &question.ask(&definitions))).await?;
         Ok(asked.answered(metrics))
     }
 

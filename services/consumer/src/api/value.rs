@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use dualwheel_kit::{Reason, Violations, audit};
+use dualwheel_measure::{Extent, MetricGroup};
 use dualwheel_proto::{
     consumer::{BgNbd, ConsumerValue, GammaGamma, GetValueResponse, ListValuesResponse},
     types,
@@ -13,7 +14,10 @@ use tonic::Status;
 use super::{Answered, Service};
 use crate::{
     queries::{self, compute},
-    value::measure::{Forecast, Valued, by_key},
+    value::{
+        group::{Part, Rfm, Value},
+        measure::{Forecast, Valued, by_key},
+    },
 };
 
 /// Cuts of a question for value.
@@ -35,7 +39,7 @@ impl Service {
         let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
         let orders = asked.reader.orders(&asked.question.brand).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let metrics = compute(move || queries::rfm(&orders, &question, &definitions)).await?;
+        let metrics = compute(move || Rfm.measure(&orders, &(), &question.ask(&definitions))).await?;
         Ok(asked.answered(metrics))
     }
 
@@ -55,7 +59,11 @@ impl Service {
             None => None,
         };
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let fit = move || queries::value(&orders, members.as_deref(), &question, weeks, &definitions);
+        let fit = move || {
+            let (group, ask) = (Value { weeks: Some(weeks) }, question.ask(&definitions));
+            let customers = group.partial(&Part { orders, members }, &(), Extent::Whole, &ask);
+            group.answer(&customers, &ask)
+        };
         let (metrics, valued) = queries::model(fit).await?;
         Ok((asked.answered(metrics), valued, weeks))
     }

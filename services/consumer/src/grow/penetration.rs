@@ -5,9 +5,9 @@
 //! overlap. With several periods, or several categories for the whole brand, both sides are sums over them.
 
 use dualwheel_lake::frames::{Line, MarketStatRow, MarketStats};
-use dualwheel_measure::{Absence, IntervalAbsence, Metric, Quantity, Scope, Window};
+use dualwheel_measure::{Absence, Day, IntervalAbsence, Metric, Quantity, Scope, Window};
 
-use super::{NO_INTERVAL, PENETRATION_METRICS, Question, scan::Table, scan::is_first};
+use super::{NO_INTERVAL, PENETRATION_METRICS, partial::Sums, scan::is_first};
 
 /// A market period of a category.
 pub(super) struct Slot {
@@ -19,6 +19,9 @@ pub(super) struct Slot {
     buyers: i64,
 }
 
+/// A market period by names: the segment's path, or `None`; whether it lies in the base; first and last day.
+pub(super) type SlotKey = (Option<String>, bool, Day, Day);
+
 /// The market's periods that cover the question.
 pub(super) struct Market {
     pub slots: Vec<Slot>,
@@ -27,21 +30,35 @@ pub(super) struct Market {
 }
 
 impl Market {
-    pub(super) fn new(stats: &MarketStats, ask: &Question<'_>, now: Window) -> Self {
+    /// The periods of the segments `cuts`, and of the category that the question is restricted to.
+    pub(super) fn new(
+        stats: &MarketStats,
+        cuts: &[String],
+        category: Option<&str>,
+        (base, now): (Window, Window),
+    ) -> Self {
         let mut market = Self {
             slots: Vec::new(),
-            by_category: vec![Vec::new(); ask.categories.cuts.len()],
+            by_category: vec![Vec::new(); cuts.len()],
             everywhere: Vec::new(),
         };
-        for (is_base, window) in [(true, ask.base), (false, now)] {
-            for (at, path) in ask.categories.cuts.iter().enumerate() {
+        for (is_base, window) in [(true, base), (false, now)] {
+            for (at, path) in cuts.iter().enumerate() {
                 market.add(stats, path, Some(at), is_base, window);
             }
-            if let Some(path) = ask.category {
+            if let Some(path) = category {
                 market.add(stats, path, None, is_base, window);
             }
         }
         market
+    }
+
+    /// The periods by names, in order.
+    pub(super) fn keys<'a>(&'a self, cuts: &'a [String]) -> impl Iterator<Item = SlotKey> + 'a {
+        self.slots.iter().map(|slot| {
+            let category = slot.category.and_then(|at| cuts.get(at)).cloned();
+            (category, slot.is_base, slot.days.first, slot.days.last)
+        })
     }
 
     fn add(
@@ -95,7 +112,7 @@ impl Market {
     }
 
     /// Penetration in the window and its change against the base.
-    pub(super) fn metrics(&self, scope: &Scope<'_>, category: Option<usize>, table: &Table) -> [Metric; 2] {
+    pub(super) fn metrics(&self, scope: &Scope<'_>, category: Option<&str>, table: &Sums) -> [Metric; 2] {
         let [id, change_id] = PENETRATION_METRICS;
         let now = self.side(scope, category, table, false);
         let base = self.side(scope, category, table, true);
@@ -114,7 +131,7 @@ impl Market {
         ]
     }
 
-    fn side(&self, scope: &Scope<'_>, category: Option<usize>, table: &Table, is_base: bool) -> Metric {
+    fn side(&self, scope: &Scope<'_>, category: Option<&str>, table: &Sums, is_base: bool) -> Metric {
         let [id, _] = PENETRATION_METRICS;
         let of_side = || {
             self.slots
@@ -123,11 +140,11 @@ impl Market {
                 .filter(move |(slot, _)| slot.is_base == is_base)
         };
         let restricted = category.is_none() && of_side().any(|(slot, _)| slot.category.is_none());
-        let present: Vec<bool> = table.cells(None, None).map(super::Cell::is_present).collect();
         let asked = |slot: &Slot| match (slot.category, category) {
             (None, None) => restricted,
-            (Some(of), None) => !restricted && present.get(of).copied().unwrap_or(false),
-            (of, Some(_)) => of == category,
+            (Some(_), None) => !restricted,
+            (None, Some(_)) => false,
+            (Some(of), Some(category)) => table.categories.get(of).is_some_and(|own| own == category),
         };
         let (mut slots, mut buyers, mut market) = (0, 0, 0);
         for (slot, count) in of_side().filter(|(slot, _)| asked(slot)) {

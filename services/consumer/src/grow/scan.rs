@@ -1,13 +1,16 @@
 //! One pass over a brand's order lines into cells of category by audience.
 
-use dualwheel_lake::frames::Line;
-use dualwheel_measure::{Money, Window};
+use dualwheel_lake::frames::{Line, Orders};
+use dualwheel_measure::{Day, Money, Window};
+use serde::{Deserialize, Serialize};
 
-use super::{By, GrowFacts, Question, is_novel, penetration::Market};
-use crate::{facts::fold, parameters::Parameters};
+use super::{By, is_novel, penetration::Market};
+use crate::{
+    categories::Categories, facts::fold, launches::Launches, parameters::Parameters, strategic::Strategic,
+};
 
 /// Sums of one period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Side {
     /// Whether there is any line, return-only ones included.
     pub present: bool,
@@ -57,7 +60,7 @@ impl Side {
 }
 
 /// Both periods of a category and audience.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Cell {
     /// Period 0.
     pub base: Side,
@@ -72,7 +75,8 @@ impl Cell {
         self.base.present || self.now.present
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds the sums of other people.
+    pub(super) fn add(&mut self, other: &Self) {
         self.base.add(&other.base);
         self.now.add(&other.now);
     }
@@ -82,7 +86,7 @@ impl Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Novelty {
     /// Segment; [`WHOLE`] for all.
-    segment: u32,
+    pub segment: u32,
     /// Consumer.
     pub consumer: u32,
     /// From products in their novelty window.
@@ -91,60 +95,39 @@ pub(super) struct Novelty {
     pub all: i64,
 }
 
-const WHOLE: u32 = u32::MAX;
+/// What of it is from a product whose launch is open, on a day.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenNet {
+    pub segment: u32,
+    pub consumer: u32,
+    pub product: u32,
+    pub day: Day,
+    pub net: i64,
+}
+
+/// Purchases of a new customer that may be of new products, all in one category or in any.
+#[derive(Clone, Debug)]
+pub(super) struct OpenBuyer {
+    /// Category; `None` for all.
+    pub category: Option<usize>,
+    pub audience: usize,
+    /// Products whose launch is open, each with the first day of a purchase; sorted.
+    pub bought: Vec<(u32, Day)>,
+}
+
+pub(super) const WHOLE: u32 = u32::MAX;
 
 /// Everything that one pass sums.
 pub(super) struct Table {
-    audiences: usize,
-    cells: Vec<Cell>,
+    pub audiences: usize,
+    pub cells: Vec<Cell>,
     /// By audience, over all categories: new customers who bought a new product, new customers.
-    customers: Vec<(i64, i64)>,
+    pub customers: Vec<(i64, i64)>,
     /// By slot of the market: distinct buyers.
     pub penetrated: Vec<i64>,
-    /// Sorted by segment.
-    novelty: Vec<Novelty>,
-}
-
-impl Table {
-    /// The cells of a category or all, for an audience or all, in order of category.
-    pub fn cells(&self, category: Option<usize>, audience: Option<usize>) -> impl Iterator<Item = Cell> + '_ {
-        let categories = self.cells.chunks(self.audiences).enumerate();
-        categories
-            .filter(move |(at, _)| category.is_none_or(|category| category == *at))
-            .map(move |(_, row)| {
-                let mut sum = Cell::default();
-                for (at, cell) in row.iter().enumerate() {
-                    if audience.is_none_or(|audience| audience == at) {
-                        sum.add(cell);
-                    }
-                }
-                sum
-            })
-    }
-
-    /// New customers who bought a product in its novelty window, and new customers.
-    pub fn new_customers(&self, category: Option<usize>, audience: Option<usize>) -> (i64, i64) {
-        if category.is_some() {
-            return self
-                .cells(category, audience)
-                .map(|cell| (cell.now.new_from_new, cell.now.new_buyers))
-                .fold((0, 0), |sum, add| (sum.0 + add.0, sum.1 + add.1));
-        }
-        let asked = self
-            .customers
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| audience.is_none_or(|audience| audience == *at));
-        asked.fold((0, 0), |sum, (_, add)| (sum.0 + add.0, sum.1 + add.1))
-    }
-
-    /// Sums per consumer of a segment, or of the whole.
-    pub fn novelty_of(&self, segment: Option<usize>) -> Vec<Novelty> {
-        let segment = segment.map_or(WHOLE, segment_number);
-        let start = self.novelty.partition_point(|sum| sum.segment < segment);
-        let end = self.novelty.partition_point(|sum| sum.segment <= segment);
-        self.novelty.get(start..end).unwrap_or_default().to_vec()
-    }
+    pub novelty: Vec<Novelty>,
+    pub open_nets: Vec<OpenNet>,
+    pub open_buyers: Vec<OpenBuyer>,
 }
 
 fn segment_number(at: usize) -> u32 {
@@ -162,27 +145,16 @@ struct Pass {
     slots: Vec<u32>,
     /// Segments of the consumer in hand.
     segments: Vec<Novelty>,
+    /// The consumer's purchases of products whose launch is open: category, product, day.
+    open: Vec<(usize, u32, Day)>,
 }
 
 /// Sums the lines of both periods.
-pub(super) fn scan(
-    facts: &GrowFacts,
-    parameters: &Parameters,
-    now: Window,
-    ask: &Question<'_>,
-    market: &Market,
-) -> Table {
-    let (categories, audiences) = (ask.categories.cuts.len(), facts.audiences.ids.len().max(1));
-    let slots = market.slots.len();
-    let visitor = Visitor {
-        facts,
-        parameters,
-        now,
-        ask,
-        market,
-    };
-    let mut table = fold(
-        facts.orders.groups.len(),
+pub(super) fn scan(visitor: &Visitor<'_>) -> Table {
+    let (categories, slots) = (visitor.categories.cuts.len(), visitor.market.slots.len());
+    let audiences = visitor.audiences.ids.len().max(1);
+    fold(
+        visitor.orders.groups.len(),
         || Pass {
             table: Table {
                 audiences,
@@ -190,20 +162,19 @@ pub(super) fn scan(
                 customers: vec![(0, 0); audiences],
                 penetrated: vec![0; slots],
                 novelty: Vec::new(),
+                open_nets: Vec::new(),
+                open_buyers: Vec::new(),
             },
             buyers: vec![0; categories * 2],
             from_new: vec![0; categories],
             slots: vec![0; slots],
             segments: Vec::new(),
+            open: Vec::new(),
         },
         |pass, consumer| visitor.visit(pass, consumer),
         merge,
     )
-    .table;
-    table
-        .novelty
-        .sort_unstable_by_key(|sum| (sum.segment, sum.consumer));
-    table
+    .table
 }
 
 fn merge(mut one: Pass, mut other: Pass) -> Pass {
@@ -215,15 +186,31 @@ fn merge(mut one: Pass, mut other: Pass) -> Pass {
     }
     crate::facts::add_all(&mut one.table.penetrated, &other.table.penetrated);
     one.table.novelty.append(&mut other.table.novelty);
+    one.table.open_nets.append(&mut other.table.open_nets);
+    one.table.open_buyers.append(&mut other.table.open_buyers);
     one
 }
 
-struct Visitor<'a> {
-    facts: &'a GrowFacts,
-    parameters: &'a Parameters,
-    now: Window,
-    ask: &'a Question<'a>,
-    market: &'a Market,
+/// Whether a sale is of a product in its novelty window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Novel {
+    Yes,
+    No,
+    /// The product's first sale decides, which may be one of other people.
+    Open,
+}
+
+/// What a pass reads.
+pub(super) struct Visitor<'a> {
+    pub orders: &'a Orders,
+    pub audiences: &'a Strategic,
+    pub launches: &'a Launches,
+    pub parameters: &'a Parameters,
+    pub base: Window,
+    pub now: Window,
+    pub by: By,
+    pub categories: &'a Categories,
+    pub market: &'a Market,
 }
 
 /// The consumer in hand.
@@ -238,21 +225,22 @@ struct Person {
 
 impl Visitor<'_> {
     fn visit(&self, pass: &mut Pass, consumer: u32) {
-        let lines = self.facts.orders.of(consumer);
-        let asked = |line: &Line| self.now.contains(line.day) || self.ask.base.contains(line.day);
+        let lines = self.orders.of(consumer);
+        let asked = |line: &Line| self.now.contains(line.day) || self.base.contains(line.day);
         if !lines.iter().any(asked) {
             return;
         }
         let person = Person {
             stamp: consumer + 1,
-            audience: self.facts.audiences.of(consumer),
+            audience: self.audiences.of(consumer),
             is_new: self.is_new(lines, self.now),
-            was_new: self.is_new(lines, self.ask.base),
+            was_new: self.is_new(lines, self.base),
         };
         let mut bought = (false, false);
         pass.segments.clear();
+        pass.open.clear();
         for line in lines {
-            let Some(category) = self.ask.categories.segment(line.category) else {
+            let Some(category) = self.categories.segment(line.category) else {
                 continue;
             };
             self.market.count(
@@ -262,14 +250,14 @@ impl Visitor<'_> {
                 category,
                 person.stamp,
             );
-            if self.ask.base.contains(line.day) {
+            if self.base.contains(line.day) {
                 pass.add_base(line, category, person);
             } else if self.now.contains(line.day) {
-                let novel = is_novel(line.day, self.facts.launches.day(line.product), self.parameters);
+                let novel = self.novel(line);
                 pass.add_now(line, category, person, novel);
                 bought.0 |= line.is_purchase();
-                bought.1 |= line.is_purchase() && novel;
-                self.note(&mut pass.segments, line, category, person, novel);
+                bought.1 |= line.is_purchase() && novel == Novel::Yes;
+                self.note(pass, line, category, person, novel);
             }
         }
         if let Some(customers) = pass.table.customers.get_mut(person.audience)
@@ -279,6 +267,17 @@ impl Visitor<'_> {
             customers.1 += i64::from(bought.0);
         }
         pass.table.novelty.append(&mut pass.segments);
+        pass.leave_open(person, bought.1);
+    }
+
+    fn novel(&self, line: &Line) -> Novel {
+        if self.launches.is_open(line.product) {
+            return Novel::Open;
+        }
+        match is_novel(line.day, self.launches.day(line.product), self.parameters) {
+            true => Novel::Yes,
+            false => Novel::No,
+        }
     }
 
     fn is_new(&self, lines: &[Line], window: Window) -> bool {
@@ -290,22 +289,31 @@ impl Visitor<'_> {
     }
 
     /// Adds a line to the consumer's sums of the whole and of the segment that the question cuts it into.
-    fn note(&self, sums: &mut Vec<Novelty>, line: &Line, category: usize, person: Person, novel: bool) {
-        let segment = match self.ask.by {
+    fn note(&self, pass: &mut Pass, line: &Line, category: usize, person: Person, novel: Novel) {
+        let segment = match self.by {
             By::Whole | By::Month => None,
             By::Category => Some(category),
             By::Audience => Some(person.audience),
-            By::CategoryAudience => Some(category * self.facts.audiences.ids.len() + person.audience),
+            By::CategoryAudience => Some(category * self.audiences.ids.len() + person.audience),
         };
         let net = line.paid - line.refund;
-        let fresh = if novel { net } else { 0 };
+        let fresh = if novel == Novel::Yes { net } else { 0 };
         for segment in [Some(WHOLE), segment.map(segment_number)].into_iter().flatten() {
-            match sums.iter_mut().find(|sum| sum.segment == segment) {
+            if novel == Novel::Open {
+                pass.table.open_nets.push(OpenNet {
+                    segment,
+                    consumer: person.stamp - 1,
+                    product: line.product,
+                    day: line.day,
+                    net,
+                });
+            }
+            match pass.segments.iter_mut().find(|sum| sum.segment == segment) {
                 Some(sum) => {
                     sum.fresh += fresh;
                     sum.all += net;
                 }
-                None => sums.push(Novelty {
+                None => pass.segments.push(Novelty {
                     segment,
                     consumer: person.stamp - 1,
                     fresh,
@@ -333,12 +341,15 @@ impl Pass {
         }
     }
 
-    fn add_now(&mut self, line: &Line, category: usize, person: Person, novel: bool) {
+    fn add_now(&mut self, line: &Line, category: usize, person: Person, novel: Novel) {
         let first = line.is_purchase() && is_first(&mut self.buyers, category * 2 + 1, person.stamp);
         let from_new = line.is_purchase()
-            && novel
+            && novel == Novel::Yes
             && person.is_new
             && is_first(&mut self.from_new, category, person.stamp);
+        if line.is_purchase() && novel == Novel::Open && person.is_new {
+            self.open.push((category, line.product, line.day));
+        }
         let Some(cell) = self
             .table
             .cells
@@ -353,6 +364,40 @@ impl Pass {
         }
         cell.now.new_from_new += i64::from(from_new);
     }
+}
+
+impl Pass {
+    /// Keeps the purchases of a new customer that may be of new products, where none is known to be.
+    fn leave_open(&mut self, person: Person, is_from_new: bool) {
+        self.open.sort_unstable();
+        for of_category in self.open.chunk_by(|one, other| one.0 == other.0) {
+            let category = of_category.first().map(|(category, ..)| *category);
+            let is_counted = category.and_then(|category| self.from_new.get(category));
+            if is_counted != Some(&person.stamp) {
+                self.table.open_buyers.push(OpenBuyer {
+                    category,
+                    audience: person.audience,
+                    bought: first_days(of_category),
+                });
+            }
+        }
+        if !is_from_new && !self.open.is_empty() {
+            self.open
+                .sort_unstable_by_key(|(_, product, day)| (*product, *day));
+            self.table.open_buyers.push(OpenBuyer {
+                category: None,
+                audience: person.audience,
+                bought: first_days(&self.open),
+            });
+        }
+    }
+}
+
+/// The first day of each product; `bought` is sorted by product and day.
+fn first_days(bought: &[(usize, u32, Day)]) -> Vec<(u32, Day)> {
+    let mut first: Vec<(u32, Day)> = bought.iter().map(|(_, product, day)| (*product, *day)).collect();
+    first.dedup_by_key(|(product, _)| *product);
+    first
 }
 
 /// Whether the consumer is met for the first time at `at`; consumers come one after the other.

@@ -248,11 +248,11 @@ impl Cells {
         some(OTHER_LINE) || some(BOUGHT)
     }
 
-    /// Whether any purchase could be known.
+    /// Whether the brand has any `PURCHASE` behaviour.
     #[must_use]
-    pub fn has_purchase_facts(&self) -> bool {
+    pub fn has_purchase_behaviors(&self) -> bool {
         let supplied = self.signals.get(Kind::Purchase as usize);
-        self.has_lines() || supplied.is_some_and(|days| !days.is_empty())
+        supplied.is_some_and(|days| !days.is_empty())
     }
 
     /// The signals of behaviour `kinds`, given as bits, with the purchases of the brand for `PURCHASE`.

@@ -1,13 +1,12 @@
 //! Stages, flow and FAST by bitmap algebra: the same rules as [`stages`](crate::stages), for everyone at once.
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Members, Role};
-use dualwheel_measure::{Day, Metric, Window};
+use dualwheel_lake::frames::{Members, Purchases, Role};
+use dualwheel_measure::{Day, Window};
 use roaring::RoaringBitmap;
 
 use super::cells::{Cells, MOST_DAYS};
 use crate::{
-    facts::labelled,
     flow::Matrix,
     stages::{Browsing, Check, Condition, Model},
 };
@@ -38,12 +37,13 @@ pub(crate) fn count(people: &RoaringBitmap) -> i64 {
 }
 
 impl Judge<'_> {
-    /// Labels the metrics where `PURCHASE` behaviours stood for purchases.
-    pub(crate) fn labelled(&self, metrics: Vec<Metric>) -> Vec<Metric> {
-        labelled(
-            metrics,
-            !self.cells.has_lines() && self.cells.has_purchase_facts(),
-        )
+    /// Where the brand's purchases come from.
+    #[must_use]
+    pub fn purchases(&self) -> Purchases {
+        Purchases {
+            lines: self.cells.has_lines(),
+            behaviors: self.cells.has_purchase_behaviors(),
+        }
     }
 
     /// The people of every state on `day`, shallow to deep; the deepest state that holds is a consumer's.

@@ -9,6 +9,7 @@ use dualwheel_measure::{
     bootstrap::RatioGroups, sum,
 };
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{
     History, Refusal, bgnbd, gamma_gamma,
@@ -186,23 +187,16 @@ impl Valued {
         metrics
     }
 
-    /// The metrics of the people of Capital who have bought: by the deepest role that each holds on the scope's last day,
-    /// where they can be reached. What one purchase is worth does not depend on roles and is left out.
+    /// The metrics of the people of Capital who have bought, whose `standings` come in the order of the customers: by the
+    /// deepest role of each. What one purchase is worth does not depend on roles and is left out.
     #[must_use]
-    pub fn by_role(&self, members: &Members, scope: &Scope<'_>) -> Vec<Metric> {
-        let day = scope.window.last;
+    pub fn by_role(&self, standings: &[Option<Standing>], scope: &Scope<'_>) -> Vec<Metric> {
         let mut parts: BTreeMap<Role, (Vec<Forecast>, bool)> = BTreeMap::new();
-        for one in &self.customers {
-            let rows = members.of(one.history.consumer);
-            let open = || rows.iter().filter(|row| row.is_open(day));
-            let can = |reach: Reach| open().any(|row| row.reach == reach);
-            let (is_sure, is_assumed) = (can(Reach::Reachable), can(Reach::NotSupplied));
-            if let Some(role) = open().map(|row| row.role).max()
-                && (is_sure || is_assumed)
-            {
-                let (people, assumed) = parts.entry(role).or_default();
+        for (one, standing) in self.customers.iter().zip(standings) {
+            if let Some(Standing { role, is_assumed }) = standing {
+                let (people, assumed) = parts.entry(*role).or_default();
                 people.push(*one);
-                *assumed |= !is_sure;
+                *assumed |= is_assumed;
             }
         }
         let of_role = |role: Role| {
@@ -255,9 +249,35 @@ impl Valued {
     }
 }
 
-/// Those who bought in `window`, in the given categories where there are some.
+/// Where one of the people of Capital stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Standing {
+    /// Deepest role.
+    pub role: Role,
+    /// Whether the person counts as reachable only because nobody said how.
+    pub is_assumed: bool,
+}
+
+impl Standing {
+    /// Where a consumer stands on `day`; nowhere who has no role, or cannot be reached.
+    #[must_use]
+    pub fn of(members: &Members, consumer: u32, day: Day) -> Option<Self> {
+        let rows = members.of(consumer);
+        let open = || rows.iter().filter(|row| row.is_open(day));
+        let can = |reach: Reach| open().any(|row| row.reach == reach);
+        let (is_sure, is_assumed) = (can(Reach::Reachable), can(Reach::NotSupplied));
+        let role = open().map(|row| row.role).max()?;
+        (is_sure || is_assumed).then_some(Self {
+            role,
+            is_assumed: !is_sure,
+        })
+    }
+}
+
+/// Those who bought in `window`, in the given categories where there are some, by key.
 #[must_use]
-pub fn buyers(orders: &Orders, window: Window, category: Option<&Categories>) -> Vec<Buyer> {
+pub fn buyers(orders: &Orders, window: Window, category: Option<&Categories>) -> BTreeMap<String, Buyer> {
+    let keys = orders.names.consumers.view();
     let each = orders.groups.consumers();
     each.filter_map(|consumer| {
         let (mut days, mut net): (Vec<Day>, Money) = (Vec::new(), 0);
@@ -272,34 +292,34 @@ pub fn buyers(orders: &Orders, window: Window, category: Option<&Categories>) ->
         }
         days.sort_unstable();
         days.dedup();
-        Some(Buyer {
-            consumer,
+        let buyer = Buyer {
             recency: window.last.0 - days.last()?.0,
             frequency: u32::try_from(days.len()).unwrap_or(u32::MAX),
             monetary: net,
-        })
+        };
+        Some((keys.key(consumer).to_owned(), buyer))
     })
     .collect()
 }
 
 /// The RFM metrics of the whole and of each group.
 #[must_use]
-pub fn rfm(buyers: &[Buyer], names: &Names, scope: &Scope<'_>) -> Vec<Metric> {
-    let keys = names.consumers.view();
-    let groups = rfm::groups(&rfm::points(buyers));
+pub fn rfm(buyers: &BTreeMap<String, Buyer>, scope: &Scope<'_>) -> Vec<Metric> {
+    let people: Vec<Buyer> = buyers.values().copied().collect();
+    let groups = rfm::groups(&rfm::points(&people));
     // Everyone is below the line of every share.
     let mut everyone = RatioGroups::default();
-    for buyer in buyers {
-        everyone.add(keys.key(buyer.consumer), 0, buyer.monetary);
+    for (key, buyer) in buyers {
+        everyone.add(key, 0, buyer.monetary);
     }
     let mut parts: BTreeMap<rfm::Group, Part> = BTreeMap::new();
-    for (buyer, group) in buyers.iter().zip(&groups) {
+    for ((key, buyer), group) in buyers.iter().zip(&groups) {
         let part = parts.entry(*group).or_insert_with(|| Part::new(&everyone));
         part.people += 1;
         part.net += buyer.monetary;
-        part.units.add(keys.key(buyer.consumer), buyer.monetary, 0);
+        part.units.add(key, buyer.monetary, 0);
     }
-    let whole: Money = buyers.iter().map(|buyer| buyer.monetary).sum();
+    let whole: Money = people.iter().map(|buyer| buyer.monetary).sum();
     let of_whole = Quantity::Money(whole);
     let mut metrics = vec![
         scope.count("rfm.customers", buyers.len() as i64),

@@ -4,12 +4,11 @@
 //! among all customers of the window; each fifth of it is one point.
 
 use dualwheel_measure::Money;
+use serde::{Deserialize, Serialize};
 
 /// One customer's window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Buyer {
-    /// Consumer.
-    pub consumer: u32,
     /// Days since the last purchase day.
     pub recency: i32,
     /// Purchase days.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_consumer::aipl;
+use dualwheel_consumer::aipl::Aipl;
+use dualwheel_measure::MetricGroup;
 use dualwheel_proto::facts::BehaviorKind;
 use proptest::prelude::*;
 
@@ -136,11 +137,12 @@ proptest! {
                 }
             }
         }
-        let (restriction, cuts) = (world.restriction(&frames), world.categories(&frames));
-        let scope = world.scope(&definitions);
-        let got = aipl::measure(
-            &facts(&frames), &definitions.parameters, &scope, restriction.as_ref(), by_category.then_some(&cuts),
-        );
-        assert_same(&got, &expected);
+        let ask = world.ask(&definitions, by_category.then_some("category"));
+        assert_same(&Aipl.measure(&facts(&frames), &(), &ask), &expected);
+    }
+
+    #[test]
+    fn parts_make_the_whole(world in world(), by_category: bool, cut in (1..5u64, any::<u64>())) {
+        world.check(&Aipl, |frames| (facts(frames), ()), by_category.then_some("category"), cut)?;
     }
 }

@@ -3,18 +3,21 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use dualwheel_consumer::{
-    aipl, fast, flow,
+    aipl::Aipl,
+    fast::Fast,
+    flow::Flow,
     grow::By,
-    signals,
+    signals::BrandSignals,
     stages::{Model, Timeline},
-    value,
+    value::group::{Part, Rfm, Value},
 };
-use dualwheel_measure::{Absence, Day, IntervalAbsence, Label, Metric, Window};
+use dualwheel_measure::{Absence, Day, IntervalAbsence, Label, Metric, MetricGroup, Window};
 use dualwheel_proto::facts::{Behavior, BehaviorKind, FactRows, Member, OrderLine, Role};
 use prost_types::Timestamp;
 
 use crate::{
     grow::measured,
+    signals::part,
     world::{BRAND, START, World, definitions, facts, instant, text},
 };
 
@@ -71,13 +74,7 @@ pub fn lines(order_lines: Vec<OrderLine>) -> FactRows {
 
 fn stages(world: &World) -> [i64; 5] {
     let (frames, definitions) = (world.frames(), definitions());
-    let got = aipl::measure(
-        &facts(&frames),
-        &definitions.parameters,
-        &world.scope(&definitions),
-        None,
-        None,
-    );
+    let got = Aipl.measure(&facts(&frames), &(), &world.ask(&definitions, None));
     std::array::from_fn(|at| *got[at].value.as_ref().unwrap() as i64)
 }
 
@@ -258,13 +255,7 @@ fn supplied_purchases_count_only_without_order_lines_and_are_labelled() {
     let alone = world(rows.clone());
     assert_eq!(stages(&alone), [0, 0, 0, 1, 1]);
     let (frames, definitions) = (alone.frames(), definitions());
-    let got = aipl::measure(
-        &facts(&frames),
-        &definitions.parameters,
-        &alone.scope(&definitions),
-        None,
-        None,
-    );
+    let got = Aipl.measure(&facts(&frames), &(), &alone.ask(&definitions, None));
     assert!(
         got.iter()
             .all(|metric| metric.labels == [Label::PurchasesFromBehaviors])
@@ -315,15 +306,7 @@ fn one_category_knows_no_exposure_and_no_relation() {
         ..world(rows)
     };
     let (frames, definitions) = (asked.frames(), definitions());
-    let restriction = asked.restriction(&frames);
-    let scope = asked.scope(&definitions);
-    let got = aipl::measure(
-        &facts(&frames),
-        &definitions.parameters,
-        &scope,
-        restriction.as_ref(),
-        None,
-    );
+    let got = Aipl.measure(&facts(&frames), &(), &asked.ask(&definitions, None));
     let values: Vec<f64> = got.iter().map(|metric| *metric.value.as_ref().unwrap()).collect();
     // In category a: A browses; I carts; P buys.
     assert_eq!(values, [1.0, 1.0, 1.0, 0.0, 3.0]);
@@ -350,12 +333,7 @@ fn relations_are_open_up_to_the_day_before_leaving() {
     });
     assert_eq!(stages(&world), [0, 1, 0, 0, 1]);
     let (frames, definitions) = (world.frames(), definitions());
-    let got = fast::measure(
-        &facts(&frames),
-        &definitions.parameters,
-        &world.scope(&definitions),
-        None,
-    );
+    let got = Fast.measure(&facts(&frames), &(), &world.ask(&definitions, None));
     // Fertile: who joins, and who left on the last day. Super: who joins, who was never active.
     let values: Vec<_> = got
         .iter()
@@ -382,12 +360,7 @@ fn a_deeper_role_hides_a_fan() {
     };
     let world = world(rows);
     let (frames, definitions) = (world.frames(), definitions());
-    let got = fast::measure(
-        &facts(&frames),
-        &definitions.parameters,
-        &world.scope(&definitions),
-        None,
-    );
+    let got = Fast.measure(&facts(&frames), &(), &world.ask(&definitions, None));
     assert_eq!(metric(&got, "fast.superiority").value, Ok(0.0));
 }
 
@@ -398,8 +371,8 @@ fn nobody_has_reasons_and_no_values() {
         ..Default::default()
     });
     let (frames, definitions) = (world.frames(), definitions());
-    let scope = world.scope(&definitions);
-    let got = fast::measure(&facts(&frames), &definitions.parameters, &scope, None);
+    let ask = world.ask(&definitions, None);
+    let got = Fast.measure(&facts(&frames), &(), &ask);
     assert_eq!(metric(&got, "fast.fertility").value, Ok(0.0));
     assert_eq!(
         metric(&got, "fast.advancing").value.as_ref().unwrap_err().0,
@@ -413,8 +386,7 @@ fn nobody_has_reasons_and_no_values() {
         metric(&got, "fast.superiority").value.as_ref().unwrap_err().0,
         Absence::SignalNotSupplied
     );
-    let pioneers = signals::Pioneers::find(&frames.profiles, &definitions.parameters, None);
-    let got = signals::measure(&facts(&frames), &pioneers, &definitions.parameters, &scope, None);
+    let got = BrandSignals.measure(&part(&frames), &(), &ask);
     assert!(
         got.iter()
             .all(|metric| metric.value.as_ref().unwrap_err().0 == Absence::SignalNotSupplied)
@@ -425,22 +397,20 @@ fn nobody_has_reasons_and_no_values() {
 fn every_metric_is_defined_and_has_its_unit() {
     let world = world(lines(vec![sale("c", D - 5, "a", 1, 5)]));
     let (frames, definitions) = (world.frames(), definitions());
-    let (facts, parameters, scope) = (facts(&frames), &definitions.parameters, world.scope(&definitions));
-    let pioneers = signals::Pioneers::find(&frames.profiles, parameters, None);
-    let mut got = aipl::measure(&facts, parameters, &scope, None, None);
-    got.extend(flow::measure(&facts, parameters, &scope, None).0);
-    got.extend(fast::measure(&facts, parameters, &scope, None));
+    let (facts, parameters) = (facts(&frames), &definitions.parameters);
+    let ask = world.ask(&definitions, None);
+    let mut got = Aipl.measure(&facts, &(), &ask);
+    got.extend(Flow.measure(&facts, &(), &ask));
+    got.extend(Fast.measure(&facts, &(), &ask));
     got.extend(measured(&world, world.window.before(), By::Whole));
-    got.extend(signals::measure(&facts, &pioneers, parameters, &scope, None));
+    got.extend(BrandSignals.measure(&part(&frames), &(), &ask));
     // The whole; the groups repeat its metrics.
-    let buyers = value::measure::buyers(&frames.orders, world.window, None);
-    got.extend(
-        value::measure::rfm(&buyers, &frames.names, &scope)
-            .into_iter()
-            .take(3),
-    );
-    let histories = value::histories(&frames.orders, world.window.last);
-    got.extend(value::measure::value(&histories, world.window.last, 52, parameters).metrics(&scope));
+    got.extend(Rfm.measure(&frames.orders, &(), &ask).into_iter().take(3));
+    let part = Part {
+        orders: frames.orders.clone(),
+        members: None,
+    };
+    got.extend(Value::default().measure(&part, &(), &ask));
     let emitted: Vec<&str> = got.iter().map(|metric| metric.id.as_str()).collect();
     let defined: Vec<&str> = definitions
         .metrics

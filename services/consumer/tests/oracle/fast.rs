@@ -1,10 +1,10 @@
 //! FAST day by day, fertility in both ways, and trends step by step.
 
 use dualwheel_consumer::{
-    fast,
+    fast::{Fast, FastTrend},
     trend::{Step, Steps},
 };
-use dualwheel_measure::{Absence, Window};
+use dualwheel_measure::{Absence, MetricGroup, Window};
 use dualwheel_proto::facts::BehaviorKind;
 use proptest::prelude::*;
 
@@ -91,10 +91,7 @@ proptest! {
             advancing(&raw, world.window, &of, "fast.advancing.purchase", &[3], &[3]),
         ];
         expected.extend(close_people(&raw, last, &of));
-        let restriction = world.restriction(&frames);
-        let got =
-            fast::measure(&facts(&frames), &definitions.parameters, &world.scope(&definitions), restriction.as_ref());
-        assert_same(&got, &expected);
+        assert_same(&Fast.measure(&facts(&frames), &(), &world.ask(&definitions, None)), &expected);
     }
 
     #[test]
@@ -110,11 +107,18 @@ proptest! {
             expected.push(advancing(&raw, window, &of, "fast.advancing", &[1, 2, 3], &[1, 2, 3, 4]));
             expected.extend(close_people(&raw, window.last.0, &of));
         }
-        let (restriction, scope) = (world.restriction(&frames), world.scope(&definitions));
-        let got = fast::measure_trend(&facts(&frames), &definitions.parameters, &scope, restriction.as_ref(), &steps);
+        let trend = FastTrend { steps: steps.clone() };
+        let got = trend.measure(&facts(&frames), &(), &world.ask(&definitions, None));
         assert_same(&got, &expected);
         for (metric, window) in got.iter().step_by(4).zip(steps.windows()) {
             prop_assert_eq!((metric.window, metric.as_of), (window, window.last));
         }
+    }
+
+    #[test]
+    fn parts_make_the_whole(world in world(), step in 0..3, cut in (1..5u64, any::<u64>())) {
+        world.check(&Fast, |frames| (facts(frames), ()), None, cut)?;
+        let steps = Steps::new(world.window, [Step::Day, Step::Week, Step::Month][step as usize]).unwrap();
+        world.check(&FastTrend { steps }, |frames| (facts(frames), ()), None, cut)?;
     }
 }

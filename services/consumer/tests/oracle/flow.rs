@@ -1,6 +1,7 @@
 //! Flow, and its conservation.
 
-use dualwheel_consumer::flow;
+use dualwheel_consumer::flow::Flow;
+use dualwheel_measure::{Extent, MetricGroup};
 use proptest::prelude::*;
 
 use crate::{
@@ -25,9 +26,10 @@ proptest! {
             cells[stage(&raw, &who, before, &of)][stage(&raw, &who, after, &of)] += 1;
         }
         cells[0][0] = 0;
-        let restriction = world.restriction(&frames);
-        let (got, matrix) =
-            flow::measure(&facts(&frames), &definitions.parameters, &world.scope(&definitions), restriction.as_ref());
+        let ask = world.ask(&definitions, None);
+        let moved = Flow.partial(&facts(&frames), &(), Extent::Whole, &ask);
+        let matrix = moved.get().unwrap().clone();
+        let got = Flow.finish(moved, &(), &ask);
         prop_assert_eq!(&matrix.codes, &["OUT", "A", "I", "P", "L"]);
         for (from, to, people) in matrix.iter() {
             prop_assert_eq!(people, cells[from][to], "{} to {}", from, to);
@@ -49,5 +51,10 @@ proptest! {
             prop_assert_eq!(row.iter().sum::<i64>(), size(before));
             prop_assert_eq!((0..5).map(|from| cells[from][depth]).sum::<i64>(), size(after));
         }
+    }
+
+    #[test]
+    fn parts_make_the_whole(world in world(), cut in (1..5u64, any::<u64>())) {
+        world.check(&Flow, |frames| (facts(frames), ()), None, cut)?;
     }
 }

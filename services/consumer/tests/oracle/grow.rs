@@ -2,13 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_consumer::{
-    grow::{self, By, GrowFacts, Question},
-    launches::Launches,
-    strategic::Strategic,
-};
+use dualwheel_consumer::grow::{By, Grow, Part as Bought, Whole};
 use dualwheel_lake::memory::Frames;
-use dualwheel_measure::{Absence, Quantity, Window};
+use dualwheel_measure::{Absence, MetricGroup, Quantity, Window};
 use dualwheel_proto::facts::{ConsumerProfile, Gender};
 use proptest::prelude::*;
 
@@ -458,35 +454,33 @@ impl Naive<'_> {
     }
 }
 
-pub fn grow_facts(frames: &Frames) -> GrowFacts {
-    let mut launches = Launches::new(&frames.products, &frames.orders);
-    if launches.are_missing() {
-        launches.add_stock(&frames.stock);
-    }
-    GrowFacts {
+pub fn grow_facts(frames: &Frames) -> (Bought, Whole) {
+    let part = Bought {
         orders: frames.orders.clone(),
+        profiles: Some(frames.profiles.clone()),
+    };
+    let whole = Whole {
         products: frames.products.clone(),
-        launches,
+        stock: Some(frames.stock.clone()),
         market: frames.market_stats.clone(),
-        audiences: Strategic::assign(&frames.profiles, &definitions().parameters),
+    };
+    (part, whole)
+}
+
+fn name(by: By) -> Option<&'static str> {
+    match by {
+        By::Whole => None,
+        By::Category => Some("category"),
+        By::Audience => Some("audience"),
+        By::CategoryAudience => Some("category_audience"),
+        By::Month => Some("month"),
     }
 }
 
 pub fn measured(world: &World, base: Window, by: By) -> Vec<dualwheel_measure::Metric> {
     let (frames, definitions) = (world.frames(), definitions());
-    let categories = world.categories(&frames);
-    let ask = Question {
-        base,
-        category: world.category.as_deref(),
-        categories: &categories,
-        by,
-    };
-    grow::measure(
-        &grow_facts(&frames),
-        &definitions.parameters,
-        &world.scope(&definitions),
-        &ask,
-    )
+    let (part, whole) = grow_facts(&frames);
+    Grow { base: Some(base) }.measure(&part, &whole, &world.ask(&definitions, name(by)))
 }
 
 proptest! {
@@ -515,5 +509,13 @@ proptest! {
             let sum: i128 = cut.map(|metric| match metric.numerator { Some(Quantity::Money(money)) => money, _ => 0 }).sum();
             prop_assert_eq!(sum, whole("grow.gmv"), "the cuts are the whole");
         }
+    }
+
+    #[test]
+    fn parts_make_the_whole(world in world(), by in 0..5usize, gap in 0..20i32, cut in (1..5u64, any::<u64>())) {
+        let before = world.window.before();
+        let base = Window { first: before.first.plus(-gap), last: before.last.plus(-gap) };
+        let by = [By::Whole, By::Category, By::Audience, By::CategoryAudience, By::Month][by];
+        world.check(&Grow { base: Some(base) }, grow_facts, name(by), cut)?;
     }
 }

@@ -7,14 +7,17 @@ use std::{
 };
 
 use dualwheel_consumer::{
-    PeopleIndex, aipl, fast, flow,
+    PeopleIndex,
+    aipl::Aipl,
+    fast::Fast,
+    flow::Flow,
     index::{Error, Judge, Snapshot, judge::can_judge},
     stages::Model,
     strategic::Strategic,
 };
 use dualwheel_kit::{config::Config, server::Server};
 use dualwheel_lake::{Lake, service::Facts};
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::{Day, Extent, MetricGroup, Window};
 use dualwheel_proto::facts::{
     Behavior, BehaviorKind, FactKind, FactRows, OrderLine, fact_service_server::FactServiceServer,
 };
@@ -26,7 +29,7 @@ use crate::{
     edges::{D, act, sale},
     faulty::Faults,
     service::{append, house_on},
-    world::{BRAND, cells, definitions, facts, world},
+    world::{BRAND, World, cells, definitions, facts, world},
 };
 
 proptest! {
@@ -35,21 +38,15 @@ proptest! {
     #[test]
     fn the_index_answers_as_the_facts_do(world in world()) {
         let (frames, definitions) = (world.frames(), definitions());
-        let (facts, parameters, scope) = (facts(&frames), &definitions.parameters, world.scope(&definitions));
+        let world = World { category: None, ..world };
+        let (facts, ask) = (facts(&frames), world.ask(&definitions, None));
         let cells = cells(&facts);
         let judge = Judge { cells: &cells, members: &facts.members, target: None };
-        prop_assert_eq!(
-            aipl::measure_by_index(&judge, parameters, &scope),
-            aipl::measure(&facts, parameters, &scope, None, None)
-        );
-        prop_assert_eq!(
-            flow::measure_by_index(&judge, parameters, &scope),
-            flow::measure(&facts, parameters, &scope, None)
-        );
-        prop_assert_eq!(
-            fast::measure_by_index(&judge, parameters, &scope),
-            fast::measure(&facts, parameters, &scope, None)
-        );
+        prop_assert_eq!(Aipl.finish(Aipl.by_index(&judge, &ask), &(), &ask), Aipl.measure(&facts, &(), &ask));
+        prop_assert_eq!(Flow.finish(Flow.by_index(&judge, &ask), &(), &ask), Flow.measure(&facts, &(), &ask));
+        let (indexed, moved) = (Flow.by_index(&judge, &ask), Flow.partial(&facts, &(), Extent::Whole, &ask));
+        prop_assert_eq!(indexed.get(), moved.get());
+        prop_assert_eq!(Fast.finish(Fast.by_index(&judge, &ask), &(), &ask), Fast.measure(&facts, &(), &ask));
     }
 
     /// Fertility in closed form is fertility day by day, in every shipped model.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_consumer::signals::{self, Pioneers};
-use dualwheel_measure::Absence;
+use dualwheel_consumer::signals::{BrandSignals, Part};
+use dualwheel_lake::memory::Frames;
+use dualwheel_measure::{Absence, MetricGroup};
 use dualwheel_proto::facts::{BehaviorKind, KeywordClass};
 use proptest::prelude::*;
 
@@ -12,6 +13,13 @@ use crate::{
     facts::{Act, inside},
     world::{World, definitions, facts, world},
 };
+
+pub fn part(frames: &Frames) -> Part {
+    Part {
+        people: facts(frames),
+        profiles: frames.profiles.clone(),
+    }
+}
 
 fn naive(world: &World) -> Vec<Expected> {
     use BehaviorKind::*;
@@ -121,11 +129,12 @@ proptest! {
     #[test]
     fn signals_equal_the_methodology(world in world()) {
         let (frames, definitions) = (world.frames(), definitions());
-        let pioneers = Pioneers::find(&frames.profiles, &definitions.parameters, world.category.as_deref());
-        let restriction = world.restriction(&frames);
-        let got = signals::measure(
-            &facts(&frames), &pioneers, &definitions.parameters, &world.scope(&definitions), restriction.as_ref(),
-        );
+        let got = BrandSignals.measure(&part(&frames), &(), &world.ask(&definitions, None));
         assert_same(&got, &naive(&world));
+    }
+
+    #[test]
+    fn parts_make_the_whole(world in world(), cut in (1..5u64, any::<u64>())) {
+        world.check(&BrandSignals, |frames| (part(frames), ()), None, cut)?;
     }
 }

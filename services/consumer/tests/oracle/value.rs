@@ -6,8 +6,10 @@ use dualwheel_consumer::value::{
     self, Refusal,
     bgnbd::{self, Timing},
     gamma_gamma::{self, Limits, Spending},
+    group::{Part, Rfm, Value},
     rfm::{self, Buyer},
 };
+use dualwheel_lake::memory::Frames;
 use proptest::prelude::*;
 use statrs::function::gamma::ln_gamma;
 
@@ -224,13 +226,20 @@ proptest! {
     }
 
     #[test]
+    fn parts_make_the_whole(world in world(), by_role: bool, cut in (1..5u64, any::<u64>())) {
+        world.check(&Rfm, |frames| (frames.orders.clone(), ()), None, cut)?;
+        let facts = |frames: &Frames| (Part { orders: frames.orders.clone(), members: Some(frames.members.clone()) }, ());
+        world.check(&Value::default(), facts, by_role.then_some("role"), cut)?;
+    }
+
+    #[test]
     fn rfm_points_and_groups_are_those_of_plain_loops(
         sides in proptest::collection::vec((0..9i32, 1..6u32, -3..9i128), 0..30),
     ) {
-        let buyer = |(at, (recency, frequency, monetary)): (usize, &(i32, u32, i128))| Buyer {
-            consumer: at as u32, recency: *recency, frequency: *frequency, monetary: *monetary,
+        let buyer = |(recency, frequency, monetary): &(i32, u32, i128)| Buyer {
+            recency: *recency, frequency: *frequency, monetary: *monetary,
         };
-        let buyers: Vec<Buyer> = sides.iter().enumerate().map(buyer).collect();
+        let buyers: Vec<Buyer> = sides.iter().map(buyer).collect();
         let points = rfm::points(&buyers);
         // Percentile rank of ground rule 7, a fifth a point.
         let point = |values: &[f64], at: usize| {
@@ -399,13 +408,11 @@ fn eight_groups_by_hand() {
     );
     // Two buyers: the better has 100 % and five points, the other 0 % and one; the mean is three.
     let best = Buyer {
-        consumer: 0,
         recency: 1,
         frequency: 9,
         monetary: 900,
     };
     let worst = Buyer {
-        consumer: 1,
         recency: 300,
         frequency: 1,
         monetary: 100,

@@ -5,8 +5,8 @@ use dualwheel_consumer::value::{
     History, Refusal,
     bgnbd::{self, Timing},
     gamma_gamma::{self, Limits, Spending},
-    measure::{Valued, buyers, rfm, value},
-    rfm::{groups, points},
+    measure::{Standing, Valued, buyers, rfm, value},
+    rfm::{Buyer, groups, points},
 };
 use dualwheel_measure::{
     Absence, Day, IntervalAbsence, IntervalMethod, Label, Metric, bootstrap::RatioGroups,
@@ -199,8 +199,8 @@ fn shares_of_rfm_groups_have_bootstrap_intervals_over_consumers() {
         let (world, definitions) = (world(lines(rows.clone())), definitions());
         let frames = world.frames();
         let buyers = buyers(&frames.orders, world.window, None);
-        let metrics = rfm(&buyers, &frames.names, &world.scope(&definitions));
-        let keys = frames.names.consumers.view();
+        let metrics = rfm(&buyers, &world.scope(&definitions));
+        let people: Vec<Buyer> = buyers.values().copied().collect();
         let whole = &metrics[2];
         assert_eq!(
             (whole.value.clone(), whole.interval),
@@ -213,9 +213,9 @@ fn shares_of_rfm_groups_have_bootstrap_intervals_over_consumers() {
         {
             let group = &share.segments[0].1;
             let mut units = RatioGroups::default();
-            for (buyer, own) in buyers.iter().zip(groups(&points(&buyers))) {
+            for ((key, buyer), own) in buyers.iter().zip(groups(&points(&people))) {
                 let mine = if own.id() == group { buyer.monetary } else { 0 };
-                units.add(keys.key(buyer.consumer), mine, buyer.monetary);
+                units.add(key, mine, buyer.monetary);
             }
             let (low, high) = units.interval(1.0).unwrap();
             let interval = share.interval.unwrap();
@@ -269,7 +269,9 @@ fn values_by_role_are_those_of_its_reachable_people() {
         history.consumer = known.unwrap_or(1_000_000);
     }
     let valued = value(&histories, END, 52, &definitions.parameters);
-    let metrics = valued.by_role(&frames.members, &world.scope(&definitions));
+    let standing = |history: &History| Standing::of(&frames.members, history.consumer, END);
+    let standings: Vec<Option<Standing>> = histories.iter().map(standing).collect();
+    let metrics = valued.by_role(&standings, &world.scope(&definitions));
     assert_eq!(metrics.len(), 4 * 6);
     let keys = frames.names.consumers.view();
     for (role, name) in (1..).zip(["fan", "group_member", "member", "paid_member"]) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use dualwheel_consumer::{
     Parameters,
-    categories::Categories,
     facts::Facts,
     index::{
         Cells,
@@ -13,7 +12,10 @@ use dualwheel_consumer::{
     },
 };
 use dualwheel_lake::memory::Frames;
-use dualwheel_measure::{Day, Definitions, Scope, Window};
+use dualwheel_measure::{
+    Ask, Day, Definitions, Extent, MetricGroup, Scope, Window,
+    group::{law, to_bytes},
+};
 use dualwheel_proto::{
     Date,
     facts::{Behavior, ConsumerProfile, FactRows, MarketStat, Member, OrderLine, Product, StockDay},
@@ -116,21 +118,64 @@ impl World {
         }
     }
 
-    pub fn restriction(&self, frames: &Frames) -> Option<Categories> {
-        self.category.as_ref().map(|_| self.categories(frames))
+    /// The question as a group is asked it.
+    pub fn ask<'a>(
+        &'a self,
+        definitions: &'a Definitions<Parameters>,
+        by: Option<&'a str>,
+    ) -> Ask<'a, Parameters> {
+        Ask {
+            brand: BRAND,
+            by,
+            category: self.category.as_deref(),
+            category_level: Some(self.level),
+            parameters: &definitions.parameters,
+            scope: self.scope(definitions),
+        }
     }
 
-    pub fn categories(&self, frames: &Frames) -> Categories {
-        Categories::new(&frames.names, self.category.as_deref(), self.level)
+    /// Cuts the people into parts by number and seed: merged, they are the whole. Facts that came in another order give
+    /// the same bytes too.
+    pub fn check<G: MetricGroup<Parameters = Parameters>>(
+        &self,
+        group: &G,
+        facts: impl Fn(&Frames) -> (G::Part, G::Whole),
+        by: Option<&str>,
+        (number, seed): (u64, u64),
+    ) -> Result<(), TestCaseError> {
+        let definitions = definitions();
+        let ask = self.ask(&definitions, by);
+        let frames = self.frames();
+        let (all, whole) = facts(&frames);
+        let parts: Vec<G::Part> = frames
+            .parts(number, seed)
+            .iter()
+            .map(|frames| facts(frames).0)
+            .collect();
+        law::parts_make_the_whole(group, (&all, &parts), &whole, &ask)
+            .map_err(|broken| TestCaseError::fail(broken.to_string()))?;
+        let mut turned = self.rows.clone();
+        turned.behaviors.reverse();
+        turned.order_lines.reverse();
+        turned.members.reverse();
+        turned.consumer_profiles.reverse();
+        let turned = World {
+            rows: turned,
+            ..self.clone()
+        };
+        let (other, whole_of_other) = facts(&turned.frames());
+        let bytes = |part, whole| to_bytes(&group.partial(part, whole, Extent::Part, &ask)).unwrap();
+        prop_assert_eq!(bytes(&all, &whole), bytes(&other, &whole_of_other));
+        Ok(())
     }
 }
 
 pub fn facts(frames: &Frames) -> Facts {
-    Facts {
-        behaviors: Arc::clone(&frames.behaviors),
-        orders: Arc::clone(&frames.orders),
-        members: Arc::clone(&frames.members),
-    }
+    Facts::new(
+        Arc::clone(&frames.behaviors),
+        Arc::clone(&frames.orders),
+        Arc::clone(&frames.members),
+    )
 }
 
 /// The bitmaps that the people index has of these facts.
