@@ -1,14 +1,9 @@
 //! Audiences and deletions.
 
-use std::sync::Arc;
-
 use dualwheel_consumer::store::{
     Answer, Audiences, Change, Error, Kind, NewAudience, People, StoredDeletion, StoredDeletions,
 };
-use dualwheel_kit::{
-    access::Brands,
-    caller::{Caller, asked, on_behalf},
-};
+use dualwheel_kit::{Call, access::Brands};
 use dualwheel_measure::Day;
 use sea_orm::ConnectionTrait;
 
@@ -44,7 +39,7 @@ fn people() -> People {
 }
 
 async fn audiences_come_back_as_they_were(database: Place) {
-    let audiences = Audiences::of(&database, "t");
+    let audiences = Audiences::of(&Call::background("t"), &database);
     let live = audiences.create(new(None, None, None)).await.unwrap();
     assert_eq!((live.kind, &live.people), (Kind::Live, &None));
     let frozen = audiences
@@ -78,44 +73,41 @@ async fn audiences_come_back_as_they_were(database: Place) {
 }
 
 async fn tenants_and_brands_do_not_see_each_other(database: Place) {
-    let (one, two) = (Audiences::of(&database, "one"), Audiences::of(&database, "two"));
+    let (one, two) = (
+        Audiences::of(&Call::background("one"), &database),
+        Audiences::of(&Call::background("two"), &database),
+    );
     let made = one.create(new(Some("x"), Some("r"), None)).await.unwrap();
     assert!(matches!(two.get("x").await, Err(Error::Unknown(_))));
     assert!(matches!(two.delete("x", None).await, Err(Error::Unknown(_))));
     assert_eq!(two.count().await.unwrap(), 0);
     two.create(new(Some("x"), Some("r"), None)).await.unwrap();
-    let mut caller = Caller::anonymous();
-    caller.brands = Brands::Some(["other".to_owned()].into());
-    let tried = on_behalf(Arc::new(caller), async {
-        (
-            one.get("x").await.unwrap_err(),
-            one.update("x", None, Change::default()).await.unwrap_err(),
-            one.delete("x", None).await.unwrap_err(),
-            one.by_request(Some("r")).await.unwrap(),
-            // The request id of another brand's is as free as any.
-            one.create(NewAudience {
-                brand: "other".to_owned(),
-                ..new(Some("y"), Some("r"), None)
-            })
-            .await
-            .unwrap(),
-        )
-    });
-    let (get, update, delete, request, other) = tried.await;
-    for error in [get, update, delete] {
+    let call = Call::background("one").seeing(&Brands::Some(["other".to_owned()].into()));
+    let narrow = Audiences::of(&call, &database);
+    for error in [
+        narrow.get("x").await.unwrap_err(),
+        narrow.update("x", None, Change::default()).await.unwrap_err(),
+        narrow.delete("x", None).await.unwrap_err(),
+    ] {
         assert!(matches!(error, Error::Unknown(_)), "{error}");
     }
-    assert_eq!(request, None);
+    assert_eq!(narrow.by_request(Some("r")).await.unwrap(), None);
+    // The request id of another brand's is as free as any.
+    let other = narrow
+        .create(NewAudience {
+            brand: "other".to_owned(),
+            ..new(Some("y"), Some("r"), None)
+        })
+        .await
+        .unwrap();
     assert_eq!((other.id.as_str(), other.brand.as_str()), ("y", "other"));
     assert_eq!(one.get("x").await.unwrap(), made);
 }
 
 async fn the_same_request_makes_one_audience_and_another_none(database: Place) {
     let make = |number: u64| {
-        let audiences = Audiences::of(&database, "t");
-        asked(number, async move {
-            audiences.create(new(None, Some("r"), None)).await
-        })
+        let audiences = Audiences::of(&Call::background("t").asking(number), &database);
+        async move { audiences.create(new(None, Some("r"), None)).await }
     };
     let made = futures::future::join_all((0..16).map(|_| make(7))).await;
     let ids: Vec<String> = made.into_iter().map(|made| made.unwrap().id).collect();
@@ -127,40 +119,46 @@ async fn the_same_request_makes_one_audience_and_another_none(database: Place) {
         .await
         .unwrap();
     assert_eq!(make(8).await.unwrap().id, ids[0]);
-    assert_eq!(Audiences::of(&database, "t").count().await.unwrap(), 1);
+    assert_eq!(
+        Audiences::of(&Call::background("t"), &database)
+            .count()
+            .await
+            .unwrap(),
+        1
+    );
 }
 
 async fn audiences_are_saved_together_or_not_at_all(database: Place) {
-    let audiences = Audiences::of(&database, "t");
-    let save = |ids: &[&str], request: Option<&str>, bytes: &[u8]| {
+    let audiences = Audiences::of(&Call::background("t"), &database);
+    let save = |request_hash: u64, ids: &[&str], request: Option<&str>, bytes: &[u8]| {
         let new = ids.iter().map(|id| new(Some(id), None, Some(people()))).collect();
         let answer = Answer {
             brand: "b".to_owned(),
             request_id: request.map(str::to_owned),
             bytes: bytes.to_vec(),
         };
-        let audiences = audiences.clone();
+        let audiences = Audiences::of(&Call::background("t").asking(request_hash), &database);
         async move { audiences.create_all(new, answer).await }
     };
-    assert_eq!(save(&["a", "b"], None, b"first").await.unwrap(), None);
+    assert_eq!(save(7, &["a", "b"], None, b"first").await.unwrap(), None);
     // The last id is taken: nothing of it is there, and its request is not taken for done.
-    let refused = save(&["c", "d", "b"], Some("r"), b"second").await;
+    let refused = save(7, &["c", "d", "b"], Some("r"), b"second").await;
     assert!(matches!(refused, Err(Error::Exists(id)) if id == "audiences/b"));
     assert_eq!(audiences.count().await.unwrap(), 2);
     assert_eq!(audiences.answered(Some("r")).await.unwrap(), None);
     // At the same time, too, one request saves once.
-    let twelve = (0..12).map(|_| asked(7, save(&["c", "d"], Some("r"), b"third")));
+    let twelve = (0..12).map(|_| save(7, &["c", "d"], Some("r"), b"third"));
     let saved = futures::future::join_all(twelve).await;
     let (ours, first): (Vec<_>, Vec<_>) = saved.into_iter().map(Result::unwrap).partition(Option::is_none);
     assert_eq!(ours.len(), 1);
     assert!(first.iter().all(|first| first.as_deref() == Some(b"third")));
     assert_eq!(audiences.count().await.unwrap(), 4);
-    let another = asked(8, save(&["e"], Some("r"), b"fourth")).await;
+    let another = save(8, &["e"], Some("r"), b"fourth").await;
     assert!(matches!(another, Err(Error::RequestReused(_))));
 }
 
 async fn of_changes_with_one_etag_one_wins(database: Place) {
-    let audiences = Audiences::of(&database, "t");
+    let audiences = Audiences::of(&Call::background("t"), &database);
     let made = audiences.create(new(Some("x"), None, None)).await.unwrap();
     let change = |number: usize| {
         let (audiences, etag) = (audiences.clone(), made.etag.clone());
@@ -185,7 +183,7 @@ async fn of_changes_with_one_etag_one_wins(database: Place) {
 }
 
 async fn pages_show_every_audience_once(database: Place) {
-    let audiences = Audiences::of(&database, "t");
+    let audiences = Audiences::of(&Call::background("t"), &database);
     let mut made = Vec::new();
     for _ in 0..7 {
         made.push(audiences.create(new(None, None, None)).await.unwrap().id);
@@ -208,7 +206,7 @@ async fn pages_show_every_audience_once(database: Place) {
 }
 
 async fn deletions_are_kept_until_they_end(database: Place) {
-    let deletions = StoredDeletions::of(&database, "t");
+    let deletions = StoredDeletions::of(&Call::background("t"), &database);
     let asked = StoredDeletion {
         id: "d".to_owned(),
         consumers: 3,
@@ -224,7 +222,9 @@ async fn deletions_are_kept_until_they_end(database: Place) {
     assert_eq!(deletions.get("d").await.unwrap().parts, Some(Vec::new()));
     assert_eq!(deletions.list(10, "").await.unwrap().items.len(), 1);
     assert!(matches!(
-        StoredDeletions::of(&database, "u").get("d").await,
+        StoredDeletions::of(&Call::background("u"), &database)
+            .get("d")
+            .await,
         Err(Error::Unknown(_))
     ));
 }

@@ -1,6 +1,6 @@
 //! Peer sets and runs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use dualwheel_diagnosis::{
     peer::{Peer, Supplied},
@@ -9,10 +9,7 @@ use dualwheel_diagnosis::{
         interrupt_abandoned,
     },
 };
-use dualwheel_kit::{
-    access::Brands,
-    caller::{Caller, asked, on_behalf},
-};
+use dualwheel_kit::{Call, access::Brands};
 use dualwheel_measure::{Day, Window};
 use sea_orm::ConnectionTrait;
 
@@ -62,7 +59,10 @@ fn new_run(brand: &str, request: Option<&str>) -> NewRun {
 }
 
 async fn tenants_do_not_see_each_other(database: Place) {
-    let (one, two) = (PeerSets::of(&database, "one"), PeerSets::of(&database, "two"));
+    let (one, two) = (
+        PeerSets::of(&Call::background("one"), &database),
+        PeerSets::of(&Call::background("two"), &database),
+    );
     let made = one.create(new_set(Some("x"), Some("r"))).await.unwrap();
     assert!(matches!(two.get("x").await, Err(Error::Unknown(_))));
     assert!(matches!(two.delete("x", None).await, Err(Error::Unknown(_))));
@@ -80,11 +80,11 @@ async fn tenants_do_not_see_each_other(database: Place) {
     .await
     .unwrap();
     assert_eq!(one.get("x").await.unwrap(), made);
-    let (mine, _) = Runs::of(&database, "one")
+    let (mine, _) = Runs::of(&Call::background("one"), &database)
         .create(new_run("b", Some("r")))
         .await
         .unwrap();
-    let theirs = Runs::of(&database, "two");
+    let theirs = Runs::of(&Call::background("two"), &database);
     assert!(theirs.create(new_run("b", Some("r"))).await.unwrap().1);
     assert!(matches!(theirs.get(&mine.id).await, Err(Error::Unknown(_))));
     assert!(matches!(
@@ -92,17 +92,27 @@ async fn tenants_do_not_see_each_other(database: Place) {
         Err(Error::Unknown(_))
     ));
     assert_eq!(
-        Runs::of(&database, "one").get(&mine.id).await.unwrap().state,
+        Runs::of(&Call::background("one"), &database)
+            .get(&mine.id)
+            .await
+            .unwrap()
+            .state,
         State::Running
     );
 }
 
 async fn numbers_and_bytes_come_back_as_they_were(database: Place) {
     let new = new_set(None, None);
-    let made = PeerSets::of(&database, "t").create(new.clone()).await.unwrap();
-    let read = PeerSets::of(&database, "t").get(&made.id).await.unwrap();
+    let made = PeerSets::of(&Call::background("t"), &database)
+        .create(new.clone())
+        .await
+        .unwrap();
+    let read = PeerSets::of(&Call::background("t"), &database)
+        .get(&made.id)
+        .await
+        .unwrap();
     assert_eq!((read.peers, read.display_name), (new.peers, new.display_name));
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let (run, is_new) = runs.create(new_run("b", None)).await.unwrap();
     assert!(is_new && run.spec == [0, 255, 7] && run.result.is_none());
     let ended = runs
@@ -126,11 +136,11 @@ async fn the_same_request_at_the_same_time_makes_one_thing(database: Place) {
     let made = futures::future::join_all((0..16).map(|_| {
         let database = database.clone();
         async move {
-            let set = PeerSets::of(&database, "t")
+            let set = PeerSets::of(&Call::background("t"), &database)
                 .create(new_set(None, Some("r")))
                 .await
                 .unwrap();
-            let (run, is_new) = Runs::of(&database, "t")
+            let (run, is_new) = Runs::of(&Call::background("t"), &database)
                 .create(new_run("b", Some("r")))
                 .await
                 .unwrap();
@@ -146,7 +156,7 @@ async fn the_same_request_at_the_same_time_makes_one_thing(database: Place) {
 }
 
 async fn of_changes_with_one_etag_one_wins(database: Place) {
-    let sets = PeerSets::of(&database, "t");
+    let sets = PeerSets::of(&Call::background("t"), &database);
     let made = sets.create(new_set(Some("x"), None)).await.unwrap();
     let results = futures::future::join_all((0..8).map(|i| {
         let (sets, etag) = (sets.clone(), made.etag.clone());
@@ -169,7 +179,10 @@ async fn of_changes_with_one_etag_one_wins(database: Place) {
 }
 
 async fn another_request_of_the_same_id_makes_nothing(database: Place) {
-    let (sets, runs) = (PeerSets::of(&database, "t"), Runs::of(&database, "t"));
+    let (sets, runs) = (
+        PeerSets::of(&Call::background("t"), &database),
+        Runs::of(&Call::background("t"), &database),
+    );
     sets.create(new_set(Some("x"), Some("r"))).await.unwrap();
     runs.create(new_run("b", Some("r"))).await.unwrap();
     for statement in [
@@ -180,32 +193,29 @@ async fn another_request_of_the_same_id_makes_nothing(database: Place) {
     }
     // What is not known is taken for the same.
     sets.create(new_set(Some("x"), Some("r"))).await.unwrap();
-    let other = asked(8, async {
-        let set = sets.create(new_set(Some("y"), Some("r"))).await;
-        let run = runs.create(new_run("c", Some("r"))).await;
-        (set.unwrap_err(), run.unwrap_err())
-    });
-    assert!(matches!(
-        other.await,
-        (Error::RequestReused(_), Error::RequestReused(_))
-    ));
-    asked(7, async {
-        sets.create(new_set(Some("y"), Some("r"))).await.unwrap();
-    })
-    .await;
+    let other = Call::background("t").asking(8);
+    let others = PeerSets::of(&other, &database);
+    let set = others.create(new_set(Some("y"), Some("r"))).await;
+    assert!(matches!(set, Err(Error::RequestReused(_))));
+    let run = Runs::of(&other, &database).create(new_run("c", Some("r"))).await;
+    assert!(matches!(run, Err(Error::RequestReused(_))));
+    let same = PeerSets::of(&Call::background("t").asking(7), &database);
+    same.create(new_set(Some("y"), Some("r"))).await.unwrap();
     assert_eq!(sets.list(10, "").await.unwrap().items.len(), 1);
     // Who may not see the run does not learn that its request id was used.
-    let mut caller = Caller::anonymous();
-    caller.brands = Brands::Some(["c".to_owned()].into());
-    let theirs = on_behalf(Arc::new(caller), async {
-        assert_eq!(runs.by_request(Some("r")).await.unwrap(), None);
-        runs.create(new_run("c", Some("r"))).await.unwrap()
-    });
-    assert!(theirs.await.1);
+    let theirs = of_brand(&database, "c");
+    assert_eq!(theirs.by_request(Some("r")).await.unwrap(), None);
+    assert!(theirs.create(new_run("c", Some("r"))).await.unwrap().1);
+}
+
+/// The runs of `t`, as who may see one brand sees them.
+fn of_brand(database: &Place, brand: &str) -> Runs {
+    let call = Call::background("t").seeing(&Brands::Some([brand.to_owned()].into()));
+    Runs::of(&call, database)
 }
 
 async fn pages_show_everything_once(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let mut made = Vec::new();
     for number in 0..7 {
         let brand = if number % 2 == 0 { "even" } else { "odd" };
@@ -234,9 +244,12 @@ async fn pages_show_everything_once(database: Place) {
 }
 
 async fn runs_without_beats_are_interrupted(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let (left, _) = runs.create(new_run("b", None)).await.unwrap();
-    let (worked_on, _) = Runs::of(&database, "u").create(new_run("b", None)).await.unwrap();
+    let (worked_on, _) = Runs::of(&Call::background("u"), &database)
+        .create(new_run("b", None))
+        .await
+        .unwrap();
     let (done, _) = runs.create(new_run("b", None)).await.unwrap();
     runs.end(&done.id, State::Succeeded, 3, None, "").await.unwrap();
     let before = beats(&database).await.unwrap();
@@ -260,7 +273,7 @@ async fn runs_without_beats_are_interrupted(database: Place) {
 }
 
 async fn runs_are_found_by_state_and_time(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let mut made = Vec::new();
     for state in [State::Succeeded, State::Running, State::Failed] {
         let (run, _) = runs.create(new_run("b", None)).await.unwrap();
@@ -296,7 +309,7 @@ async fn runs_are_found_by_state_and_time(database: Place) {
 }
 
 async fn a_run_works_again_once_and_keeps_what_it_had(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let (run, _) = runs.create(new_run("b", None)).await.unwrap();
     assert_eq!(runs.resume(&run.id, &[], 5).await.unwrap(), None, "it works");
     let result = Some(vec![1, 2]);
@@ -328,7 +341,7 @@ async fn a_run_works_again_once_and_keeps_what_it_had(database: Place) {
 }
 
 async fn the_oldest_ended_runs_are_forgotten(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let (working, _) = runs.create(new_run("b", None)).await.unwrap();
     let mut ended = Vec::new();
     for _ in 0..KEPT + 2 {
@@ -347,19 +360,12 @@ async fn the_oldest_ended_runs_are_forgotten(database: Place) {
 }
 
 async fn brands_of_others_are_as_if_they_were_not(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let (run, _) = runs.create(new_run("b", Some("r"))).await.unwrap();
-    let caller = |brand: &str| {
-        let mut caller = Caller::anonymous();
-        caller.brands = Brands::Some([brand.to_owned()].into());
-        Arc::new(caller)
-    };
-    assert_eq!(on_behalf(caller("b"), runs.get(&run.id)).await.unwrap(), run);
-    assert!(matches!(
-        on_behalf(caller("c"), runs.get(&run.id)).await,
-        Err(Error::Unknown(_))
-    ));
-    let ended = on_behalf(caller("c"), runs.end(&run.id, State::Cancelled, 0, None, ""));
-    assert!(matches!(ended.await, Err(Error::Unknown(_))));
+    assert_eq!(of_brand(&database, "b").get(&run.id).await.unwrap(), run);
+    let theirs = of_brand(&database, "c");
+    assert!(matches!(theirs.get(&run.id).await, Err(Error::Unknown(_))));
+    let ended = theirs.end(&run.id, State::Cancelled, 0, None, "").await;
+    assert!(matches!(ended, Err(Error::Unknown(_))));
     assert_eq!(runs.get(&run.id).await.unwrap().state, State::Running);
 }

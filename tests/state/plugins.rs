@@ -1,5 +1,6 @@
 //! The plugin registry's rows.
 
+use dualwheel_kit::Call;
 use dualwheel_plugins::store::{Activations, Change, Error, Next, Plugins, Publishers, Run, Runs, Setting};
 use sea_orm::ConnectionTrait;
 
@@ -18,7 +19,7 @@ on_both! {
 const WORLD: i32 = 1;
 
 async fn publishers_are_trusted_with_one_key(database: Place) {
-    let publishers = Publishers::of(&database, "t");
+    let publishers = Publishers::of(&Call::background("t"), &database);
     let create = |id: &'static str, key: &'static str| {
         let publishers = publishers.clone();
         async move { publishers.create(id, "出版者".to_owned(), key.to_owned()).await }
@@ -27,14 +28,20 @@ async fn publishers_are_trusted_with_one_key(database: Place) {
     assert_eq!(create("p", "key").await.unwrap(), made);
     assert!(matches!(create("p", "other").await, Err(Error::Exists(_))));
     assert_eq!(publishers.count().await.unwrap(), 1);
-    assert_eq!(Publishers::of(&database, "u").count().await.unwrap(), 0);
+    assert_eq!(
+        Publishers::of(&Call::background("u"), &database)
+            .count()
+            .await
+            .unwrap(),
+        0
+    );
     publishers.delete("p").await.unwrap();
     assert!(matches!(publishers.delete("p").await, Err(Error::Unknown(_))));
 }
 
 async fn a_name_belongs_to_who_asked_first(database: Place) {
     let claim = |publisher: String| {
-        let plugins = Plugins::of(&database, "t");
+        let plugins = Plugins::of(&Call::background("t"), &database);
         async move { plugins.claim("model", &publisher).await.unwrap() }
     };
     let owners = futures::future::join_all((0..8).map(|number| claim(format!("p{number}")))).await;
@@ -51,7 +58,7 @@ fn setting(value: f64) -> Setting {
 
 async fn changes_at_once_follow_one_another(database: Place) {
     let activate = |number: usize| {
-        let activations = Activations::of(&database, "t");
+        let activations = Activations::of(&Call::background("t"), &database);
         async move {
             activations
                 .change::<Error>("b", WORLD, None, |current| {
@@ -69,13 +76,13 @@ async fn changes_at_once_follow_one_another(database: Place) {
     let mut revisions: Vec<i64> = made.iter().map(|made| made.revision).collect();
     revisions.sort_unstable();
     assert_eq!(revisions, [1, 2, 3, 4, 5, 6]);
-    let activations = Activations::of(&database, "t");
+    let activations = Activations::of(&Call::background("t"), &database);
     let current = activations.current("b", WORLD).await.unwrap();
     assert_eq!((current.revision, current.before), (6, Some(5)));
     let stale = activations.change::<Error>("b", WORLD, Some("stale"), |_| Ok(Next::Same));
     assert!(matches!(stale.await, Err(Error::Etag(_))));
     assert_eq!(
-        Activations::of(&database, "u")
+        Activations::of(&Call::background("u"), &database)
             .current("b", WORLD)
             .await
             .unwrap()
@@ -85,7 +92,7 @@ async fn changes_at_once_follow_one_another(database: Place) {
 }
 
 async fn activations_keep_every_bit(database: Place) {
-    let activations = Activations::of(&database, "t");
+    let activations = Activations::of(&Call::background("t"), &database);
     let value = 0.1 + 0.2;
     let changed = activations.change::<Error>("b", WORLD, None, |current| {
         let mut next = current.clone();
@@ -133,7 +140,7 @@ fn run(id: String) -> Run {
 }
 
 async fn the_newest_run_is_kept_though_the_clock_was_set_back(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     // As many as are kept.
     for at in 0..200 {
         let beyond = runs.add(&run(format!("old-{at:03}"))).await.unwrap();
@@ -155,7 +162,7 @@ async fn the_newest_run_is_kept_though_the_clock_was_set_back(database: Place) {
 }
 
 async fn what_was_given_last_comes_first_though_the_clock_was_set_back(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     for id in ["never", "one", "two"] {
         runs.add(&run(id.to_owned())).await.unwrap();
     }
@@ -191,7 +198,7 @@ async fn what_was_given_last_comes_first_though_the_clock_was_set_back(database:
 }
 
 async fn what_was_given_stays_however_many_runs_fail(database: Place) {
-    let runs = Runs::of(&database, "t");
+    let runs = Runs::of(&Call::background("t"), &database);
     let add = async |id: &str| -> Vec<String> {
         let beyond = runs.add(&run(id.to_owned())).await.unwrap();
         beyond.into_iter().map(|run| run.id).collect()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 use dualwheel_kit::{
+    Call,
     store::{Page, now},
     survive::{Panicked, survived},
 };
@@ -88,7 +89,7 @@ impl Deletions {
     /// the same.
     pub async fn ask(
         &self,
-        tenant: &str,
+        call: &Call,
         request: Option<&str>,
         keys: Vec<String>,
     ) -> Result<Deletion, Error> {
@@ -96,40 +97,40 @@ impl Deletions {
             Some(request) => request.replace('-', ""),
             None => Uuid::now_v7().simple().to_string(),
         };
-        match self.get(tenant, &id).await {
+        match self.get(call, &id).await {
             Err(Error::Store(store::Error::Unknown(_))) => {}
             known => {
                 let known = known?;
-                self.lake.tenant(tenant).require_same_erasure(&id, keys).await?;
+                self.lake.of(call).require_same_erasure(&id, keys).await?;
                 return Ok(known);
             }
         }
-        let lake = self.lake.tenant(tenant);
+        let lake = self.lake.of(call);
         lake.erase(&id, keys).await?;
         if let Some(erasure) = lake.erasure(&id).await? {
-            self.stored(tenant).ensure(&begun(&erasure)).await?;
+            self.stored(call).ensure(&begun(&erasure)).await?;
         }
-        self.get(tenant, &id).await
+        self.get(call, &id).await
     }
 
     /// A deletion.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub async fn get(&self, tenant: &str, id: &str) -> Result<Deletion, Error> {
-        let stored = self.stored(tenant).get(id).await?;
-        self.filled(tenant, stored).await
+    pub async fn get(&self, call: &Call, id: &str) -> Result<Deletion, Error> {
+        let stored = self.stored(call).get(id).await?;
+        self.filled(call, stored).await
     }
 
     /// A page of the tenant's deletions, oldest first.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn list(&self, tenant: &str, size: usize, token: &str) -> Result<Page<Deletion>, Error> {
-        let page = self.stored(tenant).list(size, token).await?;
+    pub async fn list(&self, call: &Call, size: usize, token: &str) -> Result<Page<Deletion>, Error> {
+        let page = self.stored(call).list(size, token).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for stored in page.items {
-            items.push(self.filled(tenant, stored).await?);
+            items.push(self.filled(call, stored).await?);
         }
         Ok(Page {
             items,
@@ -152,23 +153,18 @@ impl Deletions {
         });
     }
 
-    fn stored(&self, tenant: &str) -> StoredDeletions {
-        StoredDeletions::of(&self.database, tenant)
+    fn stored(&self, call: &Call) -> StoredDeletions {
+        StoredDeletions::of(call, &self.database)
     }
 
     /// A stored deletion with its parts: as it ended, or as it stands.
-    async fn filled(&self, tenant: &str, stored: StoredDeletion) -> Result<Deletion, Error> {
+    async fn filled(&self, call: &Call, stored: StoredDeletion) -> Result<Deletion, Error> {
         let parts = match stored.parts {
             Some(ended) => ended,
-            None => match self.lake.tenant(tenant).erasure(&stored.id).await? {
+            None => match self.lake.of(call).erasure(&stored.id).await? {
                 Some(erasure) => erasure.parts,
                 // It has just ended.
-                None => self
-                    .stored(tenant)
-                    .get(&stored.id)
-                    .await?
-                    .parts
-                    .unwrap_or_default(),
+                None => self.stored(call).get(&stored.id).await?.parts.unwrap_or_default(),
             },
         };
         Ok(Deletion {
@@ -181,13 +177,14 @@ impl Deletions {
 
     async fn bring_on(&self) -> Result<(), Error> {
         for tenant in self.lake.tenants_erasing().await? {
-            let erasures = self.lake.tenant(&tenant).erasures().await;
+            let call = Call::background(&tenant);
+            let erasures = self.lake.of(&call).erasures().await;
             let erasures = erasures.unwrap_or_else(|error| {
                 tracing::warn!(tenant, %error, "the deletions of a tenant cannot be read");
                 Vec::new()
             });
             for erasure in &erasures {
-                let brought_on = survived(self.bring_on_one(&tenant, erasure)).await;
+                let brought_on = survived(self.bring_on_one(&call, erasure)).await;
                 if let Err(error) = brought_on.map_err(Error::from).flatten() {
                     tracing::warn!(tenant, %error, "a deletion waits");
                 }
@@ -196,17 +193,17 @@ impl Deletions {
         Ok(())
     }
 
-    async fn bring_on_one(&self, tenant: &str, erasure: &Erasure) -> Result<(), Error> {
-        self.stored(tenant).ensure(&begun(erasure)).await?;
+    async fn bring_on_one(&self, call: &Call, erasure: &Erasure) -> Result<(), Error> {
+        self.stored(call).ensure(&begun(erasure)).await?;
         if erasure.is_done() {
-            self.stored(tenant).end(&erasure.id, &erasure.parts).await?;
-            return Ok(self.lake.tenant(tenant).end_erasure(&erasure.id).await?);
+            self.stored(call).end(&erasure.id, &erasure.parts).await?;
+            return Ok(self.lake.of(call).end_erasure(&erasure.id).await?);
         }
-        self.step(tenant, erasure).await
+        self.step(call, erasure).await
     }
 
     /// What is to be done now of this service's own.
-    async fn step(&self, tenant: &str, erasure: &Erasure) -> Result<(), Error> {
+    async fn step(&self, call: &Call, erasure: &Erasure) -> Result<(), Error> {
         let tables = || {
             let own = |part: &&Part| part.name != INDEX && part.name != AUDIENCES;
             erasure.parts.iter().filter(own)
@@ -227,12 +224,12 @@ impl Deletions {
             if waits {
                 continue;
             }
-            let lake = self.lake.tenant(tenant);
+            let lake = self.lake.of(call);
             let keys: AHashSet<String> = lake.erasure_keys(&erasure.id).await?.into_iter().collect();
             let done = if name == AUDIENCES {
-                self.leave_audiences(&lake, &keys, part.removed_at).await
+                self.leave_audiences(call, &lake, &keys, part.removed_at).await
             } else {
-                self.leave_index(&lake, &keys, part.removed_at).await
+                self.leave_index(call, &keys, part.removed_at).await
             };
             let part = match done {
                 Ok(rows) => {
@@ -255,11 +252,11 @@ impl Deletions {
     /// Takes the consumers out of the index; where they have been out of it since `removed_at`, its files of before go.
     async fn leave_index(
         &self,
-        lake: &TenantLake,
+        call: &Call,
         keys: &AHashSet<String>,
         removed_at: Option<i64>,
     ) -> Result<u64, Error> {
-        let (snapshot, known) = self.people.forget(lake.name(), keys).await?;
+        let (snapshot, known) = self.people.forget(call, keys).await?;
         if let (0, Some(since)) = (known, removed_at) {
             snapshot.erase_files_before(since, self.grace).await?;
         }
@@ -270,11 +267,12 @@ impl Deletions {
     /// before that belong to no audience go.
     async fn leave_audiences(
         &self,
+        call: &Call,
         lake: &TenantLake,
         keys: &AHashSet<String>,
         removed_at: Option<i64>,
     ) -> Result<u64, Error> {
-        let audiences = Audiences::of(&self.database, lake.name());
+        let audiences = Audiences::of(call, &self.database);
         let mut removed = 0;
         for audience in audiences.with_people().await? {
             removed += leave_audience(lake, &audiences, &audience, keys).await?;

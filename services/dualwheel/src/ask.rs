@@ -1,7 +1,6 @@
 //! `dualwheel ask`: one group of metrics.
 
 use dualwheel_kit::{
-    client,
     config::Config,
     question::{day_to_proto, window_to_proto},
 };
@@ -38,7 +37,7 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
     macro_rules! ask {
         ($client:ident, $call:ident, $request:ident { $($more:tt)* }, $answer:literal) => {{
             let request = $request { query: Some(query(args)), $($more)* };
-            let request = client::with_deadline(request, mesh::patience(config));
+            let request = mesh::request(config, request)?;
             let answer = taken($client::new(channel).max_decoding_message_size(usize::MAX).$call(request).await)?;
             if common.json { output::json($answer, &answer) } else { print(&answer.metrics, lang) }
         }};
@@ -146,7 +145,7 @@ async fn index(channel: Channel, config: &Config, common: &Common, args: &Ask) -
         category_level: args.category_level,
         ..DiagnosisSpec::default()
     };
-    let request = client::with_deadline(GetIndexRequest { spec: Some(spec) }, mesh::patience(config));
+    let request = mesh::request(config, GetIndexRequest { spec: Some(spec) })?;
     let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
     let answer = taken(client.get_index(request).await)?;
     if common.json {

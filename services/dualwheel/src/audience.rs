@@ -4,7 +4,7 @@ mod clusters;
 mod expansion;
 mod saved;
 
-use dualwheel_kit::{client, config::Config, question::day_to_proto};
+use dualwheel_kit::{Call, client, config::Config, question::day_to_proto};
 use dualwheel_proto::{
     Date,
     consumer::{
@@ -36,6 +36,7 @@ use crate::{
 pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow::Result<()> {
     let channel = reach(command.place().endpoint.as_deref(), Role::Consumer, config).await?;
     let mesh = Mesh {
+        call: mesh::call(config)?,
         channel: channel.clone(),
         client: ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX),
         config,
@@ -60,6 +61,7 @@ pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow
 
 /// Where to ask, and how to answer.
 struct Mesh<'a> {
+    call: Call,
     channel: Channel,
     client: ConsumerServiceClient<Channel>,
     config: &'a Config,
@@ -68,7 +70,7 @@ struct Mesh<'a> {
 
 impl Mesh<'_> {
     fn request<T>(&self, request: T) -> Request<T> {
-        client::with_deadline(request, mesh::patience(self.config))
+        client::with_deadline(&self.call, request, mesh::patience(self.config))
     }
 
     /// Makes a call that may take long.

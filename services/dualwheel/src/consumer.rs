@@ -7,7 +7,7 @@ mod winback;
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::{client, config::Config, question::window_to_proto};
+use dualwheel_kit::{config::Config, question::window_to_proto};
 use dualwheel_measure::Window;
 use dualwheel_proto::{
     consumer::{
@@ -137,7 +137,7 @@ async fn values(config: &Config, common: &Common, args: &Values) -> anyhow::Resu
         query: Some(query),
         horizon_weeks: args.horizon_weeks,
     };
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = mesh::request(config, request)?;
     let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
     let mut values = taken(client.list_values(request).await)?;
     if !common.json {

@@ -90,7 +90,7 @@ pub async fn follow(
     tell: bool,
 ) -> anyhow::Result<Diagnosis> {
     let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(usize::MAX);
-    let patience = mesh::patience(config);
+    let (call, patience) = (mesh::call(config)?, mesh::patience(config));
     let begun = match start {
         Start::New(spec) => {
             let request = StartDiagnosisRequest {
@@ -98,12 +98,12 @@ pub async fn follow(
                 request_id: String::new(),
             };
             let started = client
-                .start_diagnosis(client::with_deadline(request, patience))
+                .start_diagnosis(client::with_deadline(&call, request, patience))
                 .await;
             started.map(|answer| answer.into_inner().run)
         }
         Start::Resumed(name) => {
-            let request = client::with_deadline(ResumeRunRequest { name }, patience);
+            let request = client::with_deadline(&call, ResumeRunRequest { name }, patience);
             client
                 .resume_run(request)
                 .await
@@ -116,7 +116,8 @@ pub async fn follow(
     if !tell {
         progress.set_draw_target(indicatif::ProgressDrawTarget::hidden());
     }
-    let watch = client.watch_run(WatchRunRequest { name: name.clone() });
+    let request = client::unbounded(&call, WatchRunRequest { name: name.clone() });
+    let watch = client.watch_run(request);
     let mut steps = watch.await.map_err(|status| explain(&status))?.into_inner();
     let mut last = None;
     while let Some(step) = steps.message().await.map_err(|status| explain(&status))? {

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use dualwheel_kit::{
+    Call,
     access::{METHODS, Method, named},
     client,
     config::Config,
@@ -50,7 +51,7 @@ pub async fn run(config: &Config, common: &Common, command: &Command) -> anyhow:
     match command {
         Command::Start(args) => {
             let (_, mut jobs) = reached(config, &args.place).await?;
-            let request = client::with_deadline(read(args)?, mesh::patience(config));
+            let request = mesh::request(config, read(args)?)?;
             let made = taken(jobs.create_job(request).await)?.job.unwrap_or_default();
             told(common, &made)
         }
@@ -60,7 +61,7 @@ pub async fn run(config: &Config, common: &Common, command: &Command) -> anyhow:
             let request = GetJobRequest {
                 name: args.name.clone(),
             };
-            let request = client::with_deadline(request, mesh::patience(config));
+            let request = mesh::request(config, request)?;
             told(
                 common,
                 &taken(jobs.get_job(request).await)?.job.unwrap_or_default(),
@@ -72,7 +73,7 @@ pub async fn run(config: &Config, common: &Common, command: &Command) -> anyhow:
             let request = CancelJobRequest {
                 name: args.name.clone(),
             };
-            let request = client::with_deadline(request, mesh::patience(config));
+            let request = mesh::request(config, request)?;
             told(
                 common,
                 &taken(jobs.cancel_job(request).await)?.job.unwrap_or_default(),
@@ -83,10 +84,7 @@ pub async fn run(config: &Config, common: &Common, command: &Command) -> anyhow:
             let request = DeleteJobRequest {
                 name: args.name.clone(),
             };
-            taken(
-                jobs.delete_job(client::with_deadline(request, mesh::patience(config)))
-                    .await,
-            )?;
+            taken(jobs.delete_job(mesh::request(config, request)?).await)?;
             Ok(())
         }
     }
@@ -147,7 +145,7 @@ async fn list(config: &Config, common: &Common, place: &Place) -> anyhow::Result
     let mut request = ListJobsRequest::default();
     let mut rows = Vec::new();
     loop {
-        let asked = client::with_deadline(request.clone(), mesh::patience(config));
+        let asked = mesh::request(config, request.clone())?;
         let page = taken(jobs.list_jobs(asked).await)?;
         for job in &page.jobs {
             if common.json {
@@ -175,7 +173,7 @@ async fn list(config: &Config, common: &Common, place: &Place) -> anyhow::Result
 
 async fn watch(config: &Config, common: &Common, args: &Named) -> anyhow::Result<()> {
     let (channel, _) = reached(config, &args.place).await?;
-    let ended = followed(&channel, &args.name).await?;
+    let ended = followed(&mesh::call(config)?, &channel, &args.name).await?;
     told(common, &ended)?;
     answered(ended).map(drop)
 }
@@ -228,19 +226,20 @@ fn told(common: &Common, job: &Job) -> anyhow::Result<()> {
 pub async fn long<A: Message + Default>(
     channel: &Channel,
     config: &Config,
-    call: &str,
+    method: &str,
     request: &impl Message,
 ) -> anyhow::Result<A> {
-    let request = of(request_of(call)?.full_name(), request.encode_to_vec());
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = of(request_of(method)?.full_name(), request.encode_to_vec());
+    let call = mesh::call(config)?;
+    let request = mesh::request(config, request)?;
     let made = taken(client_of(channel).create_job(request).await)?
         .job
         .unwrap_or_default();
     let ended = tokio::select! {
-        ended = followed(channel, &made.name) => ended?,
+        ended = followed(&call, channel, &made.name) => ended?,
         _ = ctrl_c() => {
             let request = CancelJobRequest { name: made.name };
-            let request = client::with_deadline(request, mesh::patience(config));
+            let request = mesh::request(config, request)?;
             taken(client_of(channel).cancel_job(request).await)?;
             bail!("interrupted; the job was cancelled");
         }
@@ -250,11 +249,11 @@ pub async fn long<A: Message + Default>(
 }
 
 /// Follows a job to its end; a terminal shows how far it has come.
-async fn followed(channel: &Channel, name: &str) -> anyhow::Result<Job> {
+async fn followed(call: &Call, channel: &Channel, name: &str) -> anyhow::Result<Job> {
     let (mut left, pause) = TRIES;
     let mut line = Line::default();
     loop {
-        match follow(channel, name, &mut line).await {
+        match follow(call, channel, name, &mut line).await {
             Ok(job) => return Ok(job),
             Err(status) if left > 0 && status.code() == Code::Unavailable => {
                 left -= 1;
@@ -265,12 +264,12 @@ async fn followed(channel: &Channel, name: &str) -> anyhow::Result<Job> {
     }
 }
 
-async fn follow(channel: &Channel, name: &str, line: &mut Line) -> Result<Job, Status> {
+async fn follow(call: &Call, channel: &Channel, name: &str, line: &mut Line) -> Result<Job, Status> {
     let request = WatchJobRequest {
         name: name.to_owned(),
     };
     let mut states = client_of(channel)
-        .watch_job(client::unbounded(request))
+        .watch_job(client::unbounded(call, request))
         .await?
         .into_inner();
     while let Some(state) = states.message().await? {

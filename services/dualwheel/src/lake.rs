@@ -1,7 +1,7 @@
 //! `dualwheel lake`: what is stored, for those who run a mesh.
 
 use anyhow::{Context, ensure};
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::config::Config;
 use dualwheel_lake::fact::{FACTS, Fact};
 use dualwheel_proto::facts::{
     FactKind, GetProducerRequest, GetTenantRequest, fact_service_client::FactServiceClient,
@@ -69,7 +69,7 @@ pub async fn producer(config: &Config, common: &Common, args: &Producer) -> anyh
     let facts: Vec<&'static Fact> = match asked {
         Some(fact) => vec![fact],
         None => {
-            let request = client::with_deadline(GetTenantRequest {}, mesh::patience(config));
+            let request = mesh::request(config, GetTenantRequest {})?;
             let owned = taken(client.get_tenant(request).await)?.owned.into_iter();
             let kinds = owned.filter_map(|kind| FactKind::try_from(kind).ok());
             kinds.filter_map(Fact::of).collect()
@@ -81,7 +81,7 @@ pub async fn producer(config: &Config, common: &Common, args: &Producer) -> anyh
             producer: args.name.clone(),
             kind: fact.kind.into(),
         };
-        let request = client::with_deadline(request, mesh::patience(config));
+        let request = mesh::request(config, request)?;
         let last = taken(client.get_producer(request).await)?.last_sequence;
         if last > 0 || asked.is_some() {
             told.push((fact.name, last));

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use clap::ValueEnum;
 use dualwheel_kit::{
-    client,
+    Call, client,
     config::Config,
     db::{self, Database},
     server::{self, Builder, Server},
@@ -21,7 +21,7 @@ use dualwheel_proto::{
     plugin::plugin_service_server::PluginServiceServer,
     product::product_service_server::ProductServiceServer,
 };
-use tonic::transport::Channel;
+use tonic::{IntoRequest, Request, transport::Channel};
 
 use crate::answers;
 
@@ -137,6 +137,22 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
 /// As [`build`].
 pub async fn in_process(config: &Config, roles: &[Role]) -> anyhow::Result<Channel> {
     Ok(build(config, roles).await?.in_process())
+}
+
+/// The call of the command line: it shows the configured token, and opens nothing by itself.
+///
+/// # Errors
+/// When the token cannot be read.
+pub fn call(config: &Config) -> anyhow::Result<Call> {
+    Ok(Call::outgoing(client::token(config)?))
+}
+
+/// A request of the command line.
+///
+/// # Errors
+/// When the token cannot be read.
+pub fn request<T>(config: &Config, request: impl IntoRequest<T>) -> anyhow::Result<Request<T>> {
+    Ok(client::with_deadline(&call(config)?, request, patience(config)))
 }
 
 /// How long a call of the command line may take.

@@ -1,6 +1,6 @@
 //! `dualwheel koc` and `dualwheel trends`: what models say of a brand's members and of its market.
 
-use dualwheel_kit::{client, config::Config, question::day_to_proto};
+use dualwheel_kit::{config::Config, question::day_to_proto};
 use dualwheel_proto::{
     membership::{
         GetKocBoardRequest, GetKocBoardResponse, KocCandidate, KocCell, KocClass, KocQuadrant,
@@ -39,7 +39,7 @@ pub async fn koc(config: &Config, common: &Common, args: &Koc) -> anyhow::Result
             as_of,
             data_version: None,
         };
-        let request = client::with_deadline(request, mesh::patience(config));
+        let request = mesh::request(config, request)?;
         let board = taken(client.get_koc_board(request).await)?;
         if common.json {
             return output::json("dualwheel.membership.v1.GetKocBoardResponse", &board);
@@ -52,7 +52,7 @@ pub async fn koc(config: &Config, common: &Common, args: &Koc) -> anyhow::Result
         page_size: most.into(),
         ..Default::default()
     };
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = mesh::request(config, request)?;
     let page = taken(client.list_koc_candidates(request).await)?;
     if common.json {
         return output::json("dualwheel.membership.v1.ListKocCandidatesResponse", &page);
@@ -99,7 +99,7 @@ pub async fn trends(config: &Config, common: &Common, args: &Trends) -> anyhow::
         page_size: args.most.into(),
         ..Default::default()
     };
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = mesh::request(config, request)?;
     let page = taken(client.list_style_trends(request).await)?;
     if common.json {
         return output::json("dualwheel.product.v1.ListStyleTrendsResponse", &page);

@@ -6,8 +6,6 @@ use anyhow::Context;
 use clap::Parser;
 use dualwheel_kit::{
     afterwards,
-    caller::{Caller, on_behalf},
-    client,
     config::{Config, at_home},
     db, telemetry,
 };
@@ -88,12 +86,8 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
     let runtime = std::mem::ManuallyDrop::new(runtime);
     let _entered = runtime.enter();
     let telemetry = telemetry::init(&config)?;
-    let caller = match client::token(&config)? {
-        Some(token) => Caller::bearer(token),
-        None => Caller::anonymous(),
-    };
     let settings = config.clone();
-    let done = runtime.block_on(on_behalf(caller.into(), async {
+    let done = runtime.block_on(async {
         match &cli.command {
             Command::Demo(args) => demo::run(config, &cli.common, args).await,
             Command::Serve(args) => serve::run(config, args).await,
@@ -114,7 +108,7 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Plugin(command) => plugin::run(&config, &cli.common, command).await,
             Command::Config => Ok(()),
         }
-    }));
+    });
     let patience = match cli.command {
         Command::Serve(_) => SERVER_PATIENCE,
         _ => mesh::patience(&settings),

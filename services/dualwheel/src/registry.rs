@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::{Call, client, config::Config};
 use dualwheel_plugins::signature::PublicKey;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, AddPublisherKeyRequest, CreatePublisherRequest, DeactivatePluginRequest,
@@ -58,6 +58,7 @@ pub async fn run(config: &Config, common: &Common, command: &Registry) -> anyhow
         None => mesh::in_process(config, &[Role::Membership, Role::Product]).await?,
     };
     let mesh = Mesh {
+        call: mesh::call(config)?,
         client: PluginServiceClient::new(channel),
         config,
         json: common.json,
@@ -84,6 +85,7 @@ pub async fn run(config: &Config, common: &Common, command: &Registry) -> anyhow
 
 /// Where to ask, and how to answer.
 struct Mesh<'a> {
+    call: Call,
     client: PluginServiceClient<Channel>,
     config: &'a Config,
     json: bool,
@@ -91,7 +93,7 @@ struct Mesh<'a> {
 
 impl Mesh<'_> {
     fn request<T>(&self, request: T) -> Request<T> {
-        client::with_deadline(request, mesh::patience(self.config))
+        client::with_deadline(&self.call, request, mesh::patience(self.config))
     }
 
     async fn trust(mut self, args: &Trust) -> anyhow::Result<()> {
@@ -207,7 +209,7 @@ impl Mesh<'_> {
     /// Follows a publication to its end, telling what it is at.
     async fn followed(&mut self, begun: PluginPublication) -> anyhow::Result<Plugin> {
         let name = begun.name;
-        let request = client::unbounded(WatchPluginPublicationRequest { name: name.clone() });
+        let request = client::unbounded(&self.call, WatchPluginPublicationRequest { name: name.clone() });
         let mut changes = taken(self.client.watch_plugin_publication(request).await)?;
         let progress = indicatif::ProgressBar::new_spinner();
         if self.json {

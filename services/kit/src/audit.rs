@@ -20,23 +20,14 @@ pub struct Note {
     pub rows: Option<u64>,
 }
 
-/// The note of a call, for work that outlives the call's handler. Cheap to clone.
+/// The note of a call; one that nobody reads where the call has no line. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Notes(Option<Arc<Mutex<Note>>>);
-
-tokio::task_local! {
-    static NOTES: Notes;
-}
 
 impl Notes {
     /// An empty note.
     pub(crate) fn begin() -> Self {
         Self(Some(Arc::default()))
-    }
-
-    /// Runs `work`, which may note something.
-    pub(crate) async fn during<F: Future>(&self, work: F) -> F::Output {
-        NOTES.scope(self.clone(), work).await
     }
 
     /// What was noted.
@@ -92,59 +83,23 @@ fn add(names: &mut Option<String>, name: &str) {
     }
 }
 
-/// The note of the call that is served now; one that nobody reads where it has no line.
-#[must_use]
-pub fn current() -> Notes {
-    NOTES.try_with(Clone::clone).unwrap_or_default()
-}
-
-/// Notes a brand.
-pub fn brand(brand: &str) {
-    current().brand(brand);
-}
-
-/// Notes the name of a resource.
-pub fn resource(name: &str) {
-    current().resource(name);
-}
-
-/// Notes the expression of an audience, as its hash.
-pub fn expression(expression: &impl ToString) {
-    current().expression(expression);
-}
-
-/// Notes how many people's keys are taken or given.
-pub fn people(people: usize) {
-    current().people(people);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_noted_during_a_call_is_its_own() {
+    #[test]
+    fn all_handles_note_the_same() {
         let notes = Notes::begin();
-        notes
-            .during(async {
-                brand("b");
-                brand("b");
-                resource("audiences/x");
-                resource("audiences/y");
-                expression(&"abc");
-                people(7);
-                let later = current();
-                tokio::spawn(async move {
-                    later.add_rows(2);
-                    later.add_rows(3);
-                    // Not part of the call.
-                    people(9);
-                })
-                .await
-                .unwrap();
-            })
-            .await;
-        people(8);
+        let later = notes.clone();
+        for brand in ["b", "b"] {
+            notes.brand(brand);
+        }
+        notes.resource("audiences/x");
+        later.resource("audiences/y");
+        notes.expression(&"abc");
+        notes.people(7);
+        later.add_rows(2);
+        notes.add_rows(3);
         // The hash is the test vector of FIPS 180-2.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let expected = Note {
@@ -155,6 +110,9 @@ mod tests {
             rows: Some(5),
         };
         assert_eq!(notes.noted(), expected);
-        assert_eq!(current().noted(), Note::default());
+        // Where a call has no line, nobody reads what is noted.
+        let none = Notes::default();
+        none.people(8);
+        assert_eq!(none.noted(), Note::default());
     }
 }

@@ -17,11 +17,7 @@ use tonic::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{
-    Config, Failure, Reason, caller, config, failure,
-    layers::{REQUEST_ID, RequestId},
-    reload, tls,
-};
+use crate::{Call, Config, Failure, Reason, config, failure, layers::REQUEST_ID, reload, tls};
 
 /// Header that carries a call's time to live.
 pub const TIMEOUT_HEADER: &str = "grpc-timeout";
@@ -116,51 +112,31 @@ pub fn token(config: &Config) -> Result<Option<HeaderValue>, reload::Error> {
     Ok(Some(header))
 }
 
-/// A request that must be answered within `timeout`; it names the current span as its parent, and is made on behalf of who
-/// is served now.
-pub fn with_deadline<T>(request: impl IntoRequest<T>, timeout: Duration) -> Request<T> {
-    let mut request = unbounded(request);
+/// A request on behalf of `call` that must be answered within `timeout`: it names the call's span as its parent, keeps the
+/// call's name in logs, and shows its token.
+pub fn with_deadline<T>(call: &Call, request: impl IntoRequest<T>, timeout: Duration) -> Request<T> {
+    let mut request = unbounded(call, request);
     request.set_timeout(timeout);
     request
 }
 
 /// As [`with_deadline`], for a stream that goes on for as long as there is something to send.
-pub fn unbounded<T>(request: impl IntoRequest<T>) -> Request<T> {
+pub fn unbounded<T>(call: &Call, request: impl IntoRequest<T>) -> Request<T> {
     let mut request = request.into_request();
-    let context = tracing::Span::current().context();
+    let metadata = request.metadata_mut();
     global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&context, &mut Metadata(request.metadata_mut()));
+        propagator.inject_context(&call.trace().context(), &mut Metadata(metadata));
     });
-    let caller = caller::current();
-    if let Some(header) = caller.as_ref().and_then(|caller| caller.authorization.as_ref())
-        && let Ok(header) = AsciiMetadataValue::try_from(header.as_bytes())
+    let authorization = call.authorization().map(HeaderValue::as_bytes);
+    if let Some(Ok(header)) = authorization.map(AsciiMetadataValue::try_from) {
+        metadata.insert("authorization", header);
+    }
+    if let Ok(id) = MetadataValue::try_from(call.request_id())
+        && !id.is_empty()
     {
-        request.metadata_mut().insert("authorization", header);
+        metadata.insert(REQUEST_ID, id);
     }
     request
-}
-
-/// A request made to answer `call`: it lives as long as [`remaining`] says and keeps the call's name.
-pub fn on_behalf_of<A, T>(call: &Request<A>, request: impl IntoRequest<T>) -> Request<T> {
-    let mut request = with_deadline(request, remaining(call));
-    let id = call
-        .extensions()
-        .get::<RequestId>()
-        .and_then(|id| MetadataValue::try_from(&id.0).ok());
-    if let Some(id) = id {
-        request.metadata_mut().insert(REQUEST_ID, id);
-    }
-    request
-}
-
-/// How long calls that serve `request` may take: the caller's deadline less the margin. For a request that
-/// did not pass the server's layers, the default deadline.
-#[must_use]
-pub fn remaining<T>(request: &Request<T>) -> Duration {
-    match request.extensions().get::<Deadline>() {
-        Some(deadline) => deadline.0.saturating_duration_since(Instant::now()),
-        None => Duration::from_millis(crate::config::Deadlines::default().default_ms),
-    }
 }
 
 /// Whether a call may be made again: the service is away, or says when to come again.
@@ -302,6 +278,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::{identity::Identity, layers::RequestId};
 
     async fn tries(answers: &[Code], deadline: Duration) -> (u32, Result<(), Code>) {
         let made = Cell::new(0);
@@ -385,7 +362,11 @@ mod tests {
             let request = tonic_health::pb::HealthCheckRequest::default();
             let mut client = tonic_health::pb::health_client::HealthClient::new(channel.clone());
             client
-                .check(with_deadline(request, Duration::from_millis(100)))
+                .check(with_deadline(
+                    &Call::outgoing(None),
+                    request,
+                    Duration::from_millis(100),
+                ))
                 .await
         });
         assert_eq!(status.await.unwrap_err().code(), Code::DeadlineExceeded);
@@ -418,23 +399,28 @@ mod tests {
 
     #[tokio::test]
     async fn the_rest_of_a_deadline_is_passed_on() {
-        let mut call = Request::new(());
-        call.extensions_mut()
-            .insert(Deadline(Instant::now() + Duration::from_secs(40)));
-        call.extensions_mut().insert(RequestId("abc".to_owned()));
-        let left = remaining(&call);
+        let call = |deadline: Instant| {
+            let mut request = http::Request::new(());
+            request.extensions_mut().insert(Deadline(deadline));
+            request.extensions_mut().insert(RequestId("abc".to_owned()));
+            let token = HeaderValue::from_static("Bearer x");
+            Call::make(&mut request, Identity::whole("s", "t").into(), Some(token))
+        };
+        let soon = call(Instant::now() + Duration::from_secs(40));
+        let left = soon.remaining();
         assert!(
             left > Duration::from_secs(35) && left <= Duration::from_secs(40),
             "{left:?}"
         );
-        let passed = on_behalf_of(&call, ());
+        let passed = with_deadline(&soon, (), left);
         let told = passed.metadata().get(TIMEOUT_HEADER).unwrap().to_str().unwrap();
         let told: u64 = told.strip_suffix('u').unwrap().parse().unwrap();
         assert!((35_000_000..=40_000_000).contains(&told), "{told}");
         assert_eq!(passed.metadata().get(REQUEST_ID).unwrap(), "abc");
-        call.extensions_mut()
-            .insert(Deadline(Instant::now() - Duration::from_secs(1)));
-        assert_eq!(remaining(&call), Duration::ZERO);
-        assert_eq!(remaining(&Request::new(())), Duration::from_secs(30));
+        assert_eq!(passed.metadata().get("authorization").unwrap(), "Bearer x");
+        let late = call(Instant::now() - Duration::from_secs(1));
+        assert_eq!(late.remaining(), Duration::ZERO);
+        assert_eq!(Call::background("t").remaining(), Duration::from_secs(30));
+        assert!(unbounded(&Call::outgoing(None), ()).metadata().is_empty());
     }
 }

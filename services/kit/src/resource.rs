@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::{Reason, Violations, access::Brands, caller};
+use crate::{Call, Reason, Violations};
 
 /// Most resources on a page.
 const MOST_ON_PAGE: i32 = 1_000;
@@ -126,20 +126,25 @@ pub fn read_new_id(field: &str, id: &str, violations: &mut Violations) -> Option
     Some(id.to_owned())
 }
 
-/// What stands at the end of the ids that who is served now gives to resources of `brand`: nothing for who may see every
-/// brand. Ids are unique in the tenant; without this, a refusal would tell somebody else that another brand has the id.
+/// What stands at the end of the ids that a call gives to resources of `brand`: nothing for who may see every brand. Ids are unique in the tenant; without this, a refusal would tell somebody else that another brand has the id.
 #[must_use]
-pub fn id_ending(brand: &str) -> String {
-    match caller::brands() {
-        Brands::All => String::new(),
-        Brands::Some(_) => format!("-{:010x}", xxhash_rust::xxh3::xxh3_64(brand.as_bytes()) >> 24),
+pub fn id_ending(call: &Call, brand: &str) -> String {
+    if call.sees_all() {
+        return String::new();
     }
+    format!("-{:010x}", xxhash_rust::xxh3::xxh3_64(brand.as_bytes()) >> 24)
 }
 
 /// Reads the id of a resource of `brand` that is to be made at `field`, as [`read_new_id`] does, and gives it its
 /// [ending](id_ending).
-pub fn read_new_id_of(brand: &str, field: &str, id: &str, violations: &mut Violations) -> Option<String> {
-    let (id, ending) = (read_new_id(field, id, violations)?, id_ending(brand));
+pub fn read_new_id_of(
+    call: &Call,
+    brand: &str,
+    field: &str,
+    id: &str,
+    violations: &mut Violations,
+) -> Option<String> {
+    let (id, ending) = (read_new_id(field, id, violations)?, id_ending(call, brand));
     let most = ID_CHARACTERS - ending.len();
     if is_id(&id) && id.len() > most {
         let message =
@@ -208,43 +213,32 @@ pub fn read_time(field: &str, time: Option<&Timestamp>, violations: &mut Violati
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::failure::violations_of;
+    use crate::{access::Brands, failure::violations_of};
 
-    #[tokio::test]
-    async fn ids_of_different_brands_never_meet() {
-        let read = |brand: &str, id: &str| {
+    #[test]
+    fn ids_of_different_brands_never_meet() {
+        let read = |call: &Call, brand: &str, id: &str| {
             let mut violations = Violations::new();
-            let read = read_new_id_of(brand, "id", id, &mut violations);
+            let read = read_new_id_of(call, brand, "id", id, &mut violations);
             violations.finish(Reason::InvalidResource).map(|()| read)
         };
-        let who = |brands| {
-            Arc::new(caller::Caller {
-                brands,
-                ..caller::Caller::anonymous()
-            })
-        };
         let longest = "a".repeat(63);
-        caller::on_behalf(who(Brands::All), async {
-            assert_eq!(read("ours", "spring").unwrap().unwrap(), "spring");
-            assert_eq!(read("ours", &longest).unwrap().unwrap(), longest);
-        })
-        .await;
-        caller::on_behalf(who(Brands::Some(["ours".to_owned()].into())), async {
-            let ours = read("ours", "spring").unwrap().unwrap();
-            assert!(is_id(&ours) && ours.starts_with("spring-"), "{ours}");
-            assert_eq!(ours, read("ours", "spring").unwrap().unwrap());
-            assert_ne!(ours, read("theirs", "spring").unwrap().unwrap());
-            assert_eq!(read("ours", "").unwrap(), None, "made up");
-            assert!(is_id(&read("ours", &longest[..52]).unwrap().unwrap()));
-            for wrong in [&longest[..53], "9", "A"] {
-                let refused = read("ours", wrong).unwrap_err();
-                assert_eq!(violations_of(&refused).len(), 1, "{wrong}: {refused:?}");
-            }
-        })
-        .await;
+        let whole = Call::background("t");
+        assert_eq!(read(&whole, "ours", "spring").unwrap().unwrap(), "spring");
+        assert_eq!(read(&whole, "ours", &longest).unwrap().unwrap(), longest);
+        let one = whole.seeing(&Brands::Some(["ours".to_owned()].into()));
+        let read = |brand: &str, id: &str| read(&one, brand, id);
+        let ours = read("ours", "spring").unwrap().unwrap();
+        assert!(is_id(&ours) && ours.starts_with("spring-"), "{ours}");
+        assert_eq!(ours, read("ours", "spring").unwrap().unwrap());
+        assert_ne!(ours, read("theirs", "spring").unwrap().unwrap());
+        assert_eq!(read("ours", "").unwrap(), None, "made up");
+        assert!(is_id(&read("ours", &longest[..52]).unwrap().unwrap()));
+        for wrong in [&longest[..53], "9", "A"] {
+            let refused = read("ours", wrong).unwrap_err();
+            assert_eq!(violations_of(&refused).len(), 1, "{wrong}: {refused:?}");
+        }
     }
 
     #[test]

@@ -204,45 +204,6 @@ pub fn is_taken(error: &DbErr) -> bool {
     )
 }
 
-/// The hash of the request that is served, as a row keeps it; `None` where it is not known.
-#[must_use]
-pub fn request_hash() -> Option<i64> {
-    Some(crate::caller::request_hash()).filter(|hash| *hash != 0)
-}
-
-/// Of the rows that requests of one id have made, for different brands, the one that is answered to the request that is
-/// served now: to who may not see a row it is as if it did not exist.
-///
-/// # Errors
-/// `RequestReused` when all rows that may be seen were made by another request.
-pub fn made_by_request<R>(
-    rows: Vec<R>,
-    is_visible: impl Fn(&R) -> bool,
-    hash: impl Fn(&R) -> Option<i64>,
-    name: impl Fn(&R) -> String,
-) -> Result<Option<R>, Error> {
-    let mut refused = None;
-    for row in rows.into_iter().filter(is_visible) {
-        match same_request(hash(&row), || name(&row)) {
-            Ok(()) => return Ok(Some(row)),
-            Err(error) => refused = Some(error),
-        }
-    }
-    refused.map_or(Ok(None), Err)
-}
-
-/// Whether what the request `made` is answered to the request that is served now: it is the same one, as far as that is
-/// known.
-///
-/// # Errors
-/// `RequestReused` when it is another.
-pub fn same_request(made: Option<i64>, name: impl FnOnce() -> String) -> Result<(), Error> {
-    match (made, request_hash()) {
-        (Some(made), Some(now)) if made != now => Err(Error::RequestReused(name())),
-        _ => Ok(()),
-    }
-}
-
 impl Call {
     /// Of the rows that requests of one id have made, for different brands, the one that is answered to this call: to who may
     /// not see a row it is as if it did not exist.
@@ -291,17 +252,6 @@ impl Call {
         }
         Err(Error::Unknown(name()))
     }
-}
-
-/// Whether who is served now may see what belongs to `brand`; to others it is as if it did not exist.
-///
-/// # Errors
-/// `Unknown` when not.
-pub fn visible(brand: &str, name: impl FnOnce() -> String) -> Result<(), Error> {
-    if crate::caller::may_see(brand) {
-        return Ok(());
-    }
-    Err(Error::Unknown(name()))
 }
 
 /// Microseconds since 1970 UTC.

@@ -230,12 +230,7 @@ impl Lake {
     /// The lake as the tenant of a call sees it.
     #[must_use]
     pub fn of(&self, call: &Call) -> TenantLake {
-        self.tenant(call.tenant())
-    }
-
-    /// The lake as one tenant sees it.
-    #[must_use]
-    pub fn tenant(&self, tenant: &str) -> TenantLake {
+        let tenant = call.tenant();
         let mut tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let held = tenants.entry(tenant.to_owned()).or_default().clone();
         self.handle(tenant, held)
@@ -244,7 +239,8 @@ impl Lake {
     /// A handle with new names, which all further ones share: for when others have given a tenant's consumers
     /// their ordinals. Handles and frames of before stay in use until nobody asks for them.
     #[must_use]
-    pub fn renew(&self, tenant: &str) -> TenantLake {
+    pub fn renew(&self, call: &Call) -> TenantLake {
+        let tenant = call.tenant();
         let mut tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = tenants.get(tenant).map_or(0, |held| held.epoch) + 1;
         let held = Held {
@@ -276,7 +272,7 @@ impl Lake {
     }
 }
 
-/// The lake as one tenant sees it. Cheap to clone.
+/// The lake as the tenant of a call sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TenantLake {
     inner: Arc<Inner>,

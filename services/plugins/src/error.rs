@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_kit::{Failure, Reason, caller, work};
+use dualwheel_kit::{Failure, Reason, work};
 use tonic::Status;
 
 use crate::{signature, store};
@@ -86,6 +86,8 @@ pub enum Error {
     /// As many as may be.
     #[error("the tenant has {most} {what} already; it may have no more")]
     TooMany {
+        /// The tenant.
+        tenant: String,
         /// Of what.
         what: String,
         /// How many it may have.
@@ -221,9 +223,9 @@ impl From<Error> for Status {
             }
             Error::NothingBefore(_) => Failure::new(Reason::PluginNothingBefore, text).into(),
             Error::NotKept(_) => Failure::new(Reason::PluginRunNotKept, text).into(),
-            Error::TooMany { what, most } => {
+            Error::TooMany { tenant, what, most } => {
                 let failure = Failure::new(Reason::PluginRegistryLimit, text);
-                failure.quota(&caller::tenant(), format!("{most} {what}")).into()
+                failure.quota(&tenant, format!("{most} {what}")).into()
             }
             Error::NoRoom => Failure::new(Reason::PluginBusy, text).into(),
             Error::DoesNotConform { plugin, .. } => Failure::new(Reason::PluginDoesNotConform, text)

@@ -17,7 +17,7 @@ const REVISIONS: u64 = 1_000;
 impl Plugins {
     /// Notes that a run's answer is given now. It is given where that cannot be noted, too.
     pub(crate) async fn give(&self, asked: &Asked, run: &Run, revision: i64) {
-        if let Err(error) = self.runs(&asked.tenant).give(run, revision).await {
+        if let Err(error) = self.runs(&asked.call).give(run, revision).await {
             tracing::warn!(%error, run = run.name(), "That an answer was given cannot be noted");
         }
     }
@@ -31,7 +31,7 @@ impl Plugins {
         failure: &ModelFailure,
     ) -> Result<Option<Earlier>, Error> {
         let (brand, world) = (&asked.brand, activation.world);
-        let runs = self.runs(&asked.tenant);
+        let runs = self.runs(&asked.call);
         let runs = runs.given(brand, world, &asked.subject, KEPT).await?;
         let first = runs
             .iter()
@@ -39,7 +39,7 @@ impl Plugins {
             .map(|given| given.under)
             .min();
         let Some(first) = first else { return Ok(None) };
-        let activations = self.activations(&asked.tenant);
+        let activations = self.activations(&asked.call);
         let revisions = activations.since(brand, world, first, REVISIONS).await?;
         let mut admitted = HashMap::new();
         for run in runs {
@@ -55,7 +55,7 @@ impl Plugins {
             if !may_answer {
                 continue;
             }
-            if let Some(columns) = self.result(&asked.tenant, &run).await? {
+            if let Some(columns) = self.result(&asked.call, &run).await? {
                 let by = used(&run, ModelSource::LastGood, Some(failure.clone()));
                 return Ok(Some(Earlier {
                     scored: Scored { columns, by },
@@ -71,7 +71,7 @@ impl Plugins {
     /// Whether the plugin of a run could be active.
     async fn may_answer(&self, asked: &Asked, activation: &Activation, run: &Run) -> Result<bool, Error> {
         let (id, version) = (&run.setting.id, &run.setting.version);
-        let stored = self.admitted(&asked.tenant, id, version, policy(activation));
+        let stored = self.admitted(&asked.call, id, version, policy(activation));
         match stored.await {
             Ok(stored) => {
                 let active = activation.active.as_ref();

@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dualwheel_kit::db;
+use dualwheel_kit::{Call, db};
 use dualwheel_lake::{Lake, TenantLake};
 use dualwheel_plugin_host::{Engine, Plugin, World};
 use dualwheel_proto::plugin::plugin_service_server::PluginServiceServer;
@@ -115,28 +115,28 @@ impl Plugins {
             .max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
     }
 
-    fn tenant(&self, tenant: &str) -> TenantLake {
-        self.inner.lake.tenant(tenant)
+    fn lake(&self, call: &Call) -> TenantLake {
+        self.inner.lake.of(call)
     }
 
-    fn publishers(&self, tenant: &str) -> store::Publishers {
-        store::Publishers::of(&self.inner.database, tenant)
+    fn publishers(&self, call: &Call) -> store::Publishers {
+        store::Publishers::of(call, &self.inner.database)
     }
 
-    fn versions(&self, tenant: &str) -> store::Plugins {
-        store::Plugins::of(&self.inner.database, tenant)
+    fn versions(&self, call: &Call) -> store::Plugins {
+        store::Plugins::of(call, &self.inner.database)
     }
 
-    fn publications(&self, tenant: &str) -> store::Publications {
-        store::Publications::of(&self.inner.database, tenant)
+    fn publications(&self, call: &Call) -> store::Publications {
+        store::Publications::of(call, &self.inner.database)
     }
 
-    fn activations(&self, tenant: &str) -> store::Activations {
-        store::Activations::of(&self.inner.database, tenant)
+    fn activations(&self, call: &Call) -> store::Activations {
+        store::Activations::of(call, &self.inner.database)
     }
 
-    fn runs(&self, tenant: &str) -> store::Runs {
-        store::Runs::of(&self.inner.database, tenant)
+    fn runs(&self, call: &Call) -> store::Runs {
+        store::Runs::of(call, &self.inner.database)
     }
 
     /// That a service of this process has the world.

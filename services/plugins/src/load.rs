@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dualwheel_kit::audit;
+use dualwheel_kit::Call;
 use dualwheel_plugin_host::{Engine, Error as Host, Plugin, Policy, World, sha256};
 use tokio::task::spawn_blocking;
 
@@ -44,14 +44,14 @@ impl Plugins {
     /// it is compiled.
     pub(crate) async fn load(
         &self,
-        tenant: &str,
+        call: &Call,
         id: &str,
         version: &str,
         policy: Policy,
     ) -> Result<Plugin, Error> {
-        match self.found(tenant, id, version, policy).await? {
+        match self.found(call, id, version, policy).await? {
             Found::Ready(plugin) => Ok(plugin),
-            Found::Stored { key, bytes, .. } => self.loaded(tenant, key, bytes).await,
+            Found::Stored { key, bytes, .. } => self.loaded(call, key, bytes).await,
         }
     }
 
@@ -59,22 +59,22 @@ impl Plugins {
     /// all calls that ask for it.
     pub(crate) async fn load_compiled(
         &self,
-        tenant: &str,
+        call: &Call,
         id: &str,
         version: &str,
         policy: Policy,
     ) -> Result<Plugin, Error> {
-        let (key, name, bytes) = match self.found(tenant, id, version, policy).await? {
+        let (key, name, bytes) = match self.found(call, id, version, policy).await? {
             Found::Ready(plugin) => return Ok(plugin),
             Found::Stored { key, name, bytes } => (key, name, bytes),
         };
         if self.inner.engine.has_compiled(&bytes) {
-            return self.loaded(tenant, key, bytes).await;
+            return self.loaded(call, key, bytes).await;
         }
         if self.compiling().insert(key.clone()) {
-            let (plugins, tenant) = (self.clone(), tenant.to_owned());
+            let (plugins, call) = (self.clone(), call.clone());
             tokio::spawn(async move {
-                if let Err(error) = plugins.loaded(&tenant, key.clone(), bytes).await {
+                if let Err(error) = plugins.loaded(&call, key.clone(), bytes).await {
                     tracing::warn!(sha256 = key.0, %error, "A plugin cannot be compiled");
                 }
                 plugins.compiling().remove(&key);
@@ -91,13 +91,13 @@ impl Plugins {
     /// A published version, if its publisher is trusted still and the policy admits what it needs.
     pub(crate) async fn admitted(
         &self,
-        tenant: &str,
+        call: &Call,
         id: &str,
         version: &str,
         policy: Policy,
     ) -> Result<Version, Error> {
-        let stored = self.versions(tenant).get(id, version).await?;
-        self.require_trust(tenant, &stored).await?;
+        let stored = self.versions(call).get(id, version).await?;
+        self.require_trust(call, &stored).await?;
         if stored.needs_wasi && policy == Policy::Pure {
             let import = "wasi".to_owned();
             return Err(Host::WasiRefused { import }.into());
@@ -106,44 +106,44 @@ impl Plugins {
     }
 
     /// Notes for the audit log a version, its publisher and the key that signed it, as far as they are there.
-    pub(crate) async fn note(&self, tenant: &str, id: &str, version: &str) {
-        audit::resource(&plugin_name(id, version));
-        let Ok(stored) = self.versions(tenant).get(id, version).await else {
+    pub(crate) async fn note(&self, call: &Call, id: &str, version: &str) {
+        call.notes().resource(&plugin_name(id, version));
+        let Ok(stored) = self.versions(call).get(id, version).await else {
             return;
         };
-        audit::resource(&format!("publishers/{}", stored.publisher));
-        if let Ok(key) = self.signer(tenant, &stored).await {
-            audit::resource(&key_name(&stored.publisher, &key));
+        call.notes().resource(&format!("publishers/{}", stored.publisher));
+        if let Ok(key) = self.signer(call, &stored).await {
+            call.notes().resource(&key_name(&stored.publisher, &key));
         }
     }
 
     /// That a version is there and not retired, so that it can become active.
-    pub(crate) async fn require_activatable(&self, tenant: &str, setting: &Setting) -> Result<(), Error> {
-        let stored = self.versions(tenant).get(&setting.id, &setting.version).await?;
+    pub(crate) async fn require_activatable(&self, call: &Call, setting: &Setting) -> Result<(), Error> {
+        let stored = self.versions(call).get(&setting.id, &setting.version).await?;
         match stored.retired_at {
             None => Ok(()),
             Some(_) => Err(Error::Retired(stored.name())),
         }
     }
 
-    async fn found(&self, tenant: &str, id: &str, version: &str, policy: Policy) -> Result<Found, Error> {
-        let stored = self.admitted(tenant, id, version, policy).await?;
+    async fn found(&self, call: &Call, id: &str, version: &str, policy: Policy) -> Result<Found, Error> {
+        let stored = self.admitted(call, id, version, policy).await?;
         let world = worlds::of_number(stored.world).ok_or_else(|| Error::Damaged(stored.name()))?;
         let key = (stored.sha256.clone(), world);
         if let Some(plugin) = self.inner.loaded.get(&key).await {
             return Ok(Found::Ready(plugin));
         }
-        let bytes = self.component(tenant, &stored.sha256).await?;
+        let bytes = self.component(call, &stored.sha256).await?;
         let bytes = bytes.ok_or_else(|| Error::Damaged(stored.name()))?;
         let name = stored.name();
         Ok(Found::Stored { key, name, bytes })
     }
 
-    async fn loaded(&self, tenant: &str, key: Key, bytes: Bytes) -> Result<Plugin, Error> {
+    async fn loaded(&self, call: &Call, key: Key, bytes: Bytes) -> Result<Plugin, Error> {
         // What is compiled already takes a moment: it does not wait for others' compiling.
         let turn = match self.inner.engine.has_compiled(&bytes) {
             true => None,
-            false => Some(self.turn(tenant, &key.0).await?),
+            false => Some(self.turn(call, &key.0).await?),
         };
         // Who had the turn before may have loaded the same.
         if let Some(plugin) = self.inner.loaded.get(&key).await {
@@ -159,9 +159,9 @@ impl Plugins {
     }
 
     /// Waits for the turn to compile a component: no other turn is for the same one, so that it is compiled once.
-    pub(crate) async fn turn(&self, tenant: &str, sha256: &str) -> Result<Place, Error> {
+    pub(crate) async fn turn(&self, call: &Call, sha256: &str) -> Result<Place, Error> {
         let owner = Owner {
-            tenant: tenant.to_owned(),
+            tenant: call.tenant().to_owned(),
             brand: String::new(),
             sha256: sha256.to_owned(),
         };
@@ -186,22 +186,22 @@ impl Plugins {
     }
 
     /// Keeps a component under its hash.
-    pub(crate) async fn keep_component(&self, tenant: &str, sha256: &str, bytes: Bytes) -> Result<(), Error> {
-        Ok(self.tenant(tenant).put_blob(COMPONENTS, sha256, bytes).await?)
+    pub(crate) async fn keep_component(&self, call: &Call, sha256: &str, bytes: Bytes) -> Result<(), Error> {
+        Ok(self.lake(call).put_blob(COMPONENTS, sha256, bytes).await?)
     }
 
     /// A component that is here, whole.
-    pub(crate) async fn component(&self, tenant: &str, hash: &str) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn component(&self, call: &Call, hash: &str) -> Result<Option<Bytes>, Error> {
         let most = self.inner.engine.limits().component_bytes;
-        let bytes = self.tenant(tenant).blob(COMPONENTS, hash, most).await?;
+        let bytes = self.lake(call).blob(COMPONENTS, hash, most).await?;
         Ok(bytes.filter(|bytes| sha256(bytes) == hash))
     }
 
     /// Removes a component that no version is made of. That it stays where it cannot be removed harms nobody.
-    pub(crate) async fn forget_component(&self, tenant: &str, hash: &str) {
+    pub(crate) async fn forget_component(&self, call: &Call, hash: &str) {
         let forgotten = async {
-            if !self.versions(tenant).has_file(hash).await? {
-                self.tenant(tenant).delete_blob(COMPONENTS, hash).await?;
+            if !self.versions(call).has_file(hash).await? {
+                self.lake(call).delete_blob(COMPONENTS, hash).await?;
             }
             Ok::<_, Error>(())
         };
@@ -211,17 +211,17 @@ impl Plugins {
     }
 
     /// That a key which signed the component is one that the tenant trusts.
-    async fn require_trust(&self, tenant: &str, stored: &Version) -> Result<(), Error> {
-        self.signer(tenant, stored).await.map(|_| ())
+    async fn require_trust(&self, call: &Call, stored: &Version) -> Result<(), Error> {
+        self.signer(call, stored).await.map(|_| ())
     }
 
     /// The key that signed the component, of those that the tenant trusts.
-    async fn signer(&self, tenant: &str, stored: &Version) -> Result<PublicKey, Error> {
+    async fn signer(&self, call: &Call, stored: &Version) -> Result<PublicKey, Error> {
         let untrusted = || Error::Untrusted {
             plugin: stored.name(),
             publisher: format!("publishers/{}", stored.publisher),
         };
-        let publisher = match self.publishers(tenant).get(&stored.publisher).await {
+        let publisher = match self.publishers(call).get(&stored.publisher).await {
             Err(store::Error::Unknown(_)) => return Err(untrusted()),
             found => found?,
         };

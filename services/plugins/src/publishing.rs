@@ -8,8 +8,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dualwheel_kit::{
+    Call,
     beats::{self, AtWork, Key},
-    caller, failure,
+    failure,
     survive::survived,
 };
 use dualwheel_plugin_host::{Error as Host, Policy, conformance, is_reserved};
@@ -104,43 +105,44 @@ impl Plugins {
     }
 
     /// Publishes a file that was begun to be published, to its end even where the caller leaves.
-    pub(crate) fn work_on(&self, tenant: &str, publication: Publication, bytes: Bytes) {
+    pub(crate) fn work_on(&self, call: &Call, publication: Publication, bytes: Bytes) {
         let key = self
-            .publications(tenant)
+            .publications(call)
             .key(&publication.publisher, &publication.sha256);
         let publishing = Arc::clone(&self.inner.publishing);
         publishing.own().insert(key.clone());
         let own = Own { publishing, key };
-        let plugins = self.clone();
+        let (plugins, call) = (self.clone(), call.clone());
+        let trace = call.trace().clone();
         let work = async move {
-            let (tenant, id) = own.key.clone();
-            let published = survived(plugins.published(&tenant, &id, &publication, bytes)).await;
+            let (_, id) = own.key.clone();
+            let published = survived(plugins.published(&call, &id, &publication, bytes)).await;
             let published = match published {
                 Ok(published) => published.map_err(|error| plugins.refused(error)),
                 Err(panicked) => Err(plugins.refused(Error::Lost(panicked.to_string()))),
             };
             let refused = published.is_err();
-            let ended = plugins.publications(&tenant).end(&id, published).await;
+            let ended = plugins.publications(&call).end(&id, published).await;
             if refused {
-                plugins.forget_component(&tenant, &publication.sha256).await;
+                plugins.forget_component(&call, &publication.sha256).await;
             }
             if let Err(error) = ended {
                 tracing::error!(%error, publication = publication.name(), "The end of a publication is not stored");
             }
             drop(own);
         };
-        drop(caller::spawn(work.in_current_span()));
+        tokio::spawn(work.instrument(trace));
     }
 
     async fn published(
         &self,
-        tenant: &str,
+        call: &Call,
         id: &str,
         publication: &Publication,
         bytes: Bytes,
     ) -> Result<String, Error> {
-        let turn = self.turn(tenant, &publication.sha256).await?;
-        let publications = self.publications(tenant);
+        let turn = self.turn(call, &publication.sha256).await?;
+        let publications = self.publications(call);
         let (stored, stored_id, runtime) = (publications.clone(), id.to_owned(), Handle::current());
         let inspected = move || {
             // That it cannot be told does not end it.
@@ -161,11 +163,11 @@ impl Plugins {
         if is_reserved(&description.name) {
             return Err(Error::NameReserved(description.name));
         }
-        let versions = self.versions(tenant);
+        let versions = self.versions(call);
         let there = versions.get(&description.name, &description.version).await;
         let publisher = &publication.publisher;
         if matches!(there, Err(store::Error::Unknown(_))) {
-            self.require_room(tenant, publisher).await?;
+            self.require_room(call, publisher).await?;
         }
         let owner = versions.claim(&description.name, publisher).await?;
         if owner != *publisher {
@@ -173,9 +175,7 @@ impl Plugins {
             return Err(Error::NameTaken { name, owner });
         }
         let (world, needs) = (plugin.world(), plugin.needs());
-        let examined = self.examine(tenant, plugin, |plugin| {
-            conformance::examine(plugin, CHECKED_ROWS)
-        });
+        let examined = self.examine(call, plugin, |plugin| conformance::examine(plugin, CHECKED_ROWS));
         let findings: Vec<KeptFinding> = examined.await?.into_iter().map(KeptFinding::from).collect();
         publications.advance(id, State::Checked, &findings).await?;
         let version = Version {
@@ -192,15 +192,17 @@ impl Plugins {
     }
 
     /// That publisher and tenant may have one more version.
-    async fn require_room(&self, tenant: &str, publisher: &str) -> Result<(), Error> {
-        let versions = self.versions(tenant);
+    async fn require_room(&self, call: &Call, publisher: &str) -> Result<(), Error> {
+        let versions = self.versions(call);
+        let too_many = |what, most| {
+            let tenant = call.tenant().to_owned();
+            Err(Error::TooMany { tenant, what, most })
+        };
         if versions.count_of(publisher).await? >= MOST_OF_PUBLISHER {
-            let (what, most) = (format!("versions of publishers/{publisher}"), MOST_OF_PUBLISHER);
-            return Err(Error::TooMany { what, most });
+            return too_many(format!("versions of publishers/{publisher}"), MOST_OF_PUBLISHER);
         }
         if versions.count().await? >= MOST {
-            let what = "versions of plugins".to_owned();
-            return Err(Error::TooMany { what, most: MOST });
+            return too_many("versions of plugins".to_owned(), MOST);
         }
         Ok(())
     }

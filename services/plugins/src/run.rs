@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use dualwheel_kit::{
-    caller,
+    Call,
     work::{self, Stop},
 };
 use dualwheel_measure::Day;
@@ -33,7 +33,7 @@ const MESSAGE: usize = 2_000;
 /// What a run is made for.
 #[derive(Clone, Debug)]
 pub(crate) struct Purpose {
-    pub tenant: String,
+    pub call: Call,
     pub brand: String,
     pub world: i32,
     pub role: PluginRole,
@@ -114,19 +114,20 @@ impl Plugins {
         self.inner.measured.ran(answered.is_ok(), begun.elapsed());
         // To its end even where the caller leaves, so that no files are without a record.
         let (plugins, sha256) = (self.clone(), plugin.sha256().to_owned());
+        let trace = purpose.call.trace().clone();
         let work = async move { plugins.keep(&purpose, sha256, &question, answered).await };
-        caller::spawn(work.in_current_span()).await?
+        tokio::spawn(work.instrument(trace)).await?
     }
 
     /// Does with a plugin what answers no question, such as a check, until nobody waits for it.
     pub(crate) async fn examine<T: Send + 'static>(
         &self,
-        tenant: &str,
+        call: &Call,
         plugin: Plugin,
         job: impl FnOnce(&Plugin) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let owner = Owner {
-            tenant: tenant.to_owned(),
+            tenant: call.tenant().to_owned(),
             brand: String::new(),
             sha256: plugin.sha256().to_owned(),
         };
@@ -136,7 +137,7 @@ impl Plugins {
 
     async fn place_for_run(&self, purpose: &Purpose, sha256: &str) -> Result<Place, Error> {
         let owner = Owner {
-            tenant: purpose.tenant.clone(),
+            tenant: purpose.call.tenant().to_owned(),
             brand: purpose.brand.clone(),
             sha256: sha256.to_owned(),
         };
@@ -165,23 +166,23 @@ impl Plugins {
     ) -> Result<Ran, Error> {
         let mut run = recorded(purpose, sha256, question);
         run.limits = self.limits();
-        let tenant = self.tenant(&purpose.tenant);
+        let lake = self.lake(&purpose.call);
         if purpose.keep_inputs {
             let inputs = kept::encode(question.batches())?;
-            tenant.put_blob(INPUTS, &run.id, inputs).await?;
+            lake.put_blob(INPUTS, &run.id, inputs).await?;
             run.has_inputs = true;
         }
         let answered = match answered {
             Ok(answer) => {
                 used(&mut run, &answer.record);
                 let result = kept::encode(&[kept::of_columns(answer.record.rows, &answer.scores)])?;
-                tenant.put_blob(RESULTS, &run.id, result).await?;
+                lake.put_blob(RESULTS, &run.id, result).await?;
                 run.has_result = true;
                 Ok(answer.scores)
             }
             Err(error) => Err(failed(&mut run, &error)),
         };
-        self.record(&purpose.tenant, &run).await?;
+        self.record(&purpose.call, &run).await?;
         Ok(Ran { run, answered })
     }
 
@@ -193,7 +194,7 @@ impl Plugins {
         question: &Question,
     ) -> Result<Option<Ran>, Error> {
         let found = self
-            .runs(&purpose.tenant)
+            .runs(&purpose.call)
             .of_question(
                 &purpose.brand,
                 purpose.role as i32,
@@ -212,7 +213,7 @@ impl Plugins {
                 reason: reason.clone(),
                 message: message.clone(),
             }),
-            None => match self.result(&purpose.tenant, &run).await? {
+            None => match self.result(&purpose.call, &run).await? {
                 Some(columns) => Ok(columns),
                 None => return Ok(None),
             },
@@ -221,11 +222,11 @@ impl Plugins {
     }
 
     /// The answer of a run, if it is kept and still what it was.
-    pub(crate) async fn result(&self, tenant: &str, run: &Run) -> Result<Option<Vec<Values>>, Error> {
+    pub(crate) async fn result(&self, call: &Call, run: &Run) -> Result<Option<Vec<Values>>, Error> {
         if !run.has_result {
             return Ok(None);
         }
-        let Some(bytes) = self.tenant(tenant).blob(RESULTS, &run.id, MOST_BYTES).await? else {
+        let Some(bytes) = self.lake(call).blob(RESULTS, &run.id, MOST_BYTES).await? else {
             return Ok(None);
         };
         let columns = kept::decode(&bytes).ok().and_then(kept::columns_of);
@@ -233,17 +234,17 @@ impl Plugins {
     }
 
     /// The rows of a run.
-    pub(crate) async fn inputs(&self, tenant: &str, run: &Run) -> Result<Vec<Batch>, Error> {
-        Ok(kept::decode(&self.input_file(tenant, run).await?)?)
+    pub(crate) async fn inputs(&self, call: &Call, run: &Run) -> Result<Vec<Batch>, Error> {
+        Ok(kept::decode(&self.input_file(call, run).await?)?)
     }
 
     /// The same as they are kept.
-    pub(crate) async fn input_file(&self, tenant: &str, run: &Run) -> Result<Bytes, Error> {
+    pub(crate) async fn input_file(&self, call: &Call, run: &Run) -> Result<Bytes, Error> {
         let not_kept = || Error::NotKept(run.name());
         if !run.has_inputs {
             return Err(not_kept());
         }
-        let bytes = self.tenant(tenant).blob(INPUTS, &run.id, MOST_BYTES).await?;
+        let bytes = self.lake(call).blob(INPUTS, &run.id, MOST_BYTES).await?;
         bytes.ok_or_else(not_kept)
     }
 
@@ -253,14 +254,14 @@ impl Plugins {
         blake3::hash(limits.as_bytes()).to_hex().to_string()
     }
 
-    async fn record(&self, tenant: &str, run: &Run) -> Result<(), Error> {
-        let beyond = self.runs(tenant).add(run).await?;
-        let lake = self.tenant(tenant);
+    async fn record(&self, call: &Call, run: &Run) -> Result<(), Error> {
+        let beyond = self.runs(call).add(run).await?;
+        let lake = self.lake(call);
         for old in beyond {
             // The record last: while it is there, its files are found again.
             lake.delete_blob(INPUTS, &old.id).await?;
             lake.delete_blob(RESULTS, &old.id).await?;
-            self.runs(tenant).delete(&old.id).await?;
+            self.runs(call).delete(&old.id).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_kit::{Failure, Reason, afterwards, work};
+use dualwheel_kit::{Call, Failure, Reason, afterwards, work};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Features, Plugin, Policy};
 use dualwheel_plugin_sdk::{Parameters, Values};
@@ -20,8 +20,8 @@ use crate::{
 /// A question of a service.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Tenant.
-    pub tenant: String,
+    /// Who asks.
+    pub call: Call,
     /// Brand.
     pub brand: String,
     /// Day as of which the question is.
@@ -103,7 +103,7 @@ impl Plugins {
 
     async fn outcome(&self, asked: &Asked, table: &Arc<Features>) -> Result<Outcome, Status> {
         let world = worlds::to_proto(asked.built_in.world()) as i32;
-        let activations = self.activations(&asked.tenant);
+        let activations = self.activations(&asked.call);
         let activation = activations
             .current(&asked.brand, world)
             .await
@@ -172,13 +172,13 @@ impl Plugins {
         role: PluginRole,
     ) -> Result<Ran, Error> {
         let policy = policy(activation);
-        let (tenant, id, version) = (&asked.tenant, &setting.id, &setting.version);
+        let (call, id, version) = (&asked.call, &setting.id, &setting.version);
         // Nobody waits for the compiler where something else answers at once; a shadow is waited for by nobody.
         let falls_back = role == PluginRole::Active && activation.fallback != Fallback::None;
         let plugin = if falls_back {
-            self.load_compiled(tenant, id, version, policy).await?
+            self.load_compiled(call, id, version, policy).await?
         } else {
-            self.load(tenant, id, version, policy).await?
+            self.load(call, id, version, policy).await?
         };
         let (table, parameters, model) = (table.clone(), setting.parameters.clone(), plugin.clone());
         let (question, table_hash) = work::metrics(move || {
@@ -187,7 +187,7 @@ impl Plugins {
         })
         .await?;
         let purpose = Purpose {
-            tenant: asked.tenant.clone(),
+            call: asked.call.clone(),
             brand: asked.brand.clone(),
             world: activation.world,
             role,
@@ -246,9 +246,7 @@ impl Plugins {
             })
             .collect();
         if comparisons != ran.run.comparisons {
-            self.runs(&asked.tenant)
-                .compare(&ran.run.id, &comparisons)
-                .await?;
+            self.runs(&asked.call).compare(&ran.run.id, &comparisons).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use dualwheel_kit::{Reason, Violations, audit, question::day_to_proto};
+use dualwheel_kit::{Call, Reason, Violations, question::day_to_proto};
 use dualwheel_lake::frames::Names;
 use dualwheel_proto::consumer::{
     AudienceOverlap, AudienceSize, AudienceTermSize, AudienceTrait, CompareAudiencesRequest,
@@ -33,12 +33,12 @@ pub(super) type Keys = Pin<Box<dyn Stream<Item = Result<ExportAudienceResponse, 
 impl Service {
     pub(super) async fn estimate_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: EstimateAudienceRequest,
     ) -> Result<EstimateAudienceResponse, Status> {
         let (basis, expression) = self
             .given(
-                tenant,
+                call,
                 Given {
                     field: "definition",
                     brand: &request.brand,
@@ -48,7 +48,7 @@ impl Service {
                 },
             )
             .await?;
-        let found = self.judge_one(tenant, &basis, expression.clone()).await?;
+        let found = self.judge_one(call, &basis, expression.clone()).await?;
         let sight = basis.sight().await?;
         let (size, size_withheld) = told(&sight, found.people.len());
         let terms = expression.terms().into_iter().zip(&found.terms);
@@ -75,12 +75,12 @@ impl Service {
 
     pub(super) async fn export_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: ExportAudienceRequest,
     ) -> Result<Keys, Status> {
         let (basis, expression) = self
             .given(
-                tenant,
+                call,
                 Given {
                     field: "definition",
                     brand: &request.brand,
@@ -90,20 +90,20 @@ impl Service {
                 },
             )
             .await?;
-        let found = self.judge_one(tenant, &basis, expression).await?;
+        let found = self.judge_one(call, &basis, expression).await?;
         let names = basis.reader.names();
         let order = compute({
             let names = names.clone();
             move || by_key(&found.people, &names)
         })
         .await?;
-        audit::people(order.len());
+        call.notes().people(order.len());
         Ok(Box::pin(messages(order, names)))
     }
 
     pub(super) async fn compare_audiences(
         &self,
-        tenant: &str,
+        call: &Call,
         request: CompareAudiencesRequest,
     ) -> Result<CompareAudiencesResponse, Status> {
         let mut violations = Violations::new();
@@ -118,7 +118,7 @@ impl Service {
             violations.clone().finish(Reason::InvalidQuestion)?;
         }
         let basis = self
-            .basis(tenant, &brand, as_of.as_ref(), data_version, &mut violations)
+            .basis(call, &brand, as_of.as_ref(), data_version, &mut violations)
             .await?;
         let (mut expressions, mut labels) = (Vec::new(), Vec::new());
         for (at, audience) in audiences.iter().enumerate() {
@@ -135,7 +135,7 @@ impl Service {
         }
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
-        let found = self.judge(tenant, &basis, expressions).await?;
+        let found = self.judge(call, &basis, expressions).await?;
         let sight = basis.sight().await?;
         let sizes = labels.into_iter().zip(&found).map(|(label, one)| {
             let (size, size_withheld) = told(&sight, one.people.len());
@@ -156,7 +156,7 @@ impl Service {
 
     pub(super) async fn profile_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: ProfileAudienceRequest,
     ) -> Result<ProfileAudienceResponse, Status> {
         let mut violations = Violations::new();
@@ -176,13 +176,7 @@ impl Service {
         }
         let as_of = request.as_of.as_ref();
         let basis = self
-            .basis(
-                tenant,
-                &request.brand,
-                as_of,
-                request.data_version,
-                &mut violations,
-            )
+            .basis(call, &request.brand, as_of, request.data_version, &mut violations)
             .await?;
         let own = basis.read("definition", request.definition.as_ref(), &mut violations);
         let base = request
@@ -192,7 +186,7 @@ impl Service {
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
         let expressions: Vec<Expression> = own.into_iter().chain(base.flatten()).collect();
-        let mut found = self.judge(tenant, &basis, expressions).await?.into_iter();
+        let mut found = self.judge(call, &basis, expressions).await?.into_iter();
         let (audience, base) = (found.next().unwrap_or_default(), found.next());
         let profiles = basis.reader.profiles().await?;
         let (definitions, sight) = (basis.definitions.clone(), basis.sight().await?);

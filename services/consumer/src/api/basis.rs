@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
-    Failure, Reason, Violations,
+    Call, Failure, Reason, Violations,
     access::Brands,
-    audit, caller,
     question::{check_brand, read_day},
 };
 use dualwheel_lake::{Reader, frames::Profiles};
@@ -76,8 +75,9 @@ impl Inputs {
 }
 
 impl Basis {
-    /// A basis of who is served now.
+    /// A basis of who calls.
     pub(super) fn new(
+        call: &Call,
         brand: &str,
         reader: Arc<Reader>,
         snapshot: Option<Snapshot>,
@@ -90,7 +90,7 @@ impl Basis {
             snapshot,
             definitions,
             as_of,
-            sees: caller::brands(),
+            sees: call.brands().clone(),
             sight: OnceCell::new(),
         }
     }
@@ -218,19 +218,19 @@ impl Service {
     /// The people of each expression, and of the audiences that they name, all on the same day and data.
     pub(super) async fn judge(
         &self,
-        tenant: &str,
+        call: &Call,
         basis: &Basis,
         expressions: Vec<Expression>,
     ) -> Result<Vec<Evaluated>, Status> {
         if let Some(first) = expressions.first() {
-            audit::brand(&basis.brand);
-            audit::expression(first);
+            call.notes().brand(&basis.brand);
+            call.notes().expression(first);
         }
         let mut people = BTreeMap::new();
-        for stored in self.named_by(tenant, &expressions).await? {
+        for stored in self.named_by(call, &expressions).await? {
             let found = match &stored.people {
                 Some(kept) => {
-                    let keys = self.lake.tenant(tenant).keys(&kept.keys).await?;
+                    let keys = self.lake.of(call).keys(&kept.keys).await?;
                     let names = basis.reader.names();
                     let intern = move || {
                         let keys: Vec<Option<&str>> = keys.iter().map(|key| Some(key.as_str())).collect();
@@ -240,10 +240,11 @@ impl Service {
                 }
                 None => {
                     let own = Basis::new(
+                        call,
                         &stored.brand,
                         basis.reader.clone(),
                         basis.snapshot.clone(),
-                        self.catalogue.of(tenant, &stored.brand),
+                        self.catalogue.of(call.tenant(), &stored.brand),
                         basis.as_of,
                     );
                     let known = Arc::new(people);
@@ -262,20 +263,16 @@ impl Service {
 
     pub(super) async fn judge_one(
         &self,
-        tenant: &str,
+        call: &Call,
         basis: &Basis,
         expression: Expression,
     ) -> Result<Evaluated, Status> {
-        let found = self.judge(tenant, basis, vec![expression]).await?.pop();
+        let found = self.judge(call, basis, vec![expression]).await?.pop();
         found.ok_or_else(|| Status::internal("an expression without an answer"))
     }
 
     /// The audiences that expressions name, through others or not, each behind those that it names itself.
-    async fn named_by(
-        &self,
-        tenant: &str,
-        expressions: &[Expression],
-    ) -> Result<Vec<StoredAudience>, Status> {
+    async fn named_by(&self, call: &Call, expressions: &[Expression]) -> Result<Vec<StoredAudience>, Status> {
         let mut ordered: Vec<StoredAudience> = Vec::new();
         let mut waiting: BTreeMap<String, StoredAudience> = BTreeMap::new();
         let mut open: Vec<(String, Vec<String>)> =
@@ -293,7 +290,7 @@ impl Service {
                 ordered.push(stored);
                 continue;
             }
-            let stored = self.audiences(tenant).get(&id).await?;
+            let stored = self.audiences(call).get(&id).await?;
             open.push((id.clone(), path.clone()));
             if stored.kind == Kind::Live {
                 open.extend(named(&self.expression_of(&stored)?, &path));
@@ -306,7 +303,7 @@ impl Service {
     /// Opens a brand's facts for a as-of day.
     pub(super) async fn basis(
         &self,
-        tenant: &str,
+        call: &Call,
         brand: &str,
         as_of: Option<&Date>,
         pin: Option<DataVersion>,
@@ -320,28 +317,28 @@ impl Service {
         }
         let broken = violations.clone();
         broken.finish(Reason::InvalidQuestion)?;
-        let (reader, snapshot) = self.open(tenant, &pin, true).await?;
+        let (reader, snapshot) = self.open(call, &pin, true).await?;
         let today = reader.today();
         let day = given.flatten().unwrap_or(today);
         if day > today {
             violations.add("as_of", format!("lies in the future; today is {today}"));
         }
-        let definitions = self.catalogue.of(tenant, brand);
-        Ok(Basis::new(brand, reader, snapshot, definitions, day))
+        let definitions = self.catalogue.of(call.tenant(), brand);
+        Ok(Basis::new(call, brand, reader, snapshot, definitions, day))
     }
 
     /// A basis with one checked expression.
-    pub(super) async fn given(&self, tenant: &str, given: Given<'_>) -> Result<(Basis, Expression), Status> {
+    pub(super) async fn given(&self, call: &Call, given: Given<'_>) -> Result<(Basis, Expression), Status> {
         let mut violations = Violations::new();
         let basis = self
-            .basis(tenant, given.brand, given.as_of, given.pin, &mut violations)
+            .basis(call, given.brand, given.as_of, given.pin, &mut violations)
             .await?;
         let expression = basis.read(given.field, given.definition, &mut violations);
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
         match expression {
             Some(expression) => {
-                audit::expression(&expression);
+                call.notes().expression(&expression);
                 Ok((basis, expression))
             }
             None => Err(Status::internal(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
+use dualwheel_kit::{Call, Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
 use dualwheel_lake::frames::Profiles;
 use dualwheel_proto::{
     Date,
@@ -58,7 +58,7 @@ struct Answered {
 impl Service {
     pub(super) async fn find_clusters(
         &self,
-        tenant: &str,
+        call: &Call,
         request: FindClustersRequest,
     ) -> Result<FindClustersResponse, Status> {
         let asking = Asking {
@@ -72,7 +72,7 @@ impl Service {
             basis,
             profiles,
             found,
-        } = self.grouped(tenant, asking).await?;
+        } = self.grouped(call, asking).await?;
         let sight = basis.sight().await?;
         let mut answer = FindClustersResponse {
             as_of: Some(day_to_proto(basis.as_of)),
@@ -121,19 +121,20 @@ impl Service {
 
     pub(super) async fn save_clusters(
         &self,
-        tenant: &str,
+        call: &Call,
         request: SaveClustersRequest,
     ) -> Result<SaveClustersResponse, Status> {
         let mut violations = Violations::new();
         let request_id = read_request_id(&request.request_id, &mut violations);
         let prefix = read_prefix(
+            call,
             "audience_prefix",
             &request.audience_prefix,
             &request.brand,
             &mut violations,
         );
         violations.finish(Reason::InvalidResource)?;
-        if let Some(first) = self.saved_together(tenant, request_id.as_deref()).await? {
+        if let Some(first) = self.saved_together(call, request_id.as_deref()).await? {
             return Ok(first);
         }
         let asking = Asking {
@@ -143,7 +144,7 @@ impl Service {
             as_of: request.as_of.as_ref(),
             pin: None,
         };
-        let Answered { basis, found, .. } = self.grouped(tenant, asking).await?;
+        let Answered { basis, found, .. } = self.grouped(call, asking).await?;
         let sight = basis.sight().await?;
         let found = found.map_err(|refusal| Failure::new(Reason::ModelRefused, why(&refusal, &sight)))?;
         let clusters = found.clusters.iter().zip(1..);
@@ -164,14 +165,14 @@ impl Service {
             names: &basis.reader.names(),
             as_of: basis.as_of,
         };
-        self.save_together(tenant, saving, groups, answer).await
+        self.save_together(call, saving, groups, answer).await
     }
 
-    async fn grouped(&self, tenant: &str, asking: Asking<'_>) -> Result<Answered, Status> {
+    async fn grouped(&self, call: &Call, asking: Asking<'_>) -> Result<Answered, Status> {
         let mut violations = Violations::new();
         let wanted = read_clusters(asking.clusters, &mut violations);
         let basis = self
-            .basis(tenant, asking.brand, asking.as_of, asking.pin, &mut violations)
+            .basis(call, asking.brand, asking.as_of, asking.pin, &mut violations)
             .await?;
         let expression = asking
             .definition
@@ -179,7 +180,7 @@ impl Service {
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
         let people = match expression {
-            Some(expression) => Some(self.judge_one(tenant, &basis, expression).await?.people),
+            Some(expression) => Some(self.judge_one(call, &basis, expression).await?.people),
             None => None,
         };
         let facts = queries::people(&basis.reader, &basis.brand).await?;

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use dualwheel_kit::{
-    Reason, Violations,
-    audit::{self, Notes},
+    Call, Reason, Violations,
+    audit::Notes,
     resource::{id_of, page_size, read_request_id, time_to_proto},
 };
 use dualwheel_lake::{TenantLake, erasure::Part, fact::LONGEST_KEY};
@@ -41,7 +41,7 @@ impl From<Error> for Status {
 impl Service {
     pub(super) async fn delete_consumers(
         &self,
-        tenant: &str,
+        call: &Call,
         request: proto::DeleteConsumersRequest,
     ) -> Result<proto::ConsumerDeletion, Status> {
         let mut violations = Violations::new();
@@ -62,52 +62,52 @@ impl Service {
         }
         let request_id = read_request_id(&request.request_id, &mut violations);
         violations.finish(Reason::InvalidResource)?;
-        audit::people(request.consumers.len());
+        call.notes().people(request.consumers.len());
         let asked = self
             .deletions
-            .ask(tenant, request_id.as_deref(), request.consumers)
+            .ask(call, request_id.as_deref(), request.consumers)
             .await?;
         let deletion = to_proto(&asked);
-        audit::resource(&deletion.name);
+        call.notes().resource(&deletion.name);
         Ok(deletion)
     }
 
     pub(super) async fn get_deletion(
         &self,
-        tenant: &str,
+        call: &Call,
         name: &str,
     ) -> Result<proto::ConsumerDeletion, Status> {
         let id = id_of("consumerDeletions", name)
             .ok_or_else(|| store::Error::Unknown(format!("consumerDeletions/ of the name {name:?}")))?;
-        Ok(to_proto(&self.deletions.get(tenant, &id).await?))
+        Ok(to_proto(&self.deletions.get(call, &id).await?))
     }
 
     pub(super) async fn list_deletions(
         &self,
-        tenant: &str,
+        call: &Call,
         request: &proto::ListConsumerDeletionsRequest,
     ) -> Result<proto::ListConsumerDeletionsResponse, Status> {
         let size = page_size(request.page_size)?;
-        let page = self.deletions.list(tenant, size, &request.page_token).await?;
+        let page = self.deletions.list(call, size, &request.page_token).await?;
         Ok(proto::ListConsumerDeletionsResponse {
             deletions: page.items.iter().map(to_proto).collect(),
             next_page_token: page.next,
         })
     }
 
-    pub(super) async fn export_consumer(&self, tenant: &str, consumer: String) -> Result<Kept, Status> {
+    pub(super) async fn export_consumer(&self, call: &Call, consumer: String) -> Result<Kept, Status> {
         let mut violations = Violations::new();
         if !is_key(&consumer) {
             violations.add("consumer", format!("1 to {LONGEST_KEY} bytes"));
         }
         violations.finish(Reason::InvalidQuestion)?;
-        let (lake, audiences) = (self.lake.tenant(tenant), self.audiences(tenant));
+        let (lake, audiences) = (self.lake.of(call), self.audiences(call));
         let (messages, receiver) = mpsc::channel(2);
         let sender = Sender {
             messages,
-            notes: audit::current(),
+            notes: call.notes().clone(),
         };
-        audit::people(1);
+        call.notes().people(1);
         tokio::spawn(async move {
             if let Err(status) = kept(&lake, &audiences, &consumer, &sender).await {
                 let _ = sender.messages.send(Err(status)).await;

@@ -1,7 +1,7 @@
 //! Expansion between contract and domain.
 
 use dualwheel_kit::{
-    Failure, Reason, Violations, audit,
+    Call, Failure, Reason, Violations,
     question::day_to_proto,
     resource::{read_display_name, read_new_id_of, read_request_id},
 };
@@ -33,23 +33,23 @@ struct Saving {
 impl Service {
     pub(super) async fn expand_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: ExpandAudienceRequest,
     ) -> Result<ExpandAudienceResponse, Status> {
-        let saving = read_saving(&request)?;
+        let saving = read_saving(call, &request)?;
         let request_id = saving.as_ref().and_then(|saving| saving.request_id.as_deref());
-        let made = self.audiences(tenant).by_request(request_id).await?;
+        let made = self.audiences(call).by_request(request_id).await?;
         if let (Some(saving), None) = (&saving, &made) {
-            self.has_room(tenant, 1).await?;
+            self.has_room(call, 1).await?;
             let ids = std::slice::from_ref(&saving.id);
-            self.audiences(tenant).require_free(ids).await?;
+            self.audiences(call).require_free(ids).await?;
         }
-        let (basis, seed, candidates) = self.seed_and_candidates(tenant, &request).await?;
+        let (basis, seed, candidates) = self.seed_and_candidates(call, &request).await?;
         let (seed_size, size) = (seed.len(), usize::try_from(request.size).unwrap_or_default());
         let found = found(&basis, seed, candidates, size).await?;
         let audience = match (made, saving) {
             (Some(made), _) => format!("audiences/{}", made.id),
-            (None, Some(saving)) => self.save_expansion(tenant, &basis, &found, saving).await?,
+            (None, Some(saving)) => self.save_expansion(call, &basis, &found, saving).await?,
             (None, None) => String::new(),
         };
         let sight = basis.sight().await?;
@@ -76,13 +76,13 @@ impl Service {
     /// The people of the audience, and those to choose from where a request says whom.
     async fn seed_and_candidates(
         &self,
-        tenant: &str,
+        call: &Call,
         request: &ExpandAudienceRequest,
     ) -> Result<(Basis, RoaringBitmap, Option<RoaringBitmap>), Status> {
         let mut violations = Violations::new();
         let as_of = request.as_of.as_ref();
         let basis = self
-            .basis(tenant, &request.brand, as_of, None, &mut violations)
+            .basis(call, &request.brand, as_of, None, &mut violations)
             .await?;
         if !(1..=MOST_ADDED).contains(&request.size) {
             violations.add("size", format!("1 to {MOST_ADDED} people"));
@@ -95,7 +95,7 @@ impl Service {
         violations.finish(Reason::InvalidQuestion)?;
         basis.reader.require_brand(&basis.brand).await?;
         let expressions = seed.into_iter().chain(candidates.flatten()).collect();
-        let mut found = self.judge(tenant, &basis, expressions).await?.into_iter();
+        let mut found = self.judge(call, &basis, expressions).await?.into_iter();
         let seed = found.next().unwrap_or_default().people;
         Ok((basis, seed, found.next().map(|candidates| candidates.people)))
     }
@@ -103,13 +103,13 @@ impl Service {
     /// Keeps the added people. No expression yields them, so that the audience is one of keys, as an imported one is.
     async fn save_expansion(
         &self,
-        tenant: &str,
+        call: &Call,
         basis: &Basis,
         found: &Expansion,
         saving: Saving,
     ) -> Result<String, Status> {
         let keys = sorted_keys(&found.added, &basis.reader.names());
-        let people = self.keep(tenant, keys, Some(basis.as_of)).await?;
+        let people = self.keep(call, keys, Some(basis.as_of)).await?;
         let new = NewAudience {
             id: Some(saving.id),
             request_id: saving.request_id,
@@ -118,18 +118,19 @@ impl Service {
             expression: None,
             people: Some(people.clone()),
         };
-        let made = self.audiences(tenant).create(new).await;
-        let made = self.or_forget(tenant, Some(people), made).await?;
+        let made = self.audiences(call).create(new).await;
+        let made = self.or_forget(call, Some(people), made).await?;
         let name = format!("audiences/{}", made.id);
-        audit::resource(&name);
+        call.notes().resource(&name);
         Ok(name)
     }
 }
 
 /// What is to be saved, if anything.
-fn read_saving(request: &ExpandAudienceRequest) -> Result<Option<Saving>, Status> {
+fn read_saving(call: &Call, request: &ExpandAudienceRequest) -> Result<Option<Saving>, Status> {
     let mut violations = Violations::new();
     let id = read_new_id_of(
+        call,
         &request.brand,
         "audience_id",
         &request.audience_id,

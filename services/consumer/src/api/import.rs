@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dualwheel_kit::{
-    Reason, Violations, audit,
+    Call, Reason, Violations,
     question::check_brand,
     resource::{read_display_name, read_new_id_of, read_request_id},
 };
@@ -24,7 +24,7 @@ const MOST_KEYS: usize = 10_000_000;
 impl Service {
     pub(super) async fn import_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         mut parts: Streaming<proto::ImportAudienceRequest>,
     ) -> Result<proto::ImportAudienceResponse, Status> {
         let first = parts.message().await?.and_then(|first| first.part);
@@ -34,6 +34,7 @@ impl Service {
         let mut violations = Violations::new();
         check_brand("header.brand", &header.brand, &mut violations);
         let id = read_new_id_of(
+            call,
             &header.brand,
             "header.audience_id",
             &header.audience_id,
@@ -43,14 +44,14 @@ impl Service {
         let display_name = read_display_name("header.display_name", &header.display_name, &mut violations);
         violations.finish(Reason::InvalidResource)?;
         let basis = self
-            .basis(tenant, &header.brand, None, None, &mut Violations::new())
+            .basis(call, &header.brand, None, None, &mut Violations::new())
             .await?;
         basis.reader.require_brand(&header.brand).await?;
-        let repeated = self.audiences(tenant).by_request(request_id.as_deref()).await?;
+        let repeated = self.audiences(call).by_request(request_id.as_deref()).await?;
         if repeated.is_none() {
-            self.has_room(tenant, 1).await?;
+            self.has_room(call, 1).await?;
         }
-        let suppressed = self.lake.tenant(tenant).suppressed().await?;
+        let suppressed = self.lake.of(call).suppressed().await?;
         let (deleted, keys): (Vec<String>, Vec<String>) = read_keys(&mut parts)
             .await?
             .into_iter()
@@ -66,7 +67,7 @@ impl Service {
             (keys.len() - known as usize, keys)
         })
         .await?;
-        let people = self.keep(tenant, keys, None).await?;
+        let people = self.keep(call, keys, None).await?;
         let new = NewAudience {
             id,
             request_id,
@@ -75,12 +76,12 @@ impl Service {
             expression: None,
             people: Some(people.clone()),
         };
-        let made = self.audiences(tenant).create(new).await;
-        let made = self.or_forget(tenant, Some(people), made).await?;
-        audit::brand(&made.brand);
-        audit::resource(&name_of(&made));
+        let made = self.audiences(call).create(new).await;
+        let made = self.or_forget(call, Some(people), made).await?;
+        call.notes().brand(&made.brand);
+        call.notes().resource(&name_of(&made));
         Ok(proto::ImportAudienceResponse {
-            audience: Some(self.saved_to_proto(tenant, &made).await?),
+            audience: Some(self.saved_to_proto(call, &made).await?),
             unknown: (unknown + deleted.len()) as i64,
         })
     }

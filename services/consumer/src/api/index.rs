@@ -1,6 +1,6 @@
 //! The people index between contract and domain.
 
-use dualwheel_kit::{Failure, Reason, caller, question::day_to_proto};
+use dualwheel_kit::{Call, Failure, Reason, question::day_to_proto};
 use dualwheel_proto::{
     consumer::{
         GetPeopleIndexResponse, PeopleIndex, PeopleIndexDifference, RebuildPeopleIndexResponse,
@@ -17,11 +17,9 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
             Error::Lake(error) => error.into(),
-            Error::Exhausted { .. } => {
+            Error::Exhausted { ref tenant, .. } => {
                 let failure = Failure::new(Reason::ConsumerLimit, error.to_string());
-                failure
-                    .quota(&caller::tenant(), "consumers of a people index")
-                    .into()
+                failure.quota(tenant, "consumers of a people index").into()
             }
             Error::Job(error) => error.into(),
             Error::Bitmap(_) | Error::RowsGone | Error::Shared(_) | Error::Panicked(_) => {
@@ -44,18 +42,18 @@ fn to_proto(snapshot: &Snapshot) -> PeopleIndex {
 }
 
 impl Service {
-    pub(super) async fn people_index(&self, tenant: &str) -> Result<GetPeopleIndexResponse, Status> {
-        let index = Some(to_proto(&self.people.catch_up(tenant).await?));
+    pub(super) async fn people_index(&self, call: &Call) -> Result<GetPeopleIndexResponse, Status> {
+        let index = Some(to_proto(&self.people.catch_up(call).await?));
         Ok(GetPeopleIndexResponse { index })
     }
 
-    pub(super) async fn rebuild_index(&self, tenant: &str) -> Result<RebuildPeopleIndexResponse, Status> {
-        let index = Some(to_proto(&self.people.rebuild(tenant).await?));
+    pub(super) async fn rebuild_index(&self, call: &Call) -> Result<RebuildPeopleIndexResponse, Status> {
+        let index = Some(to_proto(&self.people.rebuild(call).await?));
         Ok(RebuildPeopleIndexResponse { index })
     }
 
-    pub(super) async fn verify_index(&self, tenant: &str) -> Result<VerifyPeopleIndexResponse, Status> {
-        let (snapshot, verified) = self.people.verify(tenant).await?;
+    pub(super) async fn verify_index(&self, call: &Call) -> Result<VerifyPeopleIndexResponse, Status> {
+        let (snapshot, verified) = self.people.verify(call).await?;
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         Ok(VerifyPeopleIndexResponse {
             index: Some(to_proto(&snapshot)),

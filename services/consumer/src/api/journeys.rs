@@ -1,6 +1,6 @@
 //! Journeys between contract and domain.
 
-use dualwheel_kit::{Reason, Violations, answer::money_to_proto, question::day_to_proto};
+use dualwheel_kit::{Call, Reason, Violations, answer::money_to_proto, question::day_to_proto};
 use dualwheel_proto::{
     Money,
     consumer::{
@@ -30,11 +30,11 @@ const ROUTES: i32 = 20;
 impl Service {
     pub(super) async fn journeys(
         &self,
-        tenant: &str,
+        call: &Call,
         request: GetJourneysRequest,
     ) -> Result<GetJourneysResponse, Status> {
         let (asked, (outcome, most)) = self
-            .ask(tenant, request.query.clone(), &[], |question| {
+            .ask(call, request.query.clone(), &[], |question| {
                 read(&request, question.category.is_some())
             })
             .await?;
@@ -44,6 +44,7 @@ impl Service {
             None => None,
             Some(audience) => {
                 let basis = Basis::new(
+                    call,
                     &question.brand,
                     asked.reader.clone(),
                     asked.snapshot.clone(),
@@ -55,7 +56,7 @@ impl Service {
                 violations.finish(Reason::InvalidQuestion)?;
                 sight = basis.sight().await?;
                 match expression {
-                    Some(expression) => Some(self.judge_one(tenant, &basis, expression).await?.people),
+                    Some(expression) => Some(self.judge_one(call, &basis, expression).await?.people),
                     None => None,
                 }
             }

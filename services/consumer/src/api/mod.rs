@@ -20,7 +20,7 @@ mod winback;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use dualwheel_kit::{Question, Reason, Violations, answer, explain, question::read_window};
+use dualwheel_kit::{Call, Question, Reason, Violations, answer, explain, question::read_window};
 use dualwheel_lake::{Lake, Reader, frames::Names};
 use dualwheel_measure::{Catalogue, Day, Definitions, Extent, Metric, MetricGroup, Window};
 use dualwheel_proto::{consumer::TrendStep, types};
@@ -127,19 +127,19 @@ impl Service {
     /// Checks a question, then opens the tables for it; `check` adds the checks of one RPC.
     async fn ask<T>(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         cuts: &[&str],
         check: impl Fn(&Question) -> Result<T, Status>,
     ) -> Result<(Asked, T), Status> {
         let by_facts = |question: &Question| Ok((check(question)?, false));
-        self.ask_people(tenant, query, cuts, by_facts).await
+        self.ask_people(call, query, cuts, by_facts).await
     }
 
     /// The same; `check` says too whether the people index may answer.
     async fn ask_people<T>(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         cuts: &[&str],
         check: impl Fn(&Question) -> Result<(T, bool), Status>,
@@ -147,10 +147,10 @@ impl Service {
         // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
         let unread = Question::read(query.clone(), cuts, Day(i32::MAX))?;
         let (extra, by_index) = check(&unread)?;
-        let (reader, snapshot) = self.open(tenant, &unread.pin, by_index).await?;
+        let (reader, snapshot) = self.open(call, &unread.pin, by_index).await?;
         let question = Question::read(query, cuts, reader.today())?;
         reader.require_brand(&question.brand).await?;
-        let definitions = self.catalogue.of(tenant, &question.brand);
+        let definitions = self.catalogue.of(call.tenant(), &question.brand);
         Ok((
             Asked {
                 question,
@@ -165,25 +165,25 @@ impl Service {
     /// Opens the facts, at the versions of the people index where that may answer and has caught up.
     async fn open(
         &self,
-        tenant: &str,
+        call: &Call,
         pin: &BTreeMap<String, i64>,
         by_index: bool,
     ) -> Result<(Arc<Reader>, Option<Snapshot>), Status> {
         let snapshot = if by_index && pin.is_empty() {
-            self.people.soon(tenant, INDEX_PATIENCE).await
+            self.people.soon(call, INDEX_PATIENCE).await
         } else {
             None
         };
         let reader = match &snapshot {
             Some(snapshot) => snapshot.lake.reader(&snapshot.versions()).await?,
-            None => self.lake.tenant(tenant).reader(pin).await?,
+            None => self.lake.of(call).reader(pin).await?,
         };
         Ok((Arc::new(reader), snapshot))
     }
 
-    async fn aipl(&self, tenant: &str, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
+    async fn aipl(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
         let whole = |question: &Question| Ok(((), question.category.is_none() && question.by.is_none()));
-        let (asked, ()) = self.ask_people(tenant, query, Aipl.cuts(), whole).await?;
+        let (asked, ()) = self.ask_people(call, query, Aipl.cuts(), whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let people = asked.people().await?;
         let metrics = compute(move || {
@@ -200,11 +200,11 @@ impl Service {
 
     async fn flow(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
     ) -> Result<(Answered, Matrix), Status> {
         let whole = |question: &Question| Ok(((), question.category.is_none()));
-        let (asked, ()) = self.ask_people(tenant, query, &[], whole).await?;
+        let (asked, ()) = self.ask_people(call, query, &[], whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let people = asked.people().await?;
         let (metrics, matrix) = compute(move || {
@@ -223,7 +223,7 @@ impl Service {
 
     async fn fast(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         step: TrendStep,
     ) -> Result<(Answered, Vec<Metric>), Status> {
@@ -232,7 +232,7 @@ impl Service {
             let by_index = question.category.is_none() && steps.is_none();
             Ok((steps, by_index))
         };
-        let (asked, steps) = self.ask_people(tenant, query, &[], whole).await?;
+        let (asked, steps) = self.ask_people(call, query, &[], whole).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let people = asked.people().await?;
         let (metrics, trend) = compute(move || {
@@ -254,12 +254,12 @@ impl Service {
 
     async fn grow(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         base: Option<types::Window>,
     ) -> Result<Answered, Status> {
         let (asked, base) = self
-            .ask(tenant, query, &By::NAMES, |question| {
+            .ask(call, query, &By::NAMES, |question| {
                 base_window(question.window, base.as_ref())
             })
             .await?;
@@ -272,10 +272,10 @@ impl Service {
 
     async fn brand_signals(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
     ) -> Result<Answered, Status> {
-        let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
+        let (asked, ()) = self.ask(call, query, &[], |_| Ok(())).await?;
         let part = signals::Part {
             people: queries::people(&asked.reader, &asked.question.brand).await?,
             profiles: queries::profiles(&asked.reader).await?,
@@ -288,22 +288,22 @@ impl Service {
     /// The group that owns a metric; `None` where no group of this service does.
     async fn group_of(
         &self,
-        tenant: &str,
+        call: &Call,
         metric: &str,
         query: Option<types::MetricQuery>,
     ) -> Result<Answered, Status> {
         match metric.split('.').next() {
-            Some("aipl") => self.aipl(tenant, query).await,
-            Some("flow") => self.flow(tenant, query).await.map(|(answered, _)| answered),
+            Some("aipl") => self.aipl(call, query).await,
+            Some("flow") => self.flow(call, query).await.map(|(answered, _)| answered),
             Some("fast") => self
-                .fast(tenant, query, TrendStep::Unspecified)
+                .fast(call, query, TrendStep::Unspecified)
                 .await
                 .map(|(answered, _)| answered),
-            Some("grow") => self.grow(tenant, query, None).await,
-            Some("neo") => self.brand_signals(tenant, query).await,
-            Some("rfm") => self.rfm(tenant, query).await,
+            Some("grow") => self.grow(call, query, None).await,
+            Some("neo") => self.brand_signals(call, query).await,
+            Some("rfm") => self.rfm(call, query).await,
             Some("value") => self
-                .value(tenant, query, &value::VALUE_CUTS, 0)
+                .value(call, query, &value::VALUE_CUTS, 0)
                 .await
                 .map(|(answered, _, _)| answered),
             _ => Err(explain::unknown(metric)),

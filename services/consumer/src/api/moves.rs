@@ -1,6 +1,6 @@
 //! Moves between contract and domain.
 
-use dualwheel_kit::{answer::money_to_proto, question::day_to_proto};
+use dualwheel_kit::{Call, answer::money_to_proto, question::day_to_proto};
 use dualwheel_proto::consumer::{CampaignMoves, GetMoveCostsRequest, GetMoveCostsResponse, MoveCost};
 use tonic::Status;
 
@@ -13,10 +13,10 @@ use crate::{
 impl Service {
     pub(super) async fn move_costs(
         &self,
-        tenant: &str,
+        call: &Call,
         request: GetMoveCostsRequest,
     ) -> Result<GetMoveCostsResponse, Status> {
-        let (asked, ()) = self.ask(tenant, request.query, &[], of_whole_brand).await?;
+        let (asked, ()) = self.ask(call, request.query, &[], of_whole_brand).await?;
         let (brand, window) = (&asked.question.brand, asked.question.window);
         let facts = queries::people(&asked.reader, brand).await?;
         let campaigns = asked.reader.campaigns(brand).await?;

@@ -1,6 +1,6 @@
 //! Outlooks of win-back between contract and domain.
 
-use dualwheel_kit::{Reason, Violations, question::day_to_proto};
+use dualwheel_kit::{Call, Reason, Violations, question::day_to_proto};
 use dualwheel_proto::consumer::{ListWinbackOutlooksRequest, ListWinbackOutlooksResponse, WinbackOutlook};
 use tonic::Status;
 
@@ -17,11 +17,11 @@ use crate::{
 impl Service {
     pub(super) async fn winback_outlooks(
         &self,
-        tenant: &str,
+        call: &Call,
         request: ListWinbackOutlooksRequest,
     ) -> Result<ListWinbackOutlooksResponse, Status> {
         let (asked, ()) = self
-            .ask(tenant, request.query, &[], |question| {
+            .ask(call, request.query, &[], |question| {
                 let mut violations = Violations::new();
                 refuse_category(question, &mut violations);
                 violations.finish(Reason::InvalidQuestion)

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_kit::{
-    Failure, Reason, Violations,
-    access::Brands,
-    audit,
-    caller::{self, may_see},
+    Call, Failure, Reason, Violations,
     question::day_to_proto,
     resource::{etag, id_of, page_size, read_display_name, read_new_id_of, read_request_id, time_to_proto},
 };
@@ -38,18 +35,19 @@ use crate::{
 const MOST_AUDIENCES: u64 = 10_000;
 
 impl Service {
-    pub(super) fn audiences(&self, tenant: &str) -> Audiences {
-        Audiences::of(&self.database, tenant)
+    pub(super) fn audiences(&self, call: &Call) -> Audiences {
+        Audiences::of(call, &self.database)
     }
 
     pub(super) async fn create_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: proto::CreateAudienceRequest,
     ) -> Result<proto::Audience, Status> {
         let audience = request.audience.unwrap_or_default();
         let mut violations = Violations::new();
         let id = read_new_id_of(
+            call,
             &audience.brand,
             "audience_id",
             &request.audience_id,
@@ -62,10 +60,10 @@ impl Service {
             violations.add("as_of", "only for a frozen audience: set freeze");
         }
         violations.finish(Reason::InvalidResource)?;
-        if let Some(made) = self.audiences(tenant).by_request(request_id.as_deref()).await? {
-            return self.saved_to_proto(tenant, &made).await;
+        if let Some(made) = self.audiences(call).by_request(request_id.as_deref()).await? {
+            return self.saved_to_proto(call, &made).await;
         }
-        self.has_room(tenant, 1).await?;
+        self.has_room(call, 1).await?;
         let given = Given {
             field: "audience.definition",
             brand: &audience.brand,
@@ -73,10 +71,10 @@ impl Service {
             as_of: request.as_of.as_ref(),
             pin: None,
         };
-        let (basis, expression) = self.given(tenant, given).await?;
-        self.sound(tenant, id.as_deref(), &expression).await?;
+        let (basis, expression) = self.given(call, given).await?;
+        self.sound(call, id.as_deref(), &expression).await?;
         let people = if request.freeze {
-            Some(self.freeze(tenant, &basis, &expression).await?)
+            Some(self.freeze(call, &basis, &expression).await?)
         } else {
             None
         };
@@ -89,41 +87,41 @@ impl Service {
             people: people.clone(),
         };
         let made = self
-            .or_forget(tenant, people, self.audiences(tenant).create(new).await)
+            .or_forget(call, people, self.audiences(call).create(new).await)
             .await?;
-        audit::resource(&name_of(&made));
-        self.saved_to_proto(tenant, &made).await
+        call.notes().resource(&name_of(&made));
+        self.saved_to_proto(call, &made).await
     }
 
-    pub(super) async fn get_audience(&self, tenant: &str, name: &str) -> Result<proto::Audience, Status> {
-        let found = self.audiences(tenant).get(&id(name)?).await?;
-        self.saved_to_proto(tenant, &found).await
+    pub(super) async fn get_audience(&self, call: &Call, name: &str) -> Result<proto::Audience, Status> {
+        let found = self.audiences(call).get(&id(name)?).await?;
+        self.saved_to_proto(call, &found).await
     }
 
     pub(super) async fn list_audiences(
         &self,
-        tenant: &str,
+        call: &Call,
         request: &proto::ListAudiencesRequest,
     ) -> Result<proto::ListAudiencesResponse, Status> {
         let size = page_size(request.page_size)?;
         let page = self
-            .audiences(tenant)
+            .audiences(call)
             .list(&request.brand, size, &request.page_token)
             .await?;
         Ok(proto::ListAudiencesResponse {
-            audiences: self.all_to_proto(tenant, &page.items).await?,
+            audiences: self.all_to_proto(call, &page.items).await?,
             next_page_token: page.next,
         })
     }
 
     pub(super) async fn update_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: proto::UpdateAudienceRequest,
     ) -> Result<proto::Audience, Status> {
         let audience = request.audience.unwrap_or_default();
         let id = id(&audience.name)?;
-        let current = self.audiences(tenant).get(&id).await?;
+        let current = self.audiences(call).get(&id).await?;
         let paths = request.update_mask.map(|mask| mask.paths);
         let mut violations = Violations::new();
         for path in paths.iter().flatten() {
@@ -154,24 +152,24 @@ impl Service {
                 as_of: None,
                 pin: None,
             };
-            let (basis, expression) = self.given(tenant, given).await?;
-            self.sound(tenant, Some(&id), &expression).await?;
+            let (basis, expression) = self.given(call, given).await?;
+            self.sound(call, Some(&id), &expression).await?;
             change.expression = Some(bytes(&expression, &basis));
         }
         let updated = self
-            .audiences(tenant)
+            .audiences(call)
             .update(&id, etag(&audience.etag), change)
             .await?;
-        self.saved_to_proto(tenant, &updated).await
+        self.saved_to_proto(call, &updated).await
     }
 
     pub(super) async fn refresh_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: proto::RefreshAudienceRequest,
     ) -> Result<proto::Audience, Status> {
         let id = id(&request.name)?;
-        let current = self.audiences(tenant).get(&id).await?;
+        let current = self.audiences(call).get(&id).await?;
         if current.kind == Kind::Imported {
             return Err(wrong(
                 "name",
@@ -181,37 +179,37 @@ impl Service {
         let mut violations = Violations::new();
         let as_of = request.as_of.as_ref();
         let basis = self
-            .basis(tenant, &current.brand, as_of, None, &mut violations)
+            .basis(call, &current.brand, as_of, None, &mut violations)
             .await?;
         violations.finish(Reason::InvalidQuestion)?;
         let expression = self.expression_of(&current)?;
-        let people = self.freeze(tenant, &basis, &expression).await?;
+        let people = self.freeze(call, &basis, &expression).await?;
         let change = Change {
             people: Some(people.clone()),
             ..Change::default()
         };
         let updated = self
-            .audiences(tenant)
+            .audiences(call)
             .update(&id, etag(&request.etag), change)
             .await;
-        let updated = self.or_forget(tenant, Some(people), updated).await?;
-        self.forget(tenant, current.people).await;
-        self.saved_to_proto(tenant, &updated).await
+        let updated = self.or_forget(call, Some(people), updated).await?;
+        self.forget(call, current.people).await;
+        self.saved_to_proto(call, &updated).await
     }
 
     pub(super) async fn delete_audience(
         &self,
-        tenant: &str,
+        call: &Call,
         request: &proto::DeleteAudienceRequest,
     ) -> Result<(), Status> {
         let id = id(&request.name)?;
-        let audiences = self.audiences(tenant);
+        let audiences = self.audiences(call);
         // Whether the caller may see it, before it is told who names it.
         audiences.get(&id).await?;
         let mut users = Vec::new();
         for other in audiences.with_expressions().await? {
             if other.id != id && self.expression_of(&other)?.named().contains(&id.as_str()) {
-                users.push(if may_see(&other.brand) {
+                users.push(if call.may_see(&other.brand) {
                     format!("audiences/{}", other.id)
                 } else {
                     "one of another brand".to_owned()
@@ -223,7 +221,7 @@ impl Service {
             return Err(Failure::new(Reason::AudienceInUse, text).into());
         }
         let deleted = audiences.delete(&id, etag(&request.etag)).await?;
-        self.forget(tenant, deleted.people).await;
+        self.forget(call, deleted.people).await;
         Ok(())
     }
 
@@ -245,7 +243,7 @@ impl Service {
 
     /// Whether an expression may become that of the audience `id`: every audience that it names, through others or not,
     /// exists and is not the audience itself.
-    async fn sound(&self, tenant: &str, id: Option<&str>, expression: &Expression) -> Result<(), Status> {
+    async fn sound(&self, call: &Call, id: Option<&str>, expression: &Expression) -> Result<(), Status> {
         let mut open: Vec<(String, Vec<String>)> = named(expression, &[]);
         let mut seen = BTreeSet::new();
         while let Some((name, path)) = open.pop() {
@@ -253,7 +251,7 @@ impl Service {
                 return Err(cycle(&name, path.split_last().map_or(&[], |(_, above)| above)));
             }
             if seen.insert(name.clone()) {
-                let stored = self.audiences(tenant).get(&name).await?;
+                let stored = self.audiences(call).get(&name).await?;
                 if stored.kind == Kind::Live {
                     open.extend(named(&self.expression_of(&stored)?, &path));
                 }
@@ -262,21 +260,21 @@ impl Service {
         Ok(())
     }
 
-    pub(super) async fn has_room(&self, tenant: &str, more: usize) -> Result<(), Status> {
-        if self.audiences(tenant).count().await? + more as u64 <= MOST_AUDIENCES {
+    pub(super) async fn has_room(&self, call: &Call, more: usize) -> Result<(), Status> {
+        if self.audiences(call).count().await? + more as u64 <= MOST_AUDIENCES {
             return Ok(());
         }
         let text =
             format!("the tenant may have {MOST_AUDIENCES} audiences, and {more} more would be too many");
         let failure = Failure::new(Reason::AudienceLimit, text);
         Err(failure
-            .quota(tenant, format!("{MOST_AUDIENCES} audiences"))
+            .quota(call.tenant(), format!("{MOST_AUDIENCES} audiences"))
             .into())
     }
 
     /// Keeps the people that an expression has now.
-    async fn freeze(&self, tenant: &str, basis: &Basis, expression: &Expression) -> Result<People, Status> {
-        let found = self.judge_one(tenant, basis, expression.clone()).await?;
+    async fn freeze(&self, call: &Call, basis: &Basis, expression: &Expression) -> Result<People, Status> {
+        let found = self.judge_one(call, basis, expression.clone()).await?;
         let names = basis.reader.names();
         let keys = compute(move || {
             let view = names.consumers.view();
@@ -285,18 +283,18 @@ impl Service {
             keys
         })
         .await?;
-        self.keep(tenant, keys, Some(basis.as_of)).await
+        self.keep(call, keys, Some(basis.as_of)).await
     }
 
     pub(super) async fn keep(
         &self,
-        tenant: &str,
+        call: &Call,
         keys: Vec<String>,
         as_of: Option<Day>,
     ) -> Result<People, Status> {
-        audit::people(keys.len());
+        call.notes().people(keys.len());
         let (list, size) = (Uuid::now_v7().simple().to_string(), keys.len() as i64);
-        self.lake.tenant(tenant).put_keys(&list, keys).await?;
+        self.lake.of(call).put_keys(&list, keys).await?;
         Ok(People {
             keys: list,
             size,
@@ -307,51 +305,48 @@ impl Service {
     /// What was stored; `people` are forgotten unless they are its people.
     pub(super) async fn or_forget(
         &self,
-        tenant: &str,
+        call: &Call,
         people: Option<People>,
         stored: Result<StoredAudience, Error>,
     ) -> Result<StoredAudience, Error> {
         if stored.as_ref().ok().and_then(|stored| stored.people.as_ref()) != people.as_ref() {
-            self.forget(tenant, people).await;
+            self.forget(call, people).await;
         }
         stored
     }
 
     /// Deletes a list that nothing refers to any more; one that cannot be deleted only takes room.
-    pub(super) async fn forget(&self, tenant: &str, people: Option<People>) {
+    pub(super) async fn forget(&self, call: &Call, people: Option<People>) {
         if let Some(people) = people
-            && let Err(error) = self.lake.tenant(tenant).delete_keys(&people.keys).await
+            && let Err(error) = self.lake.of(call).delete_keys(&people.keys).await
         {
             tracing::warn!(keys.list = %people.keys, error = %error, "a list of keys could not be deleted");
         }
     }
 
-    async fn currency(&self, tenant: &str) -> Result<String, Status> {
-        Ok(self.lake.tenant(tenant).settings().await?.currency)
+    async fn currency(&self, call: &Call) -> Result<String, Status> {
+        Ok(self.lake.of(call).settings().await?.currency)
     }
 
     pub(super) async fn saved_to_proto(
         &self,
-        tenant: &str,
+        call: &Call,
         stored: &StoredAudience,
     ) -> Result<proto::Audience, Status> {
-        let told = self
-            .all_to_proto(tenant, std::slice::from_ref(stored))
-            .await?
-            .pop();
+        let told = self.all_to_proto(call, std::slice::from_ref(stored)).await?.pop();
         told.ok_or_else(|| Status::internal("an audience that was not written"))
     }
 
     async fn all_to_proto(
         &self,
-        tenant: &str,
+        call: &Call,
         stored: &[StoredAudience],
     ) -> Result<Vec<proto::Audience>, Status> {
-        let currency = self.currency(tenant).await?;
+        let currency = self.currency(call).await?;
         let mut bases = BTreeMap::new();
         let mut audiences = Vec::with_capacity(stored.len());
         for one in stored {
-            let (size, size_withheld) = self.size(tenant, one, &mut bases).await?;
+            let (size, size_withheld) = self.size(call, one, &mut bases).await?;
             audiences.push(proto::Audience {
                 size,
                 size_withheld,
@@ -365,26 +360,26 @@ impl Service {
     /// of those who are known to the audience's brand now; `bases` keeps what these are found by.
     async fn size(
         &self,
-        tenant: &str,
+        call: &Call,
         stored: &StoredAudience,
         bases: &mut BTreeMap<String, Basis>,
     ) -> Result<(i64, bool), Status> {
         let Some(kept) = &stored.people else {
             return Ok((0, false));
         };
-        if caller::brands() == Brands::All {
+        if call.sees_all() {
             return Ok((kept.size, false));
         }
         if !bases.contains_key(&stored.brand) {
             let none = &mut Violations::new();
-            let basis = self.basis(tenant, &stored.brand, None, None, none).await?;
+            let basis = self.basis(call, &stored.brand, None, None, none).await?;
             bases.insert(stored.brand.clone(), basis);
         }
         let basis = bases
             .get(&stored.brand)
             .ok_or_else(|| Status::internal("a basis that was made"))?;
         let (sight, names) = (basis.sight().await?, basis.reader.names());
-        let keys = self.lake.tenant(tenant).keys(&kept.keys).await?;
+        let keys = self.lake.of(call).keys(&kept.keys).await?;
         let seen = sight.clone();
         let people = compute(move || seen.keep(ordinals(&keys, &names)).len()).await?;
         Ok(told(&sight, people))

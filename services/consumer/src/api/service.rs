@@ -1,6 +1,6 @@
 //! The service's RPCs.
 
-use dualwheel_kit::{answer, explain, tenant_of};
+use dualwheel_kit::{Call, answer, explain};
 use dualwheel_proto::{
     consumer::{
         CompareAudiencesRequest, CompareAudiencesResponse, CreateAudienceRequest, CreateAudienceResponse,
@@ -49,16 +49,16 @@ fn cells(matrix: &Matrix) -> Vec<FlowCell> {
 #[tonic::async_trait]
 impl ConsumerService for Service {
     async fn get_aipl(&self, request: Request<GetAiplRequest>) -> Result<Response<GetAiplResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self.aipl(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.aipl(&call, request.query).await?;
         Ok(Response::new(GetAiplResponse {
             metrics: answered.to_proto(&answered.metrics),
         }))
     }
 
     async fn get_flow(&self, request: Request<GetFlowRequest>) -> Result<Response<GetFlowResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let (answered, matrix) = self.flow(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let (answered, matrix) = self.flow(&call, request.query).await?;
         Ok(Response::new(GetFlowResponse {
             metrics: answered.to_proto(&answered.metrics),
             cells: cells(&matrix),
@@ -66,10 +66,9 @@ impl ConsumerService for Service {
     }
 
     async fn get_fast(&self, request: Request<GetFastRequest>) -> Result<Response<GetFastResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         let step = request.trend_step();
-        let (answered, trend) = self.fast(&tenant, request.query, step).await?;
+        let (answered, trend) = self.fast(&call, request.query, step).await?;
         Ok(Response::new(GetFastResponse {
             metrics: answered.to_proto(&answered.metrics),
             trend: answered.to_proto(&trend),
@@ -77,9 +76,9 @@ impl ConsumerService for Service {
     }
 
     async fn get_grow(&self, request: Request<GetGrowRequest>) -> Result<Response<GetGrowResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let GetGrowRequest { query, base } = request.into_inner();
-        let answered = self.grow(&tenant, query, base).await?;
+        let (call, request) = Call::of(request)?;
+        let GetGrowRequest { query, base } = request;
+        let answered = self.grow(&call, query, base).await?;
         Ok(Response::new(GetGrowResponse {
             metrics: answered.to_proto(&answered.metrics),
         }))
@@ -89,16 +88,16 @@ impl ConsumerService for Service {
         &self,
         request: Request<GetBrandSignalsRequest>,
     ) -> Result<Response<GetBrandSignalsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self.brand_signals(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.brand_signals(&call, request.query).await?;
         Ok(Response::new(GetBrandSignalsResponse {
             metrics: answered.to_proto(&answered.metrics),
         }))
     }
 
     async fn get_rfm(&self, request: Request<GetRfmRequest>) -> Result<Response<GetRfmResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self.rfm(&tenant, request.into_inner().query).await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.rfm(&call, request.query).await?;
         Ok(Response::new(GetRfmResponse {
             metrics: answered.to_proto(&answered.metrics),
         }))
@@ -108,34 +107,34 @@ impl ConsumerService for Service {
         &self,
         request: Request<GetValueRequest>,
     ) -> Result<Response<GetValueResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let GetValueRequest { query, horizon_weeks } = request.into_inner();
-        let (answered, valued, weeks) = self.value(&tenant, query, &VALUE_CUTS, horizon_weeks).await?;
+        let (call, request) = Call::of(request)?;
+        let GetValueRequest { query, horizon_weeks } = request;
+        let (answered, valued, weeks) = self.value(&call, query, &VALUE_CUTS, horizon_weeks).await?;
         Ok(Response::new(models_to_proto(&answered, &valued, weeks)))
     }
 
     type ListValuesStream = Values;
 
     async fn list_values(&self, request: Request<ListValuesRequest>) -> Result<Response<Values>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let ListValuesRequest { query, horizon_weeks } = request.into_inner();
-        Ok(Response::new(self.values(&tenant, query, horizon_weeks).await?))
+        let (call, request) = Call::of(request)?;
+        let ListValuesRequest { query, horizon_weeks } = request;
+        Ok(Response::new(self.values(&call, query, horizon_weeks).await?))
     }
 
     async fn get_journeys(
         &self,
         request: Request<GetJourneysRequest>,
     ) -> Result<Response<GetJourneysResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(self.journeys(&tenant, request.into_inner()).await?))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.journeys(&call, request).await?))
     }
 
     async fn estimate_audience(
         &self,
         request: Request<EstimateAudienceRequest>,
     ) -> Result<Response<EstimateAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let estimated = self.estimate_audience(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let estimated = self.estimate_audience(&call, request).await?;
         Ok(Response::new(estimated))
     }
 
@@ -145,8 +144,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<ExportAudienceRequest>,
     ) -> Result<Response<Keys>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let keys = self.export_audience(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let keys = self.export_audience(&call, request).await?;
         Ok(Response::new(keys))
     }
 
@@ -154,8 +153,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<CompareAudiencesRequest>,
     ) -> Result<Response<CompareAudiencesResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let compared = self.compare_audiences(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let compared = self.compare_audiences(&call, request).await?;
         Ok(Response::new(compared))
     }
 
@@ -163,8 +162,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<ProfileAudienceRequest>,
     ) -> Result<Response<ProfileAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let profiled = self.profile_audience(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let profiled = self.profile_audience(&call, request).await?;
         Ok(Response::new(profiled))
     }
 
@@ -172,8 +171,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<CreateAudienceRequest>,
     ) -> Result<Response<CreateAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let audience = Some(self.create_audience(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let audience = Some(self.create_audience(&call, request).await?);
         Ok(Response::new(CreateAudienceResponse { audience }))
     }
 
@@ -181,8 +180,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<Streaming<ImportAudienceRequest>>,
     ) -> Result<Response<ImportAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let imported = self.import_audience(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let imported = self.import_audience(&call, request).await?;
         Ok(Response::new(imported))
     }
 
@@ -190,8 +189,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<GetAudienceRequest>,
     ) -> Result<Response<GetAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let audience = Some(self.get_audience(&tenant, &request.into_inner().name).await?);
+        let (call, request) = Call::of(request)?;
+        let audience = Some(self.get_audience(&call, &request.name).await?);
         Ok(Response::new(GetAudienceResponse { audience }))
     }
 
@@ -199,18 +198,16 @@ impl ConsumerService for Service {
         &self,
         request: Request<ListAudiencesRequest>,
     ) -> Result<Response<ListAudiencesResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(
-            self.list_audiences(&tenant, &request.into_inner()).await?,
-        ))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.list_audiences(&call, &request).await?))
     }
 
     async fn update_audience(
         &self,
         request: Request<UpdateAudienceRequest>,
     ) -> Result<Response<UpdateAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let audience = Some(self.update_audience(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let audience = Some(self.update_audience(&call, request).await?);
         Ok(Response::new(UpdateAudienceResponse { audience }))
     }
 
@@ -218,8 +215,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<RefreshAudienceRequest>,
     ) -> Result<Response<RefreshAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let audience = Some(self.refresh_audience(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let audience = Some(self.refresh_audience(&call, request).await?);
         Ok(Response::new(RefreshAudienceResponse { audience }))
     }
 
@@ -227,8 +224,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<DeleteAudienceRequest>,
     ) -> Result<Response<DeleteAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        self.delete_audience(&tenant, &request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        self.delete_audience(&call, &request).await?;
         Ok(Response::new(DeleteAudienceResponse {}))
     }
 
@@ -236,44 +233,40 @@ impl ConsumerService for Service {
         &self,
         request: Request<GetWinbackRequest>,
     ) -> Result<Response<GetWinbackResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(self.winback(&tenant, request.into_inner()).await?))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.winback(&call, request).await?))
     }
 
     async fn save_winback_packs(
         &self,
         request: Request<SaveWinbackPacksRequest>,
     ) -> Result<Response<SaveWinbackPacksResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(
-            self.save_winback(&tenant, request.into_inner()).await?,
-        ))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.save_winback(&call, request).await?))
     }
 
     async fn get_move_costs(
         &self,
         request: Request<GetMoveCostsRequest>,
     ) -> Result<Response<GetMoveCostsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(
-            self.move_costs(&tenant, request.into_inner()).await?,
-        ))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.move_costs(&call, request).await?))
     }
 
     async fn get_sources(
         &self,
         request: Request<GetSourcesRequest>,
     ) -> Result<Response<GetSourcesResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(self.sources(&tenant, request.into_inner()).await?))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.sources(&call, request).await?))
     }
 
     async fn expand_audience(
         &self,
         request: Request<ExpandAudienceRequest>,
     ) -> Result<Response<ExpandAudienceResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let expanded = self.expand_audience(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let expanded = self.expand_audience(&call, request).await?;
         Ok(Response::new(expanded))
     }
 
@@ -281,8 +274,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<FindClustersRequest>,
     ) -> Result<Response<FindClustersResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let found = self.find_clusters(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let found = self.find_clusters(&call, request).await?;
         Ok(Response::new(found))
     }
 
@@ -290,8 +283,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<SaveClustersRequest>,
     ) -> Result<Response<SaveClustersResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let saved = self.save_clusters(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let saved = self.save_clusters(&call, request).await?;
         Ok(Response::new(saved))
     }
 
@@ -299,8 +292,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<ListWinbackOutlooksRequest>,
     ) -> Result<Response<ListWinbackOutlooksResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let told = self.winback_outlooks(&tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let told = self.winback_outlooks(&call, request).await?;
         Ok(Response::new(told))
     }
 
@@ -308,8 +301,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<DeleteConsumersRequest>,
     ) -> Result<Response<DeleteConsumersResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let deletion = Some(self.delete_consumers(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let deletion = Some(self.delete_consumers(&call, request).await?);
         Ok(Response::new(DeleteConsumersResponse { deletion }))
     }
 
@@ -317,8 +310,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<GetConsumerDeletionRequest>,
     ) -> Result<Response<GetConsumerDeletionResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let deletion = Some(self.get_deletion(&tenant, &request.into_inner().name).await?);
+        let (call, request) = Call::of(request)?;
+        let deletion = Some(self.get_deletion(&call, &request.name).await?);
         Ok(Response::new(GetConsumerDeletionResponse { deletion }))
     }
 
@@ -326,10 +319,8 @@ impl ConsumerService for Service {
         &self,
         request: Request<ListConsumerDeletionsRequest>,
     ) -> Result<Response<ListConsumerDeletionsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        Ok(Response::new(
-            self.list_deletions(&tenant, &request.into_inner()).await?,
-        ))
+        let (call, request) = Call::of(request)?;
+        Ok(Response::new(self.list_deletions(&call, &request).await?))
     }
 
     type ExportConsumerStream = Kept;
@@ -338,10 +329,9 @@ impl ConsumerService for Service {
         &self,
         request: Request<ExportConsumerRequest>,
     ) -> Result<Response<Kept>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
+        let (call, request) = Call::of(request)?;
         Ok(Response::new(
-            self.export_consumer(&tenant, request.into_inner().consumer)
-                .await?,
+            self.export_consumer(&call, request.consumer).await?,
         ))
     }
 
@@ -349,29 +339,32 @@ impl ConsumerService for Service {
         &self,
         request: Request<GetPeopleIndexRequest>,
     ) -> Result<Response<GetPeopleIndexResponse>, Status> {
-        Ok(Response::new(self.people_index(tenant_of(&request)?).await?))
+        let (call, _) = Call::of(request)?;
+        Ok(Response::new(self.people_index(&call).await?))
     }
 
     async fn rebuild_people_index(
         &self,
         request: Request<RebuildPeopleIndexRequest>,
     ) -> Result<Response<RebuildPeopleIndexResponse>, Status> {
-        Ok(Response::new(self.rebuild_index(tenant_of(&request)?).await?))
+        let (call, _) = Call::of(request)?;
+        Ok(Response::new(self.rebuild_index(&call).await?))
     }
 
     async fn verify_people_index(
         &self,
         request: Request<VerifyPeopleIndexRequest>,
     ) -> Result<Response<VerifyPeopleIndexResponse>, Status> {
-        Ok(Response::new(self.verify_index(tenant_of(&request)?).await?))
+        let (call, _) = Call::of(request)?;
+        Ok(Response::new(self.verify_index(&call).await?))
     }
 
     async fn list_definitions(
         &self,
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let definitions = self.catalogue.of(&tenant, &request.into_inner().brand);
+        let (call, request) = Call::of(request)?;
+        let definitions = self.catalogue.of(call.tenant(), &request.brand);
         Ok(Response::new(answer::list_definitions(&definitions)))
     }
 
@@ -379,17 +372,17 @@ impl ConsumerService for Service {
         &self,
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let types::ExplainMetricRequest { metric: id, query } = request.into_inner();
+        let (call, request) = Call::of(request)?;
+        let types::ExplainMetricRequest { metric: id, query } = request;
         let brand = query
             .as_ref()
             .map(|query| query.brand.clone())
             .unwrap_or_default();
-        let definitions = self.catalogue.of(&tenant, &brand);
+        let definitions = self.catalogue.of(call.tenant(), &brand);
         let Some(entry) = definitions.entry(&id) else {
             return Err(explain::unknown(&id));
         };
-        let answered = self.group_of(&tenant, &id, query).await?;
+        let answered = self.group_of(&call, &id, query).await?;
         Ok(Response::new(explain::explanation(
             &definitions,
             entry,

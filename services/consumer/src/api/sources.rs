@@ -1,6 +1,6 @@
 //! Sources between contract and domain.
 
-use dualwheel_kit::question::day_to_proto;
+use dualwheel_kit::{Call, question::day_to_proto};
 use dualwheel_proto::consumer::{GetSourcesRequest, GetSourcesResponse, Source};
 use tonic::Status;
 
@@ -10,10 +10,10 @@ use crate::queries;
 impl Service {
     pub(super) async fn sources(
         &self,
-        tenant: &str,
+        call: &Call,
         request: GetSourcesRequest,
     ) -> Result<GetSourcesResponse, Status> {
-        let (asked, ()) = self.ask(tenant, request.query, &[], of_whole_brand).await?;
+        let (asked, ()) = self.ask(call, request.query, &[], of_whole_brand).await?;
         let found = queries::sources(&asked.reader, &asked.question, &asked.definitions).await?;
         let source = |source: crate::sources::Source| Source {
             brand: source.brand,

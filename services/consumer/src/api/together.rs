@@ -1,7 +1,7 @@
 //! Audiences of keys that are saved together, all of them or none.
 
 use dualwheel_kit::{
-    Failure, Violations, audit,
+    Call, Failure, Violations,
     resource::{id_ending, is_id},
 };
 use dualwheel_lake::frames::Names;
@@ -31,9 +31,15 @@ pub(super) struct Saving<'a> {
 }
 
 /// Reads the start of the ids of a brand's audiences that are saved together, and gives it its [ending](id_ending).
-pub(super) fn read_prefix(field: &str, prefix: &str, brand: &str, violations: &mut Violations) -> String {
+pub(super) fn read_prefix(
+    call: &Call,
+    field: &str,
+    prefix: &str,
+    brand: &str,
+    violations: &mut Violations,
+) -> String {
     let begins = prefix.starts_with(|first: char| first.is_ascii_lowercase());
-    let ending = id_ending(brand);
+    let ending = id_ending(call, brand);
     let longest = LONGEST_PREFIX - ending.len();
     if !is_id(prefix) || prefix.len() > longest || !begins {
         violations.add(
@@ -48,10 +54,10 @@ impl Service {
     /// What was answered to a request that saved audiences together.
     pub(super) async fn saved_together<M: Message + Default>(
         &self,
-        tenant: &str,
+        call: &Call,
         request_id: Option<&str>,
     ) -> Result<Option<M>, Status> {
-        let answer = self.audiences(tenant).answered(request_id).await?;
+        let answer = self.audiences(call).answered(request_id).await?;
         answer.map(|bytes| decoded(&bytes)).transpose()
     }
 
@@ -59,27 +65,27 @@ impl Service {
     /// was answered to it.
     pub(super) async fn save_together<M: Message + Default>(
         &self,
-        tenant: &str,
+        call: &Call,
         saving: Saving<'_>,
         groups: Vec<Group<'_>>,
         answer: M,
     ) -> Result<M, Status> {
         let ids: Vec<String> = groups.iter().map(|group| group.id.clone()).collect();
         let people = groups.iter().map(|group| group.people.len()).sum();
-        self.has_room(tenant, ids.len()).await?;
-        self.audiences(tenant).require_free(&ids).await?;
+        self.has_room(call, ids.len()).await?;
+        self.audiences(call).require_free(&ids).await?;
         let mut lists = Vec::with_capacity(groups.len());
-        let saved = self.save_all(tenant, saving, groups, &answer, &mut lists).await;
+        let saved = self.save_all(call, saving, groups, &answer, &mut lists).await;
         if !matches!(saved, Ok(None)) {
             for list in lists {
-                self.forget(tenant, Some(list)).await;
+                self.forget(call, Some(list)).await;
             }
         }
         match saved? {
             None => {
                 ids.iter()
-                    .for_each(|id| audit::resource(&format!("audiences/{id}")));
-                audit::people(people);
+                    .for_each(|id| call.notes().resource(&format!("audiences/{id}")));
+                call.notes().people(people);
                 Ok(answer)
             }
             Some(first) => decoded(&first),
@@ -89,7 +95,7 @@ impl Service {
     /// What was answered to the same request before, if it was; `lists` takes the lists of keys that were stored.
     async fn save_all(
         &self,
-        tenant: &str,
+        call: &Call,
         saving: Saving<'_>,
         groups: Vec<Group<'_>>,
         answer: &impl Message,
@@ -98,7 +104,7 @@ impl Service {
         let mut new = Vec::with_capacity(groups.len());
         for group in groups {
             let keys = sorted_keys(group.people, saving.names);
-            let people = self.keep(tenant, keys, Some(saving.as_of)).await?;
+            let people = self.keep(call, keys, Some(saving.as_of)).await?;
             lists.push(people.clone());
             new.push(NewAudience {
                 id: Some(group.id),
@@ -114,7 +120,7 @@ impl Service {
             request_id: saving.request_id,
             bytes: answer.encode_to_vec(),
         };
-        Ok(self.audiences(tenant).create_all(new, answer).await?)
+        Ok(self.audiences(call).create_all(new, answer).await?)
     }
 }
 

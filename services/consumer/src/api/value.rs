@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use dualwheel_kit::{Reason, Violations, audit};
+use dualwheel_kit::{Call, Reason, Violations};
 use dualwheel_measure::{Extent, MetricGroup};
 use dualwheel_proto::{
     consumer::{BgNbd, ConsumerValue, GammaGamma, GetValueResponse, ListValuesResponse},
@@ -33,10 +33,10 @@ pub(super) type Values = Pin<Box<dyn Stream<Item = Result<ListValuesResponse, St
 impl Service {
     pub(super) async fn rfm(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
     ) -> Result<Answered, Status> {
-        let (asked, ()) = self.ask(tenant, query, &[], |_| Ok(())).await?;
+        let (asked, ()) = self.ask(call, query, &[], |_| Ok(())).await?;
         let orders = asked.reader.orders(&asked.question.brand).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let metrics = compute(move || Rfm.measure(&orders, &(), &question.ask(&definitions))).await?;
@@ -46,12 +46,12 @@ impl Service {
     /// Metrics, models and weeks foreseen; `cuts` are those that the question may have.
     pub(super) async fn value(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         cuts: &[&str],
         weeks: i32,
     ) -> Result<(Answered, Valued, u32), Status> {
-        let (asked, weeks) = self.ask(tenant, query, cuts, |_| horizon(weeks)).await?;
+        let (asked, weeks) = self.ask(call, query, cuts, |_| horizon(weeks)).await?;
         let weeks = weeks.unwrap_or(u32::from(asked.definitions.parameters.value_weeks.get()));
         let orders = asked.reader.orders(&asked.question.brand).await?;
         let members = match &asked.question.by {
@@ -70,14 +70,14 @@ impl Service {
 
     pub(super) async fn values(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         weeks: i32,
     ) -> Result<Values, Status> {
-        let (answered, valued, _) = self.value(tenant, query, &[], weeks).await?;
+        let (answered, valued, _) = self.value(call, query, &[], weeks).await?;
         let names = answered.names;
         let customers = compute(move || by_key(&valued.customers, &names)).await?;
-        audit::people(customers.len());
+        call.notes().people(customers.len());
         let messages: Vec<ListValuesResponse> = customers
             .chunks(PER_MESSAGE)
             .map(|some| ListValuesResponse {

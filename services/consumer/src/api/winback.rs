@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
+use dualwheel_kit::{Call, Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
 use dualwheel_lake::frames::Names;
 use dualwheel_proto::{
     consumer::{
@@ -31,7 +31,7 @@ const HORIZON: i32 = 90;
 impl Service {
     pub(super) async fn winback(
         &self,
-        tenant: &str,
+        call: &Call,
         request: GetWinbackRequest,
     ) -> Result<GetWinbackResponse, Status> {
         let GetWinbackRequest {
@@ -39,7 +39,7 @@ impl Service {
             horizon_days,
             channel,
         } = request;
-        let (asked, horizon, found) = self.lapsed(tenant, query, horizon_days, &channel).await?;
+        let (asked, horizon, found) = self.lapsed(call, query, horizon_days, &channel).await?;
         let refusal = found.model.as_ref().err().map(ToString::to_string);
         Ok(GetWinbackResponse {
             candidates: found.candidates as i64,
@@ -55,7 +55,7 @@ impl Service {
 
     pub(super) async fn save_winback(
         &self,
-        tenant: &str,
+        call: &Call,
         request: SaveWinbackPacksRequest,
     ) -> Result<SaveWinbackPacksResponse, Status> {
         let SaveWinbackPacksRequest {
@@ -68,12 +68,12 @@ impl Service {
         let mut violations = Violations::new();
         let request_id = read_request_id(&request_id, &mut violations);
         let brand = query.as_ref().map_or("", |query| &query.brand);
-        let prefix = read_prefix("audience_prefix", &audience_prefix, brand, &mut violations);
+        let prefix = read_prefix(call, "audience_prefix", &audience_prefix, brand, &mut violations);
         violations.finish(Reason::InvalidResource)?;
-        if let Some(first) = self.saved_together(tenant, request_id.as_deref()).await? {
+        if let Some(first) = self.saved_together(call, request_id.as_deref()).await? {
             return Ok(first);
         }
-        let (asked, _, found) = self.lapsed(tenant, query, horizon_days, &channel).await?;
+        let (asked, _, found) = self.lapsed(call, query, horizon_days, &channel).await?;
         if let Err(refusal) = &found.model {
             return Err(Failure::new(Reason::ModelRefused, refusal.to_string()).into());
         }
@@ -100,19 +100,19 @@ impl Service {
             names: &asked.reader.names(),
             as_of: asked.question.window.last,
         };
-        self.save_together(tenant, saving, groups, answer).await
+        self.save_together(call, saving, groups, answer).await
     }
 
     /// The lapsed buyers that a question asks for.
     async fn lapsed(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<MetricQuery>,
         horizon: i32,
         channel: &str,
     ) -> Result<(Asked, i32, Winback), Status> {
         let (asked, horizon) = self
-            .ask(tenant, query, &[], |question| {
+            .ask(call, query, &[], |question| {
                 let mut violations = Violations::new();
                 if horizon != 0 && !(7..=365).contains(&horizon) {
                     violations.add("horizon_days", "7 to 365 days, or 0 for 90");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ahash::AHashSet;
-use dualwheel_kit::{shared::Notice, survive::survived};
+use dualwheel_kit::{Call, shared::Notice, survive::survived};
 use dualwheel_lake::{
     Lake, TenantLake,
     people::{Replace, Stored},
@@ -199,23 +199,24 @@ impl PeopleIndex {
     ///
     /// # Errors
     /// When they cannot be read, the index cannot be stored, or the tenant has too many consumers.
-    pub async fn catch_up(&self, tenant: &str) -> Result<Snapshot, Error> {
-        self.followed(tenant, Replace::Nothing).await
+    pub async fn catch_up(&self, call: &Call) -> Result<Snapshot, Error> {
+        self.followed(call.tenant(), Replace::Nothing).await
     }
 
     /// Derives every bitmap anew from the facts; consumers keep their ordinals.
     ///
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
-    pub async fn rebuild(&self, tenant: &str) -> Result<Snapshot, Error> {
-        self.followed(tenant, Replace::All).await
+    pub async fn rebuild(&self, call: &Call) -> Result<Snapshot, Error> {
+        self.followed(call.tenant(), Replace::All).await
     }
 
     /// Sees to it that none of `keys` is in the index, whose facts are gone; answers how many were.
     ///
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
-    pub async fn forget(&self, tenant: &str, keys: &AHashSet<String>) -> Result<(Snapshot, u64), Error> {
+    pub async fn forget(&self, call: &Call, keys: &AHashSet<String>) -> Result<(Snapshot, u64), Error> {
+        let tenant = call.tenant();
         let mut held = self.state(tenant).lock_owned().await;
         let state = match held.take() {
             Some(state) => state,
@@ -238,7 +239,8 @@ impl PeopleIndex {
 
     /// Catches up as far as `patience` admits; `None` when the index is still behind or cannot be read. What takes
     /// longer goes on by itself, for the questions to come.
-    pub async fn soon(&self, tenant: &str, patience: Duration) -> Option<Snapshot> {
+    pub async fn soon(&self, call: &Call, patience: Duration) -> Option<Snapshot> {
+        let tenant = call.tenant();
         if self.is_paused(tenant) {
             return None;
         }

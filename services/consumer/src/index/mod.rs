@@ -40,6 +40,8 @@ pub enum Error {
     /// More consumers than bitmaps can number.
     #[error("the tenant has more than {most} consumers, the most that a people index can number")]
     Exhausted {
+        /// The tenant.
+        tenant: String,
         /// The most there can be.
         most: usize,
     },

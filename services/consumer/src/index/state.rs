@@ -7,7 +7,7 @@ use std::{
 };
 
 use ahash::{AHashMap, AHashSet};
-use dualwheel_kit::work;
+use dualwheel_kit::{Call, work};
 use dualwheel_lake::{
     Lake, TenantLake,
     changes::{Added, BEHAVIOR_COLUMNS, LINE_COLUMNS},
@@ -91,10 +91,11 @@ struct ReadActs {
 impl State {
     /// The index as it is stored. Consumers get the ordinals that it gives them, if need be in new names.
     pub(super) async fn open(root: &Lake, tenant: &str) -> Result<Self, Error> {
-        let mut lake = root.tenant(tenant);
+        let call = Call::background(tenant);
+        let mut lake = root.of(&call);
         let stored = lake.people_index(&TABLES).await?;
         if !lake.seed_consumers(&stored).await? {
-            lake = root.renew(tenant);
+            lake = root.renew(&call);
             lake.seed_consumers(&stored).await?;
         }
         Ok(Self::on(lake, stored))
@@ -102,7 +103,7 @@ impl State {
 
     /// The index with nobody in it, in new names: what is derived next numbers the consumers anew.
     pub(super) async fn anew(root: &Lake, tenant: &str) -> Result<Self, Error> {
-        let lake = root.renew(tenant);
+        let lake = root.renew(&Call::background(tenant));
         let stored = lake.people_index(&TABLES).await?;
         Ok(Self::on(lake, stored))
     }
@@ -182,6 +183,7 @@ impl State {
         let consumers = self.lake.names().consumers.view().len();
         if consumers > index.most_consumers() {
             return Err(Error::Exhausted {
+                tenant: self.lake.name().to_owned(),
                 most: index.most_consumers(),
             });
         }

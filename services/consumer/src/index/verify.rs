@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dualwheel_kit::work;
+use dualwheel_kit::{Call, work};
 use dualwheel_lake::{
     changes::{BEHAVIOR_COLUMNS, LINE_COLUMNS},
     fact::BRAND_BUCKETS,
@@ -66,13 +66,13 @@ impl PeopleIndex {
     ///
     /// # Errors
     /// When facts or index cannot be read.
-    pub async fn verify(&self, tenant: &str) -> Result<(Snapshot, Verified), Error> {
-        let (snapshot, expected, stored) = match self.both(tenant).await {
+    pub async fn verify(&self, call: &Call) -> Result<(Snapshot, Verified), Error> {
+        let (snapshot, expected, stored) = match self.both(call).await {
             Ok(both) => both,
             Err(error) => {
                 tracing::info!(%error, "the people index is opened again to be verified");
-                self.open_again(tenant);
-                self.both(tenant).await?
+                self.open_again(call.tenant());
+                self.both(call).await?
             }
         };
         let verified = work::metrics(move || compared(&expected, &stored)).await?;
@@ -80,8 +80,8 @@ impl PeopleIndex {
     }
 
     /// The bitmaps that the facts have, and those that are stored.
-    async fn both(&self, tenant: &str) -> Result<(Snapshot, Bitmaps, Bitmaps), Error> {
-        let snapshot = self.catch_up(tenant).await?;
+    async fn both(&self, call: &Call) -> Result<(Snapshot, Bitmaps, Bitmaps), Error> {
+        let snapshot = self.catch_up(call).await?;
         let (expected, stored) = (expected(&snapshot).await?, stored(&snapshot).await?);
         Ok((snapshot, expected, stored))
     }

@@ -1,9 +1,9 @@
 //! Audiences of a tenant. Expressions are kept as the contract's protobuf bytes, which this module does not look into;
 //! the people of frozen and imported audiences lie in the lake, as a list of keys that is never changed.
 
-use dualwheel_kit::caller::may_see;
-use dualwheel_kit::store::{
-    Cursor, delete, insert, is_taken, made_by_request, now, request_hash, update, visible,
+use dualwheel_kit::{
+    Call,
+    store::{Cursor, delete, insert, is_taken, now, update},
 };
 use dualwheel_measure::Day;
 use sea_orm::{
@@ -90,20 +90,20 @@ pub struct Change {
     pub people: Option<People>,
 }
 
-/// The audiences of one tenant.
+/// The audiences of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Audiences {
+    pub(super) call: Call,
     pub(super) database: DatabaseConnection,
-    pub(super) tenant: String,
 }
 
 impl Audiences {
-    /// The audiences of `tenant`.
+    /// The audiences that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -156,11 +156,11 @@ impl Audiences {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredAudience, Error> {
-        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
             .one(&self.database)
             .await?;
         let row = row.ok_or_else(|| unknown(id))?;
-        visible(&row.brand, || name(id))?;
+        self.call.require_visible(&row.brand, || name(id))?;
         read(row)
     }
 
@@ -233,7 +233,7 @@ impl Audiences {
             ..Default::default()
         };
         let this = Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
             .add(Column::Keys.eq(old));
         let written = update(&self.database, row, this).await?;
@@ -304,10 +304,10 @@ impl Audiences {
             (None, Some(_)) => Kind::Imported,
         };
         Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: new.id.unwrap_or_else(|| format!("a{}", Uuid::now_v7().simple())),
             request_id: new.request_id,
-            request_hash: request_hash(),
+            request_hash: self.call.request_hash(),
             brand: new.brand,
             display_name: new.display_name,
             kind: kind as i32,
@@ -326,7 +326,7 @@ impl Audiences {
     }
 
     fn all(&self) -> sea_orm::Select<Entity> {
-        Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()))
+        Entity::find().filter(Column::Tenant.eq(self.call.tenant()))
     }
 
     /// The audience that a request has made.
@@ -340,9 +340,9 @@ impl Audiences {
             .filter(Column::RequestId.eq(request))
             .all(&self.database)
             .await?;
-        let made = made_by_request(
+        let made = self.call.made(
             rows,
-            |row| may_see(&row.brand),
+            |row| self.call.may_see(&row.brand),
             |row| row.request_hash,
             |row| name(&row.id),
         )?;
@@ -351,7 +351,7 @@ impl Audiences {
 
     fn this(&self, id: &str, etag: &str) -> Condition {
         Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
             .add(Column::Etag.eq(etag))
     }

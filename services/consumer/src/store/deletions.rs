@@ -1,6 +1,9 @@
 //! Deletions of a tenant: that they were asked for, and how they ended. Whom they were about is not stored.
 
-use dualwheel_kit::store::{Cursor, insert, is_taken, update};
+use dualwheel_kit::{
+    Call,
+    store::{Cursor, insert, is_taken, update},
+};
 use dualwheel_lake::erasure::Part;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
@@ -25,20 +28,20 @@ pub struct StoredDeletion {
     pub parts: Option<Vec<Part>>,
 }
 
-/// The deletions of one tenant.
+/// The deletions of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct StoredDeletions {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl StoredDeletions {
-    /// The deletions of `tenant`.
+    /// The deletions that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -48,7 +51,7 @@ impl StoredDeletions {
     /// The database's.
     pub async fn ensure(&self, deletion: &StoredDeletion) -> Result<(), Error> {
         let row = Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: deletion.id.clone(),
             consumers: deletion.consumers,
             asked_at: deletion.asked_at,
@@ -91,7 +94,7 @@ impl StoredDeletions {
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredDeletion>, Error> {
         let list = "consumerDeletions";
         let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .order_by_asc(Column::AskedAt)
             .order_by_asc(Column::Id)
             .limit(size as u64 + 1);
@@ -111,7 +114,7 @@ impl StoredDeletions {
 
     fn this(&self, id: &str) -> Condition {
         Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
     }
 }

@@ -1,10 +1,6 @@
 //! Audiences that are saved together: all of them or none, and once for a request.
 
-use dualwheel_kit::{
-    caller::may_see,
-    db::retried,
-    store::{is_taken, made_by_request, request_hash},
-};
+use dualwheel_kit::{db::retried, store::is_taken};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait};
 
 use super::{
@@ -34,10 +30,10 @@ impl Audiences {
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let request = answer.request_id.clone();
         let kept = answer.request_id.map(|request_id| Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             brand: answer.brand,
             request_id,
-            request_hash: request_hash(),
+            request_hash: self.call.request_hash(),
             answer: answer.bytes,
         });
         match retried(|| self.insert_all(&rows, kept.as_ref())).await {
@@ -76,13 +72,13 @@ impl Audiences {
     pub async fn answered(&self, request: Option<&str>) -> Result<Option<Vec<u8>>, Error> {
         let Some(request) = request else { return Ok(None) };
         let rows = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(Column::RequestId.eq(request))
             .all(&self.database)
             .await?;
-        let made = made_by_request(
+        let made = self.call.made(
             rows,
-            |row| may_see(&row.brand),
+            |row| self.call.may_see(&row.brand),
             |row| row.request_hash,
             |_| "audiences".to_owned(),
         )?;

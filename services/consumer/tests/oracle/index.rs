@@ -15,7 +15,7 @@ use dualwheel_consumer::{
     stages::Model,
     strategic::Strategic,
 };
-use dualwheel_kit::{config::Config, server::Server};
+use dualwheel_kit::{Call, config::Config, server::Server};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Extent, MetricGroup, Window};
 use dualwheel_proto::facts::{
@@ -120,7 +120,7 @@ fn same_as(expected: &[(usize, i32, &[&str])]) -> BTreeMap<(usize, i32), BTreeSe
 }
 
 async fn verify(index: &PeopleIndex) {
-    let (_, verified) = index.verify("default").await.unwrap();
+    let (_, verified) = index.verify(&by_default()).await.unwrap();
     assert_eq!(verified.listed, []);
     assert_eq!(verified.different, 0);
     assert!(verified.bitmaps > 0 && verified.people > 0);
@@ -145,7 +145,7 @@ async fn it_follows_appends_and_survives_a_restart() {
         ],
     )
     .await;
-    let early = first.catch_up("default").await.unwrap();
+    let early = first.catch_up(&by_default()).await.unwrap();
     append_acts(
         &channel,
         2,
@@ -161,7 +161,10 @@ async fn it_follows_appends_and_survives_a_restart() {
         (BROWSE, D - 1, &["a"]),
         (BOUGHT, D - 5, &["d"]),
     ]);
-    assert_eq!(held(&first.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&first.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     // A snapshot stays what it was.
     assert_eq!(held(&early).await, same_as(&[(BROWSE, D - 2, &["a", "b"])]));
     verify(&first).await;
@@ -169,9 +172,9 @@ async fn it_follows_appends_and_survives_a_restart() {
     // Another process: other facts come first there, so that its own numbering would differ.
     let (lake, channel) = house_on(&folder).await;
     append_acts(&channel, 3, &[("zz", BehaviorKind::Browse, D - 3)]).await;
-    let _ = lake.tenant("default").names().consumers.intern("elsewhere");
+    let _ = lake.of(&by_default()).names().consumers.intern("elsewhere");
     let second = index(&lake);
-    let snapshot = second.catch_up("default").await.unwrap();
+    let snapshot = second.catch_up(&by_default()).await.unwrap();
     let mut expected = expected;
     expected.insert((BROWSE, D - 3), BTreeSet::from(["zz".to_owned()]));
     assert_eq!(held(&snapshot).await, expected);
@@ -180,9 +183,13 @@ async fn it_follows_appends_and_survives_a_restart() {
     // The first, which the second has overtaken, loses nothing and repeats nothing.
     append_acts(&channel, 4, &[("y", BehaviorKind::Browse, D - 3)]).await;
     expected.insert((BROWSE, D - 3), BTreeSet::from(["y".to_owned(), "zz".to_owned()]));
-    assert_eq!(held(&first.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&first.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     append_acts(&channel, 5, &[("y", BehaviorKind::Browse, D - 4)]).await;
-    let both = tokio::join!(first.catch_up("default"), second.catch_up("default"));
+    let call = by_default();
+    let both = tokio::join!(first.catch_up(&call), second.catch_up(&call));
     expected.insert((BROWSE, D - 4), BTreeSet::from(["y".to_owned()]));
     assert_eq!(held(&both.0.unwrap()).await, expected);
     assert_eq!(held(&both.1.unwrap()).await, expected);
@@ -200,7 +207,7 @@ async fn revised_lines_replace_those_before() {
         ..sale(who, day, "a/x", 1, 10)
     };
     append_lines(&channel, 1, vec![line("a", D - 9), line("b", D - 9)]).await;
-    let snapshot = index.catch_up("default").await.unwrap();
+    let snapshot = index.catch_up(&by_default()).await.unwrap();
     assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 9, &["a", "b"])]));
     // The line of a was booked on the wrong day; that of b becomes a return-only row.
     let moved = OrderLine {
@@ -219,15 +226,21 @@ async fn revised_lines_replace_those_before() {
         (OTHER_LINE, D - 9, &["b"]),
         (BOUGHT, D - 8, &["c"]),
     ]);
-    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&index.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     verify(&index).await;
     // An older revision that comes late changes nothing, in this process nor in the next.
     append_lines(&channel, 3, vec![line("a", D - 20)]).await;
-    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&index.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     let later = self::index(&house_on(&folder).await.0);
     append_lines(&channel, 4, vec![line("d", D - 8)]).await;
     append_lines(&channel, 5, vec![line("d", D - 6)]).await;
-    let snapshot = later.catch_up("default").await.unwrap();
+    let snapshot = later.catch_up(&by_default()).await.unwrap();
     // Of equal revisions the smaller row counts: the one paid earlier.
     let mut expected = expected;
     expected.insert((BOUGHT, D - 8), BTreeSet::from(["c".to_owned(), "d".to_owned()]));
@@ -252,9 +265,12 @@ async fn revised_lines_replace_those_before() {
         (OTHER_LINE, D - 8, &["c", "d"]),
         (OTHER_LINE, D - 7, &["a"]),
     ]);
-    assert_eq!(held(&later.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&later.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     let next = self::index(&house_on(&folder).await.0);
-    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(held(&next.catch_up(&by_default()).await.unwrap()).await, expected);
     verify(&next).await;
 }
 
@@ -278,17 +294,23 @@ async fn a_repeated_event_id_is_one_act() {
     let first = vec![named("1", "a", browse, D - 2), named("2", "b", browse, D - 2)];
     append_named(1, first.clone()).await;
     let expected = same_as(&[(BROWSE, D - 2, &["a", "b"])]);
-    let snapshot = index.catch_up("default").await.unwrap();
+    let snapshot = index.catch_up(&by_default()).await.unwrap();
     assert_eq!(held(&snapshot).await, expected);
     // Delivered again as it was, and later with other words: it stays what it was.
     append_named(2, first).await;
     append_named(3, vec![named("1", "c", cart, D - 1)]).await;
-    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&index.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     verify(&index).await;
     // An earlier row stands instead, in this process and in the next, which has not read the first.
     append_named(4, vec![named("2", "d", cart, D - 5)]).await;
     let expected = same_as(&[(BROWSE, D - 2, &["a"]), (CART, D - 5, &["d"])]);
-    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&index.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     let next = self::index(&house_on(&folder).await.0);
     append_named(
         5,
@@ -296,12 +318,12 @@ async fn a_repeated_event_id_is_one_act() {
     )
     .await;
     let expected = same_as(&[(CART, D - 6, &["e"]), (CART, D - 5, &["d", "f"])]);
-    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(held(&next.catch_up(&by_default()).await.unwrap()).await, expected);
     verify(&next).await;
     // So it is after many commits that are joined, and derived anew.
     for sequence in 6..40 {
         append_named(sequence, vec![named("4", "g", cart, D - 5)]).await;
-        next.catch_up("default").await.unwrap();
+        next.catch_up(&by_default()).await.unwrap();
     }
     append_named(40, vec![named("4", "h", cart, D - 7)]).await;
     let expected = same_as(&[
@@ -309,9 +331,9 @@ async fn a_repeated_event_id_is_one_act() {
         (CART, D - 6, &["e"]),
         (CART, D - 5, &["d", "f"]),
     ]);
-    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(held(&next.catch_up(&by_default()).await.unwrap()).await, expected);
     verify(&next).await;
-    assert_eq!(held(&index.rebuild("default").await.unwrap()).await, expected);
+    assert_eq!(held(&index.rebuild(&by_default()).await.unwrap()).await, expected);
     verify(&index).await;
 }
 
@@ -327,21 +349,27 @@ async fn a_line_that_changes_its_brand_leaves_the_old_one() {
         ..sale(who, D - 9, "a/x", 1, 10)
     };
     append_lines(&channel, 1, vec![line("a", BRAND, 0), line("b", BRAND, 0)]).await;
-    let snapshot = index.catch_up("default").await.unwrap();
+    let snapshot = index.catch_up(&by_default()).await.unwrap();
     assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 9, &["a", "b"])]));
     append_lines(&channel, 2, vec![line("a", "other", 1)]).await;
     let expected = same_as(&[(BOUGHT, D - 9, &["b"])]);
-    assert_eq!(held(&index.catch_up("default").await.unwrap()).await, expected);
+    assert_eq!(
+        held(&index.catch_up(&by_default()).await.unwrap()).await,
+        expected
+    );
     verify(&index).await;
     // The last one leaves: the brand has no line any more. An older row that comes late changes nothing.
     append_lines(&channel, 3, vec![line("b", "other", 1), line("a", BRAND, 0)]).await;
-    let snapshot = index.catch_up("default").await.unwrap();
+    let snapshot = index.catch_up(&by_default()).await.unwrap();
     assert_eq!(held(&snapshot).await, same_as(&[]));
     assert!(!snapshot.brand(BRAND).await.unwrap().has_lines());
     assert!(snapshot.brand("other").await.unwrap().has_lines());
     verify(&index).await;
     let next = self::index(&house_on(&folder).await.0);
-    assert_eq!(held(&next.catch_up("default").await.unwrap()).await, same_as(&[]));
+    assert_eq!(
+        held(&next.catch_up(&by_default()).await.unwrap()).await,
+        same_as(&[])
+    );
     verify(&next).await;
 }
 
@@ -360,9 +388,9 @@ async fn a_rebuild_gives_the_same_bitmaps_and_many_commits_are_joined() {
         )
         .await;
         append_lines(&channel, sequence, vec![sale(&who, day, "a/x", 1, 10)]).await;
-        index.catch_up("default").await.unwrap();
+        index.catch_up(&by_default()).await.unwrap();
     }
-    let before = index.catch_up("default").await.unwrap();
+    let before = index.catch_up(&by_default()).await.unwrap();
     let bitmaps = |cells: &dualwheel_consumer::index::Cells| -> Vec<(usize, Day, RoaringBitmap)> {
         cells
             .iter()
@@ -370,20 +398,20 @@ async fn a_rebuild_gives_the_same_bitmaps_and_many_commits_are_joined() {
             .collect()
     };
     let stored = lake
-        .tenant("default")
+        .of(&by_default())
         .people_index(&["behaviors", "order_lines"])
         .await
         .unwrap();
     let bucket = dualwheel_lake::fact::bucket_of(BRAND);
     assert!(
-        lake.tenant("default")
+        lake.of(&by_default())
             .people_files(&stored, bucket)
             .await
             .unwrap()
             < 40
     );
     verify(&index).await;
-    let rebuilt = index.rebuild("default").await.unwrap();
+    let rebuilt = index.rebuild(&by_default()).await.unwrap();
     let (one, other) = (
         before.brand(BRAND).await.unwrap(),
         rebuilt.brand(BRAND).await.unwrap(),
@@ -393,7 +421,7 @@ async fn a_rebuild_gives_the_same_bitmaps_and_many_commits_are_joined() {
     verify(&index).await;
     // A third process finds it as it is, without following anything.
     let third = self::index(&house_on(&folder).await.0);
-    let found = third.catch_up("default").await.unwrap();
+    let found = third.catch_up(&by_default()).await.unwrap();
     assert_eq!(found.status().version, rebuilt.status().version);
     assert_eq!(bitmaps(&one), bitmaps(&found.brand(BRAND).await.unwrap()));
     let window = Window {
@@ -414,14 +442,19 @@ async fn a_tenant_with_too_many_consumers_is_refused() {
     )
     .await;
     let index = PeopleIndex::new(lake, 64 << 20, 1);
-    let error = index.catch_up("default").await.unwrap_err();
-    assert!(matches!(error, Error::Exhausted { most: 1 }), "{error}");
+    let error = index.catch_up(&by_default()).await.unwrap_err();
+    assert!(matches!(error, Error::Exhausted { most: 1, .. }), "{error}");
     assert!(
         index
-            .soon("default", std::time::Duration::from_secs(5))
+            .soon(&by_default(), std::time::Duration::from_secs(5))
             .await
             .is_none()
     );
+}
+
+/// Work for the tenant whose facts these tests mostly are.
+fn by_default() -> Call {
+    Call::background("default")
 }
 
 /// Facts of a tenant, taken by a server of its own.
@@ -438,7 +471,11 @@ fn taker(lake: &Lake, tenant: &str) -> Channel {
 /// Waits until the order lines of a tenant have been followed up to a version.
 async fn until_followed(lake: &Lake, tenant: &str, version: i64) {
     for _ in 0..400 {
-        let stored = lake.tenant(tenant).people_index(&["order_lines"]).await.unwrap();
+        let stored = lake
+            .of(&Call::background(tenant))
+            .people_index(&["order_lines"])
+            .await
+            .unwrap();
         if stored.followed.get("order_lines").copied() >= Some(version) {
             return;
         }
@@ -460,8 +497,8 @@ async fn a_tenant_whose_turn_panics_keeps_no_other_from_its_own() {
     append_lines(&poor, 1, vec![sale("a", D - 5, "a/x", 1, 10)]).await;
     append_lines(&rich, 1, vec![sale("a", D - 5, "a/x", 1, 10)]).await;
     let index = index(&Lake::open_through(&options, |store| faults.in_store(store)).unwrap());
-    index.catch_up("poor").await.unwrap();
-    index.catch_up("rich").await.unwrap();
+    index.catch_up(&Call::background("poor")).await.unwrap();
+    index.catch_up(&Call::background("rich")).await.unwrap();
     index.keep_up(None);
 
     // A replaced line makes its brand be counted anew, which asks for the tenant's settings.
@@ -480,10 +517,15 @@ async fn a_tenant_whose_turn_panics_keeps_no_other_from_its_own() {
     assert!(faults.met() > 0);
     append_lines(&rich, 2, vec![sale("b", D - 5, "a/x", 1, 10)]).await;
     until_followed(&lake, "rich", 4).await;
-    assert!(index.soon("poor", Duration::from_secs(5)).await.is_none());
+    assert!(
+        index
+            .soon(&Call::background("poor"), Duration::from_secs(5))
+            .await
+            .is_none()
+    );
 
     faults.heal();
-    let snapshot = index.catch_up("poor").await.unwrap();
+    let snapshot = index.catch_up(&Call::background("poor")).await.unwrap();
     assert_eq!(held(&snapshot).await, same_as(&[(BOUGHT, D - 5, &["a"])]));
 }
 
@@ -494,8 +536,8 @@ async fn what_another_process_has_erased_is_opened_again() {
     let (lake, channel) = house_on(&folder).await;
     append_acts(&channel, 1, &[("a", BehaviorKind::Browse, D)]).await;
     let (one, other) = (index(&lake), index(&house_on(&folder).await.0));
-    one.catch_up("default").await.unwrap();
-    let rebuilt = other.rebuild("default").await.unwrap();
+    one.catch_up(&by_default()).await.unwrap();
+    let rebuilt = other.rebuild(&by_default()).await.unwrap();
     let soon = chrono::Utc::now().timestamp_micros() + 1_000_000;
     rebuilt.erase_files_before(soon, Duration::ZERO).await.unwrap();
     verify(&one).await;

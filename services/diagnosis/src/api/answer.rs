@@ -10,7 +10,7 @@ use dualwheel_proto::{diagnosis as proto, types};
 use super::diagnose::Question;
 use crate::{
     assess::{Assessment, Metric},
-    gather::{Call, Facts, Gathered, Lack},
+    gather::{Facts, Gathered, Lack, Rpc},
     model::Model,
     parameters::{Group, Parameters, Service},
 };
@@ -67,7 +67,7 @@ pub fn diagnosis(told: &Told<'_>) -> proto::Diagnosis {
         .map(|entry| definition_to_proto(definitions, entry))
         .collect::<Vec<_>>();
     for service in Service::ALL {
-        let answer = gathered.brand.answer(Call::Definitions(service));
+        let answer = gathered.brand.answer(Rpc::Definitions(service));
         all.extend(answer.into_iter().flat_map(|answer| answer.definitions.clone()));
     }
     let missing = told.missing();
@@ -230,21 +230,21 @@ impl Told<'_> {
                 .map(|service| service.name().to_owned())
                 .unwrap_or_default(),
         });
-        let pictures = self.gathered.brand.answers.iter().filter_map(|(call, answer)| {
-            let metric = match call {
-                Call::Group(_) => return None,
-                Call::Aipl => "aipl",
-                Call::Flow => "flow",
-                Call::Definitions(_) => "definitions",
+        let pictures = self.gathered.brand.answers.iter().filter_map(|(rpc, answer)| {
+            let metric = match rpc {
+                Rpc::Group(_) => return None,
+                Rpc::Aipl => "aipl",
+                Rpc::Flow => "flow",
+                Rpc::Definitions(_) => "definitions",
             };
-            Some(unanswered(*call, metric, "", answer.as_ref().err()?))
+            Some(unanswered(*rpc, metric, "", answer.as_ref().err()?))
         });
         let peers = self.gathered.peers.iter().flat_map(|(peer, facts)| {
             let failed = facts
                 .answers
                 .iter()
-                .filter_map(|(call, answer)| Some((call, answer.as_ref().err()?)));
-            failed.map(move |(call, why)| unanswered(*call, "", peer, why))
+                .filter_map(|(rpc, answer)| Some((rpc, answer.as_ref().err()?)));
+            failed.map(move |(rpc, why)| unanswered(*rpc, "", peer, why))
         });
         metrics.chain(pictures).chain(peers).collect()
     }
@@ -260,12 +260,12 @@ impl Told<'_> {
     }
 }
 
-fn unanswered(call: Call, metric: &str, peer: &str, lack: &Lack) -> proto::MissingPart {
+fn unanswered(rpc: Rpc, metric: &str, peer: &str, lack: &Lack) -> proto::MissingPart {
     let supply = match lack {
-        Lack::NotAnswered(_) => format!("no fact; the {} service has to answer", call.service()),
+        Lack::NotAnswered(_) => format!("no fact; the {} service has to answer", rpc.service()),
         Lack::OtherDefinitions(_) => format!(
             "no fact; the {} definitions of the brand and its peers have to be the same",
-            call.service()
+            rpc.service()
         ),
     };
     proto::MissingPart {
@@ -274,26 +274,26 @@ fn unanswered(call: Call, metric: &str, peer: &str, lack: &Lack) -> proto::Missi
         detail: lack.why().to_owned(),
         supply,
         peer: peer.to_owned(),
-        service: call.service().name().to_owned(),
+        service: rpc.service().name().to_owned(),
         ..proto::MissingPart::default()
     }
 }
 
 fn pictures(brand: &Facts) -> proto::Pictures {
-    let of = |call| brand.answer(call);
+    let of = |rpc| brand.answer(rpc);
     let link = |cell: &dualwheel_proto::consumer::FlowCell| proto::FlowLink {
         from: cell.from.clone(),
         to: cell.to.clone(),
         people: cell.people,
     };
     proto::Pictures {
-        aipl: of(Call::Aipl)
+        aipl: of(Rpc::Aipl)
             .map(|answer| answer.metrics.clone())
             .unwrap_or_default(),
-        flow: of(Call::Flow)
+        flow: of(Rpc::Flow)
             .map(|answer| answer.cells.iter().map(link).collect())
             .unwrap_or_default(),
-        fast_trend: of(Call::Group(Group::Fast))
+        fast_trend: of(Rpc::Group(Group::Fast))
             .map(|answer| answer.trend.clone())
             .unwrap_or_default(),
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dualwheel_kit::{
-    Reason, Violations,
+    Call, Reason, Violations,
     question::{day_to_proto, window_to_proto},
     work,
 };
@@ -102,8 +102,8 @@ impl Question {
 }
 
 /// Whether `brand` may be diagnosed against `set` over `window`.
-fn check_set(set: &StoredPeerSet, brand: &str, window: Window) -> Result<(), Status> {
-    if !set.serves(brand) {
+fn check_set(call: &Call, set: &StoredPeerSet, brand: &str, window: Window) -> Result<(), Status> {
+    if !set.serves(call, brand) {
         return Err(store::Error::Unknown(format!("peerSets/{}", set.id)).into());
     }
     let mut violations = Violations::new();
@@ -119,27 +119,27 @@ fn check_set(set: &StoredPeerSet, brand: &str, window: Window) -> Result<(), Sta
 
 impl Diagnoser {
     /// The definitions in force for a brand; their version tells of its scenes and modes as well.
-    pub fn definitions(&self, tenant: &str, brand: &str) -> Arc<Definitions<Parameters>> {
-        let mut definitions = self.catalogue.of(tenant, brand);
-        let map = self.maps.of(tenant, brand);
+    pub fn definitions(&self, call: &Call, brand: &str) -> Arc<Definitions<Parameters>> {
+        let mut definitions = self.catalogue.of(call.tenant(), brand);
+        let map = self.maps.of(call.tenant(), brand);
         if !map.mark.is_empty() {
             Arc::make_mut(&mut definitions).version.push_str(&map.mark);
         }
         definitions
     }
 
-    /// The peer sets of `tenant`.
-    pub fn peer_sets(&self, tenant: &str) -> PeerSets {
-        PeerSets::of(&self.database, tenant)
+    /// The peer sets that a call sees.
+    pub fn peer_sets(&self, call: &Call) -> PeerSets {
+        PeerSets::of(call, &self.database)
     }
 
     /// Checks `spec` and looks up its peer set. The brand is left out of a stored set.
     ///
     /// # Errors
     /// `INVALID_QUESTION`, `PEER_SET_UNKNOWN`; the database's.
-    pub async fn question(&self, tenant: &str, spec: &proto::DiagnosisSpec) -> Result<Question, Status> {
-        let definitions = self.definitions(tenant, &spec.brand);
-        let map = self.maps.of(tenant, &spec.brand);
+    pub async fn question(&self, call: &Call, spec: &proto::DiagnosisSpec) -> Result<Question, Status> {
+        let definitions = self.definitions(call, &spec.brand);
+        let map = self.maps.of(call.tenant(), &spec.brand);
         let Spec {
             brand,
             window,
@@ -153,8 +153,8 @@ impl Diagnoser {
                 .map(|(position, peer)| (peer, format!("spec.peers[{position}].brand")))
                 .collect(),
             Some(id) => {
-                let stored = self.peer_sets(tenant).get(&id).await?;
-                check_set(&stored, &brand, window)?;
+                let stored = self.peer_sets(call).get(&id).await?;
+                check_set(call, &stored, &brand, window)?;
                 let others = stored.peers.into_iter().filter(|peer| peer.brand != brand);
                 others.map(|peer| (peer, "spec.peer_set".to_owned())).collect()
             }
@@ -172,10 +172,17 @@ impl Diagnoser {
     ///
     /// # Errors
     /// `BRAND_UNKNOWN`; `INVALID_QUESTION` for a peer.
-    pub async fn check(&self, question: &Question, limit: Duration) -> Result<(), Status> {
-        let limit = limit.min(CHECK_LIMIT);
+    pub async fn check(&self, call: &Call, question: &Question) -> Result<(), Status> {
+        let limit = (call.remaining() / 2).min(CHECK_LIMIT);
         let day = day_to_proto(question.window.last);
-        check_brands(&self.clients, &question.asked(limit, limit), Some(day), limit).await
+        check_brands(
+            call,
+            &self.clients,
+            &question.asked(limit, limit),
+            Some(day),
+            limit,
+        )
+        .await
     }
 
     /// Diagnoses; `limit` is the time for everything.
@@ -184,16 +191,16 @@ impl Diagnoser {
     /// As [`gather`]; `INTERNAL` when the arithmetic fails.
     pub async fn diagnose(
         &self,
-        tenant: &str,
+        call: &Call,
         question: &Question,
         limit: Duration,
         progress: Progress<'_>,
     ) -> Result<proto::Diagnosis, Status> {
         // Peers come after the brand: a service that hangs must not eat up the time for both.
         let asked = question.asked(self.call_limit.min(limit / 2), limit);
-        let gathered = gather(&self.clients, &asked, progress).await?;
-        let definitions = self.definitions(tenant, &question.brand);
-        let (map, question) = (self.maps.of(tenant, &question.brand), question.clone());
+        let gathered = gather(call, &self.clients, &asked, progress).await?;
+        let definitions = self.definitions(call, &question.brand);
+        let (map, question) = (self.maps.of(call.tenant(), &question.brand), question.clone());
         let diagnosis = work::metrics(move || score(&definitions, &map, &question, &gathered)).await?;
         progress("scored".to_owned());
         Ok(diagnosis)

@@ -1,7 +1,7 @@
 //! How a number of this service came about, told from the newest finished run of the brand over the window.
 
 use dualwheel_kit::{
-    Failure, Question, Reason,
+    Call, Failure, Question, Reason,
     answer::{definition_to_proto, metric_to_proto},
     question::window_to_proto,
 };
@@ -18,11 +18,11 @@ const RUNS_LOOKED_THROUGH: usize = 200;
 /// Explains a metric.
 pub async fn explain(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     request: types::ExplainMetricRequest,
 ) -> Result<types::ExplainMetricResponse, Status> {
     let question = Question::read(request.query, &[], latest_day())?;
-    let definitions = diagnoser.definitions(tenant, &question.brand);
+    let definitions = diagnoser.definitions(call, &question.brand);
     let Some(entry) = definitions.entry(&request.metric) else {
         let text = format!(
             "{} is no metric of the diagnosis service; its owner explains it",
@@ -33,7 +33,7 @@ pub async fn explain(
             .status());
     };
     let window = window_to_proto(question.window);
-    let run = newest(diagnoser, tenant, &question.brand, window).await?;
+    let run = newest(diagnoser, call, &question.brand, window).await?;
     let told = run.as_ref().and_then(|run| Some((run, run.result.as_ref()?)));
     let (metric, steps) = match told.and_then(|(run, result)| Some((run, result, value(result, &entry.id)?)))
     {
@@ -58,7 +58,7 @@ pub async fn explain(
 /// The newest run of `brand` over `window` that has a result.
 async fn newest(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     brand: &str,
     window: types::Window,
 ) -> Result<Option<proto::DiagnosisRun>, Status> {
@@ -67,7 +67,7 @@ async fn newest(
         states: vec![State::Succeeded, State::Partial],
         ..Filter::default()
     };
-    let page = Runs::of(&diagnoser.database, tenant)
+    let page = Runs::of(call, &diagnoser.database)
         .list(&finished, RUNS_LOOKED_THROUGH, "")
         .await?;
     for made in &page.items {

@@ -4,6 +4,7 @@ use dualwheel_kit::beats::{AtWork, Key};
 
 use super::{live::LiveRuns, runs::run_to_proto};
 use crate::store::{self, Error, Runs};
+use dualwheel_kit::Call;
 
 /// What a run's caller is told.
 const STOPPED: &str = "the service was stopped while this run was working; resume it";
@@ -25,7 +26,9 @@ impl AtWork for LiveRuns {
     }
 
     async fn ended_elsewhere(&self, (tenant, id): &Key) -> Result<(), Error> {
-        let run = Runs::of(self.database(), tenant).get(id).await?;
+        let run = Runs::of(&Call::background(tenant), self.database())
+            .get(id)
+            .await?;
         if let Ok(run) = run_to_proto(&run) {
             self.end(tenant, id, &run);
         }

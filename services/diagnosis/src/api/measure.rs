@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dualwheel_kit::{Failure, Reason, Violations, question::window_to_proto};
+use dualwheel_kit::{Call, Failure, Reason, Violations, question::window_to_proto};
 use dualwheel_measure::Window;
 use dualwheel_proto::types;
 use tonic::Status;
@@ -20,6 +20,7 @@ use crate::{
 /// # Errors
 /// `INVALID_RESOURCE` for a peer without facts, without any value, or with other definitions than the first one; `SERVICE_UNAVAILABLE` when a call fails.
 pub async fn peers(
+    call: &Call,
     diagnoser: &Diagnoser,
     parameters: &Parameters,
     peers: Vec<Peer>,
@@ -45,7 +46,7 @@ pub async fn peers(
         limit: diagnoser.call_limit.min(limit / 2),
         total: limit,
     };
-    let mut gathered = gather(&diagnoser.clients, &asked, &|_| {}).await?;
+    let mut gathered = gather(call, &diagnoser.clients, &asked, &|_| {}).await?;
     gathered.peers.insert(first.brand.clone(), gathered.brand);
     let mut violations = Violations::new();
     let mut measured = Vec::with_capacity(peers.len());

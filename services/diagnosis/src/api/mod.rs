@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use dualwheel_kit::{answer::list_definitions, beats, client::remaining, tenant_of};
+use dualwheel_kit::{Call, answer::list_definitions, beats};
 use dualwheel_measure::{Catalogue, definitions::Overridden};
 use dualwheel_proto::{
     diagnosis::{
@@ -68,9 +68,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<StartDiagnosisRequest>,
     ) -> Result<Response<StartDiagnosisResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let limit = remaining(&request);
-        let run = runs::start(&self.diagnoser, &self.live, &tenant, request.into_inner(), limit).await?;
+        let (call, request) = Call::of(request)?;
+        let run = runs::start(&self.diagnoser, &self.live, &call, request).await?;
         Ok(Response::new(StartDiagnosisResponse { run: Some(run) }))
     }
 
@@ -78,14 +77,14 @@ impl DiagnosisService for Service {
         &self,
         request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
-        let tenant = tenant_of(&request)?;
-        let stream = runs::watch(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
+        let (call, request) = Call::of(request)?;
+        let stream = runs::watch(&self.diagnoser, &self.live, &call, &request.name).await?;
         Ok(Response::new(stream))
     }
 
     async fn get_run(&self, request: Request<GetRunRequest>) -> Result<Response<GetRunResponse>, Status> {
-        let tenant = tenant_of(&request)?;
-        let run = runs::get(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
+        let (call, request) = Call::of(request)?;
+        let run = runs::get(&self.diagnoser, &self.live, &call, &request.name).await?;
         Ok(Response::new(GetRunResponse { run: Some(run) }))
     }
 
@@ -93,9 +92,9 @@ impl DiagnosisService for Service {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let tenant = tenant_of(&request)?;
+        let (call, request) = Call::of(request)?;
         Ok(Response::new(
-            runs::list(&self.diagnoser, &self.live, tenant, request.get_ref()).await?,
+            runs::list(&self.diagnoser, &self.live, &call, &request).await?,
         ))
     }
 
@@ -103,8 +102,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        let tenant = tenant_of(&request)?;
-        let run = runs::cancel(&self.diagnoser, &self.live, tenant, &request.get_ref().name).await?;
+        let (call, request) = Call::of(request)?;
+        let run = runs::cancel(&self.diagnoser, &self.live, &call, &request.name).await?;
         Ok(Response::new(CancelRunResponse { run: Some(run) }))
     }
 
@@ -112,9 +111,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<ResumeRunRequest>,
     ) -> Result<Response<ResumeRunResponse>, Status> {
-        let tenant = tenant_of(&request)?;
-        let (limit, name) = (remaining(&request), &request.get_ref().name);
-        let run = runs::resume(&self.diagnoser, &self.live, tenant, name, limit).await?;
+        let (call, request) = Call::of(request)?;
+        let run = runs::resume(&self.diagnoser, &self.live, &call, &request.name).await?;
         Ok(Response::new(ResumeRunResponse { run: Some(run) }))
     }
 
@@ -122,13 +120,12 @@ impl DiagnosisService for Service {
         &self,
         request: Request<GetIndexRequest>,
     ) -> Result<Response<GetIndexResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let limit = remaining(&request);
-        let spec = request.into_inner().spec.unwrap_or_default();
-        let question = self.diagnoser.question(&tenant, &spec).await?;
+        let (call, request) = Call::of(request)?;
+        let spec = request.spec.unwrap_or_default();
+        let question = self.diagnoser.question(&call, &spec).await?;
         let diagnosis = self
             .diagnoser
-            .diagnose(&tenant, &question, limit, &|_| {})
+            .diagnose(&call, &question, call.remaining(), &|_| {})
             .await?;
         Ok(Response::new(GetIndexResponse {
             diagnosis: Some(diagnosis),
@@ -136,9 +133,8 @@ impl DiagnosisService for Service {
     }
 
     async fn get_neo(&self, request: Request<GetNeoRequest>) -> Result<Response<GetNeoResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let limit = remaining(&request);
-        let metrics = neo::get(&self.diagnoser, &tenant, request.into_inner(), limit).await?;
+        let (call, request) = Call::of(request)?;
+        let metrics = neo::get(&self.diagnoser, &call, request).await?;
         Ok(Response::new(GetNeoResponse { metrics }))
     }
 
@@ -146,9 +142,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<CreatePeerSetRequest>,
     ) -> Result<Response<CreatePeerSetResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let limit = remaining(&request);
-        let peer_set = peer_sets::create(&self.diagnoser, &tenant, request.into_inner(), limit).await?;
+        let (call, request) = Call::of(request)?;
+        let peer_set = peer_sets::create(&self.diagnoser, &call, request).await?;
         Ok(Response::new(CreatePeerSetResponse {
             peer_set: Some(peer_set),
         }))
@@ -158,8 +153,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<GetPeerSetRequest>,
     ) -> Result<Response<GetPeerSetResponse>, Status> {
-        let tenant = tenant_of(&request)?;
-        let peer_set = peer_sets::get(&self.diagnoser, tenant, &request.get_ref().name).await?;
+        let (call, request) = Call::of(request)?;
+        let peer_set = peer_sets::get(&self.diagnoser, &call, &request.name).await?;
         Ok(Response::new(GetPeerSetResponse {
             peer_set: Some(peer_set),
         }))
@@ -169,9 +164,9 @@ impl DiagnosisService for Service {
         &self,
         request: Request<ListPeerSetsRequest>,
     ) -> Result<Response<ListPeerSetsResponse>, Status> {
-        let tenant = tenant_of(&request)?;
+        let (call, request) = Call::of(request)?;
         Ok(Response::new(
-            peer_sets::list(&self.diagnoser, tenant, request.get_ref()).await?,
+            peer_sets::list(&self.diagnoser, &call, &request).await?,
         ))
     }
 
@@ -179,8 +174,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<UpdatePeerSetRequest>,
     ) -> Result<Response<UpdatePeerSetResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let peer_set = peer_sets::update(&self.diagnoser, &tenant, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let peer_set = peer_sets::update(&self.diagnoser, &call, request).await?;
         Ok(Response::new(UpdatePeerSetResponse {
             peer_set: Some(peer_set),
         }))
@@ -190,8 +185,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<DeletePeerSetRequest>,
     ) -> Result<Response<DeletePeerSetResponse>, Status> {
-        let tenant = tenant_of(&request)?;
-        peer_sets::delete(&self.diagnoser, tenant, request.get_ref()).await?;
+        let (call, request) = Call::of(request)?;
+        peer_sets::delete(&self.diagnoser, &call, &request).await?;
         Ok(Response::new(DeletePeerSetResponse {}))
     }
 
@@ -199,8 +194,8 @@ impl DiagnosisService for Service {
         &self,
         request: Request<ListDefinitionsRequest>,
     ) -> Result<Response<ListDefinitionsResponse>, Status> {
-        let tenant = tenant_of(&request)?;
-        let definitions = self.diagnoser.definitions(tenant, &request.get_ref().brand);
+        let (call, request) = Call::of(request)?;
+        let definitions = self.diagnoser.definitions(&call, &request.brand);
         Ok(Response::new(list_definitions(&definitions)))
     }
 
@@ -208,9 +203,9 @@ impl DiagnosisService for Service {
         &self,
         request: Request<ExplainMetricRequest>,
     ) -> Result<Response<ExplainMetricResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
+        let (call, request) = Call::of(request)?;
         Ok(Response::new(
-            explain::explain(&self.diagnoser, &tenant, request.into_inner()).await?,
+            explain::explain(&self.diagnoser, &call, request).await?,
         ))
     }
 }

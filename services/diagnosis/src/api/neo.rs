@@ -1,8 +1,10 @@
 //! NEO of a brand, with or without peers.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use dualwheel_kit::{Question, Reason, Violations, answer::metrics_to_proto, question::check_brand, work};
+use dualwheel_kit::{
+    Call, Question, Reason, Violations, answer::metrics_to_proto, question::check_brand, work,
+};
 use dualwheel_proto::{diagnosis as proto, types};
 use tonic::Status;
 
@@ -22,9 +24,8 @@ use crate::{
 /// The sub-indicators and, against peers, their means.
 pub async fn get(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     request: proto::GetNeoRequest,
-    limit: Duration,
 ) -> Result<Vec<types::Metric>, Status> {
     let question = Question::read(request.query.clone(), &[], latest_day())?;
     check_peers(&request.peers, &question.brand)?;
@@ -33,6 +34,7 @@ pub async fn get(
         .iter()
         .enumerate()
         .map(|(position, peer)| (peer.clone(), format!("peers[{position}]")));
+    let limit = call.remaining();
     let asked = Asked {
         query: request.query.unwrap_or_default(),
         peers: named.collect(),
@@ -42,8 +44,8 @@ pub async fn get(
         limit: diagnoser.call_limit.min(limit / 2),
         total: limit,
     };
-    let gathered = gather(&diagnoser.clients, &asked, &|_| {}).await?;
-    let definitions = diagnoser.definitions(tenant, &question.brand);
+    let gathered = gather(call, &diagnoser.clients, &asked, &|_| {}).await?;
+    let definitions = diagnoser.definitions(call, &question.brand);
     let model = Model::new(&definitions.parameters, &BTreeSet::new());
     let mut metrics = Vec::new();
     for (_, metric) in model.scored().filter(|(_, metric)| metric.is_mean) {

@@ -1,9 +1,9 @@
 //! Peer sets: make, read, list, change, delete.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use dualwheel_kit::{
-    Reason, Violations, audit,
+    Call, Reason, Violations,
     question::{check_brand, read_window, window_to_proto},
     resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
 };
@@ -25,11 +25,10 @@ use crate::{
 /// Makes a set.
 pub async fn create(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     request: proto::CreatePeerSetRequest,
-    limit: Duration,
 ) -> Result<proto::PeerSet, Status> {
-    let definitions = diagnoser.definitions(tenant, "");
+    let definitions = diagnoser.definitions(call, "");
     let set = request.peer_set.unwrap_or_default();
     let mut violations = Violations::new();
     let id = read_new_id("peer_set_id", &request.peer_set_id, &mut violations);
@@ -48,7 +47,15 @@ pub async fn create(
     }
     violations.finish(Reason::InvalidResource)?;
     if let Some(window) = measured_over {
-        peers = measure::peers(diagnoser, &definitions.parameters, peers, window, limit).await?;
+        peers = measure::peers(
+            call,
+            diagnoser,
+            &definitions.parameters,
+            peers,
+            window,
+            call.remaining(),
+        )
+        .await?;
     }
     let new = NewPeerSet {
         id,
@@ -58,27 +65,24 @@ pub async fn create(
         measured_over,
         request_id,
     };
-    let made = to_proto(&diagnoser.peer_sets(tenant).create(new).await?);
-    audit::resource(&made.name);
+    let made = to_proto(&diagnoser.peer_sets(call).create(new).await?);
+    call.notes().resource(&made.name);
     Ok(made)
 }
 
 /// Reads a set.
-pub async fn get(diagnoser: &Diagnoser, tenant: &str, name: &str) -> Result<proto::PeerSet, Status> {
-    Ok(to_proto(&diagnoser.peer_sets(tenant).get(&set_id(name)?).await?))
+pub async fn get(diagnoser: &Diagnoser, call: &Call, name: &str) -> Result<proto::PeerSet, Status> {
+    Ok(to_proto(&diagnoser.peer_sets(call).get(&set_id(name)?).await?))
 }
 
 /// A page of sets, oldest first.
 pub async fn list(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     request: &proto::ListPeerSetsRequest,
 ) -> Result<proto::ListPeerSetsResponse, Status> {
     let size = page_size(request.page_size)?;
-    let page = diagnoser
-        .peer_sets(tenant)
-        .list(size, &request.page_token)
-        .await?;
+    let page = diagnoser.peer_sets(call).list(size, &request.page_token).await?;
     Ok(proto::ListPeerSetsResponse {
         peer_sets: page.items.iter().map(to_proto).collect(),
         next_page_token: page.next,
@@ -88,10 +92,10 @@ pub async fn list(
 /// Changes a set.
 pub async fn update(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     request: proto::UpdatePeerSetRequest,
 ) -> Result<proto::PeerSet, Status> {
-    let definitions = diagnoser.definitions(tenant, "");
+    let definitions = diagnoser.definitions(call, "");
     let set = request.peer_set.unwrap_or_default();
     let id = set_id(&set.name)?;
     let paths = request.update_mask.map(|mask| mask.paths);
@@ -111,7 +115,7 @@ pub async fn update(
             .as_ref()
             .is_none_or(|paths| paths.iter().any(|path| path == field))
     };
-    let sets = diagnoser.peer_sets(tenant);
+    let sets = diagnoser.peer_sets(call);
     let display_name = wanted("display_name")
         .then(|| read_display_name("peer_set.display_name", &set.display_name, &mut violations));
     let peers = wanted("peers").then(|| checked_peers(&set, &definitions, &mut violations));
@@ -141,11 +145,11 @@ pub async fn update(
 /// Deletes a set.
 pub async fn delete(
     diagnoser: &Diagnoser,
-    tenant: &str,
+    call: &Call,
     request: &proto::DeletePeerSetRequest,
 ) -> Result<(), Status> {
     Ok(diagnoser
-        .peer_sets(tenant)
+        .peer_sets(call)
         .delete(&set_id(&request.name)?, etag(&request.etag))
         .await?)
 }

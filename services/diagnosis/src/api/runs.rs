@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
-    Failure, Reason, Violations, audit, caller,
+    Call, Failure, Reason, Violations,
     resource::{id_of, page_size, read_request_id, read_time, time_to_proto},
 };
 use dualwheel_proto::diagnosis as proto;
@@ -32,21 +32,20 @@ const LOOKED_AFTER: Duration = Duration::from_millis(500);
 pub async fn start(
     diagnoser: &Arc<Diagnoser>,
     live: &Arc<LiveRuns>,
-    tenant: &str,
+    call: &Call,
     request: proto::StartDiagnosisRequest,
-    limit: Duration,
 ) -> Result<proto::DiagnosisRun, Status> {
     let spec = request.spec.unwrap_or_default();
     let mut violations = Violations::new();
     let request_id = read_request_id(&request.request_id, &mut violations);
     violations.finish(Reason::InvalidQuestion)?;
-    let runs = Runs::of(&diagnoser.database, tenant);
+    let runs = Runs::of(call, &diagnoser.database);
     if let Some(made) = runs.by_request(request_id.as_deref()).await? {
-        return repeated(live, tenant, &made, &spec);
+        return repeated(live, call, &made, &spec);
     }
-    let place = place(live, tenant)?;
-    let question = diagnoser.question(tenant, &spec).await?;
-    diagnoser.check(&question, limit / 2).await?;
+    let place = place(live, call)?;
+    let question = diagnoser.question(call, &spec).await?;
+    diagnoser.check(call, &question).await?;
     let new = NewRun {
         brand: question.brand.clone(),
         peers: question.seen_peers(),
@@ -56,10 +55,10 @@ pub async fn start(
     };
     let (made, is_new) = runs.create(new).await?;
     if !is_new {
-        return repeated(live, tenant, &made, &spec);
+        return repeated(live, call, &made, &spec);
     }
-    audit::resource(&format!("runs/{}", made.id));
-    Work::new(diagnoser, live, tenant, (runs, made), place).begin(question)
+    call.notes().resource(&format!("runs/{}", made.id));
+    Work::new(diagnoser, live, call, (runs, made), place).begin(question)
 }
 
 /// Starts a run again that ended without a whole result, under its name: everything is asked anew, so that all of the
@@ -67,49 +66,48 @@ pub async fn start(
 pub async fn resume(
     diagnoser: &Arc<Diagnoser>,
     live: &Arc<LiveRuns>,
-    tenant: &str,
+    call: &Call,
     name: &str,
-    limit: Duration,
 ) -> Result<proto::DiagnosisRun, Status> {
     let id = run_id(name)?;
-    let runs = Runs::of(&diagnoser.database, tenant);
+    let runs = Runs::of(call, &diagnoser.database);
     let made = runs.get(&id).await?;
     if matches!(made.state, State::Running | State::Succeeded) {
-        return current(live, tenant, &made);
+        return current(live, call, &made);
     }
-    let place = place(live, tenant)?;
+    let place = place(live, call)?;
     let spec = run_to_proto(&made)?.spec.unwrap_or_default();
-    let question = diagnoser.question(tenant, &spec).await?;
-    diagnoser.check(&question, limit / 2).await?;
+    let question = diagnoser.question(call, &spec).await?;
+    diagnoser.check(call, &question).await?;
     let resumed = runs.resume(&id, &question.seen_peers(), question.steps()).await?;
     let Some(made) = resumed else {
         // Another call was faster.
-        return current(live, tenant, &runs.get(&id).await?);
+        return current(live, call, &runs.get(&id).await?);
     };
-    Work::new(diagnoser, live, tenant, (runs, made), place).begin(question)
+    Work::new(diagnoser, live, call, (runs, made), place).begin(question)
 }
 
-fn place(live: &LiveRuns, tenant: &str) -> Result<Place, Status> {
+fn place(live: &LiveRuns, call: &Call) -> Result<Place, Status> {
     let full = || {
         Failure::new(
             Reason::RunLimit,
             "as many diagnoses are at work or wait as may; wait until some have ended, or cancel some",
         )
         .with("runs", TENANT_RUNS)
-        .quota(tenant, "diagnosis runs at work or waiting")
+        .quota(call.tenant(), "diagnosis runs at work or waiting")
         .retry_after(FULL)
         .status()
     };
-    live.place(tenant).ok_or_else(full)
+    live.place(call.tenant()).ok_or_else(full)
 }
 
 fn repeated(
     live: &LiveRuns,
-    tenant: &str,
+    call: &Call,
     made: &StoredRun,
     spec: &proto::DiagnosisSpec,
 ) -> Result<proto::DiagnosisRun, Status> {
-    let run = current(live, tenant, made)?;
+    let run = current(live, call, made)?;
     if run.spec.as_ref() == Some(spec) {
         return Ok(run);
     }
@@ -120,8 +118,8 @@ fn repeated(
 struct Work {
     diagnoser: Arc<Diagnoser>,
     live: Arc<LiveRuns>,
+    call: Call,
     runs: Runs,
-    tenant: String,
     made: StoredRun,
     _place: Place,
 }
@@ -130,15 +128,15 @@ impl Work {
     fn new(
         diagnoser: &Arc<Diagnoser>,
         live: &Arc<LiveRuns>,
-        tenant: &str,
+        call: &Call,
         (runs, made): (Runs, StoredRun),
         place: Place,
     ) -> Self {
         Self {
             diagnoser: Arc::clone(diagnoser),
             live: Arc::clone(live),
+            call: call.clone(),
             runs,
-            tenant: tenant.to_owned(),
             made,
             _place: place,
         }
@@ -146,9 +144,10 @@ impl Work {
 
     fn begin(self, question: Question) -> Result<proto::DiagnosisRun, Status> {
         let run = run_to_proto(&self.made)?;
-        let (live, tenant, id) = (Arc::clone(&self.live), self.tenant.clone(), self.made.id.clone());
-        live.begin(&tenant, run.clone(), &id, |progress| {
-            caller::spawn(self.run(question, progress).in_current_span()).abort_handle()
+        let (live, call, id) = (Arc::clone(&self.live), self.call.clone(), self.made.id.clone());
+        live.begin(call.tenant(), run.clone(), &id, |progress| {
+            let work = self.run(question, progress);
+            tokio::spawn(work.instrument(call.trace().clone())).abort_handle()
         });
         Ok(run)
     }
@@ -162,7 +161,7 @@ impl Work {
                 progress.step = text;
             });
         };
-        let diagnosis = self.diagnoser.diagnose(&self.tenant, &question, RUN_LIMIT, &step);
+        let diagnosis = self.diagnoser.diagnose(&self.call, &question, RUN_LIMIT, &step);
         // A panic in here must not leave the run working for ever.
         let outcome = AssertUnwindSafe(diagnosis).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| {
@@ -179,7 +178,7 @@ impl Work {
             .map_err(Status::from)
             .and_then(|ended| run_to_proto(&ended))
         {
-            Ok(run) => self.live.end(&self.tenant, &self.made.id, &run),
+            Ok(run) => self.live.end(self.call.tenant(), &self.made.id, &run),
             Err(status) => {
                 tracing::error!(run = self.made.id, %status, "the end of a run could not be stored");
                 let failed = proto::DiagnosisRun {
@@ -188,7 +187,7 @@ impl Work {
                     error: "the result could not be stored; start the diagnosis again".to_owned(),
                     ..proto::DiagnosisRun::clone(&progress.borrow().run)
                 };
-                self.live.end(&self.tenant, &self.made.id, &failed);
+                self.live.end(self.call.tenant(), &self.made.id, &failed);
             }
         }
     }
@@ -227,13 +226,13 @@ impl Work {
 pub async fn watch(
     diagnoser: &Diagnoser,
     live: &LiveRuns,
-    tenant: &str,
+    call: &Call,
     name: &str,
 ) -> Result<Pin<Box<dyn Stream<Item = Result<proto::WatchRunResponse, Status>> + Send>>, Status> {
     let id = run_id(name)?;
     // Looked up before the store: a run that ends in between is then found ended there.
-    let here = live.follow(tenant, &id);
-    let runs = Runs::of(&diagnoser.database, tenant);
+    let here = live.follow(call.tenant(), &id);
+    let runs = Runs::of(call, &diagnoser.database);
     // The store also tells whether the caller may see it.
     let first = runs.get(&id).await?;
     if let Some(receiver) = here {
@@ -286,18 +285,18 @@ fn follow(receiver: watch::Receiver<Progress>) -> impl Stream<Item = proto::Watc
 pub async fn cancel(
     diagnoser: &Diagnoser,
     live: &LiveRuns,
-    tenant: &str,
+    call: &Call,
     name: &str,
 ) -> Result<proto::DiagnosisRun, Status> {
     let id = run_id(name)?;
-    let runs = Runs::of(&diagnoser.database, tenant);
+    let runs = Runs::of(call, &diagnoser.database);
     let done = live
-        .follow(tenant, &id)
+        .follow(call.tenant(), &id)
         .map(|receiver| receiver.borrow().done_steps)
         .unwrap_or_default();
     let run = runs.end(&id, State::Cancelled, done, None, "").await?;
     let run = run_to_proto(&run)?;
-    live.end(tenant, &id, &run);
+    live.end(call.tenant(), &id, &run);
     Ok(run)
 }
 
@@ -305,27 +304,27 @@ pub async fn cancel(
 pub async fn get(
     diagnoser: &Diagnoser,
     live: &LiveRuns,
-    tenant: &str,
+    call: &Call,
     name: &str,
 ) -> Result<proto::DiagnosisRun, Status> {
-    let made = Runs::of(&diagnoser.database, tenant).get(&run_id(name)?).await?;
-    current(live, tenant, &made)
+    let made = Runs::of(call, &diagnoser.database).get(&run_id(name)?).await?;
+    current(live, call, &made)
 }
 
 /// A page of runs without results.
 pub async fn list(
     diagnoser: &Diagnoser,
     live: &LiveRuns,
-    tenant: &str,
+    call: &Call,
     request: &proto::ListRunsRequest,
 ) -> Result<proto::ListRunsResponse, Status> {
     let filter = read_filter(request)?;
     let size = page_size(request.page_size)?;
-    let page = Runs::of(&diagnoser.database, tenant)
+    let page = Runs::of(call, &diagnoser.database)
         .list(&filter, size, &request.page_token)
         .await?;
     let runs = page.items.iter().map(|made| {
-        let run = current(live, tenant, made)?;
+        let run = current(live, call, made)?;
         Ok(proto::DiagnosisRun { result: None, ..run })
     });
     Ok(proto::ListRunsResponse {
@@ -354,10 +353,10 @@ fn read_filter(request: &proto::ListRunsRequest) -> Result<Filter, Status> {
 }
 
 /// A stored run with the steps that it has done since.
-fn current(live: &LiveRuns, tenant: &str, made: &StoredRun) -> Result<proto::DiagnosisRun, Status> {
+fn current(live: &LiveRuns, call: &Call, made: &StoredRun) -> Result<proto::DiagnosisRun, Status> {
     let mut run = run_to_proto(made)?;
     if let Some(receiver) = live
-        .follow(tenant, &made.id)
+        .follow(call.tenant(), &made.id)
         .filter(|_| made.state == State::Running)
     {
         run.done_steps = receiver.borrow().done_steps;

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use dualwheel_kit::{
-    Failure, MESSAGE_BYTES, Reason,
+    Call, Failure, MESSAGE_BYTES, Reason,
     client::{retry_overloaded, retry_unavailable, with_deadline},
 };
 use dualwheel_proto::{
@@ -21,9 +21,9 @@ use crate::{
     parameters::{Group, Service},
 };
 
-/// A call about a brand.
+/// What a service is asked about a brand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
+pub enum Rpc {
     /// A metric group.
     Group(Group),
     /// Stage sizes, for pictures.
@@ -34,7 +34,7 @@ pub enum Call {
     Definitions(Service),
 }
 
-impl Call {
+impl Rpc {
     /// The service that is called.
     #[must_use]
     pub fn service(self) -> Service {
@@ -57,7 +57,7 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for Rpc {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.service(), self.method_name())
     }
@@ -107,8 +107,8 @@ impl Patience {
 
 /// Asks once more where that is safe, and gives up when `$patience` ends.
 macro_rules! ask {
-    ($client:expr, $method:ident, $question:expr, $patience:expr) => {
-        within($patience, $question, |request| {
+    ($call:expr, $client:expr, $method:ident, $question:expr, $patience:expr) => {
+        within($call, $patience, $question, |request| {
             let mut client = $client.clone();
             async move { client.$method(request).await }
         })
@@ -129,41 +129,42 @@ impl Clients {
         }
     }
 
-    /// Makes `call` for `query`, with the FAST trend by week where `trend` is set.
+    /// Asks `rpc` for `query`, with the FAST trend by week where `trend` is set.
     ///
     /// # Errors
     /// The service's status; `UNAVAILABLE` where it cannot be reached, `DEADLINE_EXCEEDED` where it takes too long.
     pub async fn ask(
         &self,
-        call: Call,
+        call: &Call,
+        rpc: Rpc,
         query: &types::MetricQuery,
         trend: bool,
         patience: Patience,
     ) -> Result<Answer, Status> {
-        match call {
-            Call::Group(group) => self.group(group, query, trend, patience).await,
-            Call::Aipl => {
+        match rpc {
+            Rpc::Group(group) => self.group(call, group, query, trend, patience).await,
+            Rpc::Aipl => {
                 let question = consumer::GetAiplRequest {
                     query: Some(query.clone()),
                 };
-                let answer = ask!(self.consumer, get_aipl, question, patience)?;
+                let answer = ask!(call, self.consumer, get_aipl, question, patience)?;
                 Ok(Answer {
                     metrics: answer.metrics,
                     ..Answer::default()
                 })
             }
-            Call::Flow => {
+            Rpc::Flow => {
                 let question = consumer::GetFlowRequest {
                     query: Some(query.clone()),
                 };
-                let answer = ask!(self.consumer, get_flow, question, patience)?;
+                let answer = ask!(call, self.consumer, get_flow, question, patience)?;
                 Ok(Answer {
                     metrics: answer.metrics,
                     cells: answer.cells,
                     ..Answer::default()
                 })
             }
-            Call::Definitions(service) => self.definitions(service, &query.brand, patience).await,
+            Rpc::Definitions(service) => self.definitions(call, service, &query.brand, patience).await,
         }
     }
 
@@ -173,6 +174,7 @@ impl Clients {
     /// As [`Self::ask`].
     pub async fn knows(
         &self,
+        call: &Call,
         brand: &str,
         day: Option<dualwheel_proto::Date>,
         patience: Patience,
@@ -183,11 +185,12 @@ impl Clients {
             page_size: 1,
             ..product::ListLifecycleRequest::default()
         };
-        ask!(self.product, list_lifecycle, question, patience).map(drop)
+        ask!(call, self.product, list_lifecycle, question, patience).map(drop)
     }
 
     async fn group(
         &self,
+        call: &Call,
         group: Group,
         query: &types::MetricQuery,
         trend: bool,
@@ -195,9 +198,10 @@ impl Clients {
     ) -> Result<Answer, Status> {
         let query = Some(query.clone());
         let metrics = match group {
-            Group::Fast => return self.fast(query, trend, patience).await,
+            Group::Fast => return self.fast(call, query, trend, patience).await,
             Group::Grow => {
                 ask!(
+                    call,
                     self.consumer,
                     get_grow,
                     consumer::GetGrowRequest { query, base: None },
@@ -207,6 +211,7 @@ impl Clients {
             }
             Group::BrandSignals => {
                 ask!(
+                    call,
                     self.consumer,
                     get_brand_signals,
                     consumer::GetBrandSignalsRequest { query },
@@ -216,6 +221,7 @@ impl Clients {
             }
             Group::Super => {
                 ask!(
+                    call,
                     self.product,
                     get_super,
                     product::GetSuperRequest { query },
@@ -225,6 +231,7 @@ impl Clients {
             }
             Group::PriceStrength => {
                 ask!(
+                    call,
                     self.product,
                     get_price_strength,
                     product::GetPriceStrengthRequest { query },
@@ -234,6 +241,7 @@ impl Clients {
             }
             Group::Start => {
                 ask!(
+                    call,
                     self.content,
                     get_start,
                     content::GetStartRequest { query },
@@ -243,6 +251,7 @@ impl Clients {
             }
             Group::Plus => {
                 ask!(
+                    call,
                     self.membership,
                     get_plus,
                     membership::GetPlusRequest { query },
@@ -252,6 +261,7 @@ impl Clients {
             }
             Group::Closeness => {
                 ask!(
+                    call,
                     self.membership,
                     get_closeness,
                     membership::GetClosenessRequest { query },
@@ -268,6 +278,7 @@ impl Clients {
 
     async fn fast(
         &self,
+        call: &Call,
         query: Option<types::MetricQuery>,
         trend: bool,
         patience: Patience,
@@ -279,7 +290,7 @@ impl Clients {
         if trend {
             question.set_trend_step(consumer::TrendStep::Week);
         }
-        let answer = ask!(self.consumer, get_fast, question, patience)?;
+        let answer = ask!(call, self.consumer, get_fast, question, patience)?;
         Ok(Answer {
             metrics: answer.metrics,
             trend: answer.trend,
@@ -287,15 +298,21 @@ impl Clients {
         })
     }
 
-    async fn definitions(&self, service: Service, brand: &str, patience: Patience) -> Result<Answer, Status> {
+    async fn definitions(
+        &self,
+        call: &Call,
+        service: Service,
+        brand: &str,
+        patience: Patience,
+    ) -> Result<Answer, Status> {
         let question = types::ListDefinitionsRequest {
             brand: brand.to_owned(),
         };
         let answer = match service {
-            Service::Consumer => ask!(self.consumer, list_definitions, question, patience)?,
-            Service::Product => ask!(self.product, list_definitions, question, patience)?,
-            Service::Content => ask!(self.content, list_definitions, question, patience)?,
-            Service::Membership => ask!(self.membership, list_definitions, question, patience)?,
+            Service::Consumer => ask!(call, self.consumer, list_definitions, question, patience)?,
+            Service::Product => ask!(call, self.product, list_definitions, question, patience)?,
+            Service::Content => ask!(call, self.content, list_definitions, question, patience)?,
+            Service::Membership => ask!(call, self.membership, list_definitions, question, patience)?,
         };
         Ok(Answer {
             definitions: answer.definitions,
@@ -304,7 +321,7 @@ impl Clients {
     }
 }
 
-async fn within<Q, R, F, A>(patience: Patience, question: Q, ask: F) -> Result<R, Status>
+async fn within<Q, R, F, A>(call: &Call, patience: Patience, question: Q, ask: F) -> Result<R, Status>
 where
     Q: Clone,
     F: Fn(Request<Q>) -> A,
@@ -314,7 +331,7 @@ where
         let end = Instant::now() + patience.call;
         let asked = retry_unavailable(end, || {
             let left = end.saturating_duration_since(Instant::now());
-            ask(with_deadline(Request::new(question.clone()), left))
+            ask(with_deadline(call, Request::new(question.clone()), left))
         });
         match timeout_at(end, asked).await {
             Ok(answer) => Ok(answer?.into_inner()),

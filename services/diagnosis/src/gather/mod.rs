@@ -10,7 +10,7 @@ use std::{
 };
 
 use dualwheel_kit::{
-    Failure, Reason, Violations,
+    Call, Failure, Reason, Violations,
     failure::{reason_of, violations_of},
 };
 use dualwheel_measure::Absence;
@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 
 mod calls;
 
-pub use calls::{Answer, Call, Clients, Patience};
+pub use calls::{Answer, Clients, Patience, Rpc};
 
 use crate::{
     model::Model,
@@ -55,7 +55,7 @@ pub struct Asked {
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The answer to each call, or why there is none that counts.
-    pub answers: BTreeMap<Call, Result<Answer, Lack>>,
+    pub answers: BTreeMap<Rpc, Result<Answer, Lack>>,
 }
 
 /// Why there is no answer that counts.
@@ -107,11 +107,11 @@ impl Asked {
         self.brand_calls().len() + self.peers.len() * self.groups.len()
     }
 
-    fn brand_calls(&self) -> Vec<Call> {
-        let mut calls: Vec<Call> = self.groups.iter().copied().map(Call::Group).collect();
+    fn brand_calls(&self) -> Vec<Rpc> {
+        let mut calls: Vec<Rpc> = self.groups.iter().copied().map(Rpc::Group).collect();
         if self.extras {
-            calls.extend([Call::Aipl, Call::Flow]);
-            calls.extend(Service::ALL.map(Call::Definitions));
+            calls.extend([Rpc::Aipl, Rpc::Flow]);
+            calls.extend(Service::ALL.map(Rpc::Definitions));
         }
         calls
     }
@@ -135,7 +135,12 @@ impl Asked {
 /// `BRAND_UNKNOWN` for the brand, `INVALID_QUESTION` for an unknown peer or what the services find wrong with the
 /// question, `SERVICE_UNAVAILABLE` when no metric group was answered. Every other failure of a call leaves its metrics
 /// absent.
-pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) -> Result<Gathered, Status> {
+pub async fn gather(
+    call: &Call,
+    clients: &Clients,
+    asked: &Asked,
+    progress: Progress<'_>,
+) -> Result<Gathered, Status> {
     let calls = asked.brand_calls();
     let start = Instant::now();
     let until = |part: Duration| Patience {
@@ -145,23 +150,23 @@ pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) ->
     // Peers come after the brand, which must not take the time for both.
     let patience = until(asked.total / 2);
     let none = BTreeMap::new();
-    let mut brand = about_brand(clients, asked, &calls, (&none, patience), Some(progress)).await?;
+    let mut brand = about_brand(call, clients, asked, &calls, (&none, patience), Some(progress)).await?;
     let pin = brand.data_version();
-    let stale: Vec<Call> = brand.stale(&pin);
+    let stale: Vec<Rpc> = brand.stale(&pin);
     if !stale.is_empty() {
         brand.answers.extend(
-            about_brand(clients, asked, &stale, (&pin, patience), None)
+            about_brand(call, clients, asked, &stale, (&pin, patience), None)
                 .await?
                 .answers,
         );
     }
-    let live: BTreeSet<Call> = (brand.answers.iter().filter(|(_, answer)| answer.is_ok()))
-        .map(|(call, _)| *call)
+    let live: BTreeSet<Rpc> = (brand.answers.iter().filter(|(_, answer)| answer.is_ok()))
+        .map(|(rpc, _)| *rpc)
         .collect();
     if !asked
         .groups
         .iter()
-        .any(|group| live.contains(&Call::Group(*group)))
+        .any(|group| live.contains(&Rpc::Group(*group)))
     {
         let failure = Failure::new(
             Reason::ServiceUnavailable,
@@ -170,7 +175,7 @@ pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) ->
         return Err(failure.status());
     }
     let patience = until(asked.total);
-    let mut peers = about_peers(clients, asked, &live, (&pin, patience), progress).await?;
+    let mut peers = about_peers(call, clients, asked, &live, (&pin, patience), progress).await?;
     peers.values_mut().for_each(|peer| peer.leave_out_others(&brand));
     let mut data_version = pin;
     for facts in peers.values().chain([&brand]) {
@@ -186,27 +191,28 @@ pub async fn gather(clients: &Clients, asked: &Asked, progress: Progress<'_>) ->
 }
 
 async fn about_brand(
+    call: &Call,
     clients: &Clients,
     asked: &Asked,
-    calls: &[Call],
+    calls: &[Rpc],
     (pin, patience): (&BTreeMap<String, i64>, Patience),
     progress: Option<Progress<'_>>,
 ) -> Result<Facts, Status> {
     let query = &asked.about(&asked.query.brand, pin);
     let answers = stream::iter(calls.iter().copied())
-        .map(|call| async move {
-            let answer = clients.ask(call, query, asked.extras, patience).await;
+        .map(|rpc| async move {
+            let answer = clients.ask(call, rpc, query, asked.extras, patience).await;
             if let Some(progress) = progress {
-                progress(format!("{}: {call}", query.brand));
+                progress(format!("{}: {rpc}", query.brand));
             }
             match answer {
-                Ok(answer) => Ok((call, Ok(answer))),
+                Ok(answer) => Ok((rpc, Ok(answer))),
                 Err(status) if status.code() == Code::NotFound => Err(unknown_brand(&query.brand)),
                 Err(status) if status.code() == Code::InvalidArgument => {
                     Err(wrong_question(&status, asked.root))
                 }
                 Err(status) if is_refused(&status) => Err(status),
-                Err(status) => Ok((call, Err(not_answered(call, &status)))),
+                Err(status) => Ok((rpc, Err(not_answered(rpc, &status)))),
             }
         })
         .buffer_unordered(IN_FLIGHT)
@@ -222,12 +228,13 @@ fn is_refused(status: &Status) -> bool {
 }
 
 /// A peer, a call, and its answer or why there is none; nothing for a call that was left out.
-type Answered = (String, Call, Option<Result<Answer, Lack>>);
+type Answered = (String, Rpc, Option<Result<Answer, Lack>>);
 
 async fn about_peers(
+    call: &Call,
     clients: &Clients,
     asked: &Asked,
-    live: &BTreeSet<Call>,
+    live: &BTreeSet<Rpc>,
     (pin, patience): (&BTreeMap<String, i64>, Patience),
     progress: Progress<'_>,
 ) -> Result<BTreeMap<String, Facts>, Status> {
@@ -237,36 +244,36 @@ async fn about_peers(
             asked
                 .groups
                 .iter()
-                .map(|group| (brand.clone(), field.clone(), Call::Group(*group))),
+                .map(|group| (brand.clone(), field.clone(), Rpc::Group(*group))),
         );
     }
     let answers: Vec<Answered> = stream::iter(calls)
-        .map(|(brand, field, call)| async move {
-            if !live.contains(&call) {
-                progress(format!("{brand}: {call} left out, as it failed for the brand"));
-                return Ok((brand, call, None));
+        .map(|(brand, field, rpc)| async move {
+            if !live.contains(&rpc) {
+                progress(format!("{brand}: {rpc} left out, as it failed for the brand"));
+                return Ok((brand, rpc, None));
             }
             let answer = clients
-                .ask(call, &asked.about(&brand, pin), false, patience)
+                .ask(call, rpc, &asked.about(&brand, pin), false, patience)
                 .await;
-            progress(format!("{brand}: {call}"));
+            progress(format!("{brand}: {rpc}"));
             match answer {
-                Ok(answer) => Ok((brand, call, Some(Ok(answer)))),
+                Ok(answer) => Ok((brand, rpc, Some(Ok(answer)))),
                 Err(status) if status.code() == Code::NotFound => Err(unknown_peer(&brand, &field)),
                 Err(status) if status.code() == Code::InvalidArgument => {
                     Err(wrong_question(&status, asked.root))
                 }
                 Err(status) if is_refused(&status) => Err(status),
-                Err(status) => Ok((brand, call, Some(Err(not_answered(call, &status))))),
+                Err(status) => Ok((brand, rpc, Some(Err(not_answered(rpc, &status))))),
             }
         })
         .buffer_unordered(IN_FLIGHT)
         .try_collect()
         .await?;
     let mut peers: BTreeMap<String, Facts> = BTreeMap::new();
-    for (brand, call, answer) in answers {
+    for (brand, rpc, answer) in answers {
         let facts = peers.entry(brand).or_default();
-        facts.answers.extend(answer.map(|answer| (call, answer)));
+        facts.answers.extend(answer.map(|answer| (rpc, answer)));
     }
     Ok(peers)
 }
@@ -277,6 +284,7 @@ async fn about_peers(
 /// # Errors
 /// `BRAND_UNKNOWN`; `INVALID_QUESTION` naming every unknown peer.
 pub async fn check_brands(
+    call: &Call,
     clients: &Clients,
     asked: &Asked,
     day: Option<Date>,
@@ -288,7 +296,7 @@ pub async fn check_brands(
     let mut unknown = Vec::new();
     let mut answers = stream::iter(brands.into_iter().enumerate())
         .map(|(position, (brand, field))| async move {
-            let answer = clients.knows(&brand, day, patience).await;
+            let answer = clients.knows(call, &brand, day, patience).await;
             (answer.is_err_and(|status| status.code() == Code::NotFound)).then_some((position, brand, field))
         })
         .buffer_unordered(IN_FLIGHT);
@@ -315,14 +323,14 @@ impl Facts {
     #[must_use]
     pub fn member(&self, name: &str, model: &Model) -> Member {
         let mut readings = BTreeMap::new();
-        for (call, answer) in &self.answers {
-            if let (Call::Group(_), Ok(answer)) = (call, answer) {
+        for (rpc, answer) in &self.answers {
+            if let (Rpc::Group(_), Ok(answer)) = (rpc, answer) {
                 let whole = answer.metrics.iter().filter(|metric| metric.segments.is_empty());
                 readings.extend(whole.map(|metric| (metric.id.clone(), reading(metric))));
             }
         }
         for part in &model.parts {
-            match self.answers.get(&Call::Group(part.group)) {
+            match self.answers.get(&Rpc::Group(part.group)) {
                 Some(Ok(_)) => {}
                 Some(Err(lack)) => {
                     readings.insert(part.id.clone(), Err((lack.absence(), lack.why().to_owned())));
@@ -344,13 +352,13 @@ impl Facts {
 
     /// Leaves out what was measured by other definitions than the brand's: it cannot be compared.
     fn leave_out_others(&mut self, brand: &Self) {
-        for (call, answer) in &mut self.answers {
-            let own = brand.answer(*call).and_then(version);
+        for (rpc, answer) in &mut self.answers {
+            let own = brand.answer(*rpc).and_then(version);
             let other = answer.as_ref().ok().and_then(version);
             if let (Some(own), Some(other)) = (own, other)
                 && own != other
             {
-                let service = call.service();
+                let service = rpc.service();
                 *answer = Err(Lack::OtherDefinitions(format!(
                     "it is measured by other {service} definitions ({other}) than the brand ({own})"
                 )));
@@ -364,7 +372,7 @@ impl Facts {
         let answers = self
             .answers
             .iter()
-            .filter(|(call, _)| matches!(call, Call::Group(_)));
+            .filter(|(rpc, _)| matches!(rpc, Rpc::Group(_)));
         answers
             .filter_map(|(_, answer)| answer.as_ref().ok())
             .flat_map(|answer| &answer.metrics)
@@ -373,8 +381,8 @@ impl Facts {
 
     /// The answer to `call`, if there is one.
     #[must_use]
-    pub fn answer(&self, call: Call) -> Option<&Answer> {
-        self.answers.get(&call)?.as_ref().ok()
+    pub fn answer(&self, rpc: Rpc) -> Option<&Answer> {
+        self.answers.get(&rpc)?.as_ref().ok()
     }
 
     /// The newest version of every table that the answers name.
@@ -388,13 +396,13 @@ impl Facts {
     }
 
     /// Calls whose answers were read at other versions than `pin` names.
-    fn stale(&self, pin: &BTreeMap<String, i64>) -> Vec<Call> {
+    fn stale(&self, pin: &BTreeMap<String, i64>) -> Vec<Rpc> {
         let differs = |answer: &Answer| {
             tables(answer).any(|(table, version)| pin.get(table).is_some_and(|pinned| pinned != version))
         };
         (self.answers.iter())
             .filter(|(_, answer)| answer.as_ref().is_ok_and(differs))
-            .map(|(call, _)| *call)
+            .map(|(rpc, _)| *rpc)
             .collect()
     }
 }
@@ -430,16 +438,16 @@ fn reading(metric: &types::Metric) -> crate::score::Reading {
     Err((absence, metric.absence_detail.clone()))
 }
 
-fn not_answered(call: Call, status: &Status) -> Lack {
+fn not_answered(rpc: Rpc, status: &Status) -> Lack {
     let code = status.code();
     let reason = reason_of(status)
         .map(|reason| format!(", {reason}"))
         .unwrap_or_default();
-    tracing::warn!(%call, ?code, "a service did not answer; its metrics are left out");
+    tracing::warn!(call = %rpc, ?code, "a service did not answer; its metrics are left out");
     Lack::NotAnswered(format!(
         "the {} service did not answer {} ({code:?}{reason})",
-        call.service(),
-        call.method_name()
+        rpc.service(),
+        rpc.method_name()
     ))
 }
 

@@ -1,8 +1,6 @@
-//! Stored peer sets and runs. Every repository is made for a tenant; there is none without one.
+//! Stored peer sets and runs. Every repository is made for a call; there is none without one.
 
-use dualwheel_kit::store::{
-    Cursor, delete, insert, is_taken, made_by_request, now, request_hash, same_request, update, visible,
-};
+use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
 pub use dualwheel_kit::store::{Error, Page};
 
 mod migration;

@@ -1,6 +1,6 @@
 //! Peer sets of a tenant.
 
-use dualwheel_kit::caller;
+use dualwheel_kit::Call;
 use dualwheel_measure::{Day, Window};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     Cursor, Error, Page, delete, insert, is_taken, now,
     peer_set::{ActiveModel, Column, Entity, Model},
-    request_hash, same_request, update,
+    update,
 };
 use crate::peer::Peer;
 
@@ -37,19 +37,19 @@ pub struct StoredPeerSet {
 }
 
 impl StoredPeerSet {
-    /// Whether who is served now may diagnose `brand` against the set.
+    /// Whether a call may diagnose `brand` against the set.
     #[must_use]
-    pub fn serves(&self, brand: &str) -> bool {
-        self.open_to.iter().any(|open| open == brand) || self.is_seen_whole()
+    pub fn serves(&self, call: &Call, brand: &str) -> bool {
+        self.open_to.iter().any(|open| open == brand) || self.is_seen_whole(call)
     }
 
-    /// Whether who is served now may see the set: all of its peers, or a brand that it is open to.
-    fn is_shown(&self) -> bool {
-        self.open_to.iter().any(|brand| caller::may_see(brand)) || self.is_seen_whole()
+    /// Whether a call may see the set: all of its peers, or a brand that it is open to.
+    fn is_shown(&self, call: &Call) -> bool {
+        self.open_to.iter().any(|brand| call.may_see(brand)) || self.is_seen_whole(call)
     }
 
-    fn is_seen_whole(&self) -> bool {
-        self.peers.iter().all(|peer| caller::may_see(&peer.brand))
+    fn is_seen_whole(&self, call: &Call) -> bool {
+        self.peers.iter().all(|peer| call.may_see(&peer.brand))
     }
 }
 
@@ -81,20 +81,20 @@ pub struct Change {
     pub open_to: Option<Vec<String>>,
 }
 
-/// The peer sets of one tenant.
+/// The peer sets of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct PeerSets {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl PeerSets {
-    /// The peer sets of `tenant`.
+    /// The peer sets that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -108,10 +108,10 @@ impl PeerSets {
         }
         let made_at = now();
         let row = Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: new.id.unwrap_or_else(|| format!("p{}", Uuid::now_v7().simple())),
             request_id: new.request_id.clone(),
-            request_hash: request_hash(),
+            request_hash: self.call.request_hash(),
             display_name: new.display_name,
             peers: json(&new.peers)?,
             open_to: json(&new.open_to)?,
@@ -137,11 +137,15 @@ impl PeerSets {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredPeerSet, Error> {
-        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
             .one(&self.database)
             .await?;
         let set = row.map_or_else(|| Err(unknown(id)), read)?;
-        if set.is_shown() { Ok(set) } else { Err(unknown(id)) }
+        if set.is_shown(&self.call) {
+            Ok(set)
+        } else {
+            Err(unknown(id))
+        }
     }
 
     /// A page of sets, oldest first; shorter than asked for by what the caller may not see.
@@ -151,7 +155,7 @@ impl PeerSets {
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredPeerSet>, Error> {
         let list = "peerSets";
         let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .order_by_asc(Column::MadeAt)
             .order_by_asc(Column::Id)
             .limit(size as u64 + 1);
@@ -167,7 +171,7 @@ impl PeerSets {
             made_at: set.made_at,
             id: set.id.clone(),
         });
-        page.items.retain(StoredPeerSet::is_shown);
+        page.items.retain(|set| set.is_shown(&self.call));
         Ok(page)
     }
 
@@ -216,19 +220,20 @@ impl PeerSets {
 
     async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredPeerSet>, Error> {
         let Some(request) = request else { return Ok(None) };
-        let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        let query = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
         let row = query
             .filter(Column::RequestId.eq(request))
             .one(&self.database)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        same_request(row.request_hash, || format!("peerSets/{}", row.id))?;
+        self.call
+            .require_same_request(row.request_hash, || format!("peerSets/{}", row.id))?;
         read(row).map(Some)
     }
 
     fn this(&self, id: &str, etag: &str) -> Condition {
         Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
             .add(Column::Etag.eq(etag))
     }

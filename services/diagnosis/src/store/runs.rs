@@ -1,7 +1,7 @@
 //! Runs of a tenant. What was asked and what came out are kept as the contract's protobuf bytes, which this module
 //! does not look into.
 
-use dualwheel_kit::beats::Key;
+use dualwheel_kit::{Call, beats::Key};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -10,9 +10,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    Cursor, Error, Page, delete, insert, is_taken, made_by_request, now, request_hash,
+    Cursor, Error, Page, delete, insert, is_taken, now,
     run::{ActiveModel, Column, Entity, Model},
-    update, visible,
+    update,
 };
 
 /// Ended runs of a tenant that are kept; the oldest go first.
@@ -105,20 +105,20 @@ pub struct Filter {
     pub before: Option<i64>,
 }
 
-/// The runs of one tenant.
+/// The runs of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Runs {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl Runs {
-    /// The runs of `tenant`.
+    /// The runs that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -132,10 +132,10 @@ impl Runs {
             return Ok((made, false));
         }
         let row = Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: Uuid::now_v7().to_string(),
             request_id: new.request_id.clone(),
-            request_hash: request_hash(),
+            request_hash: self.call.request_hash(),
             brand: new.brand,
             peers: serde_json::to_string(&new.peers).map_err(|error| damaged("a new run", &error))?,
             state: State::Running as i32,
@@ -164,7 +164,7 @@ impl Runs {
 
     async fn prune(&self) -> Result<(), Error> {
         let ended = Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::State.ne(State::Running as i32));
         let last_kept = Entity::find()
             .filter(ended.clone())
@@ -187,14 +187,14 @@ impl Runs {
     /// The database's.
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredRun>, Error> {
         let Some(request) = request else { return Ok(None) };
-        let query = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        let query = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
         let rows = query
             .filter(Column::RequestId.eq(request))
             .all(&self.database)
             .await?;
-        let made = made_by_request(
+        let made = self.call.made(
             rows,
-            |row| shown(row).is_ok(),
+            |row| shown(&self.call, row).is_ok(),
             |row| row.request_hash,
             |row| name(&row.id),
         )?;
@@ -206,11 +206,11 @@ impl Runs {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredRun, Error> {
-        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
             .one(&self.database)
             .await?;
         let row = row.ok_or_else(|| Error::Unknown(name(id)))?;
-        shown(&row)?;
+        shown(&self.call, &row)?;
         read(row)
     }
 
@@ -223,7 +223,7 @@ impl Runs {
         let states = filter.states.iter().map(|state| *state as i32);
         let states = (!filter.states.is_empty()).then(|| Column::State.is_in(states));
         let wanted = Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add_option(filter.brand.as_deref().map(|brand| Column::Brand.eq(brand)))
             .add_option(states)
             .add_option(filter.from.map(|from| Column::MadeAt.gte(from)))
@@ -245,7 +245,10 @@ impl Runs {
             id: row.id.clone(),
         });
         // A page may be shorter than asked for by what the caller may not see.
-        let shown = page.items.into_iter().filter(|row| shown(row).is_ok());
+        let shown = page
+            .items
+            .into_iter()
+            .filter(|row| shown(&self.call, row).is_ok());
         Ok(Page {
             items: shown.map(read).collect::<Result<_, _>>()?,
             next: page.next,
@@ -273,7 +276,7 @@ impl Runs {
             ended_at: Set(None),
             ..Default::default()
         };
-        let ended = this(&(self.tenant.clone(), id.to_owned()))
+        let ended = this(&(self.call.tenant().to_owned(), id.to_owned()))
             .add(Column::State.is_not_in([State::Running as i32, State::Succeeded as i32]));
         if update(&self.database, row, ended).await? == 0 {
             return Ok(None);
@@ -304,8 +307,8 @@ impl Runs {
             ended_at: Set(Some(now())),
             ..Default::default()
         };
-        let running =
-            this(&(self.tenant.clone(), id.to_owned())).add(Column::State.eq(State::Running as i32));
+        let running = this(&(self.call.tenant().to_owned(), id.to_owned()))
+            .add(Column::State.eq(State::Running as i32));
         update(&self.database, row, running).await?;
         self.get(id).await
     }
@@ -368,12 +371,12 @@ fn this((tenant, id): &Key) -> Condition {
         .add(Column::Id.eq(id.as_str()))
 }
 
-/// Whether who is served now may see the run: its brand and every peer.
-fn shown(row: &Model) -> Result<(), Error> {
+/// Whether a call may see the run: its brand and every peer.
+fn shown(call: &Call, row: &Model) -> Result<(), Error> {
     let peers: Vec<String> =
         serde_json::from_str(&row.peers).map_err(|error| damaged(&name(&row.id), &error))?;
     let mut brands = peers.iter().chain([&row.brand]);
-    brands.try_for_each(|brand| visible(brand, || name(&row.id)))
+    brands.try_for_each(|brand| call.require_visible(brand, || name(&row.id)))
 }
 
 fn damaged(resource: &str, error: &serde_json::Error) -> Error {

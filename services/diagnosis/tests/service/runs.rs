@@ -8,6 +8,7 @@ use std::{
 };
 
 use dualwheel_diagnosis::store::{NewRun, Runs, State};
+use dualwheel_kit::Call;
 use dualwheel_proto::{
     diagnosis::{
         CancelRunRequest, DiagnosisRun, GetIndexRequest, GetRunRequest, ListRunsRequest, ResumeRunRequest,
@@ -313,7 +314,7 @@ async fn a_run_that_a_crash_left_working_is_interrupted_and_resumed() {
         total_steps: 9,
         request_id: None,
     };
-    let (left, _) = Runs::of(house.database.connection(), "default")
+    let (left, _) = Runs::of(&Call::background("default"), house.database.connection())
         .create(new)
         .await
         .unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::config::Config;
 use dualwheel_proto::consumer::{
     ConsumerDeletion, DeleteConsumersRequest, DeletionPart, DeletionState, ExportConsumerRequest,
     GetConsumerDeletionRequest, ListConsumerDeletionsRequest, consumer_service_client::ConsumerServiceClient,
@@ -38,7 +38,7 @@ pub(super) async fn delete(config: &Config, common: &Common, args: &DeleteConsum
         consumers,
         request_id: String::new(),
     };
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = mesh::request(config, request)?;
     let begun = taken(client.delete_consumers(request).await)?
         .deletion
         .unwrap_or_default();
@@ -68,7 +68,7 @@ pub(super) async fn list(config: &Config, common: &Common, args: &Deletions) -> 
             page_size: 1_000,
             page_token,
         };
-        let request = client::with_deadline(request, mesh::patience(config));
+        let request = mesh::request(config, request)?;
         let page = taken(client.list_consumer_deletions(request).await)?;
         deletions.extend(page.deletions);
         page_token = page.next_page_token;
@@ -108,11 +108,7 @@ pub(super) async fn export(config: &Config, _common: &Common, args: &ExportConsu
     let request = ExportConsumerRequest {
         consumer: args.key.clone(),
     };
-    let mut kept = taken(
-        client
-            .export_consumer(client::with_deadline(request, mesh::patience(config)))
-            .await,
-    )?;
+    let mut kept = taken(client.export_consumer(mesh::request(config, request)?).await)?;
     while let Some(some) = kept.message().await.map_err(|status| explain(&status))? {
         for row in some.rows {
             // What is no row is the name of an audience.
@@ -129,7 +125,7 @@ async fn client(endpoint: Option<&str>, role: Role, config: &Config) -> anyhow::
 }
 
 async fn get(client: &mut Client, config: &Config, name: String) -> anyhow::Result<ConsumerDeletion> {
-    let request = client::with_deadline(GetConsumerDeletionRequest { name }, mesh::patience(config));
+    let request = mesh::request(config, GetConsumerDeletionRequest { name })?;
     let found = taken(client.get_consumer_deletion(request).await)?;
     Ok(found.deletion.unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! `dualwheel consumer moves`: what campaigns spent per person who moved between the stages.
 
-use dualwheel_kit::{client, config::Config, question::window_to_proto};
+use dualwheel_kit::{config::Config, question::window_to_proto};
 use dualwheel_proto::{
     Money,
     consumer::{
@@ -28,7 +28,7 @@ pub(super) async fn run(config: &Config, common: &Common, args: &Moves) -> anyho
         ..MetricQuery::default()
     };
     let request = GetMoveCostsRequest { query: Some(query) };
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = mesh::request(config, request)?;
     let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
     let told = taken(client.get_move_costs(request).await)?;
     if common.json {

@@ -1,6 +1,6 @@
 //! `dualwheel consumer sources`: where new buyers came from.
 
-use dualwheel_kit::{client, config::Config, question::window_to_proto};
+use dualwheel_kit::{config::Config, question::window_to_proto};
 use dualwheel_proto::{
     consumer::{
         GetSourcesRequest, GetSourcesResponse, Source, consumer_service_client::ConsumerServiceClient,
@@ -26,7 +26,7 @@ pub(super) async fn run(config: &Config, common: &Common, args: &Sources) -> any
         ..MetricQuery::default()
     };
     let request = GetSourcesRequest { query: Some(query) };
-    let request = client::with_deadline(request, mesh::patience(config));
+    let request = mesh::request(config, request)?;
     let mut client = ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX);
     let told = taken(client.get_sources(request).await)?;
     if common.json {

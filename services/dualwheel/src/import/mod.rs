@@ -292,6 +292,7 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
     let size = Size::of(config);
     let (ready, mut summary) = prepare(plan, &import, size, &progress).await?;
     configure(channels, plan, config).await?;
+    let call = mesh::call(config)?;
     for Ready { number, fact, spool } in ready {
         let Some(channel) = owners.get(&fact.kind) else {
             continue;
@@ -299,6 +300,7 @@ pub async fn import(channels: &[Channel], plan: &Plan, config: &Config) -> anyho
         progress.set_message(format!("writing {}", fact.name));
         let producer = format!("{}-{number}{}", plan.producer, size.name());
         send(
+            &call,
             channel,
             (number, fact),
             producer,

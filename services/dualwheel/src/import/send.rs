@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use dualwheel_kit::{client, config::Config};
+use dualwheel_kit::{Call, client, config::Config};
 use dualwheel_lake::fact::Fact;
 use dualwheel_proto::facts::{
     AppendRequest, ConfigureTenantRequest, FactKind, GetTenantRequest, append_request,
@@ -27,7 +27,7 @@ pub(super) async fn configure(channels: &[Channel], plan: &Plan, config: &Config
             time_zone: plan.mapping.time_zone.name().to_owned(),
             currency: plan.mapping.currency.clone(),
         };
-        let request = client::with_deadline(request, mesh::patience(config));
+        let request = mesh::request(config, request)?;
         FactServiceClient::new(channel.clone())
             .configure_tenant(request)
             .await
@@ -43,7 +43,7 @@ pub(super) async fn owners(
 ) -> anyhow::Result<HashMap<FactKind, Channel>> {
     let mut owners = HashMap::new();
     for channel in channels {
-        let request = client::with_deadline(GetTenantRequest {}, mesh::patience(config));
+        let request = mesh::request(config, GetTenantRequest {})?;
         let answer = FactServiceClient::new(channel.clone())
             .get_tenant(request)
             .await
@@ -59,6 +59,7 @@ pub(super) async fn owners(
 
 /// Sends the batches of an entry, and counts the answers.
 pub(super) async fn send(
+    call: &Call,
     channel: &Channel,
     (number, fact): (usize, &'static Fact),
     producer: String,
@@ -84,7 +85,7 @@ pub(super) async fn send(
     });
     let mut facts = FactServiceClient::new(channel.clone());
     let answered = async {
-        let request = client::unbounded(ReceiverStream::new(requests));
+        let request = client::unbounded(call, ReceiverStream::new(requests));
         let mut answers = facts.append(request).await?.into_inner();
         while let Some(answer) = answers.message().await? {
             progress.inc(u64::try_from(answer.accepted + answer.refused).unwrap_or(0));

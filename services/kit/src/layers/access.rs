@@ -8,10 +8,9 @@ use tonic::body::Body;
 
 use super::{Layer, Next, body, is_health, is_single, reasons, refused, streams};
 use crate::{
-    Call, Failure, Reason, Tenant,
+    Call, Failure, Reason,
     access::{Bound, Method, named},
     call,
-    caller::{self, Caller},
     identity::{Identity, Verifier},
 };
 
@@ -23,7 +22,7 @@ const NAMED_BYTES: usize = 1 << 20;
 pub(super) fn anonymous(tenant: &str) -> Layer {
     let identity = Arc::new(Identity::whole("anonymous", tenant));
     Layer::new("authentication", move |request: Request<Body>, next: Next| {
-        known(request, identity.clone(), None, move |request| next.run(request))
+        next.run(known(request, identity.clone(), None))
     })
 }
 
@@ -41,27 +40,23 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
                 Err(failure) => return refused(failure),
             };
             let token = header.clone().filter(|_| !is_single(&request));
-            let token = token.map(|header| streams::Token { verifier, header });
-            known(request, identity, header, |request| match token {
-                Some(token) => streams::run(request, next, token).boxed(),
-                None => next.run(request),
-            })
-            .await
+            let request = known(request, identity, header);
+            match token {
+                Some(header) => streams::run(request, next, streams::Token { verifier, header }).await,
+                None => next.run(request).await,
+            }
         }
     })
 }
 
-/// Makes the calls of jobs: on behalf of who made the job, among the request's extensions.
+/// Makes the calls of jobs: on behalf of who made the job, which the request says.
 pub(super) fn on_behalf() -> Layer {
     Layer::new("authentication", |mut request: Request<Body>, next: Next| {
         let Some(OnBehalf(call)) = request.extensions_mut().remove::<OnBehalf>() else {
             return async { refused(call::unknown()) }.boxed();
         };
         let authorization = call.authorization().cloned();
-        known(request, call.identity().clone(), authorization, move |request| {
-            next.run(request)
-        })
-        .boxed()
+        next.run(known(request, call.identity().clone(), authorization))
     })
 }
 
@@ -69,23 +64,15 @@ pub(super) fn on_behalf() -> Layer {
 #[derive(Clone)]
 pub(crate) struct OnBehalf(pub Call);
 
-/// Passes on what somebody known asks. This alone makes calls of requests.
-fn known<F: Future>(
+/// What somebody known asks, with its call. This alone makes calls of requests.
+fn known(
     mut request: Request<Body>,
     identity: Arc<Identity>,
     authorization: Option<HeaderValue>,
-    next: impl FnOnce(Request<Body>) -> F,
-) -> impl Future<Output = F::Output> {
-    let caller = Arc::new(Caller {
-        subject: identity.subject.clone(),
-        tenant: identity.tenant.clone(),
-        brands: identity.brands.clone(),
-        authorization: authorization.clone(),
-    });
-    request.extensions_mut().insert(Tenant(identity.tenant.clone()));
+) -> Request<Body> {
     let call = Call::make(&mut request, identity, authorization);
     request.extensions_mut().insert(call);
-    caller::on_behalf(caller, next(request))
+    request
 }
 
 /// Who the header of a call says that calls.

@@ -34,14 +34,13 @@ pub(super) fn layer() -> Layer {
         let Some(call) = request.extensions().get::<Call>().cloned() else {
             return refused(call::unknown());
         };
-        let notes = call.notes().clone();
         let mut entry = Entry {
             method,
             call,
             code: Code::Cancelled,
         };
         let single = is_single(&request);
-        let response = notes.during(next.run(request)).await;
+        let response = next.run(request).await;
         match Status::from_header_map(response.headers()) {
             Some(status) => entry.code = status.code(),
             None if single => entry.code = Code::Ok,

@@ -19,7 +19,6 @@ use super::{Layer, Next, answers::Answer, body, refused};
 use crate::{
     Call, Config, Failure, Reason,
     access::{METHODS, Method, named},
-    caller,
     shared::{Shared, key},
 };
 
@@ -77,7 +76,7 @@ fn pending_for(pending: Duration, config: &Config, shared: Shared) -> Layer {
             match asked {
                 Some((call, asked)) => {
                     request.extensions_mut().insert(call.asking(asked.hash));
-                    caller::asked(asked.hash, once(&shared, times, &asked, request, next)).await
+                    once(&shared, times, &asked, request, next).await
                 }
                 // Wrong ids are the handler's to refuse.
                 None => next.run(request).await,

@@ -72,7 +72,7 @@ async fn call(channel: Channel, method: &str, timeout: Duration) -> Status {
     let path = PathAndQuery::try_from(format!("/test.Moody/{method}")).unwrap();
     let codec = ProstCodec::<(), ()>::default();
     client
-        .unary(with_deadline((), timeout), path, codec)
+        .unary(with_deadline(&Call::outgoing(None), (), timeout), path, codec)
         .await
         .map(|_| ())
         .unwrap_err()

@@ -104,7 +104,7 @@ impl Service {
         let definitions = self.catalogue.of(call.tenant(), &brand);
         let sheet = self.sheet(call, &brand, day, &pin, &definitions).await?;
         let asked = Asked {
-            tenant: call.tenant().to_owned(),
+            call: call.clone(),
             brand: brand.clone(),
             day,
             versions: sheet.reader.versions().tables,

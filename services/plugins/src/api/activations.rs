@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dualwheel_kit::{
-    Failure, Reason, Violations,
+    Call, Failure, Reason, Violations,
     question::check_brand,
     resource::{check_line, etag},
 };
@@ -26,7 +26,7 @@ const REASON: usize = 1_000;
 impl Service {
     pub(super) async fn activate(
         &self,
-        tenant: &str,
+        call: &Call,
         request: ActivatePluginRequest,
     ) -> Result<PluginActivation, Status> {
         let mut violations = Violations::new();
@@ -36,13 +36,11 @@ impl Service {
         }
         check_force_reason(&request.force_reason, &mut violations);
         violations.finish(Reason::InvalidResource)?;
-        self.require_brand(tenant, &request.brand).await?;
+        self.require_brand(call, &request.brand).await?;
         let policy = policy(request.allow_sealed_wasi);
-        let (setting, world) = self.setting(tenant, request.setting, policy).await?;
-        let forced = self
-            .conforms(tenant, &setting, request.force_reason.trim())
-            .await?;
-        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+        let (setting, world) = self.setting(call, request.setting, policy).await?;
+        let forced = self.conforms(call, &setting, request.force_reason.trim()).await?;
+        let changed = self.change(call, &request.brand, world, &request.etag, |current| {
             let fallback = Fallback::read(request.fallback);
             let same = current.active.as_ref() == Some(&setting)
                 && current.fallback == fallback
@@ -72,14 +70,14 @@ impl Service {
 
     pub(super) async fn deactivate(
         &self,
-        tenant: &str,
+        call: &Call,
         request: DeactivatePluginRequest,
     ) -> Result<PluginActivation, Status> {
         let world = names::brand_and_world(&request.brand, request.world)?;
-        let activations = self.plugins.activations(tenant);
+        let activations = self.plugins.activations(call);
         let current = activations.current(&request.brand, request.world).await?;
-        self.note_active(tenant, &current).await;
-        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+        self.note_active(call, &current).await;
+        let changed = self.change(call, &request.brand, world, &request.etag, |current| {
             if current.active.is_none() {
                 return Ok(Next::Same);
             }
@@ -96,17 +94,17 @@ impl Service {
 
     pub(super) async fn shadow(
         &self,
-        tenant: &str,
+        call: &Call,
         request: ShadowPluginRequest,
     ) -> Result<PluginActivation, Status> {
         let world = names::brand_and_world(&request.brand, request.world)?;
-        self.require_brand(tenant, &request.brand).await?;
+        self.require_brand(call, &request.brand).await?;
         let shadow = match request.setting {
             None => None,
             given => {
-                let current = self.plugins.activations(tenant);
+                let current = self.plugins.activations(call);
                 let current = current.current(&request.brand, request.world).await?;
-                let (setting, of) = self.setting(tenant, given, policy(current.allow_wasi)).await?;
+                let (setting, of) = self.setting(call, given, policy(current.allow_wasi)).await?;
                 if of != world {
                     let mut violations = Violations::new();
                     violations.add("setting.plugin", format!("a {world}; this is a {of}"));
@@ -115,7 +113,7 @@ impl Service {
                 Some(setting)
             }
         };
-        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+        let changed = self.change(call, &request.brand, world, &request.etag, |current| {
             if current.shadow == shadow {
                 return Ok(Next::Same);
             }
@@ -130,24 +128,24 @@ impl Service {
 
     pub(super) async fn promote(
         &self,
-        tenant: &str,
+        call: &Call,
         request: PromotePluginRequest,
     ) -> Result<PluginActivation, Status> {
         let mut violations = Violations::new();
         check_force_reason(&request.force_reason, &mut violations);
         violations.finish(Reason::InvalidResource)?;
         let world = names::brand_and_world(&request.brand, request.world)?;
-        let activations = self.plugins.activations(tenant);
+        let activations = self.plugins.activations(call);
         let seen = activations.current(&request.brand, request.world).await?.shadow;
         if let Some(shadow) = &seen {
-            self.plugins.note(tenant, &shadow.id, &shadow.version).await;
-            self.plugins.require_activatable(tenant, shadow).await?;
+            self.plugins.note(call, &shadow.id, &shadow.version).await;
+            self.plugins.require_activatable(call, shadow).await?;
         }
         let forced = match &seen {
-            Some(shadow) => self.conforms(tenant, shadow, request.force_reason.trim()).await?,
+            Some(shadow) => self.conforms(call, shadow, request.force_reason.trim()).await?,
             None => String::new(),
         };
-        let changed = self.change(tenant, &request.brand, world, &request.etag, |current| {
+        let changed = self.change(call, &request.brand, world, &request.etag, |current| {
             let Some(shadow) = current.shadow.clone() else {
                 return Err(Error::NoShadow(request.brand.clone()));
             };
@@ -168,21 +166,21 @@ impl Service {
 
     pub(super) async fn roll_back(
         &self,
-        tenant: &str,
+        call: &Call,
         request: RollBackPluginRequest,
     ) -> Result<PluginActivation, Status> {
         let world = names::brand_and_world(&request.brand, request.world)?;
         let (brand, number) = (&request.brand, worlds::to_proto(world) as i32);
-        let activations = self.plugins.activations(tenant);
+        let activations = self.plugins.activations(call);
         loop {
             let current = activations.current(brand, number).await?;
-            self.note_active(tenant, &current).await;
+            self.note_active(call, &current).await;
             let seen = current.before;
             if let Some(before) = seen {
                 let target = activations.revision(brand, number, before).await?;
                 if let Some(setting) = &target.active {
-                    self.plugins.note(tenant, &setting.id, &setting.version).await;
-                    self.plugins.require_activatable(tenant, setting).await?;
+                    self.plugins.note(call, &setting.id, &setting.version).await;
+                    self.plugins.require_activatable(call, setting).await?;
                 }
             }
             let changed = activations.change(brand, number, etag(&request.etag), |current| {
@@ -202,14 +200,14 @@ impl Service {
 
     async fn change(
         &self,
-        tenant: &str,
+        call: &Call,
         brand: &str,
         world: World,
         given: &str,
         change: impl Fn(&Activation) -> Result<Next, Error>,
     ) -> Result<PluginActivation, Status> {
         let number = worlds::to_proto(world) as i32;
-        let activations = self.plugins.activations(tenant);
+        let activations = self.plugins.activations(call);
         let changed = activations.change(brand, number, etag(given), change).await?;
         Ok(convert::activation(changed))
     }
@@ -218,14 +216,14 @@ impl Service {
     /// served here, with parameters within their bounds.
     async fn setting(
         &self,
-        tenant: &str,
+        call: &Call,
         given: Option<PluginSetting>,
         policy: Policy,
     ) -> Result<(Setting, World), Status> {
         let given = given.unwrap_or_default();
         let (id, version) = names::plugin("setting.plugin", &given.plugin)?;
-        self.plugins.note(tenant, &id, &version).await;
-        let plugin = self.plugins.load(tenant, &id, &version, policy).await?;
+        self.plugins.note(call, &id, &version).await;
+        let plugin = self.plugins.load(call, &id, &version, policy).await?;
         self.plugins.require_served(plugin.world())?;
         let parameters = checked(&plugin, given.parameters)?;
         let setting = Setting {
@@ -233,14 +231,14 @@ impl Service {
             version,
             parameters,
         };
-        self.plugins.require_activatable(tenant, &setting).await?;
+        self.plugins.require_activatable(call, &setting).await?;
         Ok((setting, plugin.world()))
     }
 
     /// That a plugin kept the contract when it was checked, or `reason` why it may answer all the same; answers that where it
     /// counts.
-    async fn conforms(&self, tenant: &str, setting: &Setting, reason: &str) -> Result<String, Status> {
-        let versions = self.plugins.versions(tenant);
+    async fn conforms(&self, call: &Call, setting: &Setting, reason: &str) -> Result<String, Status> {
+        let versions = self.plugins.versions(call);
         let version = versions.get(&setting.id, &setting.version).await?;
         let failed: Vec<String> = findings(&version)?
             .into_iter()
@@ -258,14 +256,14 @@ impl Service {
     }
 
     /// Notes for the audit log what a change ends.
-    async fn note_active(&self, tenant: &str, current: &Activation) {
+    async fn note_active(&self, call: &Call, current: &Activation) {
         if let Some(setting) = &current.active {
-            self.plugins.note(tenant, &setting.id, &setting.version).await;
+            self.plugins.note(call, &setting.id, &setting.version).await;
         }
     }
 
-    async fn require_brand(&self, tenant: &str, brand: &str) -> Result<(), Status> {
-        let reader = self.plugins.tenant(tenant).reader(&BTreeMap::new()).await?;
+    async fn require_brand(&self, call: &Call, brand: &str) -> Result<(), Status> {
+        let reader = self.plugins.lake(call).reader(&BTreeMap::new()).await?;
         Ok(reader.require_brand(brand).await?)
     }
 }

@@ -9,7 +9,7 @@ mod runs;
 mod versions;
 pub(crate) mod worlds;
 
-use dualwheel_kit::{Reason, Violations, client::remaining, resource::page_size, tenant_of};
+use dualwheel_kit::{Call, Reason, Violations, resource::page_size};
 use dualwheel_plugin_host::conformance;
 use dualwheel_proto::plugin::{plugin_service_server::PluginService, *};
 use futures::{
@@ -38,8 +38,8 @@ impl PluginService for Service {
         &self,
         request: Request<CreatePublisherRequest>,
     ) -> Result<Response<CreatePublisherResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let publisher = Some(self.trust(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let publisher = Some(self.trust(&call, request).await?);
         Ok(Response::new(CreatePublisherResponse { publisher }))
     }
 
@@ -47,10 +47,9 @@ impl PluginService for Service {
         &self,
         request: Request<ListPublishersRequest>,
     ) -> Result<Response<ListPublishersResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         let size = page_size(request.page_size)?;
-        let publishers = self.plugins.publishers(&tenant);
+        let publishers = self.plugins.publishers(&call);
         let page = publishers.list(size, &request.page_token).await?;
         Ok(Response::new(ListPublishersResponse {
             publishers: page.items.iter().map(convert::publisher).collect(),
@@ -62,9 +61,9 @@ impl PluginService for Service {
         &self,
         request: Request<DeletePublisherRequest>,
     ) -> Result<Response<DeletePublisherResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let id = names::publisher("name", &request.into_inner().name)?;
-        self.plugins.publishers(&tenant).delete(&id).await?;
+        let (call, request) = Call::of(request)?;
+        let id = names::publisher("name", &request.name)?;
+        self.plugins.publishers(&call).delete(&id).await?;
         Ok(Response::new(DeletePublisherResponse {}))
     }
 
@@ -72,8 +71,8 @@ impl PluginService for Service {
         &self,
         request: Request<AddPublisherKeyRequest>,
     ) -> Result<Response<AddPublisherKeyResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let publisher = Some(self.add_key(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let publisher = Some(self.add_key(&call, request).await?);
         Ok(Response::new(AddPublisherKeyResponse { publisher }))
     }
 
@@ -81,8 +80,8 @@ impl PluginService for Service {
         &self,
         request: Request<RemovePublisherKeyRequest>,
     ) -> Result<Response<RemovePublisherKeyResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let publisher = Some(self.remove_key(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let publisher = Some(self.remove_key(&call, request).await?);
         Ok(Response::new(RemovePublisherKeyResponse { publisher }))
     }
 
@@ -90,9 +89,8 @@ impl PluginService for Service {
         &self,
         request: Request<Streaming<PublishPluginRequest>>,
     ) -> Result<Response<PublishPluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let patience = remaining(&request);
-        let published = self.publish(&tenant, patience, request.into_inner()).await?;
+        let (call, request) = Call::of(request)?;
+        let published = self.publish(&call, request).await?;
         Ok(Response::new(published))
     }
 
@@ -100,8 +98,8 @@ impl PluginService for Service {
         &self,
         request: Request<GetPluginPublicationRequest>,
     ) -> Result<Response<GetPluginPublicationResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let publication = Some(self.publication(&tenant, &request.into_inner().name).await?);
+        let (call, request) = Call::of(request)?;
+        let publication = Some(self.publication(&call, &request.name).await?);
         Ok(Response::new(GetPluginPublicationResponse { publication }))
     }
 
@@ -111,17 +109,17 @@ impl PluginService for Service {
         &self,
         request: Request<WatchPluginPublicationRequest>,
     ) -> Result<Response<Self::WatchPluginPublicationStream>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let name = request.into_inner().name;
+        let (call, request) = Call::of(request)?;
+        let name = request.name;
         let service = self.clone();
-        let first = self.publication(&tenant, &name).await?;
+        let first = self.publication(&call, &name).await?;
         let changes = stream::unfold(Some((None, Some(first))), move |from| {
-            let (service, tenant, name) = (service.clone(), tenant.clone(), name.clone());
+            let (service, call, name) = (service.clone(), call.clone(), name.clone());
             async move {
                 let (last, known): (Option<PluginPublication>, _) = from?;
                 let now = match known {
                     Some(known) => Ok(known),
-                    None => service.changed(&tenant, &name, last.as_ref()).await,
+                    None => service.changed(&call, &name, last.as_ref()).await,
                 };
                 let publication = match now {
                     Ok(publication) => publication,
@@ -140,9 +138,9 @@ impl PluginService for Service {
         &self,
         request: Request<GetPluginRequest>,
     ) -> Result<Response<GetPluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let (id, version) = names::plugin("name", &request.into_inner().name)?;
-        let version = self.plugins.versions(&tenant).get(&id, &version).await?;
+        let (call, request) = Call::of(request)?;
+        let (id, version) = names::plugin("name", &request.name)?;
+        let version = self.plugins.versions(&call).get(&id, &version).await?;
         let plugin = Some(convert::plugin(&version)?);
         Ok(Response::new(GetPluginResponse { plugin }))
     }
@@ -151,8 +149,7 @@ impl PluginService for Service {
         &self,
         request: Request<ListPluginsRequest>,
     ) -> Result<Response<ListPluginsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         let size = page_size(request.page_size)?;
         let world = match request.world {
             0 => None,
@@ -163,7 +160,7 @@ impl PluginService for Service {
                 Some(world)
             }
         };
-        let versions = self.plugins.versions(&tenant);
+        let versions = self.plugins.versions(&call);
         let page = versions.list(world, size, &request.page_token).await?;
         Ok(Response::new(ListPluginsResponse {
             plugins: page.items.iter().map(convert::plugin).collect::<Result<_, _>>()?,
@@ -175,8 +172,8 @@ impl PluginService for Service {
         &self,
         request: Request<RetirePluginRequest>,
     ) -> Result<Response<RetirePluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let plugin = Some(self.retire(&tenant, &request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let plugin = Some(self.retire(&call, &request).await?);
         Ok(Response::new(RetirePluginResponse { plugin }))
     }
 
@@ -184,8 +181,8 @@ impl PluginService for Service {
         &self,
         request: Request<DeletePluginRequest>,
     ) -> Result<Response<DeletePluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        self.delete(&tenant, &request.into_inner().name).await?;
+        let (call, request) = Call::of(request)?;
+        self.delete(&call, &request.name).await?;
         Ok(Response::new(DeletePluginResponse {}))
     }
 
@@ -193,8 +190,7 @@ impl PluginService for Service {
         &self,
         request: Request<CheckPluginRequest>,
     ) -> Result<Response<CheckPluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         let (id, version) = names::plugin("name", &request.name)?;
         let rows = match request.rows {
             0 => CHECKED_ROWS,
@@ -205,16 +201,16 @@ impl PluginService for Service {
             violations.add("rows", "2 to 65 536, or 0 for 1 000");
             violations.finish(Reason::InvalidResource)?;
         }
-        self.plugins.note(&tenant, &id, &version).await;
-        let plugin = self.plugins.load(&tenant, &id, &version, WIDEST).await?;
+        self.plugins.note(&call, &id, &version).await;
+        let plugin = self.plugins.load(&call, &id, &version, WIDEST).await?;
         plugin.describe().map_err(Error::from)?;
         let examined = self
             .plugins
-            .examine(&tenant, plugin, move |plugin| conformance::examine(plugin, rows));
+            .examine(&call, plugin, move |plugin| conformance::examine(plugin, rows));
         let findings = examined.await?;
         if rows >= CHECKED_ROWS {
             let kept: Vec<KeptFinding> = findings.iter().cloned().map(KeptFinding::from).collect();
-            let versions = self.plugins.versions(&tenant);
+            let versions = self.plugins.versions(&call);
             versions.checked(&id, &version, &kept).await?;
         }
         Ok(Response::new(CheckPluginResponse {
@@ -227,8 +223,8 @@ impl PluginService for Service {
         &self,
         request: Request<ActivatePluginRequest>,
     ) -> Result<Response<ActivatePluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let activation = Some(self.activate(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let activation = Some(self.activate(&call, request).await?);
         Ok(Response::new(ActivatePluginResponse { activation }))
     }
 
@@ -236,8 +232,8 @@ impl PluginService for Service {
         &self,
         request: Request<DeactivatePluginRequest>,
     ) -> Result<Response<DeactivatePluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let activation = Some(self.deactivate(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let activation = Some(self.deactivate(&call, request).await?);
         Ok(Response::new(DeactivatePluginResponse { activation }))
     }
 
@@ -245,8 +241,8 @@ impl PluginService for Service {
         &self,
         request: Request<ShadowPluginRequest>,
     ) -> Result<Response<ShadowPluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let activation = Some(self.shadow(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let activation = Some(self.shadow(&call, request).await?);
         Ok(Response::new(ShadowPluginResponse { activation }))
     }
 
@@ -254,8 +250,8 @@ impl PluginService for Service {
         &self,
         request: Request<PromotePluginRequest>,
     ) -> Result<Response<PromotePluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let activation = Some(self.promote(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let activation = Some(self.promote(&call, request).await?);
         Ok(Response::new(PromotePluginResponse { activation }))
     }
 
@@ -263,8 +259,8 @@ impl PluginService for Service {
         &self,
         request: Request<RollBackPluginRequest>,
     ) -> Result<Response<RollBackPluginResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let activation = Some(self.roll_back(&tenant, request.into_inner()).await?);
+        let (call, request) = Call::of(request)?;
+        let activation = Some(self.roll_back(&call, request).await?);
         Ok(Response::new(RollBackPluginResponse { activation }))
     }
 
@@ -272,10 +268,10 @@ impl PluginService for Service {
         &self,
         request: Request<GetPluginActivationRequest>,
     ) -> Result<Response<GetPluginActivationResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let GetPluginActivationRequest { brand, world } = request.into_inner();
+        let (call, request) = Call::of(request)?;
+        let GetPluginActivationRequest { brand, world } = request;
         names::brand_and_world(&brand, world)?;
-        let current = self.plugins.activations(&tenant).current(&brand, world).await?;
+        let current = self.plugins.activations(&call).current(&brand, world).await?;
         let activation = Some(convert::activation(current));
         Ok(Response::new(GetPluginActivationResponse { activation }))
     }
@@ -284,11 +280,10 @@ impl PluginService for Service {
         &self,
         request: Request<ListPluginActivationsRequest>,
     ) -> Result<Response<ListPluginActivationsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         names::brand_and_world(&request.brand, request.world)?;
         let size = page_size(request.page_size)?;
-        let activations = self.plugins.activations(&tenant);
+        let activations = self.plugins.activations(&call);
         let page = activations
             .list(&request.brand, request.world, size, &request.page_token)
             .await?;
@@ -302,11 +297,10 @@ impl PluginService for Service {
         &self,
         request: Request<ListPluginRunsRequest>,
     ) -> Result<Response<ListPluginRunsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         names::brand_and_world(&request.brand, request.world)?;
         let size = page_size(request.page_size)?;
-        let runs = self.plugins.runs(&tenant);
+        let runs = self.plugins.runs(&call);
         let page = runs
             .list(&request.brand, request.world, size, &request.page_token)
             .await?;
@@ -320,9 +314,9 @@ impl PluginService for Service {
         &self,
         request: Request<GetPluginRunRequest>,
     ) -> Result<Response<GetPluginRunResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let id = names::run("name", &request.into_inner().name)?;
-        let run = Some(convert::run(self.plugins.runs(&tenant).get(&id).await?));
+        let (call, request) = Call::of(request)?;
+        let id = names::run("name", &request.name)?;
+        let run = Some(convert::run(self.plugins.runs(&call).get(&id).await?));
         Ok(Response::new(GetPluginRunResponse { run }))
     }
 
@@ -332,17 +326,17 @@ impl PluginService for Service {
         &self,
         request: Request<GetPluginRunRowsRequest>,
     ) -> Result<Response<runs::Rows>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let id = names::run("name", &request.into_inner().name)?;
-        Ok(Response::new(self.rows(&tenant, &id).await?))
+        let (call, request) = Call::of(request)?;
+        let id = names::run("name", &request.name)?;
+        Ok(Response::new(self.rows(&call, &id).await?))
     }
 
     async fn replay_plugin_run(
         &self,
         request: Request<ReplayPluginRunRequest>,
     ) -> Result<Response<ReplayPluginRunResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let id = names::run("name", &request.into_inner().name)?;
-        Ok(Response::new(self.replay(&tenant, &id).await?))
+        let (call, request) = Call::of(request)?;
+        let id = names::run("name", &request.name)?;
+        Ok(Response::new(self.replay(&call, &id).await?))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dualwheel_kit::{Reason, Violations, audit, failure, resource::read_request_id};
+use dualwheel_kit::{Call, Reason, Violations, failure, resource::read_request_id};
 use dualwheel_plugin_host::{Error as Host, sha256};
 use dualwheel_proto::plugin::{
     PluginPublication, PublishPluginHeader, PublishPluginRequest, PublishPluginResponse,
@@ -40,23 +40,22 @@ struct Sent<'a> {
 }
 
 impl Service {
-    /// Takes an upload, and answers what came of it within `patience`, or how far it has come by then.
+    /// Takes an upload, and answers what came of it within the time of the call, or how far it has come by then.
     pub(super) async fn publish(
         &self,
-        tenant: &str,
-        patience: Duration,
+        call: &Call,
         mut upload: Streaming<PublishPluginRequest>,
     ) -> Result<PublishPluginResponse, Status> {
-        let until = Instant::now() + patience.saturating_sub(MARGIN);
+        let until = Instant::now() + call.remaining().saturating_sub(MARGIN);
         let Some(Part::Header(header)) = upload.message().await?.and_then(|first| first.part) else {
             return Err(Error::Upload("the first part must be the header".to_owned()).into());
         };
-        let (publisher, keys) = self.trusted(tenant, &header).await?;
+        let (publisher, keys) = self.trusted(call, &header).await?;
         if !header.sha256.is_empty() {
             keys.verify(&header.sha256, &header.signature)
                 .map_err(Error::from)?;
         }
-        let (hash, bytes) = self.uploaded(tenant, &header, &keys, upload).await?;
+        let (hash, bytes) = self.uploaded(call, &header, &keys, upload).await?;
         let signature = header.signature.trim();
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let standard = self.plugins.standard();
@@ -67,31 +66,32 @@ impl Service {
             bytes: size,
             standard: &standard,
         };
-        audit::resource(&store::publications::name(&publisher, &hash));
-        audit::resource(&format!("publishers/{publisher}"));
+        call.notes()
+            .resource(&store::publications::name(&publisher, &hash));
+        call.notes().resource(&format!("publishers/{publisher}"));
         let key = keys.verify(&hash, &header.signature).map_err(Error::from)?;
-        audit::resource(&key_name(&publisher, key));
+        call.notes().resource(&key_name(&publisher, key));
         loop {
-            let (publication, is_mine) = self.begin(tenant, &file).await?;
+            let (publication, is_mine) = self.begin(call, &file).await?;
             if is_mine {
-                self.plugins.keep_component(tenant, &hash, bytes.clone()).await?;
-                self.plugins.work_on(tenant, publication, bytes.clone());
+                self.plugins.keep_component(call, &hash, bytes.clone()).await?;
+                self.plugins.work_on(call, publication, bytes.clone());
             }
-            let publication = self.ended(tenant, &publisher, &hash, until).await?;
+            let publication = self.ended(call, &publisher, &hash, until).await?;
             // Whoever worked on it has gone: it is begun once more.
             if publication.state != State::Interrupted || Instant::now() >= until {
-                return self.answer(tenant, signature, publication).await;
+                return self.answer(call, signature, publication).await;
             }
         }
     }
 
     /// Begins to publish a file. Of one that was published and is no longer there, anew.
-    async fn begin(&self, tenant: &str, file: &Uploaded<'_>) -> Result<(Publication, bool), Status> {
-        let publications = self.plugins.publications(tenant);
+    async fn begin(&self, call: &Call, file: &Uploaded<'_>) -> Result<(Publication, bool), Status> {
+        let publications = self.plugins.publications(call);
         let (publication, is_mine) = publications.begin(file).await?;
         if publication.state == State::Published {
             let (id, version) = names::plugin("plugin", &publication.plugin)?;
-            let there = self.plugins.versions(tenant).get(&id, &version).await;
+            let there = self.plugins.versions(call).get(&id, &version).await;
             if matches!(there, Err(store::Error::Unknown(_))) {
                 publications.forget(file.publisher, file.sha256).await?;
                 return Ok(publications.begin(file).await?);
@@ -103,12 +103,12 @@ impl Service {
     /// The publication once it has ended, or as it is at `until`.
     async fn ended(
         &self,
-        tenant: &str,
+        call: &Call,
         publisher: &str,
         sha256: &str,
         until: Instant,
     ) -> Result<Publication, Status> {
-        let publications = self.plugins.publications(tenant);
+        let publications = self.plugins.publications(call);
         let mut pause = LOOKED_AFTER.0;
         loop {
             let publication = publications.get(publisher, sha256).await?;
@@ -122,16 +122,16 @@ impl Service {
 
     async fn answer(
         &self,
-        tenant: &str,
+        call: &Call,
         signature: &str,
         publication: Publication,
     ) -> Result<PublishPluginResponse, Status> {
         let plugin = match publication.state {
             State::Published => {
                 let (id, version) = names::plugin("plugin", &publication.plugin)?;
-                let versions = self.plugins.versions(tenant);
+                let versions = self.plugins.versions(call);
                 let version = versions.signed(&id, &version, signature).await?;
-                audit::resource(&version.name());
+                call.notes().resource(&version.name());
                 Some(convert::plugin(&version)?)
             }
             State::Refused => return Err(refusal(&publication)?),
@@ -142,22 +142,22 @@ impl Service {
     }
 
     /// A publication by its name.
-    pub(super) async fn publication(&self, tenant: &str, name: &str) -> Result<PluginPublication, Status> {
+    pub(super) async fn publication(&self, call: &Call, name: &str) -> Result<PluginPublication, Status> {
         let (publisher, sha256) = names::publication("name", name)?;
-        let publications = self.plugins.publications(tenant);
+        let publications = self.plugins.publications(call);
         convert::publication(publications.get(&publisher, &sha256).await?)
     }
 
     /// A publication as soon as it differs from what was told last.
     pub(super) async fn changed(
         &self,
-        tenant: &str,
+        call: &Call,
         name: &str,
         last: Option<&PluginPublication>,
     ) -> Result<PluginPublication, Status> {
         let mut pause = LOOKED_AFTER.0;
         loop {
-            let publication = self.publication(tenant, name).await?;
+            let publication = self.publication(call, name).await?;
             if last != Some(&publication) {
                 return Ok(publication);
             }
@@ -167,7 +167,7 @@ impl Service {
     }
 
     /// The publisher whom a header names, and its keys.
-    async fn trusted(&self, tenant: &str, header: &PublishPluginHeader) -> Result<(String, Keys), Status> {
+    async fn trusted(&self, call: &Call, header: &PublishPluginHeader) -> Result<(String, Keys), Status> {
         let mut violations = Violations::new();
         read_request_id(&header.request_id, &mut violations);
         if !header.sha256.is_empty() && !names::is_sha256(&header.sha256) {
@@ -178,7 +178,7 @@ impl Service {
         if header.signature.trim().is_empty() || header.signature.len() > CHUNK_BYTES {
             return Err(Error::from(signature::Error::Malformed).into());
         }
-        let publisher = self.plugins.publishers(tenant).get(&id).await?;
+        let publisher = self.plugins.publishers(call).get(&id).await?;
         let keys = Keys::from_pems(&publisher.keys()).map_err(Error::from)?;
         Ok((id, keys))
     }
@@ -186,7 +186,7 @@ impl Service {
     /// The file and its hash: as sent, or, where only the header was, as it is here already.
     async fn uploaded(
         &self,
-        tenant: &str,
+        call: &Call,
         header: &PublishPluginHeader,
         keys: &Keys,
         upload: Streaming<PublishPluginRequest>,
@@ -195,7 +195,7 @@ impl Service {
         if sent.bytes.is_empty() {
             let here = match header.sha256.as_str() {
                 "" => None,
-                hash => self.plugins.component(tenant, hash).await?,
+                hash => self.plugins.component(call, hash).await?,
             };
             return match here {
                 Some(bytes) => Ok((header.sha256.clone(), bytes)),

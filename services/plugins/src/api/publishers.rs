@@ -1,7 +1,7 @@
 //! Whom a tenant trusts.
 
 use dualwheel_kit::{
-    Reason, Violations, audit,
+    Call, Reason, Violations,
     resource::{read_display_name, read_new_id, read_request_id},
 };
 use dualwheel_proto::plugin::{
@@ -20,7 +20,7 @@ const KEY_BYTES: usize = 1_024;
 impl Service {
     pub(super) async fn trust(
         &self,
-        tenant: &str,
+        call: &Call,
         request: CreatePublisherRequest,
     ) -> Result<Publisher, Status> {
         let mut violations = Violations::new();
@@ -41,29 +41,34 @@ impl Service {
         );
         violations.finish(Reason::InvalidResource)?;
         let id = id.unwrap_or_default();
-        let publishers = self.plugins.publishers(tenant);
+        let publishers = self.plugins.publishers(call);
         let there = publishers.get(&id).await;
         if matches!(there, Err(store::Error::Unknown(_))) && publishers.count().await? >= MOST {
-            let what = "publishers".to_owned();
-            return Err(Error::TooMany { what, most: MOST }.into());
+            let (tenant, what) = (call.tenant().to_owned(), "publishers".to_owned());
+            return Err(Error::TooMany {
+                tenant,
+                what,
+                most: MOST,
+            }
+            .into());
         }
-        note_key(&id, &key);
+        note_key(call, &id, &key);
         let stored = publishers.create(&id, name, key).await?;
         let made = convert::publisher(&stored);
-        audit::resource(&made.name);
+        call.notes().resource(&made.name);
         Ok(made)
     }
 
     /// Trusts a second key of a publisher.
     pub(super) async fn add_key(
         &self,
-        tenant: &str,
+        call: &Call,
         request: AddPublisherKeyRequest,
     ) -> Result<Publisher, Status> {
         let id = names::publisher("name", &request.name)?;
         let key = given_key(&request.public_key_pem)?;
-        note_key(&id, &key);
-        let publishers = self.plugins.publishers(tenant);
+        note_key(call, &id, &key);
+        let publishers = self.plugins.publishers(call);
         let changed = publishers.rekey(&id, |current| match current.keys().as_slice() {
             keys if keys.contains(&key.as_str()) => {
                 Ok((current.public_key.clone(), current.other_key.clone()))
@@ -80,13 +85,13 @@ impl Service {
     /// Trusts one of two keys of a publisher no longer.
     pub(super) async fn remove_key(
         &self,
-        tenant: &str,
+        call: &Call,
         request: RemovePublisherKeyRequest,
     ) -> Result<Publisher, Status> {
         let id = names::publisher("name", &request.name)?;
         let key = given_key(&request.public_key_pem)?;
-        note_key(&id, &key);
-        let publishers = self.plugins.publishers(tenant);
+        note_key(call, &id, &key);
+        let publishers = self.plugins.publishers(call);
         let refused = |told| Err(Error::Keys(request.name.clone(), told));
         let changed = publishers.rekey(&id, |current| match current.keys().as_slice() {
             [one, other] if *one == key => Ok(((*other).to_owned(), String::new())),
@@ -98,9 +103,9 @@ impl Service {
     }
 }
 
-fn note_key(publisher: &str, pem: &str) {
+fn note_key(call: &Call, publisher: &str, pem: &str) {
     if let Ok(key) = PublicKey::from_pem(pem) {
-        audit::resource(&key_name(publisher, &key));
+        call.notes().resource(&key_name(publisher, &key));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use dualwheel_kit::Call;
 use dualwheel_plugin_host::output_hash;
 use dualwheel_proto::plugin::{GetPluginRunRowsResponse, ReplayPluginRunResponse};
 use tokio_stream::Stream;
@@ -18,12 +19,12 @@ pub(super) type Rows = Pin<Box<dyn Stream<Item = Result<GetPluginRunRowsResponse
 
 impl Service {
     /// The rows of a run as they are kept.
-    pub(super) async fn rows(&self, tenant: &str, id: &str) -> Result<Rows, Status> {
-        let run = self.plugins.runs(tenant).get(id).await?;
+    pub(super) async fn rows(&self, call: &Call, id: &str) -> Result<Rows, Status> {
+        let run = self.plugins.runs(call).get(id).await?;
         self.plugins
-            .note(tenant, &run.setting.id, &run.setting.version)
+            .note(call, &run.setting.id, &run.setting.version)
             .await;
-        let file = self.plugins.input_file(tenant, &run).await?;
+        let file = self.plugins.input_file(call, &run).await?;
         let starts = (0..file.len()).step_by(PART);
         let parts: Vec<_> = starts
             .map(|start| {
@@ -35,20 +36,20 @@ impl Service {
     }
 
     /// Asks the plugin of a run its rows again.
-    pub(super) async fn replay(&self, tenant: &str, id: &str) -> Result<ReplayPluginRunResponse, Status> {
-        let run = self.plugins.runs(tenant).get(id).await?;
+    pub(super) async fn replay(&self, call: &Call, id: &str) -> Result<ReplayPluginRunResponse, Status> {
+        let run = self.plugins.runs(call).get(id).await?;
         self.plugins
-            .note(tenant, &run.setting.id, &run.setting.version)
+            .note(call, &run.setting.id, &run.setting.version)
             .await;
-        let batches = self.plugins.inputs(tenant, &run).await?;
+        let batches = self.plugins.inputs(call, &run).await?;
         // That it ran shows that the policy of then admitted it.
         let setting = &run.setting;
         let plugin = self
             .plugins
-            .load(tenant, &setting.id, &setting.version, WIDEST)
+            .load(call, &setting.id, &setting.version, WIDEST)
             .await?;
         let parameters = setting.parameters.clone();
-        let examined = self.plugins.examine(tenant, plugin, move |plugin| {
+        let examined = self.plugins.examine(call, plugin, move |plugin| {
             let question = plugin.question_of(batches, &parameters)?;
             let answered = plugin.ask_all(&question);
             Ok::<_, dualwheel_plugin_host::Error>((question.input_hash().to_owned(), answered))

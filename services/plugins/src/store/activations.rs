@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dualwheel_kit::Call;
 use dualwheel_kit::store::{Cursor, insert, is_taken, now};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -130,20 +131,20 @@ pub enum Next {
     Back(i64),
 }
 
-/// What the brands of one tenant use.
+/// What the brands of a tenant use, as a call sees it.
 #[derive(Clone, Debug)]
 pub struct Activations {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl Activations {
-    /// What the brands of `tenant` use.
+    /// What the brands use that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -161,7 +162,7 @@ impl Activations {
     /// # Errors
     /// The database's.
     pub async fn revision(&self, brand: &str, world: i32, revision: i64) -> Result<Activation, Error> {
-        let key = (self.tenant.clone(), brand.to_owned(), world, revision);
+        let key = (self.call.tenant().to_owned(), brand.to_owned(), world, revision);
         let row = Entity::find_by_id(key).one(&self.database).await?;
         row.map_or_else(|| Ok(Activation::nothing(brand, world)), read)
     }
@@ -266,7 +267,7 @@ impl Activations {
         let ever = Entity::find()
             .select_only()
             .columns([Column::Brand, Column::World])
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(named(Column::Active).or(named(Column::Shadow)))
             .distinct()
             .into_tuple::<(String, i32)>()
@@ -288,7 +289,7 @@ impl Activations {
 
     fn revisions(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
         Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(Column::Brand.eq(brand))
             .filter(Column::World.eq(world))
             .order_by_desc(Column::Revision)
@@ -297,7 +298,7 @@ impl Activations {
     fn row(&self, activation: &Activation) -> Result<Model, Error> {
         let json = |setting: &Option<Setting>| setting.as_ref().map(setting_to_json).transpose();
         Ok(Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             brand: activation.brand.clone(),
             world: activation.world,
             revision: activation.revision,

@@ -1,4 +1,4 @@
-//! The registry's state. Every repository is made for a tenant; there is none without one.
+//! The registry's state. Every repository is made for a call; there is none without one.
 
 use std::collections::BTreeMap;
 

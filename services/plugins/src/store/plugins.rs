@@ -1,5 +1,6 @@
 //! Published versions of a tenant.
 
+use dualwheel_kit::Call;
 use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
 use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
 use sea_orm::{
@@ -108,20 +109,20 @@ pub fn described(version: &Version) -> Result<Description, Error> {
     })
 }
 
-/// The published versions of one tenant.
+/// The published versions of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Plugins {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl Plugins {
-    /// The versions of `tenant`.
+    /// The versions that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -131,7 +132,7 @@ impl Plugins {
     /// The database's.
     pub async fn claim(&self, id: &str, publisher: &str) -> Result<String, Error> {
         let row = name::Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: id.to_owned(),
             publisher: publisher.to_owned(),
         };
@@ -139,7 +140,7 @@ impl Plugins {
         match inserted {
             Ok(_) => Ok(publisher.to_owned()),
             Err(error) if is_taken(&error) => {
-                let there = name::Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+                let there = name::Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
                     .one(&self.database)
                     .await?;
                 Ok(there.map_or_else(|| publisher.to_owned(), |row| row.publisher))
@@ -154,7 +155,7 @@ impl Plugins {
     /// `Exists` when the version is there with another file; the database's.
     pub async fn create(&self, version: Version) -> Result<Version, Error> {
         let row = Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             made_at: now(),
             ..version
         };
@@ -243,7 +244,7 @@ impl Plugins {
 
     fn this(&self, id: &str, version: &str) -> Condition {
         Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
             .add(Column::Version.eq(version))
     }
@@ -254,7 +255,7 @@ impl Plugins {
     /// The database's.
     pub async fn has_file(&self, sha256: &str) -> Result<bool, Error> {
         let of_file = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(Column::Sha256.eq(sha256));
         Ok(of_file.count(&self.database).await? > 0)
     }
@@ -264,7 +265,7 @@ impl Plugins {
     /// # Errors
     /// The database's.
     pub async fn count(&self) -> Result<u64, Error> {
-        let all = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        let all = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
         Ok(all.count(&self.database).await?)
     }
 
@@ -274,7 +275,7 @@ impl Plugins {
     /// The database's.
     pub async fn count_of(&self, publisher: &str) -> Result<u64, Error> {
         let all = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(Column::Publisher.eq(publisher));
         Ok(all.count(&self.database).await?)
     }
@@ -284,7 +285,7 @@ impl Plugins {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str, version: &str) -> Result<Version, Error> {
-        let key = (self.tenant.clone(), id.to_owned(), version.to_owned());
+        let key = (self.call.tenant().to_owned(), id.to_owned(), version.to_owned());
         let row = Entity::find_by_id(key).one(&self.database).await?;
         row.ok_or_else(|| Error::Unknown(plugin_name(id, version)))
     }
@@ -296,7 +297,7 @@ impl Plugins {
     pub async fn list(&self, world: Option<i32>, size: usize, token: &str) -> Result<Page<Version>, Error> {
         let list = format!("plugins {world:?}");
         let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .order_by_asc(Column::MadeAt)
             .order_by_asc(Column::Id)
             .order_by_asc(Column::Version)

@@ -1,6 +1,7 @@
 //! Publications of a tenant: what becomes of a file that was uploaded.
 
 use dualwheel_kit::{
+    Call,
     beats::Key,
     store::{delete, insert, is_taken, now, update},
 };
@@ -139,27 +140,27 @@ pub struct Refused {
     pub standard: String,
 }
 
-/// The publications of one tenant.
+/// The publications of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Publications {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl Publications {
-    /// The publications of `tenant`.
+    /// The publications that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
     /// What a publication is known by.
     #[must_use]
     pub fn key(&self, publisher: &str, sha256: &str) -> Key {
-        (self.tenant.clone(), format!("{publisher}/{sha256}"))
+        (self.call.tenant().to_owned(), format!("{publisher}/{sha256}"))
     }
 
     /// Begins to publish a file, unless that is under way, done, or refused for good; `true` for who is to do it.
@@ -170,7 +171,7 @@ impl Publications {
         let (_, id) = self.key(file.publisher, file.sha256);
         for _ in 0..TRIES {
             let fresh = Model {
-                tenant: self.tenant.clone(),
+                tenant: self.call.tenant().to_owned(),
                 id: id.clone(),
                 signature: file.signature.to_owned(),
                 bytes: file.bytes,
@@ -233,7 +234,7 @@ impl Publications {
             changed_at: Set(now()),
             ..Default::default()
         };
-        update(&self.database, row, working(&self.tenant, id)).await?;
+        update(&self.database, row, working(self.call.tenant(), id)).await?;
         Ok(())
     }
 
@@ -259,7 +260,7 @@ impl Publications {
             changed_at: Set(now()),
             ..row
         };
-        update(&self.database, row, working(&self.tenant, id)).await?;
+        update(&self.database, row, working(self.call.tenant(), id)).await?;
         Ok(())
     }
 
@@ -275,13 +276,13 @@ impl Publications {
     }
 
     async fn row(&self, id: &str) -> Result<Option<Model>, Error> {
-        let key = (self.tenant.clone(), id.to_owned());
+        let key = (self.call.tenant().to_owned(), id.to_owned());
         Ok(Entity::find_by_id(key).one(&self.database).await?)
     }
 
     fn this(&self, id: &str) -> Condition {
         Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
     }
 }

@@ -1,5 +1,6 @@
 //! Publishers whom a tenant trusts.
 
+use dualwheel_kit::Call;
 use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
@@ -22,20 +23,20 @@ impl Publisher {
     }
 }
 
-/// The publishers of one tenant.
+/// The publishers of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Publishers {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl Publishers {
-    /// The publishers of `tenant`.
+    /// The publishers that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -50,7 +51,7 @@ impl Publishers {
         public_key: String,
     ) -> Result<Publisher, Error> {
         let row = Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: id.to_owned(),
             display_name,
             public_key,
@@ -77,7 +78,7 @@ impl Publishers {
     /// # Errors
     /// The database's.
     pub async fn count(&self) -> Result<u64, Error> {
-        let all = Entity::find().filter(Column::Tenant.eq(self.tenant.as_str()));
+        let all = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
         Ok(all.count(&self.database).await?)
     }
 
@@ -86,7 +87,7 @@ impl Publishers {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<Publisher, Error> {
-        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
             .one(&self.database)
             .await?;
         row.ok_or_else(|| Error::Unknown(name(id)))
@@ -99,7 +100,7 @@ impl Publishers {
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<Publisher>, Error> {
         let list = "publishers";
         let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .order_by_asc(Column::MadeAt)
             .order_by_asc(Column::Id)
             .limit(size as u64 + 1);
@@ -134,7 +135,7 @@ impl Publishers {
                 ..Default::default()
             };
             let unchanged = Condition::all()
-                .add(Column::Tenant.eq(self.tenant.as_str()))
+                .add(Column::Tenant.eq(self.call.tenant()))
                 .add(Column::Id.eq(id))
                 .add(Column::PublicKey.eq(current.public_key.as_str()))
                 .add(Column::OtherKey.eq(current.other_key.as_str()));
@@ -155,7 +156,7 @@ impl Publishers {
     /// `Unknown`; the database's.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
         let this = Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id));
         let deleted = delete::<Entity>(&self.database, this).await?;
         if deleted == 0 {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::store::{Cursor, delete, insert, now, update, visible};
+use dualwheel_kit::Call;
+use dualwheel_kit::store::{Cursor, delete, insert, now, update};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -99,20 +100,20 @@ pub fn new_id() -> String {
 #[derive(Deserialize, Serialize)]
 struct KeptComparison(String, Option<String>, Option<String>, String);
 
-/// The runs of one tenant.
+/// The runs of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Runs {
+    call: Call,
     database: DatabaseConnection,
-    tenant: String,
 }
 
 impl Runs {
-    /// The runs of `tenant`.
+    /// The runs that a call sees.
     #[must_use]
-    pub fn of(database: &DatabaseConnection, tenant: &str) -> Self {
+    pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
+            call: call.clone(),
             database: database.clone(),
-            tenant: tenant.to_owned(),
         }
     }
 
@@ -159,7 +160,7 @@ impl Runs {
     /// The database's.
     pub async fn compare(&self, id: &str, comparisons: &[Comparison]) -> Result<(), Error> {
         let row = ActiveModel {
-            tenant: Set(self.tenant.clone()),
+            tenant: Set(self.call.tenant().to_owned()),
             id: Set(id.to_owned()),
             comparisons: Set(comparisons_to_json(comparisons)?),
             ..Default::default()
@@ -180,7 +181,7 @@ impl Runs {
             return Ok(());
         }
         let row = ActiveModel {
-            tenant: Set(self.tenant.clone()),
+            tenant: Set(self.call.tenant().to_owned()),
             id: Set(run.id.clone()),
             given_at: Set(Some(before.map_or_else(now, |before| now().max(before.at + 1)))),
             given_under: Set(Some(under)),
@@ -201,7 +202,7 @@ impl Runs {
 
     fn this(&self, id: &str) -> Condition {
         Condition::all()
-            .add(Column::Tenant.eq(self.tenant.as_str()))
+            .add(Column::Tenant.eq(self.call.tenant()))
             .add(Column::Id.eq(id))
     }
 
@@ -210,11 +211,11 @@ impl Runs {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<Run, Error> {
-        let row = Entity::find_by_id((self.tenant.clone(), id.to_owned()))
+        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
             .one(&self.database)
             .await?;
         let row = row.ok_or_else(|| Error::Unknown(name(id)))?;
-        visible(&row.brand, || name(id))?;
+        self.call.require_visible(&row.brand, || name(id))?;
         read(row)
     }
 
@@ -231,7 +232,7 @@ impl Runs {
         input_hash: &str,
     ) -> Result<Option<Run>, Error> {
         let row = Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(Column::Sha256.eq(sha256))
             .filter(Column::InputHash.eq(input_hash))
             .filter(Column::Brand.eq(brand))
@@ -287,7 +288,7 @@ impl Runs {
 
     fn all(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
         Entity::find()
-            .filter(Column::Tenant.eq(self.tenant.as_str()))
+            .filter(Column::Tenant.eq(self.call.tenant()))
             .filter(Column::Brand.eq(brand))
             .filter(Column::World.eq(world))
     }
@@ -295,7 +296,7 @@ impl Runs {
     fn row(&self, run: &Run, made_at: i64) -> Result<Model, Error> {
         let (reason, message) = run.failure.clone().unwrap_or_default();
         Ok(Model {
-            tenant: self.tenant.clone(),
+            tenant: self.call.tenant().to_owned(),
             id: run.id.clone(),
             brand: run.brand.clone(),
             world: run.world,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
-    Config, Server,
+    Call, Config, Server,
     failure::{reason_of, violations_of},
 };
 use dualwheel_lake::{Lake, service::Facts};
@@ -248,7 +248,7 @@ impl House {
 
     fn asked(&self, brand: &str, day: i32) -> Asked {
         Asked {
-            tenant: self.config.tenant.clone(),
+            call: Call::background(&self.config.tenant),
             brand: brand.to_owned(),
             day: Day(day),
             versions: [("members".to_owned(), i64::from(day))].into(),

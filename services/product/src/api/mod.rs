@@ -5,7 +5,7 @@ mod style_trend;
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::{Question, access::Brands, answer, caller, explain, tenant_of};
+use dualwheel_kit::{Call, Question, access::Brands, answer, explain};
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day};
 use dualwheel_plugin_host::Plugin;
@@ -77,26 +77,26 @@ impl Service {
         }
     }
 
-    async fn reader(&self, tenant: &str, pin: &BTreeMap<String, i64>) -> Result<Reader, Status> {
-        Ok(self.lake.tenant(tenant).reader(pin).await?)
+    async fn reader(&self, call: &Call, pin: &BTreeMap<String, i64>) -> Result<Reader, Status> {
+        Ok(self.lake.of(call).reader(pin).await?)
     }
 
     async fn answer(
         &self,
-        tenant: &str,
+        call: &Call,
         query: Option<types::MetricQuery>,
         group: Group,
     ) -> Result<Answered, Status> {
         // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
         let unread = Question::read(query.clone(), group.allowed_by(), Day(i32::MAX))?;
-        let reader = self.reader(tenant, &unread.pin).await?;
+        let reader = self.reader(call, &unread.pin).await?;
         let question = Question::read(query, group.allowed_by(), reader.today())?;
         reader.require_brand(&question.brand).await?;
         let case = Case {
-            tenant,
+            tenant: call.tenant(),
             reader: &reader,
-            definitions: self.catalogue.of(tenant, &question.brand),
-            stranger: self.stranger(tenant),
+            definitions: self.catalogue.of(call.tenant(), &question.brand),
+            stranger: self.stranger(call),
             question,
             markets: &self.markets,
         };
@@ -108,11 +108,11 @@ impl Service {
 
     /// Who asks, where they may not see every brand. What they are told of the others goes by the tenant's definitions: by
     /// those of several brands they could be told the same thing in two ways, and more by what these differ by.
-    fn stranger(&self, tenant: &str) -> Option<Stranger> {
-        let Brands::Some(sees) = caller::current()?.brands.clone() else {
+    fn stranger(&self, call: &Call) -> Option<Stranger> {
+        let Brands::Some(sees) = call.brands().clone() else {
             return None;
         };
-        let parameters = &self.catalogue.of(tenant, "").parameters;
+        let parameters = &self.catalogue.of(call.tenant(), "").parameters;
         Some(Stranger {
             sees,
             least: parameters.min_brands,
@@ -131,10 +131,8 @@ impl ProductService for Service {
         &self,
         request: Request<GetSuperRequest>,
     ) -> Result<Response<GetSuperResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self
-            .answer(&tenant, request.into_inner().query, Group::Super)
-            .await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.answer(&call, request.query, Group::Super).await?;
         Ok(Response::new(GetSuperResponse {
             metrics: to_proto(&answered),
         }))
@@ -144,10 +142,8 @@ impl ProductService for Service {
         &self,
         request: Request<GetPriceStrengthRequest>,
     ) -> Result<Response<GetPriceStrengthResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let answered = self
-            .answer(&tenant, request.into_inner().query, Group::PriceStrength)
-            .await?;
+        let (call, request) = Call::of(request)?;
+        let answered = self.answer(&call, request.query, Group::PriceStrength).await?;
         Ok(Response::new(GetPriceStrengthResponse {
             metrics: to_proto(&answered),
         }))
@@ -157,13 +153,12 @@ impl ProductService for Service {
         &self,
         request: Request<ListLifecycleRequest>,
     ) -> Result<Response<ListLifecycleResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let request = request.into_inner();
+        let (call, request) = Call::of(request)?;
         let unread = lifecycle::Listing::read(&request, Day(i32::MAX))?;
-        let reader = self.reader(&tenant, &unread.pin).await?;
+        let reader = self.reader(&call, &unread.pin).await?;
         let listing = lifecycle::Listing::read(&request, reader.today())?;
         reader.require_brand(&listing.brand).await?;
-        let definitions = self.catalogue.of(&tenant, &listing.brand);
+        let definitions = self.catalogue.of(call.tenant(), &listing.brand);
         let placed = queries::lifecycle(&reader, &listing.brand, listing.day, definitions).await?;
         Ok(Response::new(listing.page(&placed, reader.versions())))
     }
@@ -172,18 +167,18 @@ impl ProductService for Service {
         &self,
         request: Request<ListStyleTrendsRequest>,
     ) -> Result<Response<ListStyleTrendsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let today = self.reader(&tenant, &BTreeMap::new()).await?.today();
-        let listing = style_trend::Listing::read(request.into_inner(), today)?;
-        Ok(Response::new(self.style_trends(&tenant, listing).await?))
+        let (call, request) = Call::of(request)?;
+        let today = self.reader(&call, &BTreeMap::new()).await?.today();
+        let listing = style_trend::Listing::read(request, today)?;
+        Ok(Response::new(self.style_trends(&call, listing).await?))
     }
 
     async fn list_definitions(
         &self,
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let definitions = self.catalogue.of(&tenant, &request.into_inner().brand);
+        let (call, request) = Call::of(request)?;
+        let definitions = self.catalogue.of(call.tenant(), &request.brand);
         Ok(Response::new(answer::list_definitions(&definitions)))
     }
 
@@ -191,17 +186,17 @@ impl ProductService for Service {
         &self,
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
-        let tenant = tenant_of(&request)?.to_owned();
-        let types::ExplainMetricRequest { metric: id, query } = request.into_inner();
+        let (call, request) = Call::of(request)?;
+        let types::ExplainMetricRequest { metric: id, query } = request;
         let brand = query
             .as_ref()
             .map(|query| query.brand.clone())
             .unwrap_or_default();
-        let definitions = self.catalogue.of(&tenant, &brand);
+        let definitions = self.catalogue.of(call.tenant(), &brand);
         let (Some(entry), Some(group)) = (definitions.entry(&id), Group::owning(&id)) else {
             return Err(explain::unknown(&id));
         };
-        let answered = self.answer(&tenant, query, group).await?;
+        let answered = self.answer(&call, query, group).await?;
         Ok(Response::new(explain::explanation(
             &definitions,
             entry,

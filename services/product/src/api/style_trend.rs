@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
-    Failure, Reason, Violations, answer,
+    Call, Failure, Reason, Violations, answer,
     question::{check_brand, day_to_proto, read_category, read_past_day, read_pin, window_to_proto},
     resource::Slice,
 };
@@ -102,7 +102,7 @@ fn subject(asked: &Asked) -> String {
 impl Service {
     pub(super) async fn style_trends(
         &self,
-        tenant: &str,
+        call: &Call,
         listing: Listing,
     ) -> Result<ListStyleTrendsResponse, Status> {
         let Listing {
@@ -112,33 +112,31 @@ impl Service {
             pin,
             slice,
         } = listing;
-        let definitions = self.catalogue.of(tenant, &brand);
-        let sheet = self
-            .sheet(tenant, &brand, &asked, day, &pin, &definitions)
-            .await?;
+        let definitions = self.catalogue.of(call.tenant(), &brand);
+        let sheet = self.sheet(call, &brand, &asked, day, &pin, &definitions).await?;
         let question = plugins::Asked {
-            tenant: tenant.to_owned(),
+            call: call.clone(),
             brand: brand.clone(),
             day,
             versions: sheet.reader.versions().tables,
             subject: subject(&asked),
             built_in: self.built_in.clone(),
         };
-        let then = async |day, pin| self.sheet(tenant, &brand, &asked, day, &pin, &definitions).await;
+        let then = async |day, pin| self.sheet(call, &brand, &asked, day, &pin, &definitions).await;
         let (sheet, scored) = self.plugins.score(question, sheet, then).await?;
         answered(sheet, scored, slice, definitions).await
     }
 
     async fn sheet(
         &self,
-        tenant: &str,
+        call: &Call,
         brand: &str,
         asked: &Asked,
         day: Day,
         pin: &BTreeMap<String, i64>,
         definitions: &Arc<Definitions<Parameters>>,
     ) -> Result<Sheet, Status> {
-        let reader = self.reader(tenant, pin).await?;
+        let reader = self.reader(call, pin).await?;
         reader.require_brand(brand).await?;
         let frames = StyleFrames::read(&reader, brand, asked, day, definitions).await?;
         let (asked, parameters) = (asked.clone(), definitions.clone());

@@ -1,6 +1,6 @@
 //! The service over gRPC on a real lake: questions, answers, refusals.
 
-use dualwheel_kit::{Config, Server, failure::reason_of, failure::violations_of};
+use dualwheel_kit::{Call, Config, Server, failure::reason_of, failure::violations_of};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Label};
 use dualwheel_plugin_host::{Compiler, World};
@@ -374,7 +374,7 @@ async fn a_kept_market_is_told_from_one_that_has_changed() {
 /// `order_lines` were read.
 async fn styles(folder: &std::path::Path, by_price_band: bool) -> (Rows, [bool; 2]) {
     let reader = lake(folder)
-        .tenant("default")
+        .of(&Call::background("default"))
         .reader(&Default::default())
         .await
         .unwrap();

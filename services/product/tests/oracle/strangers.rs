@@ -4,14 +4,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::Arc,
 };
 
-use dualwheel_kit::{
-    Tenant,
-    access::Brands,
-    caller::{Caller, on_behalf},
-};
+use dualwheel_kit::{Call, access::Brands};
 use dualwheel_lake::Lake;
 use dualwheel_product::Service;
 use dualwheel_proto::{
@@ -94,7 +89,7 @@ async fn store(folder: &Path, sales: &[Sale]) {
 #[derive(Clone)]
 struct Desk {
     client: ProductServiceClient<ProductServiceServer<Service>>,
-    caller: Arc<Caller>,
+    call: Call,
 }
 
 impl Desk {
@@ -102,7 +97,7 @@ impl Desk {
         let service = api::service(folder, lake, None).await;
         Self {
             client: ProductServiceClient::new(service),
-            caller: caller(brands),
+            call: Call::background("default").seeing(&brands),
         }
     }
 
@@ -110,37 +105,33 @@ impl Desk {
     fn of(&self, brands: Brands) -> Self {
         Self {
             client: self.client.clone(),
-            caller: caller(brands),
+            call: Call::background("default").seeing(&brands),
         }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.extensions_mut().insert(self.call.clone());
+        request
     }
 
     async fn premium(&self, query: MetricQuery) -> Metric {
         let mut client = self.client.clone();
-        let request = request(GetPriceStrengthRequest { query: Some(query) });
-        let answer = on_behalf(self.caller.clone(), client.get_price_strength(request));
-        answer.await.unwrap().into_inner().metrics.swap_remove(0)
+        let request = self.request(GetPriceStrengthRequest { query: Some(query) });
+        client
+            .get_price_strength(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .metrics
+            .swap_remove(0)
     }
 
     async fn goods(&self, query: MetricQuery) -> Vec<Metric> {
         let mut client = self.client.clone();
-        let request = request(GetSuperRequest { query: Some(query) });
-        let answer = on_behalf(self.caller.clone(), client.get_super(request));
-        answer.await.unwrap().into_inner().metrics
+        let request = self.request(GetSuperRequest { query: Some(query) });
+        client.get_super(request).await.unwrap().into_inner().metrics
     }
-}
-
-fn caller(brands: Brands) -> Arc<Caller> {
-    Arc::new(Caller {
-        tenant: "default".to_owned(),
-        brands,
-        ..Caller::anonymous()
-    })
-}
-
-fn request<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(Tenant("default".to_owned()));
-    request
 }
 
 fn query(brand: &str, (first, last): (i32, i32), category: &str) -> MetricQuery {
@@ -187,7 +178,7 @@ async fn a_kept_market_outlives_its_names() {
     };
     let mut known: BTreeMap<String, (Metric, Vec<Metric>)> = BTreeMap::new();
     for first in 0..10 {
-        let _ = lake.renew("default");
+        let _ = lake.renew(&Call::background("default"));
         for at in 0..10 {
             let brand = &brands[(first + at) % 10];
             let answer = (desk.premium(asked(brand)).await, desk.goods(by_band(brand)).await);

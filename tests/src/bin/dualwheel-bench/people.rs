@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use anyhow::ensure;
 use dualwheel::import::Summary;
 use dualwheel_consumer::PeopleIndex;
+use dualwheel_kit::Call;
 use dualwheel_lake::Lake;
 use dualwheel_measure::Window;
 use dualwheel_proto::{
@@ -201,7 +202,7 @@ fn memory(bench: &Bench, figures: &mut Figures, data: &Path) -> anyhow::Result<(
     bench.client.block_on(async {
         let started = Instant::now();
         let index = PeopleIndex::new(Lake::open(&options)?, 8 << 30, dualwheel_consumer::MOST_CONSUMERS);
-        let snapshot = index.catch_up("default").await?;
+        let snapshot = index.catch_up(&Call::background("default")).await?;
         eprintln!("opened in {:.0} ms", started.elapsed().as_secs_f64() * 1_000.0);
         let reader = snapshot.lake.reader(&snapshot.versions()).await?;
         let mut bytes = 0.0;

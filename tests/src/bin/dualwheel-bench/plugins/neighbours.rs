@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use dualwheel_kit::{Config, Server, db};
+use dualwheel_kit::{Call, Config, Server, db};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Compiler, Features, Plugin, World, sha256};
@@ -133,7 +133,7 @@ impl House {
         let mut seconds = Vec::with_capacity(questions.len());
         for sheet in questions {
             let asked = Asked {
-                tenant: self.config.tenant.clone(),
+                call: Call::background(&self.config.tenant),
                 brand: BRAND.to_owned(),
                 day: Day(0),
                 versions: Default::default(),
