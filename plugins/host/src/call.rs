@@ -7,17 +7,16 @@ use std::{
 
 use blake3::OutputReader;
 use wasmtime::{
-    PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
-    component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, WasmStr},
+    PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace,
+    component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower},
 };
 
 use crate::{
-    GENERATIONS,
-    engine::Engine,
     error::{Error, Guest},
-    log::Log,
-    meter::{Breach, Meter},
-    sealed::{Lines, Sealed},
+    meter::Breach,
+    runtime::Runtime,
+    sealed::Sealed,
+    state::State,
     text::tidy,
 };
 
@@ -33,17 +32,6 @@ pub(crate) type Stopped = Arc<dyn Fn() -> bool + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[error("nobody waits for it any more")]
 struct Left;
-
-/// What belongs to a run on the host's side.
-#[derive(Debug)]
-pub(crate) struct State {
-    meter: Meter,
-    pub(crate) log: Log,
-    /// What was written to a sealed WASI's streams.
-    pub(crate) written: Lines,
-    /// A sealed WASI's random numbers.
-    pub(crate) random: OutputReader,
-}
 
 /// A component that was checked and compiled.
 pub(crate) struct Compiled {
@@ -90,44 +78,14 @@ impl Used {
     }
 }
 
-/// Offers the guest what the contract has, in each of its generations: `log`.
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    for generation in GENERATIONS {
-        let mut host = linker.instance(&format!("dualwheel:plugin/host@{generation}"))?;
-        host.func_wrap(
-            "log",
-            |mut store: StoreContextMut<'_, State>, (line,): (WasmStr,)| {
-                let line = line.to_str(&store)?.into_owned();
-                charge(&mut store, line.len())?;
-                store.data_mut().log.write(&line);
-                Ok(())
-            },
-        )?;
-    }
-    Ok(())
-}
-
-/// Takes a unit of fuel for each byte that the host handles for the guest.
-pub(crate) fn charge(store: &mut StoreContextMut<'_, State>, bytes: usize) -> wasmtime::Result<()> {
-    let cost = u64::try_from(bytes).unwrap_or(u64::MAX);
-    let left = store.get_fuel()?.saturating_sub(cost);
-    store.set_fuel(left)
-}
-
 fn store(
-    engine: &Engine,
+    runtime: &Runtime,
     random: OutputReader,
     granted: u64,
     stopped: Option<&Stopped>,
 ) -> wasmtime::Result<Store<State>> {
-    let limits = engine.limits();
-    let state = State {
-        meter: Meter::new(limits.memory_bytes, limits.table_elements),
-        log: Log::new(limits.log_lines, limits.log_bytes),
-        written: Lines::default(),
-        random,
-    };
-    let mut store = Store::new(engine.wasmtime(), state);
+    let limits = runtime.limits();
+    let mut store = Store::new(runtime.wasmtime(), State::new(limits, random));
     store.limiter(|state| &mut state.meter);
     store.set_fuel(granted)?;
     let (ends, stopped) = (Instant::now() + limits.deadline, stopped.cloned());
@@ -147,7 +105,7 @@ fn store(
 
 /// Calls a function of a fresh instance with the fuel of so many rows, until nobody waits for it.
 pub(crate) fn call<P, R>(
-    engine: &Engine,
+    runtime: &Runtime,
     component: &Compiled,
     function: &ComponentExportIndex,
     rows: usize,
@@ -158,11 +116,11 @@ where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift + 'static,
 {
-    let limits = engine.limits();
+    let limits = runtime.limits();
     let (runs, waited) = (limits.runs, limits.deadline);
-    let _place = engine.gate().enter(waited).ok_or(Error::Busy { runs, waited })?;
+    let _place = runtime.gate().enter(waited).ok_or(Error::Busy { runs, waited })?;
     let granted = limits.fuel(rows);
-    let store = store(engine, component.random.clone(), granted, stopped);
+    let store = store(runtime, component.random.clone(), granted, stopped);
     let mut store = store.map_err(|error| Error::Engine {
         reason: error.to_string(),
     })?;
@@ -175,7 +133,7 @@ where
     let used = used(&mut store, granted, duration);
     match answered {
         Ok(answer) => Ok((answer, used)),
-        Err(error) => Err(failure(engine, granted, &error, used)),
+        Err(error) => Err(failure(runtime, granted, &error, used)),
     }
 }
 
@@ -198,11 +156,11 @@ fn used(store: &mut Store<State>, granted: u64, duration: Duration) -> Used {
 }
 
 /// What ended a call.
-fn failure(engine: &Engine, granted: u64, error: &wasmtime::Error, used: Used) -> Error {
+fn failure(runtime: &Runtime, granted: u64, error: &wasmtime::Error, used: Used) -> Error {
     if error.is::<Left>() {
         return Error::Stopped;
     }
-    let limits = engine.limits();
+    let limits = runtime.limits();
     let mut guest = used.into_guest();
     guest.frames = frames(error);
     if let Some(breach) = error.downcast_ref::<Breach>() {

@@ -9,16 +9,17 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, 
 use crate::{
     CONTRACT,
     cache::Cache,
-    call::{self, Compiled, State},
+    call::Compiled,
     compiler::{Compiler, Made},
     error::Error,
-    gate::Gate,
     inspect::{Shape, require_component},
     limits::Limits,
     plugin::Plugin,
-    sealed, settings,
+    policy::Policy,
+    runtime::{Runtime, unable},
+    sealed,
+    state::{self, State},
     text::tidy,
-    ticker::{Ticker, tick},
     wire::{Given, GivenDescription, Sent},
     world::World,
 };
@@ -28,17 +29,6 @@ const MESSAGE: usize = 500;
 /// The function by which a model says what it is.
 const DESCRIBE: &str = "describe";
 
-/// What a component may import besides the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Policy {
-    /// Nothing.
-    Pure,
-    /// A WASI 0.2 with clocks that stand still, random numbers from a seed, an empty environment and file system, and
-    /// streams into the log: for languages whose runtime cannot live without one.
-    SealedWasi,
-}
-
 /// Compiles and checks components, and holds what all plugins share. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -46,12 +36,8 @@ pub struct Engine {
 }
 
 struct Inner {
-    /// Dropped, and so ended, first.
-    _ticker: Ticker,
-    wasmtime: wasmtime::Engine,
+    runtime: Arc<Runtime>,
     linker: Linker<State>,
-    limits: Limits,
-    gate: Gate,
     compiler: Compiler,
     cache: Option<Cache>,
 }
@@ -60,7 +46,7 @@ impl fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Engine")
-            .field("limits", &self.inner.limits)
+            .field("limits", self.limits())
             .finish_non_exhaustive()
     }
 }
@@ -72,20 +58,12 @@ impl Engine {
     /// # Errors
     /// When a limit is out of bounds, or the system does not give what the pool of instances needs.
     pub fn new(limits: Limits, compiler: Compiler, cache: Option<Cache>) -> Result<Self, Error> {
-        limits.check()?;
-        let wasmtime = wasmtime::Engine::new(&settings::of(&limits)).map_err(|error| unable(&error))?;
-        let mut linker = Linker::new(&wasmtime);
-        call::link(&mut linker).map_err(|error| unable(&error))?;
-        let ticker = Ticker::start(&wasmtime, tick(limits.deadline)).map_err(|error| Error::Engine {
-            reason: format!("no thread that looks at the time: {error}"),
-        })?;
-        let gate = Gate::new(limits.runs);
+        let runtime = Runtime::new(limits)?;
+        let mut linker = Linker::new(runtime.wasmtime());
+        state::link(&mut linker).map_err(|error| unable(&error))?;
         let inner = Inner {
-            _ticker: ticker,
-            wasmtime,
+            runtime: Arc::new(runtime),
             linker,
-            limits,
-            gate,
             compiler,
             cache,
         };
@@ -97,15 +75,7 @@ impl Engine {
     /// What a plugin may use.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.inner.limits
-    }
-
-    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.inner.wasmtime
-    }
-
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.inner.gate
+        self.inner.runtime.limits()
     }
 
     /// Checks a component of `world` and compiles it, unless that was done before. Nothing of it runs yet.
@@ -136,7 +106,7 @@ impl Engine {
         policy: Policy,
         inspected: &dyn Fn(),
     ) -> Result<Plugin, Error> {
-        let limits = &self.inner.limits;
+        let limits = self.limits();
         let (given, most) = (bytes.len(), limits.component_bytes);
         if u64::try_from(given).unwrap_or(u64::MAX) > most {
             let reason = format!("its file has {given} bytes; at most {most} are admitted");
@@ -160,7 +130,7 @@ impl Engine {
             random: sealed::random(&digest),
         };
         Ok(Plugin::guest(
-            self.clone(),
+            self.inner.runtime.clone(),
             world,
             shape.needs(),
             hexadecimal(&digest),
@@ -194,16 +164,10 @@ impl Engine {
         bytes: &[u8],
         check: impl Fn(&Shape) -> Result<(), Error>,
     ) -> Result<(Shape, Component), Error> {
-        let Inner {
-            wasmtime: engine,
-            limits,
-            cache,
-            ..
-        } = &*self.inner;
+        let (cache, runtime) = (self.inner.cache.as_ref(), &self.inner.runtime);
+        let (engine, limits) = (runtime.wasmtime(), runtime.limits());
         let id = self.id(bytes);
-        let kept = cache
-            .as_ref()
-            .and_then(|cache| cache.read(&id, limits.compiled_bytes));
+        let kept = cache.and_then(|cache| cache.read(&id, limits.compiled_bytes));
         let kept = kept.as_deref().and_then(unpacked);
         if let Some((shape, code)) = kept
             && let Ok(component) = run_as_found(engine, code)
@@ -215,7 +179,7 @@ impl Engine {
         let component = run_as_found(engine, &code).map_err(|error| Error::TooLarge {
             reason: tidy(&format!("{error:#}"), MESSAGE),
         })?;
-        if let Some((cache, packed)) = cache.as_ref().zip(packed(&shape, &code)) {
+        if let Some((cache, packed)) = cache.zip(packed(&shape, &code)) {
             cache.write(&id, &packed);
         }
         Ok((shape, component))
@@ -224,10 +188,8 @@ impl Engine {
     /// What machine code depends on: the component, the compiler and its settings.
     fn id(&self, bytes: &[u8]) -> blake3::Hash {
         let mut settings = Settings(Hasher::new_derive_key("dualwheel plugin machine code 2"));
-        self.inner
-            .wasmtime
-            .precompile_compatibility_hash()
-            .hash(&mut settings);
+        let engine = self.inner.runtime.wasmtime();
+        engine.precompile_compatibility_hash().hash(&mut settings);
         settings.0.update(blake3::hash(bytes).as_bytes());
         settings.0.finalize()
     }
@@ -271,12 +233,6 @@ impl std::hash::Hasher for Settings {
         hash.as_bytes()
             .first_chunk()
             .map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    }
-}
-
-fn unable(error: &wasmtime::Error) -> Error {
-    Error::Engine {
-        reason: format!("{error:#}"),
     }
 }
 

@@ -5,9 +5,9 @@ use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 
 use crate::{
     GENERATIONS,
-    engine::Policy,
     error::{Age, Error, Guest},
     limits::Limits,
+    policy::Policy,
     structure::{Fault, Structure},
     text::tidy,
     world::World,
@@ -264,7 +264,7 @@ fn is_sealed_wasi(import: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{known_generation, numbers, offered};
-    use crate::{engine::Policy, error::Age, error::Error};
+    use crate::{error::Age, error::Error, policy::Policy};
 
     fn age(import: &str) -> Option<Age> {
         match known_generation(import) {

@@ -30,9 +30,12 @@ mod log;
 mod meter;
 mod native;
 mod plugin;
+mod policy;
 mod question;
+mod runtime;
 mod sealed;
 mod settings;
+mod state;
 mod structure;
 mod text;
 mod ticker;
@@ -44,11 +47,12 @@ pub use self::{
     compiler::{Apart, Compiler, inspect, run_if_asked},
     description::is_reserved,
     digest::of_output as output_hash,
-    engine::{Engine, Policy, sha256},
+    engine::{Engine, sha256},
     error::{Age, Error, Guest},
     features::Features,
     limits::{Limits, MOST_ROWS},
     plugin::{Plugin, Record, Run, Scores, scores},
+    policy::Policy,
     question::Question,
     world::{Admitted, Answer, Kind, Known, World},
 };

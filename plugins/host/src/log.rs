@@ -1,9 +1,15 @@
 //! The lines that a guest logs in a run, within a budget.
 
+use std::mem;
+
 use crate::text::tidy;
 
 /// Bytes of the last line that are kept when the budget is used up.
 const LAST: usize = 1_024;
+/// Bytes of a line after which it is cut.
+const LINE: usize = 1_024;
+/// Streams that a guest may write to: standard output and standard error.
+const STREAMS: u32 = 2;
 
 /// The log of a run.
 #[derive(Debug)]
@@ -64,9 +70,48 @@ impl Log {
     }
 }
 
+/// What a guest wrote and did not end yet.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    open: [Vec<u8>; STREAMS as usize],
+}
+
+impl Lines {
+    /// Takes in what was written to a stream and gives back the lines that ended.
+    pub(crate) fn write(&mut self, stream: u32, bytes: &[u8]) -> Vec<String> {
+        let index = usize::try_from(stream).unwrap_or(usize::MAX);
+        let Some(open) = self.open.get_mut(index) else {
+            return Vec::new();
+        };
+        let mut ended = Vec::new();
+        for &byte in bytes {
+            if byte != b'\n' {
+                open.push(byte);
+            }
+            if byte == b'\n' || open.len() >= LINE {
+                ended.push(text(mem::take(open)));
+            }
+        }
+        ended
+    }
+
+    /// The lines that never ended.
+    pub(crate) fn rest(&mut self) -> impl Iterator<Item = String> {
+        self.open
+            .iter_mut()
+            .map(mem::take)
+            .filter(|line| !line.is_empty())
+            .map(text)
+    }
+}
+
+fn text(line: Vec<u8>) -> String {
+    String::from_utf8_lossy(&line).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Log;
+    use super::{LINE, Lines, Log};
 
     #[test]
     fn keeps_what_fits_and_the_last_line() {
@@ -97,5 +142,21 @@ mod tests {
         log.write("a");
         assert_eq!(log.take().last.as_deref(), Some("a"));
         assert_eq!(Log::new(0, 0).take().last, None);
+    }
+
+    #[test]
+    fn what_is_written_becomes_lines() {
+        let mut lines = Lines::default();
+        assert!(lines.write(0, b"good").is_empty());
+        assert!(lines.write(1, b"oops").is_empty());
+        assert_eq!(lines.write(0, b" day\n\nsee"), ["good day", ""]);
+        assert_eq!(
+            lines.write(0, &vec![b'a'; LINE]).len(),
+            1,
+            "a line without end is cut"
+        );
+        assert!(lines.write(7, b"nowhere\n").is_empty());
+        assert_eq!(lines.rest().collect::<Vec<_>>(), ["aaa", "oops"]);
+        assert_eq!(lines.rest().count(), 0);
     }
 }

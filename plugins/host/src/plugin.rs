@@ -15,10 +15,11 @@ use crate::{
     answer, batch,
     call::{Compiled, Stopped, Used, call},
     description, digest,
-    engine::{Engine, Policy},
     error::Error,
     limits::MOST_ROWS,
     native::Native,
+    policy::Policy,
+    runtime::Runtime,
     text::tidy,
     wire::{Given, GivenColumn, GivenDescription, Sent, SentBatch, SentColumn, SentParameter},
     world::World,
@@ -44,7 +45,7 @@ struct Inner {
 /// What runs.
 enum Code {
     Guest {
-        engine: Engine,
+        runtime: Arc<Runtime>,
         needs: Policy,
         compiled: Compiled,
     },
@@ -177,14 +178,14 @@ pub fn scores<S: Scores>(columns: Vec<Values>) -> Result<S, Error> {
 
 impl Plugin {
     pub(crate) fn guest(
-        engine: Engine,
+        runtime: Arc<Runtime>,
         world: World,
         needs: Policy,
         sha256: String,
         compiled: Compiled,
     ) -> Self {
         let code = Code::Guest {
-            engine,
+            runtime,
             needs,
             compiled,
         };
@@ -282,10 +283,12 @@ impl Plugin {
         let stopped = self.stopped.as_ref();
         let given = match &self.inner.code {
             Code::Native(model) => model.describe(),
-            Code::Guest { engine, compiled, .. } => {
+            Code::Guest {
+                runtime, compiled, ..
+            } => {
                 let function = &compiled.describe;
                 let ((given,), _) =
-                    call::<(), (GivenDescription,)>(engine, compiled, function, 0, (), stopped)?;
+                    call::<(), (GivenDescription,)>(runtime, compiled, function, 0, (), stopped)?;
                 given
             }
         };
@@ -341,7 +344,7 @@ impl Plugin {
     #[must_use]
     pub fn most_rows(&self) -> usize {
         match &self.inner.code {
-            Code::Guest { engine, .. } => engine.limits().rows,
+            Code::Guest { runtime, .. } => runtime.limits().rows,
             Code::Native(_) => MOST_ROWS,
         }
     }
@@ -422,7 +425,9 @@ impl Plugin {
         let Asked { rows, columns, .. } = asked;
         match &self.inner.code {
             Code::Native(model) => Ok(model.call(*rows, columns, parameters)),
-            Code::Guest { engine, compiled, .. } => {
+            Code::Guest {
+                runtime, compiled, ..
+            } => {
                 // At most 65 536, which was checked.
                 let batch = SentBatch {
                     rows: u32::try_from(*rows).unwrap_or(u32::MAX),
@@ -431,7 +436,7 @@ impl Plugin {
                 let (function, stopped) = (&compiled.answer, self.stopped.as_ref());
                 let sent = (batch, &*asked.parameters);
                 let ((answer,), used) =
-                    call::<Sent<'_>, Given>(engine, compiled, function, *rows, sent, stopped)?;
+                    call::<Sent<'_>, Given>(runtime, compiled, function, *rows, sent, stopped)?;
                 Ok((answer, used))
             }
         }

@@ -2,8 +2,6 @@
 //! clocks stand still, random numbers come from a seed, there are no files, no environment and no input, and what is
 //! written goes to the log. So the same rows still give the same answer.
 
-use std::mem;
-
 use blake3::OutputReader;
 use wasmtime::{
     StoreContextMut,
@@ -12,7 +10,7 @@ use wasmtime::{
     },
 };
 
-use crate::call::{State, charge};
+use crate::state::{State, charge};
 
 /// Version of WASI that is offered; the linker takes it for every 0.2.
 const VERSION: &str = "0.2.0";
@@ -22,11 +20,6 @@ const FILES: &str = "wasi:filesystem/";
 const FROZEN: u64 = 1_577_836_800;
 /// Bytes that a stream says it would take at once.
 const WRITABLE: u64 = 65_536;
-/// Bytes of a line after which it is cut.
-const LINE: usize = 1_024;
-/// Streams that a guest may write to: standard output and standard error.
-const STREAMS: u32 = 2;
-
 /// A guest asked for what is not in a sealed WASI.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the model {0}")]
@@ -59,45 +52,6 @@ struct Datetime {
 
 type Store<'a> = StoreContextMut<'a, State>;
 type Linked = wasmtime::Result<()>;
-
-/// What a guest wrote and did not end yet.
-#[derive(Debug, Default)]
-pub(crate) struct Lines {
-    open: [Vec<u8>; STREAMS as usize],
-}
-
-impl Lines {
-    /// Takes in what was written to a stream and gives back the lines that ended.
-    fn write(&mut self, stream: u32, bytes: &[u8]) -> Vec<String> {
-        let index = usize::try_from(stream).unwrap_or(usize::MAX);
-        let Some(open) = self.open.get_mut(index) else {
-            return Vec::new();
-        };
-        let mut ended = Vec::new();
-        for &byte in bytes {
-            if byte != b'\n' {
-                open.push(byte);
-            }
-            if byte == b'\n' || open.len() >= LINE {
-                ended.push(text(mem::take(open)));
-            }
-        }
-        ended
-    }
-
-    /// The lines that never ended.
-    pub(crate) fn rest(&mut self) -> impl Iterator<Item = String> {
-        self.open
-            .iter_mut()
-            .map(mem::take)
-            .filter(|line| !line.is_empty())
-            .map(text)
-    }
-}
-
-fn text(line: Vec<u8>) -> String {
-    String::from_utf8_lossy(&line).into_owned()
-}
 
 /// Random numbers that are the same in every call of the component of this hash.
 pub(crate) fn random(sha256: &[u8]) -> OutputReader {
@@ -351,23 +305,7 @@ fn link_files(linker: &mut Linker<State>, component: &Component) -> Linked {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINE, Lines, random};
-
-    #[test]
-    fn what_is_written_becomes_lines() {
-        let mut lines = Lines::default();
-        assert!(lines.write(0, b"good").is_empty());
-        assert!(lines.write(1, b"oops").is_empty());
-        assert_eq!(lines.write(0, b" day\n\nsee"), ["good day", ""]);
-        assert_eq!(
-            lines.write(0, &vec![b'a'; LINE]).len(),
-            1,
-            "a line without end is cut"
-        );
-        assert!(lines.write(7, b"nowhere\n").is_empty());
-        assert_eq!(lines.rest().collect::<Vec<_>>(), ["aaa", "oops"]);
-        assert_eq!(lines.rest().count(), 0);
-    }
+    use super::random;
 
     #[test]
     fn random_numbers_are_the_components_own() {

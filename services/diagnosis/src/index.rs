@@ -10,8 +10,7 @@ use dualwheel_measure::{
 
 use crate::{
     model::{Model, Track},
-    neo,
-    score::ReferenceSet,
+    score::{ReferenceSet, composed, presence},
 };
 
 /// A member's index and what it is made of.
@@ -123,7 +122,7 @@ impl TrackScores {
         let metrics: Vec<_> = track
             .metrics
             .iter()
-            .map(|metric| (metric.weight, neo::score(metric, parts)))
+            .map(|metric| (metric.weight, composed(metric, parts)))
             .collect();
         let full = track.weight();
         let present = metrics
@@ -134,7 +133,7 @@ impl TrackScores {
         let counted: f64 = track
             .metrics
             .iter()
-            .map(|metric| metric.weight * neo::presence(metric, parts))
+            .map(|metric| metric.weight * presence(metric, parts))
             .sum();
         Self {
             metrics,

@@ -7,31 +7,9 @@ use dualwheel_measure::{Absence, IntervalAbsence, Metric, Scope};
 
 use crate::{
     index::{Intervals, intervals},
-    model::{Model, Scored},
-    score::{Member, Reading, ReferenceSet, mean},
+    model::Model,
+    score::{Member, Reading, ReferenceSet, composed},
 };
-
-/// The score of `metric` given the scores of all parts: the mean of those that exist. Of a metric with one part it is
-/// that part's score.
-#[must_use]
-pub fn score(metric: &Scored, parts: &[Option<f64>]) -> Option<f64> {
-    let existing: Vec<f64> = metric
-        .parts
-        .iter()
-        .filter_map(|position| parts.get(*position).copied().flatten())
-        .collect();
-    mean(&existing)
-}
-
-/// Share of the parts of `metric` that have a score.
-#[must_use]
-pub fn presence(metric: &Scored, parts: &[Option<f64>]) -> f64 {
-    let existing = metric
-        .parts
-        .iter()
-        .filter(|position| parts.get(**position).is_some_and(Option::is_some));
-    existing.count() as f64 / metric.parts.len().max(1) as f64
-}
 
 /// Why a metric has no score, given its parts' readings: too few peers where the brand itself has a value, else the
 /// first part's reason.
@@ -66,7 +44,7 @@ pub fn means(model: &Model, scope: &Scope<'_>, brand: Member, peers: Vec<Member>
     let Intervals { metrics, .. } = intervals(model, &set);
     (model.scored().zip(metrics))
         .filter(|((_, metric), _)| metric.is_mean)
-        .map(|((_, metric), interval)| match score(metric, &parts) {
+        .map(|((_, metric), interval)| match composed(metric, &parts) {
             Some(points) => scope.real(&metric.id, points, interval.ok_or(IntervalAbsence::NoUnitData)),
             None => {
                 let readings = metric

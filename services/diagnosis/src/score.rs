@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use dualwheel_measure::{Absence, rank::median, score::Yardstick};
 
-use crate::model::{Model, Part};
+use crate::model::{Model, Part, Scored};
 
 /// A measured value, or why there is none, in kind and words.
 pub type Reading = Result<f64, (Absence, String)>;
@@ -175,6 +175,28 @@ pub fn standing(names: &[String], brand: usize, values: &[Option<f64>], lower_is
         top_quartile_mean: numbers.get(..numbers.len().div_ceil(4)).and_then(mean),
         nearest_above: above.last().map(|(value, name)| ((*name).clone(), *value)),
     }
+}
+
+/// The score of `metric` given the scores of all parts: the mean of those that exist. Of a metric with one part it is
+/// that part's score.
+#[must_use]
+pub fn composed(metric: &Scored, parts: &[Option<f64>]) -> Option<f64> {
+    let existing: Vec<f64> = metric
+        .parts
+        .iter()
+        .filter_map(|position| parts.get(*position).copied().flatten())
+        .collect();
+    mean(&existing)
+}
+
+/// Share of the parts of `metric` that have a score.
+#[must_use]
+pub fn presence(metric: &Scored, parts: &[Option<f64>]) -> f64 {
+    let existing = metric
+        .parts
+        .iter()
+        .filter(|position| parts.get(**position).is_some_and(Option::is_some));
+    existing.count() as f64 / metric.parts.len().max(1) as f64
 }
 
 /// The mean; `None` of nothing.

@@ -17,14 +17,14 @@ use dualwheel_proto::{
     product::{GetSuperRequest, product_service_client::ProductServiceClient},
     types::{Metric, MetricQuery},
 };
-use tonic::{Response, Status, transport::Channel};
+use tonic::transport::Channel;
 
 use crate::{
     cli::{Ask, Common, Group},
     job::long,
     mesh::{self, Role},
     output, table,
-    target::{explain, reach},
+    target::{reach, taken},
 };
 
 /// Runs the command.
@@ -167,13 +167,6 @@ fn query(args: &Ask) -> MetricQuery {
         category_level: args.category_level,
         data_version: None,
     }
-}
-
-/// The answer of a call, or its failure in words.
-pub(crate) fn taken<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
-    answer
-        .map(Response::into_inner)
-        .map_err(|status| explain(&status))
 }
 
 fn print(metrics: &[Metric], lang: crate::report::Lang) -> anyhow::Result<()> {

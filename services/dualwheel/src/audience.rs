@@ -18,7 +18,6 @@ use prost::Message;
 use tonic::{Request, transport::Channel};
 
 use crate::{
-    ask::taken,
     cli::{
         Common,
         audience::{Audience, Basis, Compare, People, ProfilePeople},
@@ -26,7 +25,7 @@ use crate::{
     format, job,
     mesh::{self, Role},
     output, table,
-    target::{explain, reach},
+    target::{explain, reach, taken},
 };
 
 /// Runs the command.

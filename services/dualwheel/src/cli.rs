@@ -6,6 +6,7 @@ pub mod job;
 pub mod models;
 pub mod moves;
 pub mod plugin;
+mod refused;
 pub mod registry;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -13,7 +14,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dualwheel_measure::{Day, Window};
 
-use crate::{import::MostRefused, mesh::Role};
+pub use refused::MostRefused;
+
+use crate::mesh::Role;
 
 /// Consumer and product lifecycle value management for brands, as an open mesh of services.
 #[derive(Debug, Parser)]

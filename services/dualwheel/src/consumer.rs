@@ -18,14 +18,13 @@ use dualwheel_proto::{
 };
 
 use crate::{
-    ask::taken,
     audience::definition,
     cli::{Common, Consumer, Journeys, Values},
     format,
     job::long,
     mesh::{self, Role},
     output, table,
-    target::{explain, reach},
+    target::{explain, reach, taken},
 };
 
 /// Runs the command.

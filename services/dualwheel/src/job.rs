@@ -25,7 +25,6 @@ use tokio::{signal::ctrl_c, time::sleep};
 use tonic::{Code, Status, transport::Channel};
 
 use crate::{
-    ask::taken,
     cli::{
         Common, Place,
         job::{Job as Command, Named, Start},
@@ -33,7 +32,7 @@ use crate::{
     format,
     mesh::{self, Role},
     output, table,
-    target::{explain, reach},
+    target::{explain, reach, taken},
 };
 
 /// What a type URL begins with.

@@ -8,12 +8,11 @@ use dualwheel_proto::facts::{
 };
 
 use crate::{
-    ask::taken,
     cli::{Common, Producer},
     format,
     mesh::{self, Role},
     output, table,
-    target::reach,
+    target::{reach, taken},
 };
 
 /// Holds all that is stored against what is known of it.

@@ -14,7 +14,6 @@ use dualwheel_proto::{
 };
 
 use crate::{
-    ask::taken,
     cli::{
         Common,
         models::{Attribute, Koc, Trends},
@@ -22,7 +21,7 @@ use crate::{
     format,
     mesh::{self, Role},
     output, table,
-    target::reach,
+    target::{reach, taken},
 };
 
 /// `dualwheel koc`.

@@ -19,7 +19,6 @@ use prost::Message;
 use tonic::{Request, Response, transport::Channel};
 
 use crate::{
-    ask::taken,
     cli::{
         Common,
         plugin::World,

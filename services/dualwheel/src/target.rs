@@ -1,7 +1,7 @@
 //! Where a command asks: a running mesh, or the data folder opened in this process.
 
 use dualwheel_kit::{client, config::Config, failure};
-use tonic::{Status, transport::Channel};
+use tonic::{Response, Status, transport::Channel};
 
 use crate::mesh::{self, Role};
 
@@ -16,6 +16,13 @@ pub async fn reach(endpoint: Option<&str>, role: Role, config: &Config) -> anyho
         None if role == Role::Diagnosis => mesh::in_process(config, &[Role::All]).await,
         None => mesh::in_process(config, &[role]).await,
     }
+}
+
+/// The answer of a call, or its failure in words.
+pub(crate) fn taken<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| explain(&status))
 }
 
 /// A failed call in words: the message, then every wrong field.

@@ -11,7 +11,7 @@ use deltalake::{
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, TenantLake, append::Append, fact::Fact};
+use crate::{Error, TenantLake, fact::Fact};
 
 /// Name of it in the information of a commit.
 pub(crate) const KEY: &str = "dualwheel.appended";
@@ -47,28 +47,21 @@ pub(crate) struct Listed {
 
 /// What a commit says of a batch.
 #[derive(Deserialize, Serialize)]
-struct Told {
-    app_id: String,
+pub(crate) struct Told {
+    pub(crate) app_id: String,
     #[serde(flatten)]
-    result: Appended,
+    pub(crate) result: Appended,
+}
+
+/// What a commit says of the batches that it holds.
+pub(crate) fn said_of(told: &[Told]) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(told).map_err(unreadable)
 }
 
 /// Which batches each of the newest commits holds; `None` where a commit is no longer there.
 #[derive(Default)]
 pub(crate) struct Acknowledged {
     commits: BTreeMap<u64, Option<Vec<(String, i64)>>>,
-}
-
-/// What a commit says of the batches that it holds.
-pub(crate) fn said_of(batches: &[Append]) -> Result<serde_json::Value, Error> {
-    let told: Vec<Told> = batches
-        .iter()
-        .map(|batch| Told {
-            app_id: batch.app_id(),
-            result: batch.result(0, false),
-        })
-        .collect();
-    serde_json::to_value(told).map_err(unreadable)
 }
 
 impl TenantLake {

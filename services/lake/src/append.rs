@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Error,
-    acknowledged::{self, Acknowledged, Appended, Listed, app_id, stored_sequence},
+    acknowledged::{self, Acknowledged, Appended, Listed, Told, app_id, stored_sequence},
     check::Refusal,
     disk::local,
     spread::{self, mixed_tenants},
@@ -69,6 +69,13 @@ pub(crate) struct Append {
 impl Append {
     pub(crate) fn app_id(&self) -> String {
         app_id(&self.tenant, &self.producer)
+    }
+
+    fn told(&self) -> Told {
+        Told {
+            app_id: self.app_id(),
+            result: self.result(0, false),
+        }
     }
 
     pub(crate) fn result(&self, version: i64, repeated: bool) -> Appended {
@@ -308,7 +315,8 @@ impl Committer {
             .iter()
             .map(|(app_id, span)| Transaction::new(app_id, span.newest))
             .collect();
-        let said = acknowledged::said_of(fresh)?;
+        let told: Vec<Told> = fresh.iter().map(Append::told).collect();
+        let said = acknowledged::said_of(&told)?;
         let operation = || DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(crate::fact::PARTITION_COLUMNS.map(str::to_owned).to_vec()),

@@ -17,15 +17,14 @@ use parquet::{
     errors::ParquetError,
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     Error, TenantLake,
-    frames::{
-        Kind, NONE, Names,
-        view::{View, at},
-    },
+    frames::{Kind, NONE, Names},
+    moved::line_hash,
     sums::{Logged, Sums},
+    view::{View, at},
 };
 
 /// Rows of a batch as it is read.
@@ -242,16 +241,6 @@ impl Rows {
         }
         Ok(())
     }
-}
-
-/// What stands for an order line.
-pub(crate) fn line_hash(order: &str, line: &str) -> u64 {
-    let mut hasher = Xxh3::new();
-    hasher.update(order.as_bytes());
-    // No key has this byte, so that two keys never run into each other.
-    hasher.update(&[0xff]);
-    hasher.update(line.as_bytes());
-    hasher.digest()
 }
 
 /// The reader of a Parquet file in the making.

@@ -11,7 +11,9 @@ use arrow::{
     ipc::{Message, reader::StreamReader, root_as_message},
 };
 
-use crate::{Error, service::MOST_ROWS};
+use dualwheel_proto::MOST_ROWS;
+
+use crate::Error;
 
 /// Bytes that the columns of a stream may take when they are unpacked: compressed buffers, dictionaries and shared texts.
 pub const MOST_UNPACKED_BYTES: usize = 256 << 20;

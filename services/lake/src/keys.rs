@@ -15,7 +15,7 @@ use parquet::{
 };
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Error, TenantLake, erasure, frames::view::View, reader::blocking};
+use crate::{Error, TenantLake, erasure, reader::blocking, view::View};
 
 /// Name of the sum over all keys in the file's metadata.
 const SUM: &str = "dualwheel.xxh3";

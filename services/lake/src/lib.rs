@@ -41,6 +41,7 @@ mod stamp;
 mod sums;
 mod table;
 mod verify;
+mod view;
 
 use std::{
     collections::{BTreeMap, HashMap},

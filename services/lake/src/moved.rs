@@ -12,12 +12,12 @@ use std::{
 };
 
 use arrow::array::RecordBatch;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     Error, TenantLake,
-    changes::line_hash,
-    frames::view::{View, at},
     seen::{Saying, Seen},
+    view::{View, at},
 };
 
 /// The table.
@@ -26,6 +26,16 @@ const TABLE: &str = "order_lines";
 const FOLLOWED: [&str; 3] = ["brand", "order", "line"];
 /// Columns that decide between the rows of a line in different brands: the order of content ends with the brand.
 const DECIDING: [&str; 5] = ["brand", "order", "line", "revision", "consumer"];
+
+/// What stands for an order line.
+pub(crate) fn line_hash(order: &str, line: &str) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(order.as_bytes());
+    // No key has this byte, so that two keys never run into each other.
+    hasher.update(&[0xff]);
+    hasher.update(line.as_bytes());
+    hasher.digest()
+}
 
 /// Brands of every order line.
 #[derive(Debug, Default)]

@@ -34,8 +34,8 @@ use crate::{
     Error, TenantLake,
     append::discard,
     fact::{PARTITION_COLUMNS, bucket_of},
-    frames::view::{View, at},
     sums, table,
+    view::{View, at},
 };
 
 /// Name of the table.

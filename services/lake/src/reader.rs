@@ -20,11 +20,12 @@ use crate::{
     fact::{FACTS, Fact},
     frames::{
         Behaviors, Campaigns, Contents, MarketStats, Members, Names, Orders, Products, Profiles,
-        SocialProfiles, Stock, view::View,
+        SocialProfiles, Stock,
     },
     moved::Left,
     settings::Settings,
     table::{self, Part},
+    view::View,
 };
 
 /// Version that stands for a table nobody has appended to yet.

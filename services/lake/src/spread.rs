@@ -13,7 +13,7 @@ use arrow::{
 use crate::{
     Error,
     fact::{MIXED_BUCKET, bucket_of},
-    frames::view::View,
+    view::View,
 };
 
 /// From so many rows of a tenant on, a commit writes a file for each bucket.

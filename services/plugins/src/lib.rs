@@ -23,6 +23,7 @@ mod run;
 mod score;
 pub mod signature;
 pub mod store;
+mod worlds;
 
 use std::{
     collections::{BTreeSet, HashSet},

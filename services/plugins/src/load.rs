@@ -13,10 +13,10 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     Error, LOADING, Plugins,
-    api::worlds,
     places::{Owner, Place},
     signature::{Keys, PublicKey},
     store::{self, Setting, Version, plugin_name},
+    worlds,
 };
 
 /// Folder of components.

@@ -21,9 +21,9 @@ use tracing::Instrument;
 
 use crate::{
     Error, Plugins,
-    api::worlds,
     load::WIDEST,
     store::{self, KeptFinding, Publication, Refused, State, Version, publications},
+    worlds,
 };
 
 /// Rows of a check's larger questions.

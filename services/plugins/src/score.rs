@@ -11,10 +11,10 @@ use tonic::Status;
 
 use crate::{
     Error, Plugins,
-    api::worlds,
     compare::compare,
     run::{Failed, Purpose, Ran},
     store::{Activation, Fallback, Run, Setting},
+    worlds,
 };
 
 /// A question of a service.

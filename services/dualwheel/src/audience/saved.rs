@@ -16,7 +16,6 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 use super::{Mesh, day, definition};
 use crate::{
-    ask::taken,
     cli::audience::{ImportKeys, ListSaved, RefreshSaved, Save, Saved, UpdateSaved},
     format,
     keys::{Keys, keys},

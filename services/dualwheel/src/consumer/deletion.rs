@@ -10,13 +10,12 @@ use dualwheel_proto::consumer::{
 use tonic::transport::Channel;
 
 use crate::{
-    ask::taken,
     cli::{Common, DeleteConsumers, Deletions, ExportConsumer},
     format,
     keys::keys,
     mesh::{self, Role},
     output, table,
-    target::{explain, reach},
+    target::{explain, reach, taken},
 };
 
 /// How often a deletion is asked about while it is waited for.

@@ -11,12 +11,11 @@ use dualwheel_proto::{
 };
 
 use crate::{
-    ask::taken,
     cli::{Common, moves::Moves},
     format,
     mesh::{self, Role},
     output, table,
-    target::reach,
+    target::{reach, taken},
 };
 
 /// Prints the cells with the spend of all campaigns, then the campaigns, and the cells of each.

@@ -9,12 +9,11 @@ use dualwheel_proto::{
 };
 
 use crate::{
-    ask::taken,
     cli::{Common, moves::Sources},
     format,
     mesh::{self, Role},
     output, table,
-    target::reach,
+    target::{reach, taken},
 };
 
 /// Prints a line a brand and category that new buyers came from.

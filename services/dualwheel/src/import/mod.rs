@@ -24,15 +24,15 @@ use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
 use letters::Letters;
+pub use plan::Plan;
 use plan::plan;
-pub use plan::{MostRefused, Plan};
 use report::Counts;
 pub use report::Summary;
 use send::{configure, owners, send};
 use spool::Spool;
 
 use crate::{
-    cli::{Common, Import},
+    cli::{Common, Import, MostRefused},
     mesh::{self, Role},
     output,
 };

@@ -20,7 +20,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
 use crate::{
     Error, TenantLake,
     check::{Checked, Refusal},
-    frames::view::View,
+    view::View,
 };
 
 /// How long a process may take to notice the deletions asked for at others. What it admits meanwhile is found by the

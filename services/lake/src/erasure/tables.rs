@@ -22,10 +22,10 @@ use crate::{
     append::{discard, fact_properties, pause},
     changes::parquet_file,
     fact::Fact,
-    frames::view::View,
     rewrite::{Rewriting, whole},
     sums::{self, Logged},
     table::Table,
+    view::View,
 };
 
 /// Files that are written anew together: of each partition what is left of them becomes one.

@@ -7,11 +7,9 @@ use dualwheel_measure::Day;
 use hashbrown::{HashTable, hash_table::Entry};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{
-    Groups, NONE, Names, Products, by_text, reorder,
-    view::{View, at, ordinal_at},
-};
+use super::{Groups, NONE, Names, Products, by_text, reorder};
 use crate::Error;
+use crate::view::{View, at, ordinal_at};
 
 /// What was done, in the contract's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,11 +5,9 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 use arrow::array::RecordBatch;
 use dualwheel_measure::{Day, Window};
 
-use super::{
-    NONE, Names,
-    view::{View, at, list_texts},
-};
+use super::{NONE, Names};
 use crate::Error;
+use crate::view::{View, at, list_texts};
 
 /// One campaign as last known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,9 @@ use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
-use super::{
-    Groups, NONE, Names, by_text, keep_latest, reorder,
-    view::{View, at, list_texts, ordinal_at},
-};
+use super::{Groups, NONE, Names, by_text, keep_latest, reorder};
 use crate::Error;
+use crate::view::{View, at, list_texts, ordinal_at};
 
 /// A role, shallow to deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize)]

@@ -23,7 +23,6 @@ mod purchases;
 mod social;
 mod standing;
 mod stock;
-pub(crate) mod view;
 
 use dualwheel_kit::work;
 
@@ -39,8 +38,7 @@ pub use purchases::Purchases;
 pub use social::{SocialProfiles, SocialRow};
 pub use stock::{MarketStatRow, MarketStats, Stock, StockRow};
 
-/// Ordinal that stands for "the fact did not say".
-pub const NONE: u32 = u32::MAX;
+pub use crate::view::NONE;
 
 /// Rows grouped by consumer: `rows(consumer)` is the range of a consumer's rows.
 ///

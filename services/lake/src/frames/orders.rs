@@ -6,10 +6,8 @@ use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::{Day, Money};
 
-use super::{
-    Groups, NONE, Names, Products, by_text,
-    view::{View, at, ordinal_at},
-};
+use super::{Groups, NONE, Names, Products, by_text};
+use crate::view::{View, at, ordinal_at};
 use crate::{Error, moved::Lines};
 
 /// One order line.

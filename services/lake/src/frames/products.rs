@@ -6,11 +6,9 @@ use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
-use super::{
-    NONE, Names, by_text, keep_latest,
-    view::{View, at, flag_at, list_texts, ordinal_at},
-};
+use super::{NONE, Names, by_text, keep_latest};
 use crate::Error;
+use crate::view::{View, at, flag_at, list_texts, ordinal_at};
 
 /// One product as last known.
 #[derive(Clone, Debug, PartialEq)]

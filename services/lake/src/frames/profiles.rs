@@ -7,11 +7,9 @@ use arrow::array::RecordBatch;
 use chrono::Datelike;
 use dualwheel_measure::Day;
 
-use super::{
-    NONE, Names, keep_latest,
-    view::{View, at, list_texts, ordinal_at},
-};
+use super::{NONE, Names, keep_latest};
 use crate::Error;
+use crate::view::{View, at, list_texts, ordinal_at};
 
 /// Gender as supplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

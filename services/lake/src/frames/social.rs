@@ -6,11 +6,9 @@ use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
-use super::{
-    Groups, NONE, Names, reorder,
-    view::{View, at, ordinal_at},
-};
+use super::{Groups, NONE, Names, reorder};
 use crate::Error;
+use crate::view::{View, at, ordinal_at};
 
 /// A consumer's standing as it was known at an instant. Counts and amounts are those of the 30 or 365 days before it;
 /// `None` where nobody said.

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use arrow::array::{Int64Array, TimestampMicrosecondArray};
 
-use super::view::{Texts, View, at};
 use crate::Error;
+use crate::view::{Texts, View, at};
 
 /// When a row was known, and by whom.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,9 @@ use dualwheel_measure::{Day, Money};
 use super::{
     NONE, Names,
     standing::{Sayings, standing},
-    view::{View, at, ordinal_at},
 };
 use crate::Error;
+use crate::view::{View, at, ordinal_at};
 
 /// Stock of one SKU at one location on one day.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,9 +11,10 @@ use super::{Cached, Reader, blocking};
 use crate::{
     Error,
     fact::{BRAND_BUCKETS, bucket_of},
-    frames::{Behaviors, Names, Orders, Products, Stock, view::View},
+    frames::{Behaviors, Names, Orders, Products, Stock},
     moved::Left,
     table::Part,
+    view::View,
 };
 
 /// Brands from which on a scan of a whole bucket is cheaper than a scan for each.

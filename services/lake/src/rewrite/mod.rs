@@ -304,7 +304,7 @@ mod tests {
             .unwrap();
         let mut signals = Vec::new();
         for batch in &batches {
-            let column = crate::frames::view::View(batch).count("signal").unwrap();
+            let column = crate::view::View(batch).count("signal").unwrap();
             signals.extend(column.values().iter().copied());
         }
         signals.sort_unstable();

@@ -14,10 +14,11 @@ use dualwheel_proto::plugin::{
 };
 use tonic::Status;
 
-use super::{Service, convert, names, worlds};
+use super::{Service, convert, names};
 use crate::{
     Error,
     store::{Activation, Change, Fallback, Next, Setting, findings},
+    worlds,
 };
 
 /// Bytes of the reason why a plugin is active although its check did not hold.

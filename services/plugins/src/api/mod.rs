@@ -7,7 +7,6 @@ mod publish;
 mod publishers;
 mod runs;
 mod versions;
-pub(crate) mod worlds;
 
 use dualwheel_kit::{Call, Reason, Violations, resource::page_size};
 use dualwheel_plugin_host::conformance;
@@ -18,7 +17,7 @@ use futures::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Error, Plugins, load::WIDEST, publishing::CHECKED_ROWS, store::KeptFinding};
+use crate::{Error, Plugins, load::WIDEST, publishing::CHECKED_ROWS, store::KeptFinding, worlds};
 
 /// The registry's handlers.
 #[derive(Clone, Debug)]

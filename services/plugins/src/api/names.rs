@@ -8,7 +8,7 @@ use dualwheel_kit::{
 use dualwheel_plugin_host::World;
 use tonic::Status;
 
-use super::worlds;
+use crate::worlds;
 
 fn read<T>(field: &str, expected: &str, read: Option<T>) -> Result<T, Status> {
     let mut violations = Violations::new();

@@ -24,7 +24,7 @@ pub(crate) fn of_number(number: i32) -> Option<World> {
 }
 
 /// Reads the world at `field`.
-pub(super) fn read(field: &str, number: i32, violations: &mut Violations) -> Option<World> {
+pub(crate) fn read(field: &str, number: i32, violations: &mut Violations) -> Option<World> {
     let world = of_number(number);
     if world.is_none() {
         violations.add(

@@ -11,8 +11,10 @@ use arrow::{
     },
 };
 
-use super::NONE;
 use crate::Error;
+
+/// Ordinal that stands for "the fact did not say".
+pub const NONE: u32 = u32::MAX;
 
 /// A stored batch whose columns are asked for by name and kind.
 pub(crate) struct View<'a>(pub &'a RecordBatch);
