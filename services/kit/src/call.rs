@@ -272,3 +272,6 @@ mod tests {
         assert_eq!(call.request_hash(), None);
     }
 }
+
+#[cfg(test)]
+mod house;

@@ -92,9 +92,17 @@ impl Layer {
         F: Fn(Request<Body>, Next) -> A + Send + Sync + 'static,
         A: Future<Output = Response<Body>> + Send + 'static,
     {
+        Self::beside(name, move |request, next| step(request, next).boxed())
+    }
+
+    /// A layer that has nothing to do with most calls: these it passes on as they are, at no cost.
+    fn beside<F>(name: &'static str, step: F) -> Self
+    where
+        F: Fn(Request<Body>, Next) -> Answering + Send + Sync + 'static,
+    {
         Self {
             name,
-            step: Arc::new(move |request, next| step(request, next).boxed()),
+            step: Arc::new(step),
         }
     }
 }
@@ -284,23 +292,16 @@ fn rate_limit(per_second: u32, shared: Shared) -> Layer {
                 Err(wait) => {
                     let failure = Failure::new(Reason::RateLimited, "the tenant's limit of calls is reached");
                     let quota = format!("{per_second} calls a second");
-                    refused_to(
-                        call.tenant(),
-                        failure.retry_after(wait).quota(call.tenant(), quota),
-                    )
+                    let failure = failure.retry_after(wait).quota(call.tenant(), quota);
+                    refused(&request, failure)
                 }
             }
         }
     })
 }
 
-/// The answer of a layer that does not let a request through of which it is not known who calls.
-fn refused(failure: Failure) -> Response<Body> {
-    refused_to("", failure)
-}
-
-/// The answer of a layer that does not let a tenant's call through; counted by reason, and told now and then.
-fn refused_to(tenant: &str, failure: Failure) -> Response<Body> {
+/// The answer of a layer that does not let a request through; counted by reason, and told now and then.
+fn refused(request: &Request<Body>, failure: Failure) -> Response<Body> {
     static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
         global::meter("dualwheel")
             .u64_counter("dualwheel.calls.refused")
@@ -310,6 +311,8 @@ fn refused_to(tenant: &str, failure: Failure) -> Response<Body> {
     let reason = failure.reason().name();
     REFUSED.add(1, &[KeyValue::new("reason", reason)]);
     if let Some(count) = to_tell(reason) {
+        let call = request.extensions().get::<Call>();
+        let tenant = call.map_or("", Call::tenant);
         tracing::warn!(
             reason,
             message = failure.message(),

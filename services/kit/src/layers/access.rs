@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
+use futures::{FutureExt, future::ready};
 use http::{HeaderValue, Request, header::AUTHORIZATION};
 use tonic::body::Body;
 
@@ -21,7 +21,7 @@ const NAMED_BYTES: usize = 1 << 20;
 /// Takes every caller for the one tenant's own, allowed everything: the embedded mode.
 pub(super) fn anonymous(tenant: &str) -> Layer {
     let identity = Arc::new(Identity::whole("anonymous", tenant));
-    Layer::new("authentication", move |request: Request<Body>, next: Next| {
+    Layer::beside("authentication", move |request, next| {
         next.run(known(request, identity.clone(), None))
     })
 }
@@ -37,7 +37,7 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
             let header = request.headers().get(AUTHORIZATION).cloned();
             let identity = match identified(&verifier, header.as_ref()).await {
                 Ok(identity) => identity,
-                Err(failure) => return refused(failure),
+                Err(failure) => return refused(&request, failure),
             };
             let token = header.clone().filter(|_| !is_single(&request));
             let request = known(request, identity, header);
@@ -51,9 +51,9 @@ pub(super) fn authentication(verifier: Arc<Verifier>) -> Layer {
 
 /// Makes the calls of jobs: on behalf of who made the job, which the request says.
 pub(super) fn on_behalf() -> Layer {
-    Layer::new("authentication", |mut request: Request<Body>, next: Next| {
+    Layer::beside("authentication", |mut request, next| {
         let Some(OnBehalf(call)) = request.extensions_mut().remove::<OnBehalf>() else {
-            return async { refused(call::unknown()) }.boxed();
+            return ready(refused(&request, call::unknown())).boxed();
         };
         let authorization = call.authorization().cloned();
         next.run(known(request, call.identity().clone(), authorization))
@@ -95,37 +95,38 @@ pub(super) async fn identified(
 
 /// Decides by the table of methods. What says not who calls is refused, but for health.
 pub(super) fn authorization() -> Layer {
-    Layer::new(
-        "authorization",
-        |mut request: Request<Body>, next: Next| async move {
-            if is_health(&request) {
-                return next.run(request).await;
-            }
-            match allowed(&mut request).await {
+    Layer::beside("authorization", |mut request, next| match decided(&request) {
+        Ok(None) => next.run(request),
+        Ok(Some((call, method))) => async move {
+            match allowed(&call, method, &mut request).await {
                 Ok(()) => next.run(request).await,
-                Err(failure) => refused(failure),
+                Err(failure) => refused(&request, failure),
             }
-        },
-    )
+        }
+        .boxed(),
+        Err(failure) => ready(refused(&request, failure)).boxed(),
+    })
 }
 
-async fn allowed(request: &mut Request<Body>) -> Result<(), Failure> {
-    let call = request.extensions().get::<Call>();
-    let call = call.ok_or_else(call::unknown)?.clone();
+/// What is decided before the message is read; the call and its method where it depends on the message.
+fn decided(request: &Request<Body>) -> Result<Option<(Call, &'static Method)>, Failure> {
+    if is_health(request) {
+        return Ok(None);
+    }
+    let call = request.extensions().get::<Call>().ok_or_else(call::unknown)?;
     let path = request.uri().path();
     if path.starts_with("/grpc.reflection.") {
-        return Ok(());
+        return Ok(None);
     }
-    let Some(method) = Method::of(path) else {
-        return Err(denied("no token allows this method"));
-    };
-    if !needs_message(&call, method)? {
-        return Ok(());
-    }
+    let method = Method::of(path).ok_or_else(|| denied("no token allows this method"))?;
+    Ok(needs_message(call, method)?.then(|| (call.clone(), method)))
+}
+
+async fn allowed(call: &Call, method: &Method, request: &mut Request<Body>) -> Result<(), Failure> {
     let bytes = body::read(request, NAMED_BYTES).await?;
     let message = body::message(&bytes);
     let message = message.ok_or_else(|| denied("the brands of the request cannot be read"))?;
-    allows_brands(&call, method, &message)
+    allows_brands(call, method, &message)
 }
 
 /// Whether who calls may also call a method with this message.

@@ -12,14 +12,14 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use opentelemetry::{KeyValue, global};
 use sha2::{Digest, Sha256};
 use tonic::{Status, body::Body};
 
-use super::{Layer, Next, body, refused};
+use super::{Layer, body, refused};
 use crate::{
     Call, Config, Failure, Reason,
     access::{Brands, Deed, Method},
@@ -120,18 +120,18 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
             "Answers by where they came from: kept, of another process or question, or worked out",
         )
         .build();
-    Layer::new("answers", move |mut request: Request<Body>, next: Next| {
+    Layer::beside("answers", move |mut request, next| {
+        let method = Method::of(request.uri().path());
+        let Some(method) = method.filter(|method| method.deed == Deed::Measure) else {
+            return next.run(request);
+        };
         let (shared, versions) = (shared.clone(), versions.clone());
         let (kept, outcomes) = (kept.clone(), outcomes.clone());
-        async move {
-            let method = Method::of(request.uri().path());
-            let Some(method) = method.filter(|method| method.deed == Deed::Measure) else {
-                return next.run(request).await;
-            };
+        let work = async move {
             let bytes = match body::read(&mut request, largest).await {
                 Ok(bytes) if bytes.len() <= REQUEST_BYTES => bytes,
                 Ok(_) => return next.run(request).await,
-                Err(failure) => return refused(failure),
+                Err(failure) => return refused(&request, failure),
             };
             let call = request.extensions().get::<Call>();
             let (Some(call), Some(request_bytes)) = (call, body::message(&bytes)) else {
@@ -177,7 +177,8 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
                 Ok(answer) => answer.into_response(),
                 Err(failed) => (*failed).clone().into_response(),
             }
-        }
+        };
+        work.boxed()
     })
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
+use futures::{FutureExt, future::ready};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use opentelemetry::{KeyValue, global, metrics::Counter};
 use tonic::{Code, Status, body::Body};
 
-use super::{Layer, Next, body, is_single, refused};
+use super::{Layer, body, is_single, refused};
 use crate::{
     Call, Config,
     access::{Deed, Method, named},
@@ -27,26 +28,29 @@ fn audited<B>(request: &Request<B>) -> Option<&'static Method> {
 /// Tells every write and export, tried or done: who, for which tenant, what, how much, and how it ended; never what was in
 /// it. A stream is told when it has ended.
 pub(super) fn layer() -> Layer {
-    Layer::new("audit", |request: Request<Body>, next: Next| async move {
+    Layer::beside("audit", |request, next| {
         let Some(method) = audited(&request) else {
-            return next.run(request).await;
+            return next.run(request);
         };
         let Some(call) = request.extensions().get::<Call>().cloned() else {
-            return refused(call::unknown());
-        };
-        let mut entry = Entry {
-            method,
-            call,
-            code: Code::Cancelled,
+            return ready(refused(&request, call::unknown())).boxed();
         };
         let single = is_single(&request);
-        let response = next.run(request).await;
-        match Status::from_header_map(response.headers()) {
-            Some(status) => entry.code = status.code(),
-            None if single => entry.code = Code::Ok,
-            None => return until_its_end(entry, response),
-        }
-        response
+        let work = async move {
+            let mut entry = Entry {
+                method,
+                call,
+                code: Code::Cancelled,
+            };
+            let response = next.run(request).await;
+            match Status::from_header_map(response.headers()) {
+                Some(status) => entry.code = status.code(),
+                None if single => entry.code = Code::Ok,
+                None => return until_its_end(entry, response),
+            }
+            response
+        };
+        work.boxed()
     })
 }
 
@@ -72,31 +76,31 @@ fn code(trailers: &HeaderMap) -> Code {
 /// Notes the brands and the resource that a request of one message names.
 pub(super) fn subject(config: &Config) -> Layer {
     let largest = body::largest(config);
-    Layer::new(
-        "audit-subject",
-        move |mut request: Request<Body>, next: Next| async move {
-            if let Some(method) = audited(&request)
-                && is_single(&request)
-            {
-                let bytes = match body::read(&mut request, largest).await {
-                    Ok(bytes) => bytes,
-                    Err(failure) => return refused(failure),
-                };
-                let message = body::message(&bytes).filter(|message| message.len() <= NAMED_BYTES);
-                let message = message.and_then(|message| named::message(method.path, &message));
-                if let (Some(message), Some(call)) = (message, request.extensions().get::<Call>()) {
-                    let notes = call.notes();
-                    named::brands_of(&message)
-                        .iter()
-                        .for_each(|brand| notes.brand(brand));
-                    named::resources_of(&message)
-                        .iter()
-                        .for_each(|name| notes.resource(name));
-                }
+    Layer::beside("audit-subject", move |mut request, next| {
+        let method = audited(&request).filter(|_| is_single(&request));
+        let Some(method) = method else {
+            return next.run(request);
+        };
+        let work = async move {
+            let bytes = match body::read(&mut request, largest).await {
+                Ok(bytes) => bytes,
+                Err(failure) => return refused(&request, failure),
+            };
+            let message = body::message(&bytes).filter(|message| message.len() <= NAMED_BYTES);
+            let message = message.and_then(|message| named::message(method.path, &message));
+            if let (Some(message), Some(call)) = (message, request.extensions().get::<Call>()) {
+                let notes = call.notes();
+                named::brands_of(&message)
+                    .iter()
+                    .for_each(|brand| notes.brand(brand));
+                named::resources_of(&message)
+                    .iter()
+                    .for_each(|name| notes.resource(name));
             }
             next.run(request).await
-        },
-    )
+        };
+        work.boxed()
+    })
 }
 
 /// A line of the audit log, written when it is dropped: also where the caller goes away before the answer, for what was

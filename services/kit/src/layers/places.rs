@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{FutureExt, stream};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -42,7 +42,7 @@ pub(super) fn load_shed(limit: usize) -> Layer {
                 // A caller who does not read a single answer holds no place: only a stream is work that goes on.
                 Some(Ok(_held)) if single => next.run(request).await,
                 Some(Ok(place)) => held(place, request, next).await,
-                Some(Err(wait)) => refused(overloaded(limit, wait)),
+                Some(Err(wait)) => refused(&request, overloaded(limit, wait)),
             }
         }
     })
@@ -55,27 +55,28 @@ pub(super) fn stream_share(limit: usize) -> Layer {
 
 fn shared_among(share: usize, idle: Duration) -> Layer {
     let tenants: Arc<Mutex<HashMap<String, Arc<Places>>>> = Arc::default();
-    Layer::new("stream-share", move |request: Request<Body>, next: Next| {
+    Layer::beside("stream-share", move |request, next| {
         let call = request.extensions().get::<Call>();
-        let call = call.filter(|_| !is_single(&request));
-        let tenant = call.map(|call| call.tenant().to_owned());
-        let place = tenant.as_ref().map(|tenant| {
+        let Some(call) = call.filter(|_| !is_single(&request)).cloned() else {
+            return next.run(request);
+        };
+        let place = {
             let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
             let of_tenant = tenants
-                .entry(tenant.clone())
+                .entry(call.tenant().to_owned())
                 .or_insert_with(|| Places::new(share, idle));
             of_tenant.take()
-        });
-        async move {
+        };
+        let work = async move {
             match place {
-                None => next.run(request).await,
-                Some(Ok(place)) => held(place, request, next).await,
-                Some(Err(wait)) => {
+                Ok(place) => held(place, request, next).await,
+                Err(wait) => {
                     let quota = format!("{share} streams at once");
-                    refused(overloaded(share, wait).quota(&tenant.unwrap_or_default(), quota))
+                    refused(&request, overloaded(share, wait).quota(call.tenant(), quota))
                 }
             }
-        }
+        };
+        work.boxed()
     })
 }
 

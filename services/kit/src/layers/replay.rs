@@ -6,6 +6,7 @@
 use std::{collections::HashMap, pin::pin, sync::LazyLock, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures::FutureExt;
 use http::{Request, Response};
 use prost_reflect::{
     DynamicMessage, MapKey, Value,
@@ -57,16 +58,16 @@ pub(super) fn layer(config: &Config, shared: Shared) -> Layer {
 fn pending_for(pending: Duration, config: &Config, shared: Shared) -> Layer {
     let largest = body::largest(config);
     let times = (pending, Duration::from_secs(config.redis.kept_s));
-    Layer::new("idempotency", move |mut request: Request<Body>, next: Next| {
+    Layer::beside("idempotency", move |mut request, next| {
+        let path = request.uri().path().trim_start_matches('/');
+        let Some(method) = METHODS_WITH_IDS.get(path).copied() else {
+            return next.run(request);
+        };
         let shared = shared.clone();
-        async move {
-            let path = request.uri().path().trim_start_matches('/');
-            let Some(method) = METHODS_WITH_IDS.get(path).copied() else {
-                return next.run(request).await;
-            };
+        let work = async move {
             let bytes = match body::read(&mut request, largest).await {
                 Ok(bytes) => bytes,
-                Err(failure) => return refused(failure),
+                Err(failure) => return refused(&request, failure),
             };
             let call = request.extensions().get::<Call>().cloned();
             let asked = call.zip(body::message(&bytes)).and_then(|(call, message)| {
@@ -81,7 +82,8 @@ fn pending_for(pending: Duration, config: &Config, shared: Shared) -> Layer {
                 // Wrong ids are the handler's to refuse.
                 None => next.run(request).await,
             }
-        }
+        };
+        work.boxed()
     })
 }
 
@@ -199,11 +201,11 @@ async fn once(
             continue;
         };
         match kept_answer(&kept, asked.hash) {
-            Err(failure) => return refused(failure),
+            Err(failure) => return refused(&request, failure),
             Ok(answer) if !answer.is_empty() => return Answer::of(answer).into_response(),
             Ok(_) if waited >= WAITED => {
                 let failure = Failure::new(Reason::RequestPending, "the request is still being worked on");
-                return refused(failure.retry_after(Duration::from_secs(1)));
+                return refused(&request, failure.retry_after(Duration::from_secs(1)));
             }
             Ok(_) => {
                 sleep(ASKED_AFTER).await;

@@ -191,6 +191,30 @@ async fn a_kept_market_outlives_its_names() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_handed_no_call_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path(), &market()).await;
+    let lake = api::lake(folder.path());
+    let desk = Desk::open(folder.path(), &lake, Brands::All).await;
+    let question = GetPriceStrengthRequest {
+        query: Some(query("b0", (0, 23), "")),
+    };
+    let ask = async |request: Request<GetPriceStrengthRequest>| {
+        let mut client = desk.client.clone();
+        // Beside a call that sees everything, and spawned from it.
+        let asked = tokio::spawn(async move { client.get_price_strength(request).await });
+        asked
+            .await
+            .unwrap()
+            .map(|answer| answer.into_inner().metrics.len())
+    };
+    assert!(ask(desk.request(question.clone())).await.unwrap() > 0);
+    let refused = ask(Request::new(question)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Internal);
+    assert_eq!(dualwheel_kit::failure::reason_of(&refused).unwrap(), "INTERNAL");
+}
+
 /// Eight brands on 24 days: in a/x many sell together now and one alone then, in a/y b3 sells more than all others, in b/z
 /// only three sell, in c/w none but b0 does before day 12.
 fn market() -> Vec<Sale> {

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::*;
 use crate::layers::{
-    framed,
+    Next, framed,
     tests::{answer, call, next, read},
     wrap,
 };

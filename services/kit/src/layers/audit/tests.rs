@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::layers::{
+    Next,
     tests::{answer, call, next, read},
     wrap,
 };
