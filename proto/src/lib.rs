@@ -63,6 +63,11 @@ pub mod dualwheel {
             tonic::include_proto!("dualwheel.job.v1");
         }
     }
+    pub mod metric {
+        pub mod v1 {
+            tonic::include_proto!("dualwheel.metric.v1");
+        }
+    }
     pub mod plugin {
         pub mod v1 {
             tonic::include_proto!("dualwheel.plugin.v1");
@@ -76,6 +81,7 @@ pub use dualwheel::diagnosis::v1 as diagnosis;
 pub use dualwheel::facts::v1 as facts;
 pub use dualwheel::job::v1 as job;
 pub use dualwheel::membership::v1 as membership;
+pub use dualwheel::metric::v1 as metric;
 pub use dualwheel::plugin::v1 as plugin;
 pub use dualwheel::product::v1 as product;
 pub use dualwheel::r#type::v1 as types;

@@ -20,12 +20,13 @@ use crate::{
     harness::{Server, market},
 };
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "dualwheel.consumer.v1.ConsumerService",
     "dualwheel.content.v1.ContentService",
     "dualwheel.diagnosis.v1.DiagnosisService",
     "dualwheel.facts.v1.FactService",
     "dualwheel.membership.v1.MembershipService",
+    "dualwheel.metric.v1.MetricService",
     "dualwheel.product.v1.ProductService",
     "dualwheel.plugin.v1.PluginService",
 ];

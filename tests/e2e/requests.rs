@@ -131,6 +131,10 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 "GetPeerSet" | "DeletePeerSet" => name("peer set"),
                 "UpdatePeerSet" => json!({"peerSet": {"name": stored["peer set"], "displayName": "changed"},
                     "updateMask": "displayName"}),
+                "QueryMetrics" => with(
+                    &asked,
+                    json!({"metrics": ["fast.fertility", "super.star"], "groups": ["start"]}),
+                ),
                 "ExplainMetric" => with(
                     &asked,
                     json!({"metric": match service.split('.').nth(1).unwrap() {
@@ -138,6 +142,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                         "product" => "super.star",
                         "content" => "start.reach",
                         "membership" => "plus.capital",
+                        "metric" => "super.star",
                         _ => "neo.novelty",
                     }}),
                 ),

@@ -2,7 +2,7 @@
 
 mod models;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_proto::{
     consumer::{
@@ -19,6 +19,7 @@ use dualwheel_proto::{
         GetClosenessRequest, GetKocBoardRequest, GetPlusRequest,
         membership_service_client::MembershipServiceClient,
     },
+    metric::{ListMetricsRequest, QueryMetricsRequest, metric_service_client::MetricServiceClient},
     product::{
         GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest,
         product_service_client::ProductServiceClient,
@@ -118,6 +119,65 @@ async fn every_metric_rpc_answers() {
     consumer_answers(server.channel()).await;
     product_answers(server.channel()).await;
     content_and_membership_answer(server.channel()).await;
+    all_metrics_answer_together(server.channel()).await;
+}
+
+/// One call answers all metrics of the process, as the service of each does, at one state of the facts.
+async fn all_metrics_answer_together(channel: Channel) {
+    let mut client = MetricServiceClient::new(channel.clone());
+    let listed = client
+        .list_metrics(ListMetricsRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let names: Vec<String> = listed.groups.iter().map(|group| group.name.clone()).collect();
+    for name in [
+        "aipl",
+        "fast",
+        "grow",
+        "super",
+        "price_strength",
+        "start",
+        "plus",
+        "koc",
+    ] {
+        assert!(
+            names.iter().any(|listed| listed == name),
+            "{name} is not in {names:?}"
+        );
+    }
+    let ids: BTreeSet<&str> = listed
+        .groups
+        .iter()
+        .flat_map(|group| group.metrics.iter().map(String::as_str))
+        .collect();
+    let asked = QueryMetricsRequest {
+        query: query(),
+        groups: names,
+        ..QueryMetricsRequest::default()
+    };
+    let metrics = client.query_metrics(asked).await.unwrap().into_inner().metrics;
+    check_metrics("QueryMetrics", &metrics);
+    let answered: BTreeSet<&str> = metrics.iter().map(|metric| metric.id.as_str()).collect();
+    assert_eq!(answered, ids);
+    let mut versions: BTreeMap<String, i64> = BTreeMap::new();
+    for (table, version) in metrics
+        .iter()
+        .flat_map(|metric| &metric.data_version.as_ref().unwrap().tables)
+    {
+        assert_eq!(
+            versions.entry(table.clone()).or_insert(*version),
+            version,
+            "{table}"
+        );
+    }
+    let mut content = ContentServiceClient::new(channel);
+    let start = content.get_start(GetStartRequest { query: query() });
+    let start = start.await.unwrap().into_inner().metrics;
+    let together = metrics.iter().filter(|metric| metric.id.starts_with("start."));
+    let value = |metric: &Metric| (metric.id.clone(), metric.value.map(f64::to_bits));
+    assert!(start.iter().map(value).eq(together.map(value)));
+    check_service!(client, &metrics);
 }
 
 async fn consumer_answers(channel: Channel) {

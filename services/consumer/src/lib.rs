@@ -98,11 +98,11 @@ pub enum Error {
 }
 
 impl Options {
-    /// Brings the database up to date, loads the definitions, and offers the service.
+    /// Brings the database up to date, loads the definitions, and makes the handlers.
     ///
     /// # Errors
     /// When the database refuses, or a definition file does not fit the schema.
-    pub async fn build(self) -> Result<ConsumerServiceServer<Service>, Error> {
+    pub async fn service(self) -> Result<Service, Error> {
         db::prepare::<store::Migrator>(&self.database).await?;
         let database = self.database.connection().clone();
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
@@ -115,7 +115,14 @@ impl Options {
             self.erasure_grace,
         );
         deletions.keep_up();
-        let service = Service::new(self.lake, people, deletions, catalogue, database);
-        Ok(ConsumerServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+        Ok(Service::new(self.lake, people, deletions, catalogue, database))
+    }
+}
+
+impl Service {
+    /// The gRPC service.
+    #[must_use]
+    pub fn serve(self) -> ConsumerServiceServer<Self> {
+        ConsumerServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     index::{Cells, Judge, Snapshot},
     launches::Launches,
     sources::{Search, Sources},
+    value::group::Part,
 };
 
 type InForce = Definitions<Parameters>;
@@ -103,6 +104,17 @@ pub(crate) async fn grow(reader: &Reader, question: &Question) -> Result<(grow::
         market: reader.market_stats().await?,
     };
     Ok((grow::Part { orders, profiles }, whole))
+}
+
+/// What customers bought, and their roles where a question is cut by them.
+pub(crate) async fn value(reader: &Reader, question: &Question) -> Result<Part, Error> {
+    Ok(Part {
+        orders: reader.orders(&question.brand).await?,
+        members: match question.by {
+            Some(_) => Some(reader.members(&question.brand).await?),
+            None => None,
+        },
+    })
 }
 
 /// Where the new buyers of the window came from. The other brands are read one after another, so that they need not lie

@@ -1,8 +1,16 @@
 //! The gRPC handlers: contract → domain → contract.
 
-use dualwheel_kit::{Call, Question, answer, explain, work};
-use dualwheel_lake::Lake;
-use dualwheel_measure::{Catalogue, Day, Metric, MetricGroup};
+use std::sync::Arc;
+
+use dualwheel_kit::{
+    Call,
+    metrics::{Group, Registry},
+};
+use dualwheel_lake::{
+    Lake,
+    groups::{Asked, Handler, Source},
+};
+use dualwheel_measure::{Catalogue, MetricGroup};
 use dualwheel_proto::{
     content::{GetStartRequest, GetStartResponse, content_service_server::ContentService},
     types,
@@ -11,49 +19,43 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     Parameters, queries,
-    start::{Cut, METRICS, Start},
+    start::{Part, Start, Whole},
 };
 
 /// The content service's handlers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Service {
-    lake: Lake,
-    catalogue: Catalogue<Parameters>,
+    groups: Registry,
 }
 
-/// An answered question.
-struct Answered {
-    metrics: Vec<Metric>,
-    currency: String,
-    versions: types::DataVersion,
-}
+/// The frames of the lake.
+struct Frames;
 
-impl Answered {
-    fn to_proto(&self) -> Vec<types::Metric> {
-        answer::metrics_to_proto(&self.metrics, &self.currency, &self.versions)
+#[tonic::async_trait]
+impl Source<Start> for Frames {
+    async fn read(&self, asked: &Asked<Parameters>) -> Result<(Part, Whole), Status> {
+        Ok(queries::start(&asked.reader, &asked.question.brand).await?)
     }
 }
 
 impl Service {
     pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>) -> Self {
-        Self { lake, catalogue }
+        let start = Handler {
+            lake,
+            catalogue,
+            group: Start,
+            source: Frames,
+        };
+        let groups: [Arc<dyn Group>; 1] = [Arc::new(start)];
+        Self {
+            groups: groups.into_iter().collect(),
+        }
     }
 
-    async fn start(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
-        // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
-        let unread = Question::read(query.clone(), &Cut::NAMES, Day(i32::MAX))?;
-        let reader = self.lake.of(call).reader(&unread.pin).await?;
-        let question = Question::read(query, &Cut::NAMES, reader.today())?;
-        reader.require_brand(&question.brand).await?;
-        let (part, whole) = queries::start(&reader, &question.brand).await?;
-        let definitions = self.catalogue.of(call.tenant(), &question.brand);
-        let metrics =
-            work::metrics(move || Start.measure(&part, &whole, &question.ask(&definitions))).await?;
-        Ok(Answered {
-            metrics,
-            currency: reader.currency().to_owned(),
-            versions: reader.versions(),
-        })
+    /// The metric groups of the service.
+    #[must_use]
+    pub fn groups(&self) -> Registry {
+        self.groups.clone()
     }
 }
 
@@ -64,10 +66,9 @@ impl ContentService for Service {
         request: Request<GetStartRequest>,
     ) -> Result<Response<GetStartResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let answered = self.start(&call, request.query).await?;
-        Ok(Response::new(GetStartResponse {
-            metrics: answered.to_proto(),
-        }))
+        let measured = self.groups.measure(Start.name(), &call, request.query).await?;
+        let metrics = measured.to_proto();
+        Ok(Response::new(GetStartResponse { metrics }))
     }
 
     async fn list_definitions(
@@ -75,8 +76,7 @@ impl ContentService for Service {
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let definitions = self.catalogue.of(call.tenant(), &request.brand);
-        Ok(Response::new(answer::list_definitions(&definitions)))
+        Ok(Response::new(self.groups.definitions(&call, &request.brand)))
     }
 
     async fn explain_metric(
@@ -84,22 +84,6 @@ impl ContentService for Service {
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let types::ExplainMetricRequest { metric: id, query } = request;
-        let brand = query
-            .as_ref()
-            .map(|query| query.brand.clone())
-            .unwrap_or_default();
-        let definitions = self.catalogue.of(call.tenant(), &brand);
-        let Some(entry) = definitions.entry(&id).filter(|_| METRICS.contains(&id.as_str())) else {
-            return Err(explain::unknown(&id));
-        };
-        let answered = self.start(&call, query).await?;
-        Ok(Response::new(explain::explanation(
-            &definitions,
-            entry,
-            &answered.metrics,
-            &answered.currency,
-            &answered.versions,
-        )))
+        Ok(Response::new(self.groups.explain(&call, request).await?))
     }
 }

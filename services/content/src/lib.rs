@@ -34,13 +34,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// The gRPC service.
+    /// The handlers.
     ///
     /// # Errors
     /// When a definition file does not fit the schema.
-    pub fn build(self) -> Result<ContentServiceServer<Service>, definitions::Error> {
+    pub fn service(self) -> Result<Service, definitions::Error> {
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue);
-        Ok(ContentServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+        Ok(Service::new(self.lake, catalogue))
+    }
+}
+
+impl Service {
+    /// The gRPC service.
+    #[must_use]
+    pub fn serve(self) -> ContentServiceServer<Self> {
+        ContentServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
     }
 }

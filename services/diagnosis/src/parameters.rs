@@ -98,25 +98,25 @@ pub enum Scale {
     Log1p,
 }
 
-/// The answer of another service that holds a metric.
+/// A metric group of another service, by its name in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
-    /// consumer `GetFast`.
+    /// `fast` of consumer.
     Fast,
-    /// consumer `GetGrow`.
+    /// `grow` of consumer.
     Grow,
-    /// consumer `GetBrandSignals`.
+    /// `brand_signals` of consumer.
     BrandSignals,
-    /// product `GetSuper`.
+    /// `super` of product.
     Super,
-    /// product `GetPriceStrength`.
+    /// `price_strength` of product.
     PriceStrength,
-    /// content `GetStart`.
+    /// `start` of content.
     Start,
-    /// membership `GetPlus`.
+    /// `plus` of membership.
     Plus,
-    /// membership `GetCloseness`.
+    /// `closeness` of membership.
     Closeness,
 }
 
@@ -147,18 +147,18 @@ impl Group {
         }
     }
 
-    /// The call that answers it.
+    /// Its name in the registry.
     #[must_use]
-    pub fn call(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Fast => "GetFast",
-            Self::Grow => "GetGrow",
-            Self::BrandSignals => "GetBrandSignals",
-            Self::Super => "GetSuper",
-            Self::PriceStrength => "GetPriceStrength",
-            Self::Start => "GetStart",
-            Self::Plus => "GetPlus",
-            Self::Closeness => "GetCloseness",
+            Self::Fast => "fast",
+            Self::Grow => "grow",
+            Self::BrandSignals => "brand_signals",
+            Self::Super => "super",
+            Self::PriceStrength => "price_strength",
+            Self::Start => "start",
+            Self::Plus => "plus",
+            Self::Closeness => "closeness",
         }
     }
 }

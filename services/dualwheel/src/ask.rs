@@ -1,20 +1,19 @@
 //! `dualwheel ask`: one group of metrics.
 
+use clap::ValueEnum;
 use dualwheel_kit::{
     config::Config,
     question::{day_to_proto, window_to_proto},
 };
 use dualwheel_proto::{
     consumer::{
-        GetAiplRequest, GetFastRequest, GetFlowRequest, GetGrowRequest, GetRfmRequest, GetValueRequest,
-        GetValueResponse, consumer_service_client::ConsumerServiceClient,
+        GetFastRequest, GetFlowRequest, GetValueRequest, GetValueResponse,
+        consumer_service_client::ConsumerServiceClient,
     },
-    content::{GetStartRequest, content_service_client::ContentServiceClient},
     diagnosis::{
         DiagnosisSpec, GetIndexRequest, GetNeoRequest, Peer, diagnosis_service_client::DiagnosisServiceClient,
     },
-    membership::{GetPlusRequest, membership_service_client::MembershipServiceClient},
-    product::{GetSuperRequest, product_service_client::ProductServiceClient},
+    metric::{QueryMetricsRequest, metric_service_client::MetricServiceClient},
     types::{Metric, MetricQuery},
 };
 use tonic::transport::Channel;
@@ -43,12 +42,19 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
         }};
     }
     match args.group {
-        Group::Aipl => ask!(
-            ConsumerServiceClient,
-            get_aipl,
-            GetAiplRequest {},
-            "dualwheel.consumer.v1.GetAiplResponse"
-        ),
+        Group::Aipl | Group::Grow | Group::Rfm | Group::Super | Group::Start | Group::Plus => {
+            let groups = args.group.to_possible_value();
+            let groups: Vec<String> = groups.iter().map(|value| value.get_name().to_owned()).collect();
+            ask!(
+                MetricServiceClient,
+                query_metrics,
+                QueryMetricsRequest {
+                    groups,
+                    metrics: Vec::new()
+                },
+                "dualwheel.metric.v1.QueryMetricsResponse"
+            )
+        }
         Group::Flow => ask!(
             ConsumerServiceClient,
             get_flow,
@@ -63,20 +69,6 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
                 "dualwheel.consumer.v1.GetFastResponse"
             )
         }
-        Group::Grow => {
-            ask!(
-                ConsumerServiceClient,
-                get_grow,
-                GetGrowRequest { base: None },
-                "dualwheel.consumer.v1.GetGrowResponse"
-            )
-        }
-        Group::Rfm => ask!(
-            ConsumerServiceClient,
-            get_rfm,
-            GetRfmRequest {},
-            "dualwheel.consumer.v1.GetRfmResponse"
-        ),
         // Fitting its models may take long.
         Group::Value => {
             let request = GetValueRequest {
@@ -88,26 +80,6 @@ pub async fn run(config: &Config, common: &Common, args: &Ask) -> anyhow::Result
                 return output::json("dualwheel.consumer.v1.GetValueResponse", &answer);
             }
             print(&answer.metrics, lang)
-        }
-        Group::Super => ask!(
-            ProductServiceClient,
-            get_super,
-            GetSuperRequest {},
-            "dualwheel.product.v1.GetSuperResponse"
-        ),
-        Group::Start => ask!(
-            ContentServiceClient,
-            get_start,
-            GetStartRequest {},
-            "dualwheel.content.v1.GetStartResponse"
-        ),
-        Group::Plus => {
-            ask!(
-                MembershipServiceClient,
-                get_plus,
-                GetPlusRequest {},
-                "dualwheel.membership.v1.GetPlusResponse"
-            )
         }
         Group::Neo => {
             let peers = args.peers.clone();

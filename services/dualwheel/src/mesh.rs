@@ -8,6 +8,7 @@ use dualwheel_kit::{
     Call, client,
     config::Config,
     db::{self, Database},
+    metrics::{self, Registry},
     server::{self, Builder, Server},
     shared::Shared,
 };
@@ -18,7 +19,7 @@ use dualwheel_proto::{
     consumer::consumer_service_server::ConsumerServiceServer,
     content::content_service_server::ContentServiceServer, facts::fact_service_server::FactServiceServer,
     membership::membership_service_server::MembershipServiceServer,
-    plugin::plugin_service_server::PluginServiceServer,
+    metric::metric_service_server::MetricServiceServer, plugin::plugin_service_server::PluginServiceServer,
     product::product_service_server::ProductServiceServer,
 };
 use tonic::{IntoRequest, Request, transport::Channel};
@@ -203,6 +204,8 @@ struct FactServices {
     product: Option<ProductServiceServer<dualwheel_product::Service>>,
     content: Option<ContentServiceServer<dualwheel_content::Service>>,
     membership: Option<MembershipServiceServer<dualwheel_membership::Service>>,
+    /// The metrics of all of them.
+    metrics: Option<MetricServiceServer<metrics::Service>>,
     plugins: Option<PluginServiceServer<dualwheel_plugins::api::Service>>,
     facts: Option<FactServiceServer<Facts>>,
 }
@@ -235,9 +238,11 @@ impl FactServices {
             product: None,
             content: None,
             membership: None,
+            metrics: None,
             plugins: plugins.as_ref().map(Plugins::service),
             facts: (!owners.is_empty()).then(facts),
         };
+        let mut groups = Registry::default();
         for role in owners {
             let (lake, definitions) = (lake.clone(), definitions(config));
             match (role, &plugins) {
@@ -250,7 +255,9 @@ impl FactServices {
                         shared: Some(shared.clone()),
                         erasure_grace: grace,
                     };
-                    services.consumer = Some(options.build().await?);
+                    let service = options.service().await?;
+                    groups.extend(service.groups());
+                    services.consumer = Some(service.serve());
                 }
                 (Role::Product, Some(plugins)) => {
                     let options = dualwheel_product::Options {
@@ -258,10 +265,14 @@ impl FactServices {
                         definitions,
                         plugins: plugins.clone(),
                     };
-                    services.product = Some(options.build()?);
+                    let service = options.service()?;
+                    groups.extend(service.groups());
+                    services.product = Some(service.serve());
                 }
                 (Role::Content, _) => {
-                    services.content = Some(dualwheel_content::Options { lake, definitions }.build()?);
+                    let service = dualwheel_content::Options { lake, definitions }.service()?;
+                    groups.extend(service.groups());
+                    services.content = Some(service.serve());
                 }
                 (Role::Membership, Some(plugins)) => {
                     let options = dualwheel_membership::Options {
@@ -269,11 +280,14 @@ impl FactServices {
                         definitions,
                         plugins: plugins.clone(),
                     };
-                    services.membership = Some(options.build()?);
+                    let service = options.service()?;
+                    groups.extend(service.groups());
+                    services.membership = Some(service.serve());
                 }
                 _ => {}
             }
         }
+        services.metrics = (!owners.is_empty()).then(|| groups.service());
         Ok(services)
     }
 
@@ -288,6 +302,9 @@ impl FactServices {
             builder = builder.add(service);
         }
         if let Some(service) = self.membership {
+            builder = builder.add(service);
+        }
+        if let Some(service) = self.metrics {
             builder = builder.add(service);
         }
         if let Some(service) = self.plugins {

@@ -189,6 +189,12 @@ pub const METHODS: &[Method] = methods! {
         ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }
+    "dualwheel.metric.v1.MetricService" {
+        ListMetrics         MetricsRead     Free    Read;
+        QueryMetrics        MetricsRead     Named   Measure;
+        ListDefinitions     MetricsRead     Free    Measure;
+        ExplainMetric       MetricsRead     Named   Read;
+    }
     "dualwheel.diagnosis.v1.DiagnosisService" {
         StartDiagnosis      DiagnosisWrite  Named   Write;
         WatchRun            DiagnosisRead   Stored  Read;

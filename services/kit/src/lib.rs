@@ -5,6 +5,7 @@
 //! - [`failure`]: one table of reasons, and the [`tonic::Status`] made of them
 //! - [`question`] and [`answer`]: the mesh's common question and metric, between contract and domain
 //! - [`explain`]: how a metric came about
+//! - [`metrics`]: the registry of metric groups, and the service that answers for all of them
 //! - [`server`] and [`layers`]: one gRPC server out of several services, over TCP or in memory
 //! - [`client`]: channels to other services, deadlines passed on, retries where they are safe
 //! - [`call`]: who calls, and what they may; [`access`] and [`identity`] decide it
@@ -30,6 +31,7 @@ pub mod failure;
 pub mod identity;
 pub mod jobs;
 pub mod layers;
+pub mod metrics;
 pub mod private;
 pub mod question;
 pub mod reload;

@@ -23,6 +23,7 @@ mod error;
 mod export;
 pub mod fact;
 pub mod frames;
+pub mod groups;
 mod heads;
 pub mod ipc;
 mod keys;

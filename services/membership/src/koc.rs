@@ -19,11 +19,11 @@ use dualwheel_measure::Day;
 use dualwheel_plugin_host::{Error, Plugin, scores};
 use dualwheel_plugin_sdk::{KocScores, Parameters as ModelParameters};
 
-pub use candidates::{Candidate, Facts, Inputs, candidates};
+pub use candidates::{Candidate, Facts, Inputs, People, candidates};
 pub use cells::{Association, Board, Cell, board};
 pub use classes::{Class, Quadrant, Rating, rate};
 pub use columns::features;
-pub use metrics::{METRICS, metrics};
+pub use metrics::{Koc, METRICS, metrics};
 pub use model::DefaultKoc;
 
 use crate::Parameters;

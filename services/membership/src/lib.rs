@@ -43,13 +43,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// The gRPC service.
+    /// The handlers.
     ///
     /// # Errors
     /// When a definition file does not fit the schema.
-    pub fn build(self) -> Result<MembershipServiceServer<Service>, definitions::Error> {
+    pub fn service(self) -> Result<Service, definitions::Error> {
         let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue, self.plugins);
-        Ok(MembershipServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+        Ok(Service::new(self.lake, catalogue, self.plugins))
+    }
+}
+
+impl Service {
+    /// The gRPC service.
+    #[must_use]
+    pub fn serve(self) -> MembershipServiceServer<Self> {
+        MembershipServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
     }
 }

@@ -29,9 +29,12 @@ pub(crate) async fn closeness(reader: &Reader, brand: &str) -> Result<closeness:
 }
 
 /// The frames of KOC cultivation.
+#[derive(Clone, Debug)]
 pub struct KocFrames {
-    brand: plus::Facts,
-    social: Arc<SocialProfiles>,
+    /// What people did for the brand.
+    pub brand: plus::Facts,
+    /// How they stand on social media.
+    pub social: Arc<SocialProfiles>,
 }
 
 impl KocFrames {

@@ -47,13 +47,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// The gRPC service.
+    /// The handlers.
     ///
     /// # Errors
     /// When a definition file does not fit the schema.
-    pub fn build(self) -> Result<ProductServiceServer<Service>, definitions::Error> {
+    pub fn service(self) -> Result<Service, definitions::Error> {
         let catalogue = Catalogue::load("product", SHIPPED, self.definitions.as_deref())?;
-        let service = Service::new(self.lake, catalogue, self.plugins);
-        Ok(ProductServiceServer::new(service).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES))
+        Ok(Service::new(self.lake, catalogue, self.plugins))
+    }
+}
+
+impl Service {
+    /// The gRPC service.
+    #[must_use]
+    pub fn serve(self) -> ProductServiceServer<Self> {
+        ProductServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use dualwheel_kit::{Question, work};
-use dualwheel_lake::{BrandFrame, Reader};
-use dualwheel_measure::{Day, Definitions, Metric, MetricGroup, Window};
-use dualwheel_proto::types;
+use dualwheel_kit::{Call, Question, access::Brands as Seen, work};
+use dualwheel_lake::{
+    BrandFrame, Reader,
+    frames::Orders,
+    groups::{Asked, Source},
+};
+use dualwheel_measure::{Catalogue, Day, Definitions, Window};
 use tonic::Status;
 
 use crate::{
@@ -20,23 +23,6 @@ use crate::{
     style_trend::{self, Market, OwnMarket},
     super_::{self, Super},
 };
-
-/// An answered question.
-pub(crate) struct Answered {
-    pub metrics: Vec<Metric>,
-    pub currency: String,
-    pub versions: types::DataVersion,
-}
-
-impl Answered {
-    fn new(metrics: Vec<Metric>, reader: &Reader) -> Self {
-        Self {
-            metrics,
-            currency: reader.currency().to_owned(),
-            versions: reader.versions(),
-        }
-    }
-}
 
 /// Runs `scan` where it may take its time.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -62,49 +48,77 @@ async fn brand_facts(reader: &Reader, brand: &str, with_behaviors: bool) -> Resu
     Ok(BrandFacts::new(products, orders, stock, behaviors))
 }
 
-/// A question with all that it is answered from.
-pub(crate) struct Case<'a> {
-    pub tenant: &'a str,
-    pub reader: &'a Reader,
-    pub question: Question,
-    pub definitions: Arc<Definitions<Parameters>>,
+/// Where the facts of the metric groups come from: the brand asked about, and the tenant's market.
+pub(crate) struct Brands {
+    pub markets: Markets,
+    pub catalogue: Catalogue<Parameters>,
+}
+
+#[tonic::async_trait]
+impl Source<Super> for Brands {
+    async fn read(&self, asked: &Asked<Parameters>) -> Result<(BrandFacts, super_::Whole), Status> {
+        let (case, question) = (self.case(asked), &asked.question);
+        let facts = brand_facts(&asked.reader, &question.brand, true).await?;
+        let needs = super_::needs(&facts, question.by.as_deref());
+        let market = if needs.any() {
+            case.goods_market(needs).await?
+        } else {
+            let terms = Terms::open(question.window, 1);
+            Arc::new(GoodsSurvey::new(terms, question.as_of, needs).finish())
+        };
+        Ok((facts, super_::Whole { market }))
+    }
+}
+
+#[tonic::async_trait]
+impl Source<PriceStrength> for Brands {
+    async fn read(&self, asked: &Asked<Parameters>) -> Result<(Arc<Orders>, price_strength::Whole), Status> {
+        let orders = asked.reader.orders(&asked.question.brand);
+        let (stats, orders) = tokio::try_join!(asked.reader.market_stats(), orders)?;
+        let market = self.case(asked).price_market().await?;
+        Ok((orders, price_strength::Whole { market, stats }))
+    }
+}
+
+impl Brands {
+    fn case<'a>(&'a self, asked: &'a Asked<Parameters>) -> Case<'a> {
+        Case {
+            tenant: asked.call.tenant(),
+            reader: &asked.reader,
+            question: &asked.question,
+            definitions: &asked.definitions,
+            stranger: self.stranger(&asked.call),
+            markets: &self.markets,
+        }
+    }
+
+    /// Who asks, where they may not see every brand. What they are told of the others goes by the tenant's definitions: by
+    /// those of several brands they could be told the same thing in two ways, and more by what these differ by.
+    fn stranger(&self, call: &Call) -> Option<Stranger> {
+        let Seen::Some(sees) = call.brands().clone() else {
+            return None;
+        };
+        let parameters = &self.catalogue.of(call.tenant(), "").parameters;
+        Some(Stranger {
+            sees,
+            least: parameters.min_brands,
+            level: parameters.category_level,
+        })
+    }
+}
+
+/// A question about the market with all that it is answered from.
+struct Case<'a> {
+    tenant: &'a str,
+    reader: &'a Reader,
+    question: &'a Question,
+    definitions: &'a Definitions<Parameters>,
     /// Who asks, where not all brands may be seen.
-    pub stranger: Option<Stranger>,
-    pub markets: &'a Markets,
+    stranger: Option<Stranger>,
+    markets: &'a Markets,
 }
 
 impl Case<'_> {
-    /// Answers SUPER.
-    pub(crate) async fn super_(self) -> Result<Answered, Status> {
-        let reader = self.reader;
-        let facts = brand_facts(reader, &self.question.brand, true).await?;
-        let needs = super_::needs(&facts, self.question.by.as_deref());
-        let market = if needs.any() {
-            self.goods_market(needs).await?
-        } else {
-            Arc::new(
-                GoodsSurvey::new(Terms::open(self.question.window, 1), self.question.as_of, needs).finish(),
-            )
-        };
-        let (question, definitions) = (self.question, self.definitions);
-        let whole = super_::Whole { market };
-        let metrics = blocking(move || Super.measure(&facts, &whole, &question.ask(&definitions))).await?;
-        Ok(Answered::new(metrics, reader))
-    }
-
-    /// Answers the price side of NEO.
-    pub(crate) async fn price_strength(self) -> Result<Answered, Status> {
-        let reader = self.reader;
-        let orders = reader.orders(&self.question.brand);
-        let (stats, orders) = tokio::try_join!(reader.market_stats(), orders)?;
-        let market = self.price_market().await?;
-        let (question, definitions) = (self.question, self.definitions);
-        let whole = price_strength::Whole { market, stats };
-        let metrics =
-            blocking(move || PriceStrength.measure(&orders, &whole, &question.ask(&definitions))).await?;
-        Ok(Answered::new(metrics, reader))
-    }
-
     fn key<T>(&self, asked: T) -> Key<T> {
         Key::new(self.tenant, self.reader, self.stranger.as_ref(), asked)
     }

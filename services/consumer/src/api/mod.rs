@@ -6,6 +6,7 @@ mod clusters;
 mod deletion;
 mod expansion;
 mod expression;
+mod groups;
 mod import;
 mod index;
 mod journeys;
@@ -20,7 +21,7 @@ mod winback;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use dualwheel_kit::{Call, Question, Reason, Violations, answer, explain, question::read_window};
+use dualwheel_kit::{Call, Question, Reason, Violations, answer, metrics::Registry, question::read_window};
 use dualwheel_lake::{Lake, Reader, frames::Names};
 use dualwheel_measure::{Catalogue, Day, Definitions, Extent, Metric, MetricGroup, Window};
 use dualwheel_proto::{consumer::TrendStep, types};
@@ -29,7 +30,6 @@ use tonic::Status;
 
 use crate::{
     Parameters,
-    aipl::Aipl,
     deletion::Deletions,
     facts::Facts,
     fast::{Fast, FastTrend},
@@ -37,19 +37,19 @@ use crate::{
     grow::{By, Grow},
     index::{PeopleIndex, Snapshot, judge::can_judge},
     queries::{self, Indexed, compute},
-    signals::{self, BrandSignals},
     stages::Model,
     trend::{MOST_STEPS, Step, Steps},
 };
 
 /// The consumer service's handlers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Service {
     lake: Lake,
     people: PeopleIndex,
     deletions: Deletions,
     catalogue: Catalogue<Parameters>,
     database: DatabaseConnection,
+    groups: Registry,
 }
 
 /// A checked question with what it takes to answer it.
@@ -115,13 +115,24 @@ impl Service {
         catalogue: Catalogue<Parameters>,
         database: DatabaseConnection,
     ) -> Self {
-        Self {
+        let service = Self {
             lake,
             people,
             deletions,
             catalogue,
             database,
+            groups: Registry::default(),
+        };
+        Self {
+            groups: groups::registry(&service),
+            ..service
         }
+    }
+
+    /// The metric groups of the service.
+    #[must_use]
+    pub fn groups(&self) -> Registry {
+        self.groups.clone()
     }
 
     /// Checks a question, then opens the tables for it; `check` adds the checks of one RPC.
@@ -179,23 +190,6 @@ impl Service {
             None => self.lake.of(call).reader(pin).await?,
         };
         Ok((Arc::new(reader), snapshot))
-    }
-
-    async fn aipl(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Answered, Status> {
-        let whole = |question: &Question| Ok(((), question.category.is_none() && question.by.is_none()));
-        let (asked, ()) = self.ask_people(call, query, Aipl.cuts(), whole).await?;
-        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let people = asked.people().await?;
-        let metrics = compute(move || {
-            let ask = question.ask(&definitions);
-            let sizes = match &people {
-                People::Indexed(people) => Aipl.by_index(&people.judge(), &ask),
-                People::Facts(facts) => Aipl.partial(facts, &(), Extent::Whole, &ask),
-            };
-            Aipl.finish(sizes, &(), &ask)
-        })
-        .await?;
-        Ok(asked.answered(metrics))
     }
 
     async fn flow(
@@ -268,46 +262,6 @@ impl Service {
         let group = Grow { base: Some(base) };
         let metrics = compute(move || group.measure(&part, &whole, &question.ask(&definitions))).await?;
         Ok(asked.answered(metrics))
-    }
-
-    async fn brand_signals(
-        &self,
-        call: &Call,
-        query: Option<types::MetricQuery>,
-    ) -> Result<Answered, Status> {
-        let (asked, ()) = self.ask(call, query, &[], |_| Ok(())).await?;
-        let part = signals::Part {
-            people: queries::people(&asked.reader, &asked.question.brand).await?,
-            profiles: queries::profiles(&asked.reader).await?,
-        };
-        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let metrics = compute(move || BrandSignals.measure(&part, &(), &question.ask(&definitions))).await?;
-        Ok(asked.answered(metrics))
-    }
-
-    /// The group that owns a metric; `None` where no group of this service does.
-    async fn group_of(
-        &self,
-        call: &Call,
-        metric: &str,
-        query: Option<types::MetricQuery>,
-    ) -> Result<Answered, Status> {
-        match metric.split('.').next() {
-            Some("aipl") => self.aipl(call, query).await,
-            Some("flow") => self.flow(call, query).await.map(|(answered, _)| answered),
-            Some("fast") => self
-                .fast(call, query, TrendStep::Unspecified)
-                .await
-                .map(|(answered, _)| answered),
-            Some("grow") => self.grow(call, query, None).await,
-            Some("neo") => self.brand_signals(call, query).await,
-            Some("rfm") => self.rfm(call, query).await,
-            Some("value") => self
-                .value(call, query, &value::VALUE_CUTS, 0)
-                .await
-                .map(|(answered, _, _)| answered),
-            _ => Err(explain::unknown(metric)),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The service's RPCs.
 
-use dualwheel_kit::{Call, answer, explain};
+use dualwheel_kit::Call;
+use dualwheel_measure::MetricGroup;
 use dualwheel_proto::{
     consumer::{
         CompareAudiencesRequest, CompareAudiencesResponse, CreateAudienceRequest, CreateAudienceResponse,
@@ -31,7 +32,7 @@ use super::{
     deletion::Kept,
     value::{VALUE_CUTS, Values, models_to_proto},
 };
-use crate::flow::Matrix;
+use crate::{aipl::Aipl, flow::Matrix, signals::BrandSignals, value::group::Rfm};
 
 /// The cells with people in them, by stage before and after.
 fn cells(matrix: &Matrix) -> Vec<FlowCell> {
@@ -50,10 +51,9 @@ fn cells(matrix: &Matrix) -> Vec<FlowCell> {
 impl ConsumerService for Service {
     async fn get_aipl(&self, request: Request<GetAiplRequest>) -> Result<Response<GetAiplResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let answered = self.aipl(&call, request.query).await?;
-        Ok(Response::new(GetAiplResponse {
-            metrics: answered.to_proto(&answered.metrics),
-        }))
+        let measured = self.groups.measure(Aipl.name(), &call, request.query).await?;
+        let metrics = measured.to_proto();
+        Ok(Response::new(GetAiplResponse { metrics }))
     }
 
     async fn get_flow(&self, request: Request<GetFlowRequest>) -> Result<Response<GetFlowResponse>, Status> {
@@ -89,18 +89,19 @@ impl ConsumerService for Service {
         request: Request<GetBrandSignalsRequest>,
     ) -> Result<Response<GetBrandSignalsResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let answered = self.brand_signals(&call, request.query).await?;
-        Ok(Response::new(GetBrandSignalsResponse {
-            metrics: answered.to_proto(&answered.metrics),
-        }))
+        let measured = self
+            .groups
+            .measure(BrandSignals.name(), &call, request.query)
+            .await?;
+        let metrics = measured.to_proto();
+        Ok(Response::new(GetBrandSignalsResponse { metrics }))
     }
 
     async fn get_rfm(&self, request: Request<GetRfmRequest>) -> Result<Response<GetRfmResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let answered = self.rfm(&call, request.query).await?;
-        Ok(Response::new(GetRfmResponse {
-            metrics: answered.to_proto(&answered.metrics),
-        }))
+        let measured = self.groups.measure(Rfm.name(), &call, request.query).await?;
+        let metrics = measured.to_proto();
+        Ok(Response::new(GetRfmResponse { metrics }))
     }
 
     async fn get_value(
@@ -364,8 +365,7 @@ impl ConsumerService for Service {
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let definitions = self.catalogue.of(call.tenant(), &request.brand);
-        Ok(Response::new(answer::list_definitions(&definitions)))
+        Ok(Response::new(self.groups.definitions(&call, &request.brand)))
     }
 
     async fn explain_metric(
@@ -373,22 +373,6 @@ impl ConsumerService for Service {
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let types::ExplainMetricRequest { metric: id, query } = request;
-        let brand = query
-            .as_ref()
-            .map(|query| query.brand.clone())
-            .unwrap_or_default();
-        let definitions = self.catalogue.of(call.tenant(), &brand);
-        let Some(entry) = definitions.entry(&id) else {
-            return Err(explain::unknown(&id));
-        };
-        let answered = self.group_of(&call, &id, query).await?;
-        Ok(Response::new(explain::explanation(
-            &definitions,
-            entry,
-            &answered.metrics,
-            &answered.currency,
-            &answered.versions,
-        )))
+        Ok(Response::new(self.groups.explain(&call, request).await?))
     }
 }

@@ -15,7 +15,7 @@ use super::{Answered, Service};
 use crate::{
     queries::{self, compute},
     value::{
-        group::{Part, Rfm, Value},
+        group::Value,
         measure::{Forecast, Valued, by_key},
     },
 };
@@ -31,18 +31,6 @@ const PER_MESSAGE: usize = 1_000;
 pub(super) type Values = Pin<Box<dyn Stream<Item = Result<ListValuesResponse, Status>> + Send>>;
 
 impl Service {
-    pub(super) async fn rfm(
-        &self,
-        call: &Call,
-        query: Option<types::MetricQuery>,
-    ) -> Result<Answered, Status> {
-        let (asked, ()) = self.ask(call, query, &[], |_| Ok(())).await?;
-        let orders = asked.reader.orders(&asked.question.brand).await?;
-        let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
-        let metrics = compute(move || Rfm.measure(&orders, &(), &question.ask(&definitions))).await?;
-        Ok(asked.answered(metrics))
-    }
-
     /// Metrics, models and weeks foreseen; `cuts` are those that the question may have.
     pub(super) async fn value(
         &self,
@@ -53,15 +41,11 @@ impl Service {
     ) -> Result<(Answered, Valued, u32), Status> {
         let (asked, weeks) = self.ask(call, query, cuts, |_| horizon(weeks)).await?;
         let weeks = weeks.unwrap_or(u32::from(asked.definitions.parameters.value_weeks.get()));
-        let orders = asked.reader.orders(&asked.question.brand).await?;
-        let members = match &asked.question.by {
-            Some(_) => Some(asked.reader.members(&asked.question.brand).await?),
-            None => None,
-        };
+        let part = queries::value(&asked.reader, &asked.question).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
         let fit = move || {
             let (group, ask) = (Value { weeks: Some(weeks) }, question.ask(&definitions));
-            let customers = group.partial(&Part { orders, members }, &(), Extent::Whole, &ask);
+            let customers = group.partial(&part, &(), Extent::Whole, &ask);
             group.answer(&customers, &ask)
         };
         let (metrics, valued) = queries::model(fit).await?;

@@ -64,9 +64,10 @@ pub async fn house_with(folder: &tempfile::TempDir, config: &Config) -> (Lake, C
         shared: None,
         erasure_grace: GRACE,
     }
-    .build()
+    .service()
     .await
-    .unwrap();
+    .unwrap()
+    .serve();
     let server = Server::builder(config).unwrap().add(facts).add(service);
     (lake, server.build().unwrap().in_process())
 }

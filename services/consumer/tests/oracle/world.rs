@@ -11,7 +11,7 @@ use dualwheel_consumer::{
         cells::{BOUGHT, OTHER_LINE},
     },
 };
-use dualwheel_lake::memory::Frames;
+use dualwheel_lake::{groups::unknown, memory::Frames};
 use dualwheel_measure::{
     Ask, Day, Definitions, Extent, MetricGroup, Scope, Window,
     group::{law, to_bytes},
@@ -145,6 +145,7 @@ impl World {
     ) -> Result<(), TestCaseError> {
         let definitions = definitions();
         let ask = self.ask(&definitions, by);
+        prop_assert_eq!(unknown(&group.needs(&ask)), None);
         let frames = self.frames();
         let (all, whole) = facts(&frames);
         let parts: Vec<G::Part> = frames

@@ -11,7 +11,7 @@ use dualwheel_content::{
     DEFINITIONS, Parameters,
     start::{Cut, METRICS, Part, Start, Whole},
 };
-use dualwheel_lake::memory::Frames;
+use dualwheel_lake::{groups::unknown, memory::Frames};
 use dualwheel_measure::{
     Absence, Day, Definitions, Label, Metric, MetricGroup, Quantity, Scope, Window,
     group::{Extent, law, to_bytes},
@@ -431,6 +431,7 @@ proptest! {
     fn parts_make_the_whole(rows in rows(), ask in asks(), number in 1..5u64, seed in any::<u64>()) {
         let definitions = shipped();
         let question = question(&ask, &definitions);
+        prop_assert_eq!(unknown(&Start.needs(&question)), None);
         let frames = Frames::from_rows(ask.zone, &rows, BRAND).unwrap();
         let (all, whole) = facts(&frames);
         let parts: Vec<Part> = frames.parts(number, seed).iter().map(|frames| facts(frames).0).collect();

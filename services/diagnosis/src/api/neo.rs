@@ -91,7 +91,7 @@ fn absent(part: &crate::model::Part, asked: &Asked) -> types::Metric {
         absence_detail: format!(
             "the {} service did not answer {}",
             part.group.service(),
-            part.group.call()
+            part.group.name()
         ),
         window: asked.query.window,
         as_of: asked

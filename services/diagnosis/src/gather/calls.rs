@@ -8,8 +8,9 @@ use dualwheel_kit::{
 };
 use dualwheel_proto::{
     consumer::{self, consumer_service_client::ConsumerServiceClient},
-    content::{self, content_service_client::ContentServiceClient},
-    membership::{self, membership_service_client::MembershipServiceClient},
+    content::content_service_client::ContentServiceClient,
+    membership::membership_service_client::MembershipServiceClient,
+    metric::{QueryMetricsRequest, metric_service_client::MetricServiceClient},
     product::{self, product_service_client::ProductServiceClient},
     types,
 };
@@ -45,11 +46,11 @@ impl Rpc {
         }
     }
 
-    /// Name of the method.
+    /// Name of the group, or else of the method.
     #[must_use]
-    pub fn method_name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Group(group) => group.call(),
+            Self::Group(group) => group.name(),
             Self::Aipl => "GetAipl",
             Self::Flow => "GetFlow",
             Self::Definitions(_) => "ListDefinitions",
@@ -59,7 +60,7 @@ impl Rpc {
 
 impl fmt::Display for Rpc {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.service(), self.method_name())
+        write!(formatter, "{} {}", self.service(), self.name())
     }
 }
 
@@ -76,9 +77,10 @@ pub struct Answer {
     pub definitions: Vec<types::Definition>,
 }
 
-/// Clients of the four services.
+/// Clients of the four services, and of the metrics of each.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    metrics: [MetricServiceClient<Channel>; Service::ALL.len()],
     consumer: ConsumerServiceClient<Channel>,
     product: ProductServiceClient<Channel>,
     content: ContentServiceClient<Channel>,
@@ -121,7 +123,15 @@ impl Clients {
     #[must_use]
     pub fn new(channels: Channels) -> Self {
         let limit = MESSAGE_BYTES;
+        let metrics = [
+            &channels.consumer,
+            &channels.product,
+            &channels.content,
+            &channels.membership,
+        ];
         Self {
+            metrics: metrics
+                .map(|channel| MetricServiceClient::new(channel.clone()).max_decoding_message_size(limit)),
             consumer: ConsumerServiceClient::new(channels.consumer).max_decoding_message_size(limit),
             product: ProductServiceClient::new(channels.product).max_decoding_message_size(limit),
             content: ContentServiceClient::new(channels.content).max_decoding_message_size(limit),
@@ -197,99 +207,40 @@ impl Clients {
         patience: Patience,
     ) -> Result<Answer, Status> {
         let query = Some(query.clone());
-        let metrics = match group {
-            Group::Fast => return self.fast(call, query, trend, patience).await,
-            Group::Grow => {
-                ask!(
-                    call,
-                    self.consumer,
-                    get_grow,
-                    consumer::GetGrowRequest { query, base: None },
-                    patience
-                )?
-                .metrics
-            }
-            Group::BrandSignals => {
-                ask!(
-                    call,
-                    self.consumer,
-                    get_brand_signals,
-                    consumer::GetBrandSignalsRequest { query },
-                    patience
-                )?
-                .metrics
-            }
-            Group::Super => {
-                ask!(
-                    call,
-                    self.product,
-                    get_super,
-                    product::GetSuperRequest { query },
-                    patience
-                )?
-                .metrics
-            }
-            Group::PriceStrength => {
-                ask!(
-                    call,
-                    self.product,
-                    get_price_strength,
-                    product::GetPriceStrengthRequest { query },
-                    patience
-                )?
-                .metrics
-            }
-            Group::Start => {
-                ask!(
-                    call,
-                    self.content,
-                    get_start,
-                    content::GetStartRequest { query },
-                    patience
-                )?
-                .metrics
-            }
-            Group::Plus => {
-                ask!(
-                    call,
-                    self.membership,
-                    get_plus,
-                    membership::GetPlusRequest { query },
-                    patience
-                )?
-                .metrics
-            }
-            Group::Closeness => {
-                ask!(
-                    call,
-                    self.membership,
-                    get_closeness,
-                    membership::GetClosenessRequest { query },
-                    patience
-                )?
-                .metrics
-            }
+        if group == Group::Fast && trend {
+            return self.fast(call, query, patience).await;
+        }
+        let question = QueryMetricsRequest {
+            query,
+            groups: vec![group.name().to_owned()],
+            ..QueryMetricsRequest::default()
         };
+        let [consumer, product, content, membership] = &self.metrics;
+        let client = match group.service() {
+            Service::Consumer => consumer,
+            Service::Product => product,
+            Service::Content => content,
+            Service::Membership => membership,
+        };
+        let metrics = ask!(call, client, query_metrics, question, patience)?.metrics;
         Ok(Answer {
             metrics,
             ..Answer::default()
         })
     }
 
+    /// FAST with its trend by week.
     async fn fast(
         &self,
         call: &Call,
         query: Option<types::MetricQuery>,
-        trend: bool,
         patience: Patience,
     ) -> Result<Answer, Status> {
         let mut question = consumer::GetFastRequest {
             query,
             ..Default::default()
         };
-        if trend {
-            question.set_trend_step(consumer::TrendStep::Week);
-        }
+        question.set_trend_step(consumer::TrendStep::Week);
         let answer = ask!(call, self.consumer, get_fast, question, patience)?;
         Ok(Answer {
             metrics: answer.metrics,

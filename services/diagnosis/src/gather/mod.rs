@@ -338,7 +338,7 @@ impl Facts {
                 None => {
                     let why = format!(
                         "{} was not asked, as it failed for the diagnosed brand",
-                        part.group.call()
+                        part.group.name()
                     );
                     readings.insert(part.id.clone(), Err((Absence::ServiceUnavailable, why)));
                 }
@@ -447,7 +447,7 @@ fn not_answered(rpc: Rpc, status: &Status) -> Lack {
     Lack::NotAnswered(format!(
         "the {} service did not answer {} ({code:?}{reason})",
         rpc.service(),
-        rpc.method_name()
+        rpc.name()
     ))
 }
 

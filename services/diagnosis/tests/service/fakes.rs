@@ -26,6 +26,10 @@ use dualwheel_proto::{
         GetClosenessRequest, GetClosenessResponse, GetPlusRequest, GetPlusResponse,
         membership_service_server::MembershipService,
     },
+    metric::{
+        ListMetricsRequest, ListMetricsResponse, QueryMetricsRequest, QueryMetricsResponse,
+        metric_service_server::MetricService,
+    },
     product as goods,
     product::{
         GetPriceStrengthRequest, GetPriceStrengthResponse, GetSuperRequest, GetSuperResponse,
@@ -271,13 +275,8 @@ macro_rules! common {
 #[tonic::async_trait]
 impl ConsumerService for Fake {
     metrics!(get_aipl, GetAiplRequest, GetAiplResponse, ["aipl.total"]);
-    metrics!(get_grow, GetGrowRequest, GetGrowResponse, GROW);
-    metrics!(
-        get_brand_signals,
-        GetBrandSignalsRequest,
-        GetBrandSignalsResponse,
-        SIGNALS
-    );
+    unasked!(get_grow, GetGrowRequest, GetGrowResponse);
+    unasked!(get_brand_signals, GetBrandSignalsRequest, GetBrandSignalsResponse);
     unasked!(get_rfm, GetRfmRequest, GetRfmResponse);
     unasked!(get_value, GetValueRequest, GetValueResponse);
     type ListValuesStream = BoxStream<ListValuesResponse>;
@@ -425,9 +424,9 @@ impl ConsumerService for Fake {
 
     async fn get_fast(&self, request: Request<GetFastRequest>) -> Result<Response<GetFastResponse>, Status> {
         let request = request.into_inner();
-        let wanted = request.trend_step() == TrendStep::Week;
+        assert_eq!(request.trend_step(), TrendStep::Week);
         let metrics = self.answer(request.query, &FAST).await?;
-        let trend = if wanted { metrics[..1].to_vec() } else { Vec::new() };
+        let trend = metrics[..1].to_vec();
         Ok(Response::new(GetFastResponse { metrics, trend }))
     }
 }
@@ -439,12 +438,11 @@ impl ProductService for Fake {
         goods::ListStyleTrendsRequest,
         goods::ListStyleTrendsResponse
     );
-    metrics!(get_super, GetSuperRequest, GetSuperResponse, SUPER);
-    metrics!(
+    unasked!(get_super, GetSuperRequest, GetSuperResponse);
+    unasked!(
         get_price_strength,
         GetPriceStrengthRequest,
-        GetPriceStrengthResponse,
-        PRICES
+        GetPriceStrengthResponse
     );
     common!();
 
@@ -460,7 +458,7 @@ impl ProductService for Fake {
 
 #[tonic::async_trait]
 impl ContentService for Fake {
-    metrics!(get_start, GetStartRequest, GetStartResponse, START);
+    unasked!(get_start, GetStartRequest, GetStartResponse);
     common!();
 }
 
@@ -476,12 +474,40 @@ impl MembershipService for Fake {
         members::ListKocCandidatesRequest,
         members::ListKocCandidatesResponse
     );
-    metrics!(get_plus, GetPlusRequest, GetPlusResponse, PLUS);
-    metrics!(
-        get_closeness,
-        GetClosenessRequest,
-        GetClosenessResponse,
-        ["neo.engagement.close_people"]
-    );
+    unasked!(get_plus, GetPlusRequest, GetPlusResponse);
+    unasked!(get_closeness, GetClosenessRequest, GetClosenessResponse);
     common!();
+}
+
+/// Ids of a group's metrics that diagnosis reads.
+fn ids(group: &str) -> &'static [&'static str] {
+    match group {
+        "fast" => &FAST,
+        "grow" => &GROW,
+        "brand_signals" => &SIGNALS,
+        "super" => &SUPER,
+        "price_strength" => &PRICES,
+        "start" => &START,
+        "plus" => &PLUS,
+        "closeness" => &["neo.engagement.close_people"],
+        other => panic!("no service has a group {other}"),
+    }
+}
+
+#[tonic::async_trait]
+impl MetricService for Fake {
+    unasked!(list_metrics, ListMetricsRequest, ListMetricsResponse);
+    common!();
+
+    async fn query_metrics(
+        &self,
+        request: Request<QueryMetricsRequest>,
+    ) -> Result<Response<QueryMetricsResponse>, Status> {
+        let request = request.into_inner();
+        let [group] = &request.groups[..] else {
+            panic!("one group is asked at a time: {request:?}");
+        };
+        let metrics = self.answer(request.query, ids(group)).await?;
+        Ok(Response::new(QueryMetricsResponse { metrics }))
+    }
 }

@@ -21,6 +21,7 @@ use dualwheel_proto::{
     content::content_service_server::ContentServiceServer,
     diagnosis::{DiagnosisSpec, Peer, diagnosis_service_client::DiagnosisServiceClient},
     membership::membership_service_server::MembershipServiceServer,
+    metric::metric_service_server::MetricServiceServer,
     product::product_service_server::ProductServiceServer,
     types::Window,
 };
@@ -72,11 +73,12 @@ async fn serve(world: &Arc<World>, database: Database, call_limit: Duration) -> 
     };
     let built = |builder: dualwheel_kit::server::Builder| builder.build().unwrap().in_process();
     let new = || Server::builder(&config).unwrap();
+    let with_metrics = |service| new().add(MetricServiceServer::new(fake(service)));
     let channels = Channels {
-        consumer: built(new().add(ConsumerServiceServer::new(fake("consumer")))),
-        product: built(new().add(ProductServiceServer::new(fake("product")))),
-        content: built(new().add(ContentServiceServer::new(fake("content")))),
-        membership: built(new().add(MembershipServiceServer::new(fake("membership")))),
+        consumer: built(with_metrics("consumer").add(ConsumerServiceServer::new(fake("consumer")))),
+        product: built(with_metrics("product").add(ProductServiceServer::new(fake("product")))),
+        content: built(with_metrics("content").add(ContentServiceServer::new(fake("content")))),
+        membership: built(with_metrics("membership").add(MembershipServiceServer::new(fake("membership")))),
     };
     let options = Options {
         channels,

@@ -505,7 +505,7 @@ async fn a_service_that_is_down_leaves_a_partial_run() {
                 (part.absence(), part.service.as_str()),
                 (Absence::ServiceUnavailable, "content")
             );
-            assert!(part.detail.contains("GetStart") && part.supply.contains("content service"));
+            assert!(part.detail.contains("did not answer start ") && part.supply.contains("content service"));
             assert!((part.weight - 0.04).abs() < 1e-12);
         }
         assert_eq!(result.missing.len(), 6, "five metrics and the definitions");

@@ -15,6 +15,7 @@ mod files;
 mod files_json;
 mod files_packed;
 mod files_parquet;
+mod groups;
 mod import;
 mod mapped;
 mod names;

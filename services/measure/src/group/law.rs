@@ -105,3 +105,78 @@ fn merged<G: MetricGroup>(group: &G, written: &[Vec<u8>], order: Order) -> Resul
     };
     merged.ok_or(Broken::NoParts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Day, Metric, Need, Scope, Window};
+
+    /// Counts numbers, or takes the mean of means, which is none of the whole.
+    struct Numbers {
+        by_means: bool,
+    }
+
+    impl MetricGroup for Numbers {
+        type Parameters = ();
+        type Part = Vec<i64>;
+        type Whole = ();
+        type Partial = (i64, i64);
+
+        fn name(&self) -> &'static str {
+            "numbers"
+        }
+
+        fn ids(&self) -> &'static [&'static str] {
+            &["numbers.mean"]
+        }
+
+        fn cuts(&self) -> &'static [&'static str] {
+            &[]
+        }
+
+        fn needs(&self, _: &Ask<'_, ()>) -> Vec<Need> {
+            vec![Need::of("numbers", &["number"])]
+        }
+
+        fn partial(&self, part: &Vec<i64>, (): &(), _: Extent, _: &Ask<'_, ()>) -> (i64, i64) {
+            (part.iter().sum(), part.len() as i64)
+        }
+
+        fn merge(&self, one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+            let mean = |(sum, count): (i64, i64)| sum / count.max(1);
+            match self.by_means {
+                true => (mean(one) + mean(other), 2),
+                false => (one.0 + other.0, one.1 + other.1),
+            }
+        }
+
+        fn finish(&self, (sum, count): (i64, i64), (): &(), ask: &Ask<'_, ()>) -> Vec<Metric> {
+            vec![ask.scope.share("numbers.mean", sum, count)]
+        }
+    }
+
+    #[test]
+    fn a_group_that_depends_on_the_cut_is_found_out() {
+        let window = Window::ending(Day(9), 3);
+        let ask = Ask {
+            brand: "b",
+            by: None,
+            category: None,
+            category_level: None,
+            parameters: &(),
+            scope: Scope {
+                window,
+                as_of: window.last,
+                entries: &[],
+                version: "1",
+                segments: Vec::new(),
+            },
+        };
+        let (all, parts) = (vec![1, 2, 9], [vec![1], vec![2, 9], Vec::new()]);
+        let held = |by_means| parts_make_the_whole(&Numbers { by_means }, (&all, &parts), &(), &ask);
+        held(false).unwrap();
+        assert!(matches!(held(true), Err(Broken::Parts(Order::First))));
+        let none = parts_make_the_whole(&Numbers { by_means: false }, (&all, &[]), &(), &ask);
+        assert!(matches!(none, Err(Broken::NoParts)));
+    }
+}

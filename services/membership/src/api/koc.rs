@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
     Call, Failure, Question, Reason, Violations, answer,
+    metrics::{Group, InForce, Measured},
     question::{check_brand, day_to_proto, read_past_day, read_pin},
     resource::Slice,
 };
-use dualwheel_lake::Reader;
-use dualwheel_measure::{Day, Definitions, Metric, Scope, Window};
-use dualwheel_plugin_host::{Features, scores};
-use dualwheel_plugins::{Asked, Rows, Scored};
+use dualwheel_lake::{Lake, Reader};
+use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Scope, Window};
+use dualwheel_plugin_host::{Features, Plugin, scores};
+use dualwheel_plugins::{Asked, Plugins, Rows, Scored};
 use dualwheel_proto::{
     membership::{
         GetKocBoardResponse, KocCandidate, KocCategory, KocCell, KocClass, KocQuadrant, KocQuadrantCount,
@@ -20,10 +21,10 @@ use dualwheel_proto::{
 };
 use tonic::Status;
 
-use super::{Service, compute};
+use super::compute;
 use crate::{
     Parameters,
-    koc::{self, Board, Candidate, Cell, Class, Quadrant, Rating},
+    koc::{self, Board, Candidate, Cell, Class, DefaultKoc, Quadrant, Rating},
     parameters::Suggestion,
     queries::KocFrames,
 };
@@ -92,7 +93,55 @@ impl OfDay {
     }
 }
 
-impl Service {
+/// KOC cultivation: its facts, its definitions, and the models that may be active for a brand.
+#[derive(Clone, Debug)]
+pub(super) struct Cultivation {
+    lake: Lake,
+    catalogue: Catalogue<Parameters>,
+    plugins: Plugins,
+    built_in: Plugin,
+}
+
+/// KOC in numbers, as of a question's day. Neither window nor category restricts them.
+#[tonic::async_trait]
+impl Group for Cultivation {
+    fn name(&self) -> &'static str {
+        "koc"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &koc::METRICS
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn in_force(&self, tenant: &str, brand: &str) -> Arc<dyn InForce> {
+        self.catalogue.of(tenant, brand)
+    }
+
+    async fn measure(&self, call: &Call, query: Option<types::MetricQuery>) -> Result<Measured, Status> {
+        let question = Question::read(query, &[], self.today(call).await?)?;
+        let scoreboard = self.scoreboard(call, OfDay::new(question)).await?;
+        Ok(Measured {
+            metrics: scoreboard.metrics(),
+            currency: scoreboard.reader.currency().to_owned(),
+            versions: scoreboard.reader.versions(),
+        })
+    }
+}
+
+impl Cultivation {
+    pub(super) fn new(lake: Lake, catalogue: Catalogue<Parameters>, plugins: Plugins) -> Self {
+        Self {
+            lake,
+            catalogue,
+            plugins,
+            built_in: Plugin::native_koc(DefaultKoc),
+        }
+    }
+
     /// The tenant's current day.
     pub(super) async fn today(&self, call: &Call) -> Result<Day, Status> {
         let settings = self.lake.of(call).reader(&BTreeMap::new()).await?;
@@ -174,10 +223,6 @@ impl Scoreboard {
             segments: Vec::new(),
         };
         koc::metrics(&self.board, &scope)
-    }
-
-    pub(super) fn reader(&self) -> &Reader {
-        &self.reader
     }
 
     pub(super) fn to_proto(&self) -> GetKocBoardResponse {

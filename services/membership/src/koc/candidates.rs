@@ -1,7 +1,10 @@
 //! Candidates of a brand on a day, and what the facts say of them.
 
+use std::collections::BTreeMap;
+
 use dualwheel_lake::frames::{Behaviors, Kind, Line, Members, Orders, Role, SocialProfiles, SocialRow};
 use dualwheel_measure::{Day, MONEY_SCALE, Money, Window, money_to_f64};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
@@ -66,93 +69,144 @@ pub struct Candidate {
     pub inputs: Inputs,
 }
 
-/// The candidates of a brand on `day`, by key: whose deepest role that day is one of the definition's, and who has a
-/// social profile or shared something in the 30 days up to it.
-///
-/// The social profile is the latest one known on the day; what is known later changes nothing. Where it does not tell
-/// shares, SHARE behaviours count; where it does not tell the candidate's own GMV, order lines do.
-#[must_use]
-pub fn candidates(facts: Facts<'_>, parameters: &Parameters, day: Day) -> Vec<Candidate> {
-    let roles: Vec<Role> = parameters.koc_roles.iter().copied().map(Role::from).collect();
-    let everything = Categories::below(&facts.behaviors.names, None);
-    let signals = Signals::read(facts, &everything, parameters, day);
-    let keys = facts.members.names.consumers.view();
-    let mut found = Vec::new();
-    for consumer in facts.members.groups.consumers() {
-        let role = facts.members.role_on(consumer, day);
-        if !role.is_some_and(|role| roles.contains(&role)) {
-            continue;
-        }
-        let profile = facts.social.on(consumer, day);
-        let shares = signals.shares(consumer);
-        if profile.is_some() || shares.is_some_and(|shares| shares > 0.0) {
-            let key = keys.key(consumer).to_owned();
-            let inputs = signals.inputs(consumer, profile, shares);
-            found.push(Candidate {
-                consumer,
-                key,
-                inputs,
-            });
-        }
-    }
-    found.sort_by(|a, b| a.key.cmp(&b.key));
-    found
-}
-
-/// What stands in where a profile does not tell.
-struct Signals<'a> {
-    acts: Acts<'a>,
-    recent: Window,
-    year: Window,
+/// What is known of some people who may be candidates: as large as they are, since all are ranked among one another.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct People {
     /// Whether the brand supplies SHARE behaviours, so that nobody's having none means something.
     has_shares: bool,
     /// Whether it supplies order lines.
     has_lines: bool,
+    by_key: BTreeMap<String, Person>,
 }
 
-impl<'a> Signals<'a> {
-    fn read(facts: Facts<'a>, everything: &'a Categories, parameters: &Parameters, day: Day) -> Self {
-        let behaviors = facts.behaviors;
-        let mut shared = behaviors.kind.iter().zip(&behaviors.day);
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Person {
+    /// It is a number of this process, and so no part of what is written.
+    #[serde(skip)]
+    consumer: u32,
+    profile: Option<Profile>,
+    /// SHARE behaviours of the recent days.
+    shares: i64,
+    /// Net GMV of the year.
+    net: Money,
+}
+
+/// What a social profile tells; amounts in ten-thousandths.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Profile {
+    interactions: Option<i64>,
+    spread: Option<i64>,
+    shares: Option<i64>,
+    attributed: Option<i64>,
+    own: Option<i64>,
+    followers: Option<i64>,
+    follower_match: Option<f64>,
+    follower_spending_power: Option<f64>,
+}
+
+impl Profile {
+    fn of(row: &SocialRow) -> Self {
         Self {
-            acts: Acts {
-                behaviors,
-                orders: facts.orders,
-                categories: everything,
-                browse_days: parameters.active_browse_days,
-                purchases_are_behaviors: facts.orders.lines.is_empty(),
-            },
-            recent: Window::ending(day, RECENT_DAYS),
-            year: Window::ending(day, YEAR_DAYS),
+            interactions: row.interactions_30d,
+            spread: row.spread_30d,
+            shares: row.shares_30d,
+            attributed: row.attributed_gmv_30d,
+            own: row.own_gmv_365d,
+            followers: row.followers,
+            follower_match: row.follower_match,
+            follower_spending_power: row.follower_spending_power,
+        }
+    }
+}
+
+impl People {
+    /// Those whose deepest role on `day` is one of the definition's, and who have a social profile or shared something in
+    /// the 30 days up to it.
+    ///
+    /// The social profile is the latest one known on the day; what is known later changes nothing.
+    #[must_use]
+    pub fn of(facts: Facts<'_>, parameters: &Parameters, day: Day) -> Self {
+        let roles: Vec<Role> = parameters.koc_roles.iter().copied().map(Role::from).collect();
+        let everything = Categories::below(&facts.behaviors.names, None);
+        let acts = Acts {
+            behaviors: facts.behaviors,
+            orders: facts.orders,
+            categories: &everything,
+            browse_days: parameters.active_browse_days,
+            purchases_are_behaviors: facts.orders.lines.is_empty(),
+        };
+        let (recent, year) = (Window::ending(day, RECENT_DAYS), Window::ending(day, YEAR_DAYS));
+        let keys = facts.members.names.consumers.view();
+        let mut shared = facts.behaviors.kind.iter().zip(&facts.behaviors.day);
+        let mut people = Self {
             has_shares: shared.any(|(kind, at)| *kind == Kind::Share && *at <= day),
             has_lines: facts.orders.lines.iter().any(|line| line.day <= day),
+            by_key: BTreeMap::new(),
+        };
+        for consumer in facts.members.groups.consumers() {
+            let role = facts.members.role_on(consumer, day);
+            if !role.is_some_and(|role| roles.contains(&role)) {
+                continue;
+            }
+            let kinds = facts.behaviors.kind.get(acts.rows(consumer, recent));
+            let kinds = kinds.unwrap_or_default().iter();
+            let person = Person {
+                consumer,
+                profile: facts.social.on(consumer, day).map(Profile::of),
+                shares: kinds.filter(|kind| **kind == Kind::Share).count() as i64,
+                net: acts.lines(consumer, year).map(Line::net).sum(),
+            };
+            if person.profile.is_some() || person.shares > 0 {
+                people.by_key.insert(keys.key(consumer).to_owned(), person);
+            }
         }
+        people
     }
 
-    fn shares(&self, consumer: u32) -> Option<f64> {
-        let rows = self.acts.rows(consumer, self.recent);
-        let kinds = self.acts.behaviors.kind.get(rows).unwrap_or_default();
-        let shares = kinds.iter().filter(|kind| **kind == Kind::Share).count();
-        self.has_shares.then_some(shares as f64)
+    /// Adds other people.
+    #[must_use]
+    pub fn merge(mut self, mut other: Self) -> Self {
+        self.has_shares |= other.has_shares;
+        self.has_lines |= other.has_lines;
+        self.by_key.append(&mut other.by_key);
+        self
     }
 
-    fn own_gmv(&self, consumer: u32) -> Option<f64> {
-        let net: Money = self.acts.lines(consumer, self.year).map(Line::net).sum();
-        self.has_lines.then(|| money_to_f64(net))
+    /// All candidates, by key. Where a profile does not tell shares, SHARE behaviours count; where it does not tell the
+    /// candidate's own GMV, order lines do.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let people = self.by_key.iter();
+        people
+            .map(|(key, person)| Candidate {
+                consumer: person.consumer,
+                key: key.clone(),
+                inputs: self.inputs(person),
+            })
+            .collect()
     }
 
-    fn inputs(&self, consumer: u32, profile: Option<&SocialRow>, shares: Option<f64>) -> Inputs {
-        let count = |of: fn(&SocialRow) -> Option<i64>| profile.and_then(of).map(|count| count as f64);
+    fn inputs(&self, person: &Person) -> Inputs {
+        let profile = person.profile.as_ref();
+        let count = |of: fn(&Profile) -> Option<i64>| profile.and_then(of).map(|count| count as f64);
         let money = |of| count(of).map(|money| money / MONEY_SCALE as f64);
+        let shared = || self.has_shares.then_some(person.shares as f64);
+        let bought = || self.has_lines.then(|| money_to_f64(person.net));
         Inputs {
-            interactions: count(|row| row.interactions_30d),
-            spread: count(|row| row.spread_30d),
-            shares: count(|row| row.shares_30d).or(shares),
-            attributed_gmv: money(|row| row.attributed_gmv_30d),
-            own_gmv: money(|row| row.own_gmv_365d).or_else(|| self.own_gmv(consumer)),
-            followers: count(|row| row.followers),
-            follower_match: profile.and_then(|row| row.follower_match),
-            follower_spending_power: profile.and_then(|row| row.follower_spending_power),
+            interactions: count(|profile| profile.interactions),
+            spread: count(|profile| profile.spread),
+            shares: count(|profile| profile.shares).or_else(shared),
+            attributed_gmv: money(|profile| profile.attributed),
+            own_gmv: money(|profile| profile.own).or_else(bought),
+            followers: count(|profile| profile.followers),
+            follower_match: profile.and_then(|profile| profile.follower_match),
+            follower_spending_power: profile.and_then(|profile| profile.follower_spending_power),
         }
     }
+}
+
+/// The candidates of a brand on `day`, by key; see [`People`].
+#[must_use]
+pub fn candidates(facts: Facts<'_>, parameters: &Parameters, day: Day) -> Vec<Candidate> {
+    People::of(facts, parameters, day).candidates()
 }

@@ -1,6 +1,6 @@
 //! Groups of parts of the people, held against the whole.
 
-use dualwheel_lake::memory::Frames;
+use dualwheel_lake::{groups::unknown, memory::Frames};
 use dualwheel_measure::{
     Definitions, MetricGroup, Scope,
     group::{Extent, law, to_bytes},
@@ -47,6 +47,7 @@ pub fn check<G: MetricGroup<Parameters = Parameters, Whole = ()>>(
 ) -> Result<(), TestCaseError> {
     let definitions = shipped();
     let question = question(ask, &definitions);
+    prop_assert_eq!(unknown(&group.needs(&question)), None);
     let frames = Frames::from_rows(ask.zone, rows, BRAND).unwrap();
     let parts: Vec<G::Part> = frames.parts(number, seed).iter().map(&facts).collect();
     law::parts_make_the_whole(group, (&facts(&frames), &parts), &(), &question)

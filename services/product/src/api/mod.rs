@@ -3,11 +3,14 @@
 mod lifecycle;
 mod style_trend;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_kit::{Call, Question, access::Brands, answer, explain};
-use dualwheel_lake::{Lake, Reader};
-use dualwheel_measure::{Catalogue, Day};
+use dualwheel_kit::{
+    Call,
+    metrics::{Group, Registry},
+};
+use dualwheel_lake::{Lake, Reader, groups::Handler};
+use dualwheel_measure::{Catalogue, Day, MetricGroup};
 use dualwheel_plugin_host::Plugin;
 use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
@@ -23,11 +26,10 @@ use tonic::{Request, Response, Status};
 use crate::{
     Parameters,
     markets::Markets,
-    price_strength,
-    queries::{self, Answered, Case},
-    strangers::Stranger,
+    price_strength::PriceStrength,
+    queries::{self, Brands},
     style_trend::DefaultStyleTrend,
-    super_::{self, Dimension},
+    super_::Super,
 };
 
 /// The product service's handlers.
@@ -35,94 +37,50 @@ use crate::{
 pub struct Service {
     lake: Lake,
     catalogue: Catalogue<Parameters>,
-    markets: Markets,
+    groups: Registry,
     plugins: Plugins,
     built_in: Plugin,
 }
 
-/// A metric group: what it may be cut by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
-    Super,
-    PriceStrength,
-}
-
-impl Group {
-    fn owning(metric: &str) -> Option<Self> {
-        if super_::IDS.contains(&metric) {
-            Some(Self::Super)
-        } else {
-            price_strength::IDS
-                .contains(&metric)
-                .then_some(Self::PriceStrength)
-        }
-    }
-
-    fn allowed_by(self) -> &'static [&'static str] {
-        match self {
-            Self::Super => &Dimension::NAMES,
-            Self::PriceStrength => &[],
-        }
-    }
-}
-
 impl Service {
     pub(crate) fn new(lake: Lake, catalogue: Catalogue<Parameters>, plugins: Plugins) -> Self {
+        let markets = Markets::new();
+        let brands = || Brands {
+            markets: markets.clone(),
+            catalogue: catalogue.clone(),
+        };
+        let groups: [Arc<dyn Group>; 2] = [
+            Arc::new(Handler {
+                lake: lake.clone(),
+                catalogue: catalogue.clone(),
+                group: Super,
+                source: brands(),
+            }),
+            Arc::new(Handler {
+                lake: lake.clone(),
+                catalogue: catalogue.clone(),
+                group: PriceStrength,
+                source: brands(),
+            }),
+        ];
         Self {
             lake,
             catalogue,
-            markets: Markets::new(),
+            groups: groups.into_iter().collect(),
             plugins,
             built_in: Plugin::native_style_trend(DefaultStyleTrend),
         }
     }
 
+    /// The metric groups of the service.
+    #[must_use]
+    pub fn groups(&self) -> Registry {
+        self.groups.clone()
+    }
+
     async fn reader(&self, call: &Call, pin: &BTreeMap<String, i64>) -> Result<Reader, Status> {
         Ok(self.lake.of(call).reader(pin).await?)
     }
-
-    async fn answer(
-        &self,
-        call: &Call,
-        query: Option<types::MetricQuery>,
-        group: Group,
-    ) -> Result<Answered, Status> {
-        // All but the current day is checked before the lake is touched; the day needs the tenant's zone.
-        let unread = Question::read(query.clone(), group.allowed_by(), Day(i32::MAX))?;
-        let reader = self.reader(call, &unread.pin).await?;
-        let question = Question::read(query, group.allowed_by(), reader.today())?;
-        reader.require_brand(&question.brand).await?;
-        let case = Case {
-            tenant: call.tenant(),
-            reader: &reader,
-            definitions: self.catalogue.of(call.tenant(), &question.brand),
-            stranger: self.stranger(call),
-            question,
-            markets: &self.markets,
-        };
-        match group {
-            Group::Super => case.super_().await,
-            Group::PriceStrength => case.price_strength().await,
-        }
-    }
-
-    /// Who asks, where they may not see every brand. What they are told of the others goes by the tenant's definitions: by
-    /// those of several brands they could be told the same thing in two ways, and more by what these differ by.
-    fn stranger(&self, call: &Call) -> Option<Stranger> {
-        let Brands::Some(sees) = call.brands().clone() else {
-            return None;
-        };
-        let parameters = &self.catalogue.of(call.tenant(), "").parameters;
-        Some(Stranger {
-            sees,
-            least: parameters.min_brands,
-            level: parameters.category_level,
-        })
-    }
-}
-
-fn to_proto(answered: &Answered) -> Vec<types::Metric> {
-    answer::metrics_to_proto(&answered.metrics, &answered.currency, &answered.versions)
 }
 
 #[tonic::async_trait]
@@ -132,10 +90,9 @@ impl ProductService for Service {
         request: Request<GetSuperRequest>,
     ) -> Result<Response<GetSuperResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let answered = self.answer(&call, request.query, Group::Super).await?;
-        Ok(Response::new(GetSuperResponse {
-            metrics: to_proto(&answered),
-        }))
+        let measured = self.groups.measure(Super.name(), &call, request.query).await?;
+        let metrics = measured.to_proto();
+        Ok(Response::new(GetSuperResponse { metrics }))
     }
 
     async fn get_price_strength(
@@ -143,10 +100,12 @@ impl ProductService for Service {
         request: Request<GetPriceStrengthRequest>,
     ) -> Result<Response<GetPriceStrengthResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let answered = self.answer(&call, request.query, Group::PriceStrength).await?;
-        Ok(Response::new(GetPriceStrengthResponse {
-            metrics: to_proto(&answered),
-        }))
+        let measured = self
+            .groups
+            .measure(PriceStrength.name(), &call, request.query)
+            .await?;
+        let metrics = measured.to_proto();
+        Ok(Response::new(GetPriceStrengthResponse { metrics }))
     }
 
     async fn list_lifecycle(
@@ -178,8 +137,7 @@ impl ProductService for Service {
         request: Request<types::ListDefinitionsRequest>,
     ) -> Result<Response<types::ListDefinitionsResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let definitions = self.catalogue.of(call.tenant(), &request.brand);
-        Ok(Response::new(answer::list_definitions(&definitions)))
+        Ok(Response::new(self.groups.definitions(&call, &request.brand)))
     }
 
     async fn explain_metric(
@@ -187,22 +145,6 @@ impl ProductService for Service {
         request: Request<types::ExplainMetricRequest>,
     ) -> Result<Response<types::ExplainMetricResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        let types::ExplainMetricRequest { metric: id, query } = request;
-        let brand = query
-            .as_ref()
-            .map(|query| query.brand.clone())
-            .unwrap_or_default();
-        let definitions = self.catalogue.of(call.tenant(), &brand);
-        let (Some(entry), Some(group)) = (definitions.entry(&id), Group::owning(&id)) else {
-            return Err(explain::unknown(&id));
-        };
-        let answered = self.answer(&call, query, group).await?;
-        Ok(Response::new(explain::explanation(
-            &definitions,
-            entry,
-            &answered.metrics,
-            &answered.currency,
-            &answered.versions,
-        )))
+        Ok(Response::new(self.groups.explain(&call, request).await?))
     }
 }

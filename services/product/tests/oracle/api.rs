@@ -127,7 +127,7 @@ pub async fn service(
         definitions: definitions.map(Into::into),
         plugins: plugins(folder, lake).await,
     };
-    options.build().unwrap()
+    options.service().unwrap().serve()
 }
 
 /// A server on what the folder holds.

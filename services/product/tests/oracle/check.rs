@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use dualwheel_lake::{frames::Names, memory::Frames};
+use dualwheel_lake::{frames::Names, groups::unknown, memory::Frames};
 use dualwheel_measure::{
     Absence, Ask, Day, Definitions, Extent, Metric, MetricGroup, Quantity, Scope, Window,
     group::{law, to_bytes},
@@ -210,6 +210,8 @@ impl Engine {
     ) -> Result<(), TestCaseError> {
         let broken = |broken: law::Broken| TestCaseError::fail(broken.to_string());
         let ask = self.ask(window, as_of, asked);
+        prop_assert_eq!(unknown(&Super.needs(&ask)), None);
+        prop_assert_eq!(unknown(&PriceStrength.needs(&ask)), None);
         let by_product = self.brands[0].parts_by_product(number, seed);
         let parts: Vec<BrandFacts> = by_product.iter().map(Self::facts).collect();
         let market = self.goods_market(&ask);

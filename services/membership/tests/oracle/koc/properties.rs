@@ -6,9 +6,10 @@ use chrono::Duration;
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::{Day, wilson};
 use dualwheel_membership::{
-    Parameters,
-    koc::{Board, Class, DefaultKoc, candidates, features, score},
+    KocFrames, Parameters,
+    koc::{Board, Class, DefaultKoc, Koc, candidates, features, score},
     parameters::{Points, Share},
+    plus,
 };
 use dualwheel_plugin_host::{Plugin, scores};
 use dualwheel_plugin_sdk::{KocScores, Parameters as ModelParameters};
@@ -19,6 +20,7 @@ use super::{engine, facts, naive, parameters, social};
 use crate::{
     facts::{BRAND, rows, stamp, utc},
     naive::{Ask, asks},
+    parts::check,
 };
 
 fn profiles() -> impl Strategy<Value = Vec<SocialProfile>> {
@@ -226,6 +228,19 @@ proptest! {
             candidate.consumer = other.consumer;
         }
         prop_assert_eq!(again, board);
+    }
+
+    #[test]
+    fn parts_make_the_whole(rows in facts_of_members(), ask in asks(), cut in (1..5u64, any::<u64>())) {
+        let part = |frames: &Frames| KocFrames {
+            brand: plus::Facts {
+                behaviors: frames.behaviors.clone(),
+                orders: frames.orders.clone(),
+                members: frames.members.clone(),
+            },
+            social: frames.social.clone(),
+        };
+        check(&Koc { model: Plugin::native_koc(DefaultKoc) }, part, &rows, &ask, cut)?;
     }
 
     #[test]
