@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{facts::Facts, portrait::acts};
+use crate::facts::{Facts, acts};
 use features::{FEATURES, Portrayer};
 use kmeans::{centres, nearest, sample, silhouette};
 use scale::{Row, Scale, scales, standardised};

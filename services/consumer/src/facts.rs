@@ -8,8 +8,6 @@ use dualwheel_measure::{Day, Extent, Label, Metric, Window, group::Cases};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::portrait::acts;
-
 /// Facts that stages, flow, FAST and the brand signals read.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -196,4 +194,13 @@ pub fn add_all(sums: &mut [i64], other: &[i64]) {
     for (sum, value) in sums.iter_mut().zip(other) {
         *sum += value;
     }
+}
+
+/// Everything that a consumer did, with its day.
+pub(crate) fn acts(facts: &Facts, consumer: u32) -> impl Iterator<Item = (Kind, Day)> {
+    let frame = &facts.behaviors;
+    let rows = frame.groups.rows(consumer);
+    let kinds = frame.kind.get(rows.clone()).unwrap_or_default();
+    let days = frame.day.get(rows).unwrap_or_default();
+    kinds.iter().copied().zip(days.iter().copied())
 }

@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     categories::Categories,
     facts::{Counted, Facts, fold},
-    flow::Matrix,
     index::{Judge, judge::count as people},
+    matrix::Matrix,
     parameters::{Amount, BehaviorRule, Parameters, Signal},
     people::People,
     stages::{Check, Model, Timeline},
-    trend::{self, Steps},
 };
 
 /// Metric ids, in the order of an answer.
@@ -197,7 +196,7 @@ fn emit(scope: &Scope<'_>, counts: &Counts) -> Vec<Metric> {
 }
 
 /// S and T; without a value where no role was ever supplied for the brand.
-fn close_people(has_roles: bool, scope: &Scope<'_>, supers: i64, thriving: i64) -> [Metric; 2] {
+pub(crate) fn close_people(has_roles: bool, scope: &Scope<'_>, supers: i64, thriving: i64) -> [Metric; 2] {
     if !has_roles {
         return ["fast.superiority", "fast.thriving"].map(|id| {
             scope.absent(
@@ -252,84 +251,4 @@ fn count(facts: &Facts, rules: &Rules, window: Window, category: Option<&Categor
         },
     );
     counts
-}
-
-/// FAST step by step, as a metric group: F, A, S and T of every step, oldest first, each judged on its last day.
-#[derive(Clone, Debug)]
-pub struct FastTrend {
-    /// The steps.
-    pub steps: Steps,
-}
-
-/// Counts of every step.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct StepCounts {
-    steps: Vec<trend::Counts>,
-    has_roles: bool,
-}
-
-impl MetricGroup for FastTrend {
-    type Parameters = Parameters;
-    type Part = Facts;
-    type Whole = ();
-    type Partial = Counted<StepCounts>;
-
-    fn name(&self) -> &'static str {
-        "fast_trend"
-    }
-
-    fn ids(&self) -> &'static [&'static str] {
-        &[
-            "fast.fertility",
-            "fast.advancing",
-            "fast.superiority",
-            "fast.thriving",
-        ]
-    }
-
-    fn cuts(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
-        Fast.needs(ask)
-    }
-
-    fn partial(
-        &self,
-        facts: &Facts,
-        (): &(),
-        extent: Extent,
-        ask: &Ask<'_, Parameters>,
-    ) -> Counted<StepCounts> {
-        let category = Categories::restriction(ask, &facts.orders.names);
-        let rules = Rules::new(ask.parameters, category.is_some());
-        Counted::of(facts, extent, |facts| StepCounts {
-            steps: trend::count(facts, &rules, category.as_ref(), &self.steps),
-            has_roles: !facts.members.rows.is_empty(),
-        })
-    }
-
-    fn merge(&self, one: Counted<StepCounts>, other: Counted<StepCounts>) -> Counted<StepCounts> {
-        one.merge(other, |sum, more| {
-            for (step, more) in sum.steps.iter_mut().zip(&more.steps) {
-                step.add(more);
-            }
-            sum.has_roles |= more.has_roles;
-        })
-    }
-
-    fn finish(&self, partial: Counted<StepCounts>, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
-        let Some(counts) = partial.get() else {
-            return Vec::new();
-        };
-        let mut metrics = Vec::with_capacity(counts.steps.len() * 4);
-        for (window, step) in self.steps.windows().zip(&counts.steps) {
-            let scope = ask.scope.over(window);
-            metrics.push(scope.count("fast.fertility", step.fertile));
-            metrics.push(scope.share("fast.advancing", step.advanced, step.before));
-            metrics.extend(close_people(counts.has_roles, &scope, step.supers, step.thriving));
-        }
-        partial.labelled(metrics)
-    }
 }

@@ -31,6 +31,7 @@ pub mod grow;
 pub mod index;
 pub mod journeys;
 pub mod launches;
+pub mod matrix;
 pub mod moves;
 pub mod parameters;
 pub mod people;

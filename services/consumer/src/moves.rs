@@ -11,7 +11,7 @@ use dualwheel_measure::{Day, Money, Window};
 
 use crate::{
     facts::{Facts, fold},
-    flow::Matrix,
+    matrix::Matrix,
     parameters::Parameters,
     people::People,
     stages::{Model, Timeline},

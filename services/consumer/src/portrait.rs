@@ -78,15 +78,6 @@ pub(crate) fn is_benefit(kind: Kind) -> bool {
     matches!(kind, Kind::BenefitClaim | Kind::SampleClaim | Kind::PointsRedeem)
 }
 
-/// Everything that a consumer did, with its day.
-pub(crate) fn acts(facts: &Facts, consumer: u32) -> impl Iterator<Item = (Kind, Day)> {
-    let frame = &facts.behaviors;
-    let rows = frame.groups.rows(consumer);
-    let kinds = frame.kind.get(rows.clone()).unwrap_or_default();
-    let days = frame.day.get(rows).unwrap_or_default();
-    kinds.iter().copied().zip(days.iter().copied())
-}
-
 /// How deep a consumer's role is on a day, 1 for a fan to 4 for a paid member; 0 without one.
 pub(crate) fn role(facts: &Facts, consumer: u32, day: Day) -> f64 {
     let role = facts.members.role_on(consumer, day);

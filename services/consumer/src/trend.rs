@@ -5,13 +5,14 @@
 //! follows the facts and not the number of steps.
 
 use chrono::Datelike;
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::{Ask, Day, Extent, Metric, MetricGroup, Need, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     categories::Categories,
-    facts::{Facts, fold},
-    fast::Rules,
+    facts::{Counted, Facts, fold},
+    fast::{Fast, Rules, close_people},
+    parameters::Parameters,
     people::People,
     stages::Timeline,
 };
@@ -255,6 +256,86 @@ fn walk(
         next = at + 1;
     }
     tally.quiet(next, steps.lasts.len(), standing);
+}
+
+/// FAST step by step, as a metric group: F, A, S and T of every step, oldest first, each judged on its last day.
+#[derive(Clone, Debug)]
+pub struct FastTrend {
+    /// The steps.
+    pub steps: Steps,
+}
+
+/// Counts of every step.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct StepCounts {
+    steps: Vec<Counts>,
+    has_roles: bool,
+}
+
+impl MetricGroup for FastTrend {
+    type Parameters = Parameters;
+    type Part = Facts;
+    type Whole = ();
+    type Partial = Counted<StepCounts>;
+
+    fn name(&self) -> &'static str {
+        "fast_trend"
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        &[
+            "fast.fertility",
+            "fast.advancing",
+            "fast.superiority",
+            "fast.thriving",
+        ]
+    }
+
+    fn cuts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn needs(&self, ask: &Ask<'_, Parameters>) -> Vec<Need> {
+        Fast.needs(ask)
+    }
+
+    fn partial(
+        &self,
+        facts: &Facts,
+        (): &(),
+        extent: Extent,
+        ask: &Ask<'_, Parameters>,
+    ) -> Counted<StepCounts> {
+        let category = Categories::restriction(ask, &facts.orders.names);
+        let rules = Rules::new(ask.parameters, category.is_some());
+        Counted::of(facts, extent, |facts| StepCounts {
+            steps: count(facts, &rules, category.as_ref(), &self.steps),
+            has_roles: !facts.members.rows.is_empty(),
+        })
+    }
+
+    fn merge(&self, one: Counted<StepCounts>, other: Counted<StepCounts>) -> Counted<StepCounts> {
+        one.merge(other, |sum, more| {
+            for (step, more) in sum.steps.iter_mut().zip(&more.steps) {
+                step.add(more);
+            }
+            sum.has_roles |= more.has_roles;
+        })
+    }
+
+    fn finish(&self, partial: Counted<StepCounts>, (): &(), ask: &Ask<'_, Parameters>) -> Vec<Metric> {
+        let Some(counts) = partial.get() else {
+            return Vec::new();
+        };
+        let mut metrics = Vec::with_capacity(counts.steps.len() * 4);
+        for (window, step) in self.steps.windows().zip(&counts.steps) {
+            let scope = ask.scope.over(window);
+            metrics.push(scope.count("fast.fertility", step.fertile));
+            metrics.push(scope.share("fast.advancing", step.advanced, step.before));
+            metrics.extend(close_people(counts.has_roles, &scope, step.supers, step.thriving));
+        }
+        partial.labelled(metrics)
+    }
 }
 
 #[cfg(test)]

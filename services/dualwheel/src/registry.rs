@@ -30,6 +30,7 @@ use crate::{
     format,
     mesh::{self, Role},
     output, table,
+    target::taken,
 };
 
 /// What a publication is at.

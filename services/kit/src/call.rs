@@ -15,10 +15,9 @@ use crate::{
     Failure, Reason,
     access::{Brands, Method, Scope},
     audit::Notes,
-    client::Deadline,
     config::Deadlines,
+    headers::{Deadline, RequestId},
     identity::Identity,
-    layers::RequestId,
 };
 
 /// Who calls, what they may see, and until when. Cheap to clone.

@@ -17,10 +17,12 @@ use tonic::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Call, Config, Failure, Reason, config, failure, layers::REQUEST_ID, reload, tls};
-
-/// Header that carries a call's time to live.
-pub const TIMEOUT_HEADER: &str = "grpc-timeout";
+use crate::{
+    Call, Config, Failure, Reason, config, failure,
+    headers::{REQUEST_ID, TIMEOUT_HEADER},
+    jitter::random_share,
+    reload, tls,
+};
 
 /// How often a call is tried in all.
 const TRIES: u32 = 3;
@@ -34,14 +36,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
 /// Flow-control window of a connection.
 pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
-
-/// By when the calls that serve this one must have answered; put among the request's extensions by the
-/// server's `deadline` layer, the margin taken off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(
-    /// The instant.
-    pub Instant,
-);
 
 /// An endpoint that cannot be connected to.
 #[derive(Debug, thiserror::Error)]
@@ -255,11 +249,6 @@ fn noticed_here(status: Status) -> Status {
     status
 }
 
-/// A random number from 0 to 1. The standard library seeds every hasher at random; jitter needs no better.
-pub(crate) fn random_share() -> f64 {
-    f64::from((RandomState::new().build_hasher().finish() >> 32) as u32) / f64::from(u32::MAX)
-}
-
 struct Metadata<'a>(&'a mut MetadataMap);
 
 impl Injector for Metadata<'_> {
@@ -278,7 +267,10 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::{identity::Identity, layers::RequestId};
+    use crate::{
+        headers::{Deadline, RequestId},
+        identity::Identity,
+    };
 
     async fn tries(answers: &[Code], deadline: Duration) -> (u32, Result<(), Code>) {
         let made = Cell::new(0);

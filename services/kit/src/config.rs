@@ -16,6 +16,8 @@ pub use render::shown;
 
 /// Names the configuration file when no flag does.
 pub const FILE_VARIABLE: &str = "DUALWHEEL_CONFIG";
+/// What a message may be larger than the largest batch: its key, names and framing.
+pub const MESSAGE_SLACK: usize = 1 << 20;
 /// Prefix of the environment.
 pub const PREFIX: &str = "DUALWHEEL_";
 
@@ -308,7 +310,7 @@ pub struct Endpoints {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest batch, encoded, in bytes. A message may be [`crate::server::MESSAGE_SLACK`] larger.
+    /// Largest batch, encoded, in bytes. A message may be [`MESSAGE_SLACK`] larger.
     pub message_bytes: usize,
     /// Calls in hand at once, and streams, of which a tenant has at most half; more are refused.
     pub concurrency: usize,

@@ -7,7 +7,10 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::CorsLayer;
 
-use crate::{client::TIMEOUT_HEADER, config::Web, layers::REQUEST_ID};
+use crate::{
+    config::Web,
+    headers::{REQUEST_ID, TIMEOUT_HEADER},
+};
 
 /// What pages may send beside what every page may: what gRPC-Web clients do, tokens, and names of calls.
 const SENT: [&str; 8] = [

@@ -358,7 +358,7 @@ where
     for _ in 1..WRITES {
         match write().await {
             Err(error) if is_given_up(&error) => {
-                sleep(pause.mul_f64(crate::client::random_share())).await;
+                sleep(pause.mul_f64(crate::jitter::random_share())).await;
                 pause *= 2;
             }
             done => return done,

@@ -11,7 +11,7 @@ use prost_reflect::prost::{DecodeError, Message};
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
-use crate::client::random_share;
+use crate::jitter::random_share;
 
 mod outage;
 

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     Call, Config, Failure, Reason,
     access::named,
-    client::{Deadline, TIMEOUT_HEADER},
+    headers::{Deadline, REQUEST_ID, RequestId, TIMEOUT_HEADER},
     identity::Verifier,
     shared::Shared,
     survive::survived,
@@ -40,16 +40,6 @@ pub(crate) use access::{OnBehalf, permits};
 pub(crate) use answers::Answer;
 pub use answers::Versions;
 pub(crate) use body::{framed, largest, message as unframed};
-
-/// Header that names a call in logs, in both directions.
-pub const REQUEST_ID: &str = "x-request-id";
-
-/// The name of a call, among the request's extensions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(
-    /// 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `_`.
-    pub String,
-);
 
 /// How often refusals with a reason are told in the log.
 const TOLD_EVERY: Duration = Duration::from_secs(1);

@@ -31,10 +31,12 @@ use tower::{service_fn, util::option_layer};
 
 use crate::{
     Config,
-    client::{CONNECTION_WINDOW, STREAM_WINDOW, random_share, tuned},
+    client::{CONNECTION_WINDOW, STREAM_WINDOW, tuned},
+    config::MESSAGE_SLACK,
     cors,
     db::{self, Database, DatabaseConnection},
     identity::Verifier,
+    jitter::random_share,
     jobs,
     layers::{self, Next, Parts, Versions},
     reload,
@@ -43,8 +45,6 @@ use crate::{
 };
 use watch::Watch;
 
-/// What a message may be larger than the largest batch: its key, names and framing.
-pub const MESSAGE_SLACK: usize = 1 << 20;
 /// Largest message of the default configuration, in bytes: for `max_decoding_message_size` of services and
 /// clients.
 pub const MESSAGE_BYTES: usize = (16 << 20) + MESSAGE_SLACK;

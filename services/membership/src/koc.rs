@@ -21,10 +21,12 @@ use dualwheel_plugin_sdk::{KocScores, Parameters as ModelParameters};
 
 pub use candidates::{Candidate, Facts, Inputs, People, candidates};
 pub use cells::{Association, Board, Cell, board};
-pub use classes::{Class, Quadrant, Rating, rate};
+pub use classes::{Rating, rate};
 pub use columns::features;
 pub use metrics::{Koc, METRICS, metrics};
 pub use model::DefaultKoc;
+
+pub use crate::kinds::{Class, Quadrant};
 
 use crate::Parameters;
 

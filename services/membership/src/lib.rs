@@ -9,6 +9,7 @@
 mod activity;
 mod api;
 pub mod closeness;
+pub mod kinds;
 pub mod koc;
 pub mod parameters;
 pub mod plus;

@@ -9,7 +9,7 @@ use dualwheel_lake::frames::Role;
 use dualwheel_measure::definitions::Ranged;
 use serde::{Deserialize, Serialize};
 
-use crate::koc::{Class, Quadrant};
+use crate::kinds::{Class, Quadrant};
 
 /// A role, as definitions spell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

@@ -32,12 +32,14 @@ use crate::{
     Parameters,
     deletion::Deletions,
     facts::Facts,
-    fast::{Fast, FastTrend},
-    flow::{Flow, Matrix},
+    fast::Fast,
+    flow::Flow,
     grow::{By, Grow},
     index::{PeopleIndex, Snapshot, judge::can_judge},
+    matrix::Matrix,
     queries::{self, Indexed, compute},
     stages::Model,
+    trend::FastTrend,
     trend::{MOST_STEPS, Step, Steps},
 };
 

@@ -32,7 +32,7 @@ use super::{
     deletion::Kept,
     value::{VALUE_CUTS, Values, models_to_proto},
 };
-use crate::{aipl::Aipl, flow::Matrix, signals::BrandSignals, value::group::Rfm};
+use crate::{aipl::Aipl, matrix::Matrix, signals::BrandSignals, value::group::Rfm};
 
 /// The cells with people in them, by stage before and after.
 fn cells(matrix: &Matrix) -> Vec<FlowCell> {

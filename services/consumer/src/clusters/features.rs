@@ -5,8 +5,8 @@ use dualwheel_measure::{Day, Window};
 
 use crate::{
     categories::Categories,
-    facts::Facts,
-    portrait::{Bought, acts, is_content, ratio, role},
+    facts::{Facts, acts},
+    portrait::{Bought, is_content, ratio, role},
 };
 
 /// A feature of people.

@@ -6,8 +6,8 @@ use dualwheel_measure::{Day, Window};
 use crate::{
     boosted::Columns,
     categories::Categories,
-    facts::Facts,
-    portrait::{Bought, acts, is_benefit, role},
+    facts::{Facts, acts},
+    portrait::{Bought, is_benefit, role},
 };
 
 /// The features, in the order of a row. Recency and tenure are in days, money is in currency units, the rest are counts,

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 
 use super::cells::{Cells, MOST_DAYS};
 use crate::{
-    flow::Matrix,
+    matrix::Matrix,
     stages::{Browsing, Check, Condition, Model},
 };
 

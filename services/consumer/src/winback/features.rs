@@ -7,8 +7,8 @@ use super::lapsed::{Rhythm, between, purchases};
 use crate::{
     boosted::Columns,
     categories::Categories,
-    facts::Facts,
-    portrait::{Bought, acts, is_benefit, is_content, ratio, role},
+    facts::{Facts, acts},
+    portrait::{Bought, is_benefit, is_content, ratio, role},
 };
 
 /// A feature: its name, and what to approach people with for whom it speaks.

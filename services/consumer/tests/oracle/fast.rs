@@ -1,7 +1,8 @@
 //! FAST day by day, fertility in both ways, and trends step by step.
 
 use dualwheel_consumer::{
-    fast::{Fast, FastTrend},
+    fast::Fast,
+    trend::FastTrend,
     trend::{Step, Steps},
 };
 use dualwheel_measure::{Absence, MetricGroup, Window};

@@ -20,6 +20,7 @@ use crate::{
     format,
     keys::{Keys, keys},
     output, table,
+    target::taken,
 };
 
 /// Keys of one message.

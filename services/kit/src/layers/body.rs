@@ -5,7 +5,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tonic::body::Body;
 
-use crate::{Config, Failure, Reason, server::MESSAGE_SLACK};
+use crate::{Config, Failure, Reason, config::MESSAGE_SLACK};
 
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;

@@ -8,8 +8,9 @@ use tonic::{Code, Status, body::Body};
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{Layer, Next, RequestId};
+use super::{Layer, Next};
 use crate::access::Method;
+use crate::headers::RequestId;
 
 /// Upper bounds of the histogram, in seconds.
 const BOUNDARIES: [f64; 19] = [

@@ -17,7 +17,7 @@ use crate::{
     Call,
     client::{connect, retry_unavailable, with_deadline},
     failure::reason_of,
-    layers::REQUEST_ID,
+    headers::REQUEST_ID,
 };
 
 /// A service with a method for every way to go wrong.
