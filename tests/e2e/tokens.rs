@@ -178,3 +178,31 @@ fn every_command_shows_the_token_that_is_configured() {
     }
     run(&["import", "--facts", &facts], &[&with]).ok();
 }
+
+/// The calls that a run makes of the other services show the token too: with one of some brands, they see no others.
+#[test]
+fn a_diagnosis_is_followed_to_its_end_with_the_token_that_is_configured() {
+    let house = House::new(&[]);
+    let token = house.folder.path().join("token");
+    let report = house.folder.path().join("report.html");
+    let (url, report) = (house.server.url(), format!("--report={}", report.display()));
+    let with = format!("client.token_file={}", token.display());
+    let run = |brands: &[&str]| {
+        std::fs::write(&token, house.token("default", brands)).unwrap();
+        finish(&mut command([
+            "diagnose",
+            "--brand",
+            BRAND,
+            "--window=2026-04-01..2026-06-30",
+            "--peers=brand-02,brand-03,brand-04",
+            &report,
+            "--endpoint",
+            &url,
+            "--set",
+            &with,
+        ]))
+    };
+    run(&["*"]).ok();
+    run(&[BRAND, "brand-02", "brand-03", "brand-04"]).ok();
+    run(&[BRAND, "brand-02", "brand-03"]).fails(1, &["PERMISSION_DENIED"]);
+}
