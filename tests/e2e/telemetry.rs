@@ -163,9 +163,10 @@ fn check(collector: &Collector) {
         let asked = below(&received.spans, span);
         for call in [
             "dualwheel.consumer.v1.ConsumerService/GetFast",
-            "dualwheel.product.v1.ProductService/GetSuper",
-            "dualwheel.content.v1.ContentService/GetStart",
-            "dualwheel.membership.v1.MembershipService/GetPlus",
+            "dualwheel.metric.v1.MetricService/QueryMetrics",
+            "dualwheel.product.v1.ProductService/ListDefinitions",
+            "dualwheel.content.v1.ContentService/ListDefinitions",
+            "dualwheel.membership.v1.MembershipService/ListDefinitions",
         ] {
             assert!(asked.contains(call), "{call} is not below {name}: {asked:?}");
         }
