@@ -2,7 +2,6 @@
 
 use std::{
     error::Error as StdError,
-    hash::{BuildHasher, Hasher, RandomState},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -18,10 +17,7 @@ use tonic::{
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    Call, Config, Failure, Reason, config, failure,
-    headers::{REQUEST_ID, TIMEOUT_HEADER},
-    jitter::random_share,
-    reload, tls,
+    Call, Config, Failure, Reason, config, failure, headers::REQUEST_ID, jitter::random_share, reload, tls,
 };
 
 /// How often a call is tried in all.
@@ -268,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        headers::{Deadline, RequestId},
+        headers::{Deadline, RequestId, TIMEOUT_HEADER},
         identity::Identity,
     };
 
