@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use dualwheel_lake::Reader;
 use dualwheel_measure::{Day, Window};
 use moka::future::Cache;
-use tonic::Status;
 
 use crate::{
     market::{GoodsMarket, Needs},
@@ -85,14 +84,14 @@ where
     T: Send + Sync + 'static,
 {
     /// What is kept under `key`; questions that come together read it once.
-    pub(crate) async fn get(
+    pub(crate) async fn get<E: Clone + Send + Sync + 'static>(
         &self,
         key: Key<Q>,
-        read: impl Future<Output = Result<T, Status>>,
-    ) -> Result<Arc<T>, Status> {
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         // Boxed, as the cache moves it about, and reading is a large future.
         let load = Box::pin(async { read.await.map(Arc::new) });
         let kept = self.0.try_get_with(key, load).await;
-        kept.map_err(|status| Status::clone(&status))
+        kept.map_err(|error| E::clone(&error))
     }
 }

@@ -279,7 +279,7 @@ fn values_by_role_are_those_of_its_reachable_people() {
             let mut own = metrics.iter().filter(|metric| metric.segments[0].1 == name);
             own.find(|metric| metric.id == id).unwrap()
         };
-        let (mut people, mut lifetime, mut alive) = (0, 0.0, 0.0);
+        let (mut people, mut lifetime, mut alive, mut purchases) = (0, 0.0, 0.0, 0.0);
         for one in valued
             .customers
             .iter()
@@ -297,6 +297,7 @@ fn values_by_role_are_those_of_its_reachable_people() {
                 people += 1;
                 lifetime += one.lifetime_value.unwrap();
                 alive += one.alive.unwrap();
+                purchases += one.purchases.unwrap();
             }
         }
         assert!(people > 5, "{name}");
@@ -312,6 +313,7 @@ fn values_by_role_are_those_of_its_reachable_people() {
             lifetime / f64::from(people),
         );
         near(of("value.alive").value.clone().unwrap(), alive);
+        near(of("value.expected_purchases").value.clone().unwrap(), purchases);
         assert_eq!(of("value.lifetime_value").labels, [Label::ReachabilityAssumed]);
     }
 }
