@@ -59,7 +59,7 @@ const LINES: [Line; 27] = [
     ("super.novelty", "Product novelty", "新品贡献率", "ratio", "goods", 0.251, 0.196, 0.288, 71.3),
     ("super.sell_through", "Exact stock: sell-through", "售罄率", "ratio", "goods", 0.612, 0.588, 0.702, 58.2),
     ("super.fulfilment", "Rapid fulfilment", "履约时效", "ratio", "goods", 0.871, 0.942, 0.984, 18.6),
-    ("neo.novelty", "Novelty", "新颖力", "points", "brand", 58.3, 49.1, 68.4, 58.3),
+    ("neo.novelty", "Novelty", "创新力", "points", "brand", 58.3, 49.1, 68.4, 58.3),
     ("neo.engagement", "Engagement", "参与力", "points", "brand", 44.9, 50.4, 66.2, 44.9),
     ("neo.solidity", "Solidity", "稳固力", "points", "brand", 52.0, 50.2, 63.3, 52.0),
     ("plus.capital", "Capital: reachable relations", "可持续运营关系数", "people", "members", 7_420.0, 8_020.0, 13_900.0, 45.5),
