@@ -6,7 +6,7 @@
 //! - [`price_strength`]: the price side of NEO, which the diagnosis joins with the other services' answers
 //!
 //! The domain modules are pure functions from the lake's frames and [`Parameters`] to metrics; `queries` says which
-//! frames a question needs, `api` speaks gRPC. [`Options::build`] makes the service.
+//! frames a question needs, `api` speaks gRPC. [`Options::service`] makes the service.
 
 mod api;
 pub mod cut;
