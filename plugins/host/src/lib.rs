@@ -57,7 +57,7 @@ pub use self::{
     world::{Admitted, Answer, Kind, Known, World},
 };
 
-/// The contract that models are built for now.
+/// The newest generation of the contract, which the SDK is of.
 pub const CONTRACT: &str = "dualwheel:plugin@1.1.0";
 /// Generations of the contract that this host speaks, the oldest first. They differ in the worlds that they have; what
 /// crosses between host and guest is the same.
