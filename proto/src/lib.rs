@@ -4,6 +4,7 @@
 
 #![allow(missing_docs, clippy::doc_lazy_continuation, clippy::large_enum_variant)]
 
+pub mod clients;
 mod codec;
 mod json;
 mod lists;

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dualwheel_proto::consumer::{
-    FindClustersRequest, GetFastRequest, consumer_service_client::ConsumerServiceClient,
-};
+use dualwheel_proto::clients;
+use dualwheel_proto::consumer::{FindClustersRequest, GetFastRequest};
 use tokio::time::sleep;
 use tonic::{Code, Request, transport::Channel};
 
@@ -20,7 +19,8 @@ async fn fast(channel: &Channel) {
         query: question("544", window("2017-10-01", "2017-12-31")),
         ..GetFastRequest::default()
     };
-    ConsumerServiceClient::new(channel.clone())
+    clients::Consumer::new(channel.clone())
+        .consumers
         .get_fast(request)
         .await
         .unwrap();
@@ -54,14 +54,14 @@ async fn models_that_nobody_waits_for_leave_the_process_idle_and_questions_fast(
     let before = server.cpu();
     let calls: Vec<_> = (0..CALLS)
         .map(|_| {
-            let mut client = ConsumerServiceClient::new(channel.clone());
+            let mut client = clients::Consumer::new(channel.clone());
             let mut request = Request::new(FindClustersRequest {
                 brand: "544".to_owned(),
                 as_of: Some(date("2017-12-31")),
                 ..FindClustersRequest::default()
             });
             request.set_timeout(DEADLINE);
-            tokio::spawn(async move { client.find_clusters(request).await })
+            tokio::spawn(async move { client.targeting.find_clusters(request).await })
         })
         .collect();
     sleep(DEADLINE / 5).await;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use dualwheel_kit::failure::reason_of;
 use dualwheel_plugins::signature::SecretKey;
+use dualwheel_proto::clients;
 use dualwheel_proto::plugin::{
     CreatePublisherRequest, ListPluginsRequest, Plugin, PublishPluginHeader, PublishPluginRequest, Publisher,
-    plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
+    publish_plugin_request::Part,
 };
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status};
 
 use crate::harness::{Server, component};
 
@@ -20,13 +21,13 @@ mod hostile_files;
 const GROWTH: u64 = 300 << 20;
 
 struct Stranger {
-    client: PluginServiceClient<Channel>,
+    client: clients::Plugin,
     key: SecretKey,
 }
 
 impl Stranger {
     async fn trusted(server: &Server) -> Self {
-        let mut client = PluginServiceClient::new(server.channel());
+        let mut client = clients::Plugin::new(server.channel());
         let key = SecretKey::generate().unwrap();
         let publisher = Publisher {
             public_key_pem: key.public().to_pem().unwrap(),
@@ -37,7 +38,7 @@ impl Stranger {
             publisher_id: "stranger".to_owned(),
             ..Default::default()
         };
-        client.create_publisher(request).await.unwrap();
+        client.publishers.create_publisher(request).await.unwrap();
         Self { client, key }
     }
 
@@ -56,7 +57,13 @@ impl Stranger {
             .collect();
         let mut request = Request::new(tokio_stream::iter(parts));
         request.set_timeout(Duration::from_secs(60));
-        Ok(self.client.publish_plugin(request).await?.into_inner().plugin)
+        Ok(self
+            .client
+            .plugins
+            .publish_plugin(request)
+            .await?
+            .into_inner()
+            .plugin)
     }
 }
 
@@ -87,7 +94,11 @@ async fn strangers_files_hurt_nobody() {
             file.name
         );
         let asked = Instant::now();
-        let listed = stranger.client.list_plugins(ListPluginsRequest::default()).await;
+        let listed = stranger
+            .client
+            .plugins
+            .list_plugins(ListPluginsRequest::default())
+            .await;
         assert_eq!(listed.unwrap().into_inner().plugins.len(), 1, "{}", file.name);
         let answered = asked.elapsed();
         assert!(answered < Duration::from_secs(10), "{}: {answered:?}", file.name);

@@ -80,12 +80,12 @@ async fn stored(house: &House) -> BTreeMap<&'static str, String> {
         serde_json::to_value(message).unwrap()
     };
     let requests = requests(&unstored());
-    let consumer = "dualwheel.consumer.v1.ConsumerService/";
-    let mut create = requests["dualwheel.consumer.v1.ConsumerService/CreateAudience"].clone();
+    let package = "dualwheel.consumer.v1";
+    let mut create = requests["dualwheel.consumer.v1.AudienceService/CreateAudience"].clone();
     create["audienceId"] = "planted".into();
     create["audience"]["displayName"] = "planted-name".into();
     ask(
-        &format!("{consumer}CreateAudience"),
+        &format!("{package}.AudienceService/CreateAudience"),
         "dualwheel.consumer.v1.CreateAudienceResponse",
         create,
     )
@@ -102,24 +102,24 @@ async fn stored(house: &House) -> BTreeMap<&'static str, String> {
         requests["dualwheel.job.v1.JobService/CreateJob"].clone(),
     )
     .await;
-    let mut set = requests["dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet"].clone();
+    let mut set = requests["dualwheel.diagnosis.v1.PeerSetService/CreatePeerSet"].clone();
     set["peerSetId"] = "planted-set".into();
     ask(
-        "dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet",
+        "dualwheel.diagnosis.v1.PeerSetService/CreatePeerSet",
         "dualwheel.diagnosis.v1.CreatePeerSetResponse",
         set,
     )
     .await;
     let deletion = ask(
-        &format!("{consumer}DeleteConsumers"),
+        &format!("{package}.PrivacyService/DeleteConsumers"),
         "dualwheel.consumer.v1.DeleteConsumersResponse",
         json!({"consumers": ["c-no-such"]}),
     )
     .await;
     let keys = ask(
-        &format!("{consumer}ExportAudience"),
+        &format!("{package}.AudienceService/ExportAudience"),
         "dualwheel.consumer.v1.ExportAudienceResponse",
-        requests["dualwheel.consumer.v1.ConsumerService/ExportAudience"].clone(),
+        requests["dualwheel.consumer.v1.AudienceService/ExportAudience"].clone(),
     )
     .await;
     let told = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
@@ -212,13 +212,24 @@ async fn no_rpc_tells_a_token_of_others_anything() {
 /// The owner of one brand is scored against others of which only aggregates are told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_brand_is_diagnosed_against_aggregates_and_an_opened_set() {
-    const SERVICE: &str = "dualwheel.diagnosis.v1.DiagnosisService";
+    const PACKAGE: &str = "dualwheel.diagnosis.v1";
     let house = House::new(&[]);
     let channel = house.server.channel();
     let (admin, owner) = (house.token("default", &["*"]), house.token("default", &[BRAND]));
     let stranger = house.token("default", &[OTHER]);
     let ask = async |token: &str, method: &str, request: Value| {
-        call(&channel, token, &format!("{SERVICE}/{method}"), &request).await
+        let service = if method.ends_with("PeerSet") {
+            "PeerSetService"
+        } else {
+            "DiagnosisService"
+        };
+        call(
+            &channel,
+            token,
+            &format!("{PACKAGE}.{service}/{method}"),
+            &request,
+        )
+        .await
     };
     let index = async |token: &str, spec: Value| -> Result<Diagnosis, Status> {
         let bytes = ask(token, "GetIndex", json!({"spec": spec})).await?;
@@ -316,7 +327,7 @@ fn check_audit(house: &House) {
             .all(|line| line["method"] != "dualwheel.consumer.v1.ConsumerService/GetFast")
     );
     let by_owner = |method: &str| {
-        let path = format!("dualwheel.consumer.v1.ConsumerService/{method}");
+        let path = format!("dualwheel.consumer.v1.AudienceService/{method}");
         let line = told
             .iter()
             .find(|line| line["method"] == path.as_str() && line["code"] == "Ok");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dualwheel_proto::{
     Any,
-    consumer::{FindClustersRequest, FindClustersResponse, consumer_service_client::ConsumerServiceClient},
+    consumer::{FindClustersRequest, FindClustersResponse, targeting_service_client::TargetingServiceClient},
     job::{
         CancelJobRequest, CreateJobRequest, GetJobRequest, Job, JobState, ListJobsRequest, WatchJobRequest,
         job_service_client::JobServiceClient,
@@ -185,7 +185,7 @@ async fn a_job_of_the_command_line_answers_as_the_call_does() {
     // The commands for what takes long make jobs of their own.
     let verified = run(["index", "verify", "--endpoint", &url]).ok();
     assert!(verified.contains(" 0 differ"), "{verified}");
-    let mut client = ConsumerServiceClient::new(server.channel());
+    let mut client = TargetingServiceClient::new(server.channel());
     let asked = clusters(BRAND, "2026-06-30");
     let direct = client.find_clusters(asked).await.unwrap().into_inner();
     let by_command = run([

@@ -20,7 +20,7 @@ use crate::{
     harness::{Server, market},
 };
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 16] = [
     "dualwheel.consumer.v1.ConsumerService",
     "dualwheel.content.v1.ContentService",
     "dualwheel.diagnosis.v1.DiagnosisService",
@@ -29,6 +29,14 @@ const SERVICES: [&str; 8] = [
     "dualwheel.metric.v1.MetricService",
     "dualwheel.product.v1.ProductService",
     "dualwheel.plugin.v1.PluginService",
+    "dualwheel.consumer.v1.AudienceService",
+    "dualwheel.consumer.v1.TargetingService",
+    "dualwheel.consumer.v1.PeopleIndexService",
+    "dualwheel.consumer.v1.PrivacyService",
+    "dualwheel.diagnosis.v1.PeerSetService",
+    "dualwheel.plugin.v1.ActivationService",
+    "dualwheel.plugin.v1.PluginRunService",
+    "dualwheel.plugin.v1.PublisherService",
 ];
 
 async fn reflect(channel: Channel, question: MessageRequest) -> MessageResponse {

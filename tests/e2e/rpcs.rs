@@ -13,7 +13,7 @@ use dualwheel_proto::{
     diagnosis::{
         CancelRunRequest, CreatePeerSetRequest, DeletePeerSetRequest, DiagnosisSpec, GetIndexRequest,
         GetNeoRequest, GetPeerSetRequest, GetRunRequest, ListPeerSetsRequest, ListRunsRequest, PeerSet,
-        ResumeRunRequest, RunState, UpdatePeerSetRequest,
+        ResumeRunRequest, RunState, UpdatePeerSetRequest, peer_set_service_client::PeerSetServiceClient,
     },
     membership::{
         GetClosenessRequest, GetKocBoardRequest, GetPlusRequest,
@@ -332,6 +332,7 @@ async fn every_diagnosis_rpc_answers() {
     let data = market().copy();
     let server = Server::all(data.path());
     let mut client = diagnosis(server.channel());
+    let mut peer_sets = PeerSetServiceClient::new(server.channel());
 
     let peers = market_peers().into_iter().map(|peer| peer.brand).collect();
     let neo = client
@@ -361,7 +362,7 @@ async fn every_diagnosis_rpc_answers() {
         peer_set_id: "all".to_owned(),
         ..Default::default()
     };
-    let made = client
+    let made = peer_sets
         .create_peer_set(request)
         .await
         .unwrap()
@@ -432,7 +433,7 @@ async fn every_diagnosis_rpc_answers() {
         .into_inner();
     assert_eq!(resumed.run.as_ref(), Some(&run), "one that has succeeded, too");
 
-    let got = client
+    let got = peer_sets
         .get_peer_set(GetPeerSetRequest {
             name: made.name.clone(),
         })
@@ -448,20 +449,20 @@ async fn every_diagnosis_rpc_answers() {
         peer_set: Some(changed.clone()),
         update_mask: None,
     };
-    client.update_peer_set(request.clone()).await.unwrap();
+    peer_sets.update_peer_set(request.clone()).await.unwrap();
     assert_eq!(
-        client.update_peer_set(request).await.unwrap_err().code(),
+        peer_sets.update_peer_set(request).await.unwrap_err().code(),
         Code::Aborted,
         "an old etag"
     );
-    let sets = client
+    let sets = peer_sets
         .list_peer_sets(ListPeerSetsRequest::default())
         .await
         .unwrap()
         .into_inner()
         .peer_sets;
     assert_eq!(sets[0].display_name, "everyone");
-    client
+    peer_sets
         .delete_peer_set(DeletePeerSetRequest {
             name: made.name.clone(),
             etag: String::new(),
@@ -469,7 +470,7 @@ async fn every_diagnosis_rpc_answers() {
         .await
         .unwrap();
     assert_eq!(
-        client
+        peer_sets
             .get_peer_set(GetPeerSetRequest { name: made.name })
             .await
             .unwrap_err()

@@ -4,14 +4,12 @@
 use std::{path::Path, process::Command};
 
 use dualwheel_proto::{
+    clients,
     consumer::{
         Audience, AudienceDefinition, CreateAudienceRequest, EstimateAudienceRequest, GetFastRequest,
-        ListAudiencesRequest, audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+        ListAudiencesRequest, audience_definition::Form,
     },
-    diagnosis::{
-        CreatePeerSetRequest, ListPeerSetsRequest, Peer, PeerSet,
-        diagnosis_service_client::DiagnosisServiceClient,
-    },
+    diagnosis::{CreatePeerSetRequest, ListPeerSetsRequest, Peer, PeerSet},
 };
 use dualwheel_tests::servers::Postgres;
 use tonic::transport::Channel;
@@ -26,7 +24,7 @@ fn text(text: &str) -> Option<AudienceDefinition> {
 
 /// What the mesh says, and the version of the lake that it read.
 async fn answers(channel: Channel) -> String {
-    let mut consumer = ConsumerServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    let mut consumer = clients::Consumer::new(channel.clone());
     let fast = GetFastRequest {
         query: question("brand-01", market_window()),
         ..GetFastRequest::default()
@@ -43,10 +41,21 @@ async fn answers(channel: Channel) -> String {
     };
     format!(
         "{:?}\n{:?}\n{:?}\n{:?}",
-        consumer.get_fast(fast).await.unwrap().into_inner(),
-        consumer.estimate_audience(frozen).await.unwrap().into_inner(),
-        consumer.list_audiences(list).await.unwrap().into_inner(),
-        DiagnosisServiceClient::new(channel)
+        consumer.consumers.get_fast(fast).await.unwrap().into_inner(),
+        consumer
+            .audiences
+            .estimate_audience(frozen)
+            .await
+            .unwrap()
+            .into_inner(),
+        consumer
+            .audiences
+            .list_audiences(list)
+            .await
+            .unwrap()
+            .into_inner(),
+        clients::Diagnosis::new(channel)
+            .peer_sets
             .list_peer_sets(ListPeerSetsRequest::default())
             .await
             .unwrap()
@@ -68,7 +77,8 @@ async fn store(channel: Channel) {
         as_of: market_window().last_day,
         ..CreateAudienceRequest::default()
     };
-    ConsumerServiceClient::new(channel.clone())
+    clients::Consumer::new(channel.clone())
+        .audiences
         .create_audience(audience)
         .await
         .unwrap();
@@ -85,7 +95,8 @@ async fn store(channel: Channel) {
         }),
         ..CreatePeerSetRequest::default()
     };
-    DiagnosisServiceClient::new(channel)
+    clients::Diagnosis::new(channel)
+        .peer_sets
         .create_peer_set(set)
         .await
         .unwrap();

@@ -16,7 +16,7 @@ use std::{
 use dualwheel_proto::{
     consumer::{
         DeleteConsumersRequest, DeletionState, GetConsumerDeletionRequest,
-        consumer_service_client::ConsumerServiceClient,
+        privacy_service_client::PrivacyServiceClient,
     },
     facts::{Behavior, BehaviorKind},
 };
@@ -188,7 +188,7 @@ async fn delete(mut caller: Caller) -> Vec<String> {
         let begun = caller.call(|channel| {
             let request = request.clone();
             async move {
-                let begun = ConsumerServiceClient::new(channel)
+                let begun = PrivacyServiceClient::new(channel)
                     .delete_consumers(request)
                     .await?;
                 Ok(begun.into_inner().deletion.unwrap().name)
@@ -210,7 +210,7 @@ async fn erased(cloud: &Cloud, names: Vec<String>) {
             let deletion = caller.call(|channel| {
                 let request = request.clone();
                 async move {
-                    let found = ConsumerServiceClient::new(channel)
+                    let found = PrivacyServiceClient::new(channel)
                         .get_consumer_deletion(request)
                         .await?;
                     Ok(found.into_inner().deletion.unwrap())

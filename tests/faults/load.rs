@@ -15,9 +15,10 @@ use std::{
 };
 
 use dualwheel_proto::{
+    clients,
     consumer::{
         Audience, AudienceDefinition, CreateAudienceRequest, GetFastRequest, GetFastResponse,
-        audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+        audience_definition::Form,
     },
     diagnosis::{
         DiagnosisSpec, Peer, StartDiagnosisRequest, diagnosis_service_client::DiagnosisServiceClient,
@@ -303,11 +304,8 @@ async fn ask(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
                 query: question(ASKED, market_window()),
                 ..GetFastRequest::default()
             };
-            let client = ConsumerServiceClient::new(channel);
-            let answer = client
-                .max_decoding_message_size(usize::MAX)
-                .get_fast(request)
-                .await?;
+            let mut client = clients::Consumer::new(channel);
+            let answer = client.consumers.get_fast(request).await?;
             Ok(values(answer.into_inner()))
         });
         let answer = answer.await;
@@ -338,7 +336,8 @@ async fn save(mut caller: Caller, stop: Arc<AtomicBool>) -> Told {
         let made = caller.call(|channel| {
             let request = request.clone();
             async move {
-                let made = ConsumerServiceClient::new(channel)
+                let made = clients::Consumer::new(channel)
+                    .audiences
                     .create_audience(request)
                     .await?;
                 Ok(made.into_inner().audience.unwrap().name)

@@ -18,9 +18,10 @@ mod publisher;
 
 use std::{fmt::Write, time::Duration};
 
+use dualwheel_proto::clients;
 use dualwheel_proto::consumer::{
     Audience, AudienceDefinition, CreateAudienceRequest, GetPeopleIndexRequest, VerifyPeopleIndexRequest,
-    audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+    audience_definition::Form,
 };
 use dualwheel_tests::proxy::Weather;
 use house::{House, MODELLED};
@@ -177,9 +178,12 @@ async fn check_index(channels: [Channel; 2]) {
     for channel in channels {
         let mut caller = Caller::new("verify", [channel.clone(), channel]);
         let verified = caller.call(|channel| async move {
-            let mut client = ConsumerServiceClient::new(channel);
-            client.get_people_index(GetPeopleIndexRequest {}).await?;
-            let verified = client.verify_people_index(VerifyPeopleIndexRequest {}).await?;
+            let mut client = clients::Consumer::new(channel);
+            client.index.get_people_index(GetPeopleIndexRequest {}).await?;
+            let verified = client
+                .index
+                .verify_people_index(VerifyPeopleIndexRequest {})
+                .await?;
             Ok(verified.into_inner())
         });
         let verified = verified.await;
@@ -206,9 +210,13 @@ async fn check_measurements(house: &House) {
         ..CreateAudienceRequest::default()
     };
     let [first, _] = house.fact_channels();
-    let mut client = ConsumerServiceClient::new(first);
-    client.create_audience(request("one")).await.unwrap();
-    client.create_audience(request("another")).await.unwrap_err();
+    let mut client = clients::Consumer::new(first);
+    client.audiences.create_audience(request("one")).await.unwrap();
+    client
+        .audiences
+        .create_audience(request("another"))
+        .await
+        .unwrap_err();
     let told = house.measurements().await;
     let list = std::fs::read_to_string(harness::tests_folder().join("../deploy/metrics.yaml")).unwrap();
     let metrics = list.split("\nmetrics:\n").nth(1).unwrap().lines();

@@ -3,14 +3,14 @@
 use std::{fmt::Debug, future::Future, pin::Pin};
 
 use dualwheel_proto::{
-    Date,
+    Date, clients,
     consumer::{
         AudienceDefinition, CompareAudiencesRequest, EstimateAudienceRequest, ExportAudienceRequest,
         FindClustersRequest, GetAiplRequest, GetBrandSignalsRequest, GetFastRequest, GetFlowRequest,
         GetGrowRequest, GetJourneysRequest, GetMoveCostsRequest, GetRfmRequest, GetSourcesRequest,
         GetValueRequest, GetWinbackRequest, JourneyOutcome, JourneyPoint, ListValuesRequest,
         ListWinbackOutlooksRequest, NamedAudience, ProfileAudienceRequest, TrendStep,
-        VerifyPeopleIndexRequest, audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+        VerifyPeopleIndexRequest, audience_definition::Form,
     },
     content::{GetStartRequest, content_service_client::ContentServiceClient},
     diagnosis::{
@@ -146,7 +146,7 @@ fn by_text(text: &str) -> Option<AudienceDefinition> {
 
 /// A question by its name.
 macro_rules! ask {
-    ($asked:ident, $client:ident, $name:expr, $call:ident, $request:expr) => {{
+    ($asked:ident, $client:expr, $name:expr, $call:ident, $request:expr) => {{
         let (mut client, request) = ($client.clone(), $request);
         let answer = async move { Told::one(client.$call(request).await) };
         $asked.push(($name.to_string(), Box::pin(answer)));
@@ -165,20 +165,20 @@ pub fn questions(channel: &Channel, consumers: &[String]) -> Vec<Question> {
 }
 
 fn people(channel: &Channel) -> Vec<Question> {
-    let client = ConsumerServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    let client = clients::Consumer::new(channel.clone());
     let mut asked: Vec<Question> = Vec::new();
     for by in ["", "category"] {
         let query = || query(by);
         ask!(
             asked,
-            client,
+            client.consumers,
             format!("GetAipl {by}"),
             get_aipl,
             GetAiplRequest { query: query() }
         );
         ask!(
             asked,
-            client,
+            client.consumers,
             format!("GetGrow {by}"),
             get_grow,
             GetGrowRequest {
@@ -190,7 +190,7 @@ fn people(channel: &Channel) -> Vec<Question> {
     let query = || query("");
     ask!(
         asked,
-        client,
+        client.consumers,
         "GetFlow",
         get_flow,
         GetFlowRequest { query: query() }
@@ -198,7 +198,7 @@ fn people(channel: &Channel) -> Vec<Question> {
     let trend_step = TrendStep::Week.into();
     ask!(
         asked,
-        client,
+        client.consumers,
         "GetFast",
         get_fast,
         GetFastRequest {
@@ -207,17 +207,23 @@ fn people(channel: &Channel) -> Vec<Question> {
         }
     );
     let request = GetBrandSignalsRequest { query: query() };
-    ask!(asked, client, "GetBrandSignals", get_brand_signals, request);
     ask!(
         asked,
-        client,
+        client.consumers,
+        "GetBrandSignals",
+        get_brand_signals,
+        request
+    );
+    ask!(
+        asked,
+        client.consumers,
         "GetMoveCosts",
         get_move_costs,
         GetMoveCostsRequest { query: query() }
     );
     ask!(
         asked,
-        client,
+        client.consumers,
         "GetSources",
         get_sources,
         GetSourcesRequest { query: query() }
@@ -233,7 +239,7 @@ fn people(channel: &Channel) -> Vec<Question> {
             };
             ask!(
                 asked,
-                client,
+                client.consumers,
                 format!("GetJourneys {outcome:?} {point:?}"),
                 get_journeys,
                 request
@@ -247,7 +253,7 @@ fn people(channel: &Channel) -> Vec<Question> {
         };
         ask!(
             asked,
-            client,
+            client.consumers,
             format!("ExplainMetric {metric}"),
             explain_metric,
             request
@@ -255,7 +261,7 @@ fn people(channel: &Channel) -> Vec<Question> {
     }
     ask!(
         asked,
-        client,
+        client.index,
         "VerifyPeopleIndex",
         verify_people_index,
         VerifyPeopleIndexRequest {}
@@ -264,15 +270,21 @@ fn people(channel: &Channel) -> Vec<Question> {
 }
 
 fn models(channel: &Channel) -> Vec<Question> {
-    let client = ConsumerServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    let client = clients::Consumer::new(channel.clone());
     let mut asked: Vec<Question> = Vec::new();
     let query = || query("");
-    ask!(asked, client, "GetRfm", get_rfm, GetRfmRequest { query: query() });
+    ask!(
+        asked,
+        client.consumers,
+        "GetRfm",
+        get_rfm,
+        GetRfmRequest { query: query() }
+    );
     let request = GetValueRequest {
         query: query(),
         horizon_weeks: 0,
     };
-    ask!(asked, client, "GetValue", get_value, request);
+    ask!(asked, client.consumers, "GetValue", get_value, request);
     let (mut lister, request) = (
         client.clone(),
         ListValuesRequest {
@@ -280,18 +292,18 @@ fn models(channel: &Channel) -> Vec<Question> {
             horizon_weeks: 0,
         },
     );
-    let values = async move { Told::all(lister.list_values(request).await).await };
+    let values = async move { Told::all(lister.consumers.list_values(request).await).await };
     asked.push(("ListValues".to_owned(), Box::pin(values)));
     let request = GetWinbackRequest {
         query: query(),
         horizon_days: 30,
         ..GetWinbackRequest::default()
     };
-    ask!(asked, client, "GetWinback", get_winback, request);
+    ask!(asked, client.targeting, "GetWinback", get_winback, request);
     let request = ListWinbackOutlooksRequest { query: query() };
     ask!(
         asked,
-        client,
+        client.targeting,
         "ListWinbackOutlooks",
         list_winback_outlooks,
         request
@@ -303,7 +315,7 @@ fn models(channel: &Channel) -> Vec<Question> {
         as_of: date("2026-06-30"),
         ..FindClustersRequest::default()
     };
-    ask!(asked, client, "FindClusters", find_clusters, request);
+    ask!(asked, client.targeting, "FindClusters", find_clusters, request);
     asked
 }
 
@@ -311,7 +323,7 @@ fn models(channel: &Channel) -> Vec<Question> {
 const EVERYBODY: &str = "behavior(BROWSE, last 400 days) >= 1 or purchase(orders, last 400 days) >= 1";
 
 fn audiences(channel: &Channel, consumers: &[String]) -> Vec<Question> {
-    let client = ConsumerServiceClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    let client = clients::Consumer::new(channel.clone());
     let mut asked: Vec<Question> = Vec::new();
     let _ = consumers;
     let (brand, as_of) = (BRAND.to_owned(), date("2026-06-30"));
@@ -328,7 +340,7 @@ fn audiences(channel: &Channel, consumers: &[String]) -> Vec<Question> {
         };
         ask!(
             asked,
-            client,
+            client.audiences,
             format!("EstimateAudience {text}"),
             estimate_audience,
             request
@@ -340,7 +352,7 @@ fn audiences(channel: &Channel, consumers: &[String]) -> Vec<Question> {
             ..ExportAudienceRequest::default()
         };
         let mut exporter = client.clone();
-        let keys = async move { Told::all(exporter.export_audience(request).await).await };
+        let keys = async move { Told::all(exporter.audiences.export_audience(request).await).await };
         asked.push((format!("ExportAudience {text}"), Box::pin(keys)));
     }
     let named = |label: &str, text: &str| NamedAudience {
@@ -356,14 +368,26 @@ fn audiences(channel: &Channel, consumers: &[String]) -> Vec<Question> {
         as_of,
         ..CompareAudiencesRequest::default()
     };
-    ask!(asked, client, "CompareAudiences", compare_audiences, request);
+    ask!(
+        asked,
+        client.audiences,
+        "CompareAudiences",
+        compare_audiences,
+        request
+    );
     let request = ProfileAudienceRequest {
         brand,
         definition: by_text(EVERYBODY),
         as_of,
         ..ProfileAudienceRequest::default()
     };
-    ask!(asked, client, "ProfileAudience", profile_audience, request);
+    ask!(
+        asked,
+        client.audiences,
+        "ProfileAudience",
+        profile_audience,
+        request
+    );
     asked
 }
 

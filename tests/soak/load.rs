@@ -207,7 +207,7 @@ fn act(brand: &str, sequence: i64) -> Behavior {
 
 /// Deletes one consumer after another, all of whose facts were appended before.
 pub async fn delete(channel: Channel, stop: Arc<AtomicBool>) -> Told {
-    const METHOD: &str = "dualwheel.consumer.v1.ConsumerService/DeleteConsumers";
+    const METHOD: &str = "dualwheel.consumer.v1.PrivacyService/DeleteConsumers";
     let mut told = Told::default();
     for number in 1.. {
         sleep(Duration::from_secs(5)).await;
@@ -223,7 +223,7 @@ pub async fn delete(channel: Channel, stop: Arc<AtomicBool>) -> Told {
 
 /// Gives a brand's model one parameter after another.
 pub async fn activate(channel: Channel, plugin: String, stop: Arc<AtomicBool>) -> Told {
-    const METHOD: &str = "dualwheel.plugin.v1.PluginService/ActivatePlugin";
+    const METHOD: &str = "dualwheel.plugin.v1.ActivationService/ActivatePlugin";
     let mut told = Told::default();
     for step in 0.. {
         if stop.load(Ordering::Relaxed) {

@@ -46,15 +46,21 @@ pub mod trend;
 pub mod value;
 pub mod winback;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
+    MESSAGE_BYTES,
     db::{self, Database},
+    server::Builder,
     shared::Shared,
 };
 use dualwheel_lake::Lake;
 use dualwheel_measure::Catalogue;
-use dualwheel_proto::consumer::consumer_service_server::ConsumerServiceServer;
+use dualwheel_proto::consumer::{
+    audience_service_server::AudienceServiceServer, consumer_service_server::ConsumerServiceServer,
+    people_index_service_server::PeopleIndexServiceServer, privacy_service_server::PrivacyServiceServer,
+    targeting_service_server::TargetingServiceServer,
+};
 
 pub use api::Service;
 pub use deletion::Deletions;
@@ -121,9 +127,14 @@ impl Options {
 }
 
 impl Service {
-    /// The gRPC service.
+    /// Adds the gRPC services to a server.
     #[must_use]
-    pub fn serve(self) -> ConsumerServiceServer<Self> {
-        ConsumerServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
+    pub fn mount(self: Arc<Self>, builder: Builder) -> Builder {
+        builder
+            .add(ConsumerServiceServer::from_arc(self.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(AudienceServiceServer::from_arc(self.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(TargetingServiceServer::from_arc(self.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(PeopleIndexServiceServer::from_arc(self.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(PrivacyServiceServer::from_arc(self).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

@@ -9,8 +9,9 @@ pub mod parameters;
 mod queries;
 pub mod start;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use dualwheel_kit::{MESSAGE_BYTES, server::Builder};
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, definitions};
 use dualwheel_proto::content::content_service_server::ContentServiceServer;
@@ -45,9 +46,9 @@ impl Options {
 }
 
 impl Service {
-    /// The gRPC service.
+    /// Adds the gRPC service to a server.
     #[must_use]
-    pub fn serve(self) -> ContentServiceServer<Self> {
-        ContentServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
+    pub fn mount(self: Arc<Self>, builder: Builder) -> Builder {
+        builder.add(ContentServiceServer::from_arc(self).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

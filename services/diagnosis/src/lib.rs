@@ -10,14 +10,17 @@
 //! does it all. They are pure functions. [`gather`] asks the other services, [`store`] keeps peer sets and runs, `api`
 //! answers calls.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
     MESSAGE_BYTES,
     db::{self, Database},
+    server::Builder,
 };
 use dualwheel_measure::Catalogue;
-use dualwheel_proto::diagnosis::diagnosis_service_server::DiagnosisServiceServer;
+use dualwheel_proto::diagnosis::{
+    diagnosis_service_server::DiagnosisServiceServer, peer_set_service_server::PeerSetServiceServer,
+};
 use tonic::transport::Channel;
 
 mod api;
@@ -89,7 +92,7 @@ impl Options {
     ///
     /// # Errors
     /// When the database refuses, or a definition file or the map is wrong.
-    pub async fn build(self) -> Result<DiagnosisServiceServer<Service>, Error> {
+    pub async fn build(self) -> Result<Service, Error> {
         let catalogue: Catalogue<Parameters> =
             Catalogue::load("diagnosis", DEFINITIONS, self.definitions.as_deref())?;
         let maps = scenes::Map::load(self.definitions.as_deref(), &catalogue)?;
@@ -102,7 +105,16 @@ impl Options {
                 .map(|track| (track.id.as_str(), track.metrics.as_slice())),
         )?;
         db::prepare::<store::Migrator>(&self.database).await?;
-        let service = Service::start(self, catalogue, maps);
-        Ok(DiagnosisServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES))
+        Ok(Service::start(self, catalogue, maps))
+    }
+}
+
+impl Service {
+    /// Adds the gRPC services to a server.
+    #[must_use]
+    pub fn mount(self: Arc<Self>, builder: Builder) -> Builder {
+        builder
+            .add(DiagnosisServiceServer::from_arc(self.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(PeerSetServiceServer::from_arc(self).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

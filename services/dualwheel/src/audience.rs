@@ -11,7 +11,7 @@ use dualwheel_proto::{
         AudienceDefinition, AudienceTermSize, AudienceTrait, CompareAudiencesRequest,
         CompareAudiencesResponse, EstimateAudienceRequest, EstimateAudienceResponse, ExportAudienceRequest,
         NamedAudience, ProfileAudienceRequest, ProfileAudienceResponse, audience_definition::Form,
-        consumer_service_client::ConsumerServiceClient,
+        audience_service_client::AudienceServiceClient,
     },
 };
 use prost::Message;
@@ -37,7 +37,7 @@ pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow
     let mesh = Mesh {
         call: mesh::call(config)?,
         channel: channel.clone(),
-        client: ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX),
+        client: AudienceServiceClient::new(channel).max_decoding_message_size(usize::MAX),
         config,
         json: common.json,
     };
@@ -62,7 +62,7 @@ pub async fn run(config: &Config, common: &Common, command: &Audience) -> anyhow
 struct Mesh<'a> {
     call: Call,
     channel: Channel,
-    client: ConsumerServiceClient<Channel>,
+    client: AudienceServiceClient<Channel>,
     config: &'a Config,
     json: bool,
 }

@@ -16,11 +16,7 @@ use dualwheel_lake::{Lake, dead_letters::Bounds, service::Facts};
 use dualwheel_plugin_host::{Apart, Compiler, World};
 use dualwheel_plugins::Plugins;
 use dualwheel_proto::{
-    consumer::consumer_service_server::ConsumerServiceServer,
-    content::content_service_server::ContentServiceServer, facts::fact_service_server::FactServiceServer,
-    membership::membership_service_server::MembershipServiceServer,
-    metric::metric_service_server::MetricServiceServer, plugin::plugin_service_server::PluginServiceServer,
-    product::product_service_server::ProductServiceServer,
+    facts::fact_service_server::FactServiceServer, metric::metric_service_server::MetricServiceServer,
 };
 use tonic::{IntoRequest, Request, transport::Channel};
 
@@ -129,7 +125,8 @@ pub async fn build(config: &Config, roles: &[Role]) -> anyhow::Result<Server> {
         definitions: definitions(config),
         call_limit: patience(config),
     };
-    Ok(builder.add(options.build().await?).build()?)
+    let diagnosis = Arc::new(options.build().await?);
+    Ok(diagnosis.mount(builder).build()?)
 }
 
 /// The given roles in this process, reached in memory.
@@ -200,13 +197,13 @@ pub(crate) fn compiler(config: &dualwheel_kit::config::Plugins) -> anyhow::Resul
 /// The services of this process that read facts. Cheap to clone: a clone serves the same caches.
 #[derive(Clone)]
 struct FactServices {
-    consumer: Option<ConsumerServiceServer<dualwheel_consumer::Service>>,
-    product: Option<ProductServiceServer<dualwheel_product::Service>>,
-    content: Option<ContentServiceServer<dualwheel_content::Service>>,
-    membership: Option<MembershipServiceServer<dualwheel_membership::Service>>,
+    consumer: Option<Arc<dualwheel_consumer::Service>>,
+    product: Option<Arc<dualwheel_product::Service>>,
+    content: Option<Arc<dualwheel_content::Service>>,
+    membership: Option<Arc<dualwheel_membership::Service>>,
     /// The metrics of all of them.
     metrics: Option<MetricServiceServer<metrics::Service>>,
-    plugins: Option<PluginServiceServer<dualwheel_plugins::api::Service>>,
+    plugins: Option<Plugins>,
     facts: Option<FactServiceServer<Facts>>,
 }
 
@@ -239,7 +236,7 @@ impl FactServices {
             content: None,
             membership: None,
             metrics: None,
-            plugins: plugins.as_ref().map(Plugins::service),
+            plugins: plugins.clone(),
             facts: (!owners.is_empty()).then(facts),
         };
         let mut groups = Registry::default();
@@ -257,7 +254,7 @@ impl FactServices {
                     };
                     let service = options.service().await?;
                     groups.extend(service.groups());
-                    services.consumer = Some(service.serve());
+                    services.consumer = Some(Arc::new(service));
                 }
                 (Role::Product, Some(plugins)) => {
                     let options = dualwheel_product::Options {
@@ -267,12 +264,12 @@ impl FactServices {
                     };
                     let service = options.service()?;
                     groups.extend(service.groups());
-                    services.product = Some(service.serve());
+                    services.product = Some(Arc::new(service));
                 }
                 (Role::Content, _) => {
                     let service = dualwheel_content::Options { lake, definitions }.service()?;
                     groups.extend(service.groups());
-                    services.content = Some(service.serve());
+                    services.content = Some(Arc::new(service));
                 }
                 (Role::Membership, Some(plugins)) => {
                     let options = dualwheel_membership::Options {
@@ -282,7 +279,7 @@ impl FactServices {
                     };
                     let service = options.service()?;
                     groups.extend(service.groups());
-                    services.membership = Some(service.serve());
+                    services.membership = Some(Arc::new(service));
                 }
                 _ => {}
             }
@@ -293,22 +290,22 @@ impl FactServices {
 
     fn serve(self, mut builder: Builder) -> Builder {
         if let Some(service) = self.consumer {
-            builder = builder.add(service);
+            builder = service.mount(builder);
         }
         if let Some(service) = self.product {
-            builder = builder.add(service);
+            builder = service.mount(builder);
         }
         if let Some(service) = self.content {
-            builder = builder.add(service);
+            builder = service.mount(builder);
         }
         if let Some(service) = self.membership {
-            builder = builder.add(service);
+            builder = service.mount(builder);
         }
         if let Some(service) = self.metrics {
             builder = builder.add(service);
         }
-        if let Some(service) = self.plugins {
-            builder = builder.add(service);
+        if let Some(plugins) = self.plugins {
+            builder = plugins.mount(builder);
         }
         match self.facts {
             Some(service) => builder.add(service),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use dualwheel_kit::{Call, client, config::Config};
 use dualwheel_plugins::signature::PublicKey;
+use dualwheel_proto::clients;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, AddPublisherKeyRequest, CreatePublisherRequest, DeactivatePluginRequest,
     DeletePluginRequest, DeletePublisherRequest, GetPluginRequest, GetPluginRunRequest,
@@ -13,10 +14,10 @@ use dualwheel_proto::plugin::{
     PluginPublicationState, PluginRole, PluginRun, PluginRunState, PluginSetting, PluginWorld,
     PromotePluginRequest, PublishPluginHeader, PublishPluginRequest, Publisher, RemovePublisherKeyRequest,
     ReplayPluginRunRequest, RetirePluginRequest, RollBackPluginRequest, ShadowPluginRequest,
-    WatchPluginPublicationRequest, plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
+    WatchPluginPublicationRequest, publish_plugin_request::Part,
 };
 use prost::Message;
-use tonic::{Request, Response, transport::Channel};
+use tonic::{Request, Response};
 
 use crate::{
     cli::{
@@ -59,7 +60,7 @@ pub async fn run(config: &Config, common: &Common, command: &Registry) -> anyhow
     };
     let mesh = Mesh {
         call: mesh::call(config)?,
-        client: PluginServiceClient::new(channel),
+        client: clients::Plugin::new(channel),
         config,
         json: common.json,
     };
@@ -86,7 +87,7 @@ pub async fn run(config: &Config, common: &Common, command: &Registry) -> anyhow
 /// Where to ask, and how to answer.
 struct Mesh<'a> {
     call: Call,
-    client: PluginServiceClient<Channel>,
+    client: clients::Plugin,
     config: &'a Config,
     json: bool,
 }
@@ -102,7 +103,7 @@ impl Mesh<'_> {
                 name: format!("publishers/{}", args.publisher),
                 public_key_pem: text(&args.key)?,
             });
-            let answer = taken(self.client.add_publisher_key(request).await)?;
+            let answer = taken(self.client.publishers.add_publisher_key(request).await)?;
             let publisher = answer.publisher.unwrap_or_default();
             let told = format!("{} is trusted with this key too", publisher.name);
             return self.told("Publisher", &publisher, &told);
@@ -116,7 +117,7 @@ impl Mesh<'_> {
             publisher_id: args.publisher.clone(),
             request_id: String::new(),
         });
-        let answer = taken(self.client.create_publisher(request).await)?;
+        let answer = taken(self.client.publishers.create_publisher(request).await)?;
         let publisher = answer.publisher.unwrap_or_default();
         self.told("Publisher", &publisher, &format!("{} is trusted", publisher.name))
     }
@@ -128,7 +129,7 @@ impl Mesh<'_> {
                 name,
                 public_key_pem: text(key)?,
             });
-            let answer = taken(self.client.remove_publisher_key(request).await)?;
+            let answer = taken(self.client.publishers.remove_publisher_key(request).await)?;
             let publisher = answer.publisher.unwrap_or_default();
             let name = &publisher.name;
             let told =
@@ -136,7 +137,7 @@ impl Mesh<'_> {
             return self.told("Publisher", &publisher, &told);
         }
         let request = self.request(DeletePublisherRequest { name: name.clone() });
-        taken(self.client.delete_publisher(request).await)?;
+        taken(self.client.publishers.delete_publisher(request).await)?;
         output::text(&format!(
             "{name} is trusted no longer; its plugins do not run any more"
         ))
@@ -149,7 +150,7 @@ impl Mesh<'_> {
                 page_size: PAGE,
                 page_token,
             });
-            let page = taken(self.client.list_publishers(request).await)?;
+            let page = taken(self.client.publishers.list_publishers(request).await)?;
             publishers.extend(page.publishers);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -192,7 +193,7 @@ impl Mesh<'_> {
             .map(|part| PublishPluginRequest { part: Some(part) })
             .collect();
         let request = self.request(tokio_stream::iter(parts));
-        let answer = taken(self.client.publish_plugin(request).await)?;
+        let answer = taken(self.client.plugins.publish_plugin(request).await)?;
         let plugin = match answer.plugin {
             Some(plugin) => plugin,
             None => self.followed(answer.publication.unwrap_or_default()).await?,
@@ -210,7 +211,7 @@ impl Mesh<'_> {
     async fn followed(&mut self, begun: PluginPublication) -> anyhow::Result<Plugin> {
         let name = begun.name;
         let request = client::unbounded(&self.call, WatchPluginPublicationRequest { name: name.clone() });
-        let mut changes = taken(self.client.watch_plugin_publication(request).await)?;
+        let mut changes = taken(self.client.plugins.watch_plugin_publication(request).await)?;
         let progress = indicatif::ProgressBar::new_spinner();
         if self.json {
             progress.set_draw_target(indicatif::ProgressDrawTarget::hidden());
@@ -221,7 +222,7 @@ impl Mesh<'_> {
                 PluginPublicationState::Published => {
                     let name = publication.plugin;
                     let request = self.request(GetPluginRequest { name });
-                    let answer = taken(self.client.get_plugin(request).await)?;
+                    let answer = taken(self.client.plugins.get_plugin(request).await)?;
                     return Ok(answer.plugin.unwrap_or_default());
                 }
                 PluginPublicationState::Refused => {
@@ -242,7 +243,7 @@ impl Mesh<'_> {
                 page_token,
                 ..Default::default()
             });
-            let page = taken(self.client.list_plugins(request).await)?;
+            let page = taken(self.client.plugins.list_plugins(request).await)?;
             plugins.extend(page.plugins);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -282,7 +283,7 @@ impl Mesh<'_> {
             name: args.of.plugin.clone(),
             undo: args.undo,
         });
-        let answer = taken(self.client.retire_plugin(request).await)?;
+        let answer = taken(self.client.plugins.retire_plugin(request).await)?;
         let plugin = answer.plugin.unwrap_or_default();
         let now = match plugin.retire_time {
             Some(_) => "is retired: it becomes active nowhere any more",
@@ -295,7 +296,7 @@ impl Mesh<'_> {
         let request = self.request(DeletePluginRequest {
             name: name.to_owned(),
         });
-        taken(self.client.delete_plugin(request).await)?;
+        taken(self.client.plugins.delete_plugin(request).await)?;
         output::text(&format!("{} is removed", short(name)))
     }
 
@@ -314,7 +315,7 @@ impl Mesh<'_> {
             etag: String::new(),
             force_reason: args.force.clone().unwrap_or_default(),
         });
-        let answer = taken(self.client.activate_plugin(request).await)?;
+        let answer = taken(self.client.activations.activate_plugin(request).await)?;
         self.using(answer.activation)
     }
 
@@ -324,7 +325,7 @@ impl Mesh<'_> {
             world: world(args.world).into(),
             etag: String::new(),
         });
-        let answer = taken(self.client.deactivate_plugin(request).await)?;
+        let answer = taken(self.client.activations.deactivate_plugin(request).await)?;
         self.using(answer.activation)
     }
 
@@ -338,7 +339,7 @@ impl Mesh<'_> {
                 .map(|plugin| setting(plugin, &args.parameters)),
             etag: String::new(),
         });
-        let answer = taken(self.client.shadow_plugin(request).await)?;
+        let answer = taken(self.client.activations.shadow_plugin(request).await)?;
         self.using(answer.activation)
     }
 
@@ -349,7 +350,7 @@ impl Mesh<'_> {
             etag: String::new(),
             force_reason: args.force.clone().unwrap_or_default(),
         });
-        let answer = taken(self.client.promote_plugin(request).await)?;
+        let answer = taken(self.client.activations.promote_plugin(request).await)?;
         self.using(answer.activation)
     }
 
@@ -359,7 +360,7 @@ impl Mesh<'_> {
             world: world(args.world).into(),
             etag: String::new(),
         });
-        let answer = taken(self.client.roll_back_plugin(request).await)?;
+        let answer = taken(self.client.activations.roll_back_plugin(request).await)?;
         self.using(answer.activation)
     }
 
@@ -372,7 +373,7 @@ impl Mesh<'_> {
                 page_size: PAGE,
                 page_token,
             });
-            let page = taken(self.client.list_plugin_activations(request).await)?;
+            let page = taken(self.client.activations.list_plugin_activations(request).await)?;
             activations.extend(page.activations);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -412,7 +413,7 @@ impl Mesh<'_> {
             page_token: String::new(),
         });
         // No more of them are kept.
-        let runs = taken(self.client.list_plugin_runs(request).await)?.runs;
+        let runs = taken(self.client.runs.list_plugin_runs(request).await)?.runs;
         if self.json {
             let name = "dualwheel.plugin.v1.PluginRun";
             return runs.iter().try_for_each(|run| output::line(name, run));
@@ -424,11 +425,11 @@ impl Mesh<'_> {
     async fn fixtures(mut self, args: &Fixtures) -> anyhow::Result<()> {
         let name = format!("pluginRuns/{}", args.run);
         let request = self.request(GetPluginRunRequest { name: name.clone() });
-        let run = taken(self.client.get_plugin_run(request).await)?
+        let run = taken(self.client.runs.get_plugin_run(request).await)?
             .run
             .unwrap_or_default();
         let request = self.request(GetPluginRunRowsRequest { name });
-        let mut parts = taken(self.client.get_plugin_run_rows(request).await)?;
+        let mut parts = taken(self.client.runs.get_plugin_run_rows(request).await)?;
         let mut bytes = Vec::new();
         while let Some(part) = taken(parts.message().await.map(Response::new))? {
             bytes.extend_from_slice(&part.chunk);
@@ -453,7 +454,7 @@ impl Mesh<'_> {
     async fn replay(mut self, args: &Replay) -> anyhow::Result<()> {
         let name = format!("pluginRuns/{}", args.run);
         let request = self.request(ReplayPluginRunRequest { name });
-        let replayed = taken(self.client.replay_plugin_run(request).await)?;
+        let replayed = taken(self.client.runs.replay_plugin_run(request).await)?;
         let same = |same: bool| if same { "the same" } else { "OTHER" };
         let told = format!(
             "rows: {}; answer: {} ({})",

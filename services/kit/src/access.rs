@@ -141,6 +141,10 @@ pub const METHODS: &[Method] = methods! {
         GetJourneys         MetricsRead     Named   Read;
         GetMoveCosts        MetricsRead     Named   Measure;
         GetSources          MetricsRead     Whole   Measure;
+        ListDefinitions     MetricsRead     Free    Measure;
+        ExplainMetric       MetricsRead     Named   Read;
+    }
+    "dualwheel.consumer.v1.AudienceService" {
         EstimateAudience    AudiencesRead   Named   Read;
         ExportAudience      PeopleRead      Named   Export;
         CompareAudiences    AudiencesRead   Named   Read;
@@ -152,21 +156,25 @@ pub const METHODS: &[Method] = methods! {
         UpdateAudience      AudiencesWrite  Stored  Write;
         RefreshAudience     AudiencesWrite  Stored  Write;
         DeleteAudience      AudiencesWrite  Stored  Write;
+    }
+    "dualwheel.consumer.v1.TargetingService" {
         ExpandAudience      AudiencesWrite  Named   Write;
         FindClusters        AudiencesRead   Named   Read;
         SaveClusters        AudiencesWrite  Named   Write;
         GetWinback          MetricsRead     Named   Read;
         ListWinbackOutlooks MetricsRead     Named   Read;
         SaveWinbackPacks    AudiencesWrite  Named   Write;
+    }
+    "dualwheel.consumer.v1.PrivacyService" {
         DeleteConsumers     ConsumersErase  Whole   Write;
         GetConsumerDeletion ConsumersErase  Whole   Read;
         ListConsumerDeletions ConsumersErase Whole  Read;
         ExportConsumer      ConsumersErase  Whole   Export;
+    }
+    "dualwheel.consumer.v1.PeopleIndexService" {
         GetPeopleIndex      IndexAdmin      Whole   Read;
         RebuildPeopleIndex  IndexAdmin      Whole   Write;
         VerifyPeopleIndex   IndexAdmin      Whole   Read;
-        ListDefinitions     MetricsRead     Free    Measure;
-        ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.product.v1.ProductService" {
         GetSuper            MetricsRead     Named   Measure;
@@ -204,13 +212,15 @@ pub const METHODS: &[Method] = methods! {
         ResumeRun           DiagnosisWrite  Stored  Write;
         GetIndex            MetricsRead     Named   Read;
         GetNeo              MetricsRead     Named   Read;
+        ListDefinitions     MetricsRead     Free    Measure;
+        ExplainMetric       MetricsRead     Named   Read;
+    }
+    "dualwheel.diagnosis.v1.PeerSetService" {
         CreatePeerSet       DiagnosisWrite  Whole   Write;
         GetPeerSet          DiagnosisRead   Stored  Read;
         ListPeerSets        DiagnosisRead   Stored  Read;
         UpdatePeerSet       DiagnosisWrite  Whole   Write;
         DeletePeerSet       DiagnosisWrite  Whole   Write;
-        ListDefinitions     MetricsRead     Free    Measure;
-        ExplainMetric       MetricsRead     Named   Read;
     }
     "dualwheel.job.v1.JobService" {
         CreateJob           JobsWrite       Stored  Write;
@@ -221,11 +231,6 @@ pub const METHODS: &[Method] = methods! {
         DeleteJob           JobsWrite       Stored  Write;
     }
     "dualwheel.plugin.v1.PluginService" {
-        CreatePublisher     PluginsWrite    Whole   Write;
-        ListPublishers      PluginsRead     Free    Read;
-        DeletePublisher     PluginsWrite    Whole   Write;
-        AddPublisherKey     PluginsWrite    Whole   Write;
-        RemovePublisherKey  PluginsWrite    Whole   Write;
         PublishPlugin       PluginsWrite    Whole   Write;
         GetPluginPublication PluginsRead    Free    Read;
         WatchPluginPublication PluginsRead  Free    Read;
@@ -234,6 +239,15 @@ pub const METHODS: &[Method] = methods! {
         RetirePlugin        PluginsWrite    Whole   Write;
         DeletePlugin        PluginsWrite    Whole   Write;
         CheckPlugin         PluginsWrite    Free    Write;
+    }
+    "dualwheel.plugin.v1.PublisherService" {
+        CreatePublisher     PluginsWrite    Whole   Write;
+        ListPublishers      PluginsRead     Free    Read;
+        DeletePublisher     PluginsWrite    Whole   Write;
+        AddPublisherKey     PluginsWrite    Whole   Write;
+        RemovePublisherKey  PluginsWrite    Whole   Write;
+    }
+    "dualwheel.plugin.v1.ActivationService" {
         ActivatePlugin      PluginsWrite    Named   Write;
         DeactivatePlugin    PluginsWrite    Named   Write;
         ShadowPlugin        PluginsWrite    Named   Write;
@@ -241,6 +255,8 @@ pub const METHODS: &[Method] = methods! {
         RollBackPlugin      PluginsWrite    Named   Write;
         GetPluginActivation PluginsRead     Named   Read;
         ListPluginActivations PluginsRead   Named   Read;
+    }
+    "dualwheel.plugin.v1.PluginRunService" {
         ListPluginRuns      PluginsRead     Named   Read;
         GetPluginRun        PluginsRead     Stored  Read;
         GetPluginRunRows    PluginsWrite    Stored  Export;
@@ -503,7 +519,7 @@ mod tests {
         let deleted = r#"{"consumers": ["somebody"]}"#;
         assert!(resources(&consumer("DeleteConsumers"), deleted).is_empty());
         let setting = r#"{"brand": "b", "setting": {"plugin": "plugins/m/versions/1.0.0"}}"#;
-        let activate = "dualwheel.plugin.v1.PluginService/ActivatePlugin";
+        let activate = "dualwheel.plugin.v1.ActivationService/ActivatePlugin";
         assert_eq!(resources(activate, setting), ["plugins/m/versions/1.0.0"]);
     }
 

@@ -15,8 +15,9 @@ pub mod parameters;
 pub mod plus;
 mod queries;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use dualwheel_kit::{MESSAGE_BYTES, server::Builder};
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, definitions};
 use dualwheel_plugins::Plugins;
@@ -55,9 +56,9 @@ impl Options {
 }
 
 impl Service {
-    /// The gRPC service.
+    /// Adds the gRPC service to a server.
     #[must_use]
-    pub fn serve(self) -> MembershipServiceServer<Self> {
-        MembershipServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
+    pub fn mount(self: Arc<Self>, builder: Builder) -> Builder {
+        builder.add(MembershipServiceServer::from_arc(self).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

@@ -30,10 +30,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dualwheel_kit::{Call, db};
+use dualwheel_kit::{Call, MESSAGE_BYTES, db, server::Builder};
 use dualwheel_lake::{Lake, TenantLake};
 use dualwheel_plugin_host::{Engine, Plugin, World};
-use dualwheel_proto::plugin::plugin_service_server::PluginServiceServer;
+use dualwheel_proto::plugin::{
+    activation_service_server::ActivationServiceServer, plugin_run_service_server::PluginRunServiceServer,
+    plugin_service_server::PluginServiceServer, publisher_service_server::PublisherServiceServer,
+};
 use sea_orm::DatabaseConnection;
 use tokio::sync::Semaphore;
 
@@ -109,11 +112,15 @@ impl Plugins {
         })
     }
 
-    /// The registry over gRPC.
+    /// Adds the registry's gRPC services to a server.
     #[must_use]
-    pub fn service(&self) -> PluginServiceServer<api::Service> {
-        PluginServiceServer::new(api::Service::new(self.clone()))
-            .max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
+    pub fn mount(&self, builder: Builder) -> Builder {
+        let service = Arc::new(api::Service::new(self.clone()));
+        builder
+            .add(PublisherServiceServer::from_arc(service.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(PluginServiceServer::from_arc(service.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(ActivationServiceServer::from_arc(service.clone()).max_decoding_message_size(MESSAGE_BYTES))
+            .add(PluginRunServiceServer::from_arc(service).max_decoding_message_size(MESSAGE_BYTES))
     }
 
     fn lake(&self, call: &Call) -> TenantLake {

@@ -24,8 +24,9 @@ pub mod style_trend;
 pub mod super_;
 pub mod visits;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use dualwheel_kit::{MESSAGE_BYTES, server::Builder};
 use dualwheel_lake::Lake;
 use dualwheel_measure::{Catalogue, definitions};
 use dualwheel_plugins::Plugins;
@@ -58,9 +59,9 @@ impl Options {
 }
 
 impl Service {
-    /// The gRPC service.
+    /// Adds the gRPC service to a server.
     #[must_use]
-    pub fn serve(self) -> ProductServiceServer<Self> {
-        ProductServiceServer::new(self).max_decoding_message_size(dualwheel_kit::MESSAGE_BYTES)
+    pub fn mount(self: Arc<Self>, builder: Builder) -> Builder {
+        builder.add(ProductServiceServer::from_arc(self).max_decoding_message_size(MESSAGE_BYTES))
     }
 }

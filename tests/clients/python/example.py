@@ -9,7 +9,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 
 import grpc
-from dualwheel.consumer.v1 import audience_pb2, consumer_service_pb2_grpc, fast_pb2, saved_audience_pb2
+from dualwheel.consumer.v1 import (
+    audience_pb2,
+    audience_service_pb2_grpc,
+    consumer_service_pb2_grpc,
+    fast_pb2,
+    saved_audience_pb2,
+)
 from dualwheel.facts.v1 import facts_pb2, facts_service_pb2, facts_service_pb2_grpc
 from dualwheel.type.v1 import type_pb2
 from google.type import date_pb2
@@ -29,6 +35,7 @@ class Shop:
     def __init__(self, channel: grpc.Channel, brand: str):
         self.facts = facts_service_pb2_grpc.FactServiceStub(channel)
         self.consumers = consumer_service_pb2_grpc.ConsumerServiceStub(channel)
+        self.audiences = audience_service_pb2_grpc.AudienceServiceStub(channel)
         self.brand = brand
 
     # ---- facts in
@@ -85,7 +92,7 @@ class Shop:
         """Keys of an audience's people, as they stream in."""
         definition = audience_pb2.AudienceDefinition(text=expression)
         request = audience_pb2.ExportAudienceRequest(brand=self.brand, definition=definition, as_of=LAST_DAY)
-        for part in self.consumers.ExportAudience(request, timeout=SECONDS):
+        for part in self.audiences.ExportAudience(request, timeout=SECONDS):
             yield from part.consumers
 
     # ---- audiences
@@ -100,13 +107,13 @@ class Shop:
                 definition=audience_pb2.AudienceDefinition(text=expression),
             ),
         )
-        return self.consumers.CreateAudience(request, timeout=SECONDS).audience
+        return self.audiences.CreateAudience(request, timeout=SECONDS).audience
 
     def audiences(self, page_size: int) -> Iterator[list[saved_audience_pb2.Audience]]:
         """The brand's saved audiences, page by page."""
         request = saved_audience_pb2.ListAudiencesRequest(brand=self.brand, page_size=page_size)
         while True:
-            page = self.consumers.ListAudiences(request, timeout=SECONDS)
+            page = self.audiences.ListAudiences(request, timeout=SECONDS)
             yield list(page.audiences)
             if not page.next_page_token:
                 return

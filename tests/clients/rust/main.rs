@@ -15,7 +15,8 @@ use dualwheel_proto::{
     Date,
     consumer::{
         Audience, AudienceDefinition, CreateAudienceRequest, ExportAudienceRequest, GetFastRequest,
-        ListAudiencesRequest, audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+        ListAudiencesRequest, audience_definition::Form, audience_service_client::AudienceServiceClient,
+        consumer_service_client::ConsumerServiceClient,
     },
     facts::{
         AppendRequest, Behavior, BehaviorKind, FactKind, FactRows, OrderLine, append_request::Batch,
@@ -58,6 +59,7 @@ impl tonic::service::Interceptor for Bearer {
 struct Shop {
     facts: FactServiceClient<InterceptedService<Channel, Bearer>>,
     consumers: ConsumerServiceClient<InterceptedService<Channel, Bearer>>,
+    audiences: AudienceServiceClient<InterceptedService<Channel, Bearer>>,
     brand: String,
 }
 
@@ -72,7 +74,8 @@ impl Shop {
         let bearer = Bearer(header);
         Ok(Self {
             facts: FactServiceClient::with_interceptor(channel.clone(), bearer.clone()),
-            consumers: ConsumerServiceClient::with_interceptor(channel, bearer),
+            consumers: ConsumerServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            audiences: AudienceServiceClient::with_interceptor(channel, bearer),
             brand,
         })
     }
@@ -159,7 +162,7 @@ impl Shop {
             ..CreateAudienceRequest::default()
         };
         let saved = self
-            .consumers
+            .audiences
             .create_audience(request)
             .await?
             .into_inner()
@@ -176,7 +179,7 @@ impl Shop {
             ..ListAudiencesRequest::default()
         };
         loop {
-            let page = self.consumers.list_audiences(request.clone()).await?.into_inner();
+            let page = self.audiences.list_audiences(request.clone()).await?.into_inner();
             names.extend(page.audiences.into_iter().map(|audience| audience.name));
             if page.next_page_token.is_empty() {
                 return Ok(names);
@@ -194,7 +197,7 @@ impl Shop {
             ..ExportAudienceRequest::default()
         };
         let mut keys = Vec::new();
-        let mut parts = self.consumers.export_audience(request).await?.into_inner();
+        let mut parts = self.audiences.export_audience(request).await?.into_inner();
         while let Some(part) = parts.message().await? {
             keys.extend(part.consumers);
         }

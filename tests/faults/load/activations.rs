@@ -10,7 +10,7 @@ use std::{
 
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, GetPluginActivationRequest, PluginActivation, PluginSetting, PluginWorld,
-    plugin_service_client::PluginServiceClient,
+    activation_service_client::ActivationServiceClient,
 };
 use tokio::time::sleep;
 
@@ -41,7 +41,9 @@ pub async fn activate(mut caller: Caller, plugin: String, stop: Arc<AtomicBool>)
         let made = caller.call(|channel| {
             let request = request.clone();
             async move {
-                let made = PluginServiceClient::new(channel).activate_plugin(request).await?;
+                let made = ActivationServiceClient::new(channel)
+                    .activate_plugin(request)
+                    .await?;
                 Ok(made.into_inner().activation.unwrap())
             }
         });
@@ -62,7 +64,7 @@ async fn current(caller: &mut Caller) -> PluginActivation {
             brand: MODELLED.to_owned(),
             world: PluginWorld::KocModel.into(),
         };
-        let current = PluginServiceClient::new(channel)
+        let current = ActivationServiceClient::new(channel)
             .get_plugin_activation(request)
             .await?;
         Ok(current.into_inner().activation.unwrap())

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dualwheel_proto::{
-    consumer::{ListAudiencesRequest, consumer_service_client::ConsumerServiceClient},
+    consumer::{ListAudiencesRequest, audience_service_client::AudienceServiceClient},
     diagnosis::{GetRunRequest, RunState, diagnosis_service_client::DiagnosisServiceClient},
 };
 use tokio::time::sleep;
@@ -60,7 +60,7 @@ impl Told {
             let page = caller.call(|channel| {
                 let request = request.clone();
                 async move {
-                    Ok(ConsumerServiceClient::new(channel)
+                    Ok(AudienceServiceClient::new(channel)
                         .list_audiences(request)
                         .await?
                         .into_inner())

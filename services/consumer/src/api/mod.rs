@@ -1,8 +1,10 @@
 //! The gRPC handlers: contract → domain → contract.
 
 mod audience;
+mod audience_service;
 mod basis;
 mod clusters;
+mod consumer_service;
 mod deletion;
 mod expansion;
 mod expression;
@@ -12,9 +14,11 @@ mod index;
 mod journeys;
 mod moves;
 mod outlooks;
+mod people_index_service;
+mod privacy_service;
 mod saved;
-mod service;
 mod sources;
+mod targeting_service;
 mod together;
 mod value;
 mod winback;

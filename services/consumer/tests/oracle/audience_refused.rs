@@ -58,7 +58,7 @@ async fn a_wrong_expression_is_refused_field_by_field() {
         ..Default::default()
     };
     let all = term(Node::AllOf(types::AudienceParts { parts }));
-    let (reason, violations) = refused(client.estimate_audience(request(all)).await);
+    let (reason, violations) = refused(client.audiences.estimate_audience(request(all)).await);
     assert_eq!(reason, "INVALID_QUESTION");
     let fields: Vec<&str> = violations
         .iter()
@@ -80,7 +80,7 @@ async fn a_wrong_expression_is_refused_field_by_field() {
             parts: vec![inner, stage("A")],
         }))
     });
-    let (_, violations) = refused(client.estimate_audience(request(deep)).await);
+    let (_, violations) = refused(client.audiences.estimate_audience(request(deep)).await);
     assert_eq!(violations[0].0, "definition.expression");
     let (reason, violations) = refused(estimate(&mut client, "stage(P) and").await);
     assert_eq!(
@@ -93,7 +93,7 @@ async fn a_wrong_expression_is_refused_field_by_field() {
         as_of: Some(day_to_proto(Day(D + 100_000))),
         ..Default::default()
     };
-    let (_, violations) = refused(client.estimate_audience(missing).await);
+    let (_, violations) = refused(client.audiences.estimate_audience(missing).await);
     assert_eq!(violations[0].0, "brand");
     let stranger = EstimateAudienceRequest {
         brand: "nobody".to_owned(),
@@ -101,7 +101,7 @@ async fn a_wrong_expression_is_refused_field_by_field() {
         ..Default::default()
     };
     assert_eq!(
-        refused(client.estimate_audience(stranger).await).0,
+        refused(client.audiences.estimate_audience(stranger).await).0,
         "BRAND_UNKNOWN"
     );
 }

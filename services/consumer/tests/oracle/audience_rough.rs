@@ -3,7 +3,8 @@
 use dualwheel_kit::question::day_to_proto;
 use dualwheel_measure::Day;
 use dualwheel_proto::{
-    consumer::{ExportAudienceRequest, consumer_service_client::ConsumerServiceClient},
+    clients,
+    consumer::ExportAudienceRequest,
     facts::{BehaviorKind, ConsumerProfile, FactKind, FactRows},
 };
 use prost_types::Timestamp;
@@ -47,7 +48,7 @@ async fn counts_stay_right_while_files_are_joined() {
             lake.compact().await.unwrap();
         }
     });
-    let mut client = ConsumerServiceClient::new(channel);
+    let mut client = clients::Consumer::new(channel);
     loop {
         // By the index, and by the facts themselves: more than one happening a day is not in it.
         for text in [
@@ -93,7 +94,7 @@ async fn a_storm_of_profiles_is_seen_whole_or_not_at_all() {
             }
         }
     });
-    let mut client = ConsumerServiceClient::new(channel);
+    let mut client = clients::Consumer::new(channel);
     loop {
         let ended = storm.is_finished();
         let told = estimate(&mut client, "profile(age) in 21..40 or profile(age) in 41..60")
@@ -118,7 +119,7 @@ async fn an_export_may_be_left_at_any_time() {
     let folder = tempfile::tempdir().unwrap();
     let channel = house_of(&folder).await;
     append(&channel, FactKind::Behavior, 1, browsers(0, 60_000)).await;
-    let mut client = ConsumerServiceClient::new(channel);
+    let mut client = clients::Consumer::new(channel);
     for messages in 0..3 {
         let request = ExportAudienceRequest {
             brand: BRAND.to_owned(),
@@ -126,7 +127,12 @@ async fn an_export_may_be_left_at_any_time() {
             as_of: Some(day_to_proto(Day(D))),
             data_version: None,
         };
-        let mut answers = client.export_audience(request).await.unwrap().into_inner();
+        let mut answers = client
+            .audiences
+            .export_audience(request)
+            .await
+            .unwrap()
+            .into_inner();
         for _ in 0..messages {
             assert!(answers.message().await.unwrap().is_some());
         }

@@ -6,13 +6,13 @@ use dualwheel_kit::{
 };
 use dualwheel_measure::Day;
 use dualwheel_proto::{
+    clients,
     consumer::{
         Audience, AudienceDefinition, AudienceKind, CompareAudiencesRequest, ConsumerKeys,
         CreateAudienceRequest, DeleteAudienceRequest, EstimateAudienceRequest, EstimateAudienceResponse,
         ExportAudienceRequest, GetAudienceRequest, ImportAudienceHeader, ImportAudienceRequest,
         ListAudiencesRequest, NamedAudience, RefreshAudienceRequest, UpdateAudienceRequest,
-        audience_definition::Form, consumer_service_client::ConsumerServiceClient,
-        import_audience_request::Part,
+        audience_definition::Form, import_audience_request::Part,
     },
     facts::{FactKind, FactRows, OrderLine},
 };
@@ -25,13 +25,13 @@ use crate::{
     world::BRAND,
 };
 
-pub type Client = ConsumerServiceClient<Channel>;
+pub type Client = clients::Consumer;
 
 /// c bought twice, d once, e browsed.
 pub async fn house(folder: &tempfile::TempDir) -> (Client, Channel) {
     let channel = house_of(folder).await;
     fill(&channel).await;
-    (ConsumerServiceClient::new(channel.clone()), channel)
+    (clients::Consumer::new(channel.clone()), channel)
 }
 
 async fn buy(channel: &Channel, sequence: i64, order_lines: Vec<OrderLine>) {
@@ -59,7 +59,7 @@ pub async fn estimate(client: &mut Client, text: &str) -> Result<EstimateAudienc
         as_of: as_of(),
         data_version: None,
     };
-    Ok(client.estimate_audience(request).await?.into_inner())
+    Ok(client.audiences.estimate_audience(request).await?.into_inner())
 }
 
 async fn size(client: &mut Client, text: &str) -> i64 {
@@ -73,7 +73,12 @@ async fn export(client: &mut Client, text: &str) -> Vec<String> {
         as_of: as_of(),
         data_version: None,
     };
-    let mut stream = client.export_audience(request).await.unwrap().into_inner();
+    let mut stream = client
+        .audiences
+        .export_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut keys = Vec::new();
     while let Some(some) = stream.message().await.unwrap() {
         keys.extend(some.consumers);
@@ -95,6 +100,7 @@ async fn create(client: &mut Client, id: &str, text: &str, freeze: bool) -> Resu
         ..Default::default()
     };
     Ok(client
+        .audiences
         .create_audience(request)
         .await?
         .into_inner()
@@ -135,7 +141,12 @@ async fn the_same_people_whichever_way_they_are_asked_for() {
         data_version: estimated.data_version.clone(),
     };
     assert_eq!(
-        client.estimate_audience(again).await.unwrap().into_inner(),
+        client
+            .audiences
+            .estimate_audience(again)
+            .await
+            .unwrap()
+            .into_inner(),
         estimated
     );
     // Exported, saved, frozen, compared.
@@ -153,6 +164,7 @@ async fn the_same_people_whichever_way_they_are_asked_for() {
         definition: by_text(text),
     };
     let compared = client
+        .audiences
         .compare_audiences(CompareAudiencesRequest {
             brand: BRAND.to_owned(),
             audiences: vec![
@@ -199,6 +211,7 @@ async fn a_live_audience_follows_the_facts_and_a_frozen_one_stays() {
         etag: kept.etag.clone(),
     };
     let fresh = client
+        .audiences
         .refresh_audience(refresh.clone())
         .await
         .unwrap()
@@ -207,7 +220,10 @@ async fn a_live_audience_follows_the_facts_and_a_frozen_one_stays() {
         .unwrap();
     assert_eq!((fresh.size, fresh.etag != kept.etag), (2, true));
     assert_eq!(export(&mut client, "audience(kept)").await, ["c", "d"]);
-    assert_eq!(refused(client.refresh_audience(refresh).await).0, "ETAG_MISMATCH");
+    assert_eq!(
+        refused(client.audiences.refresh_audience(refresh).await).0,
+        "ETAG_MISMATCH"
+    );
     // The list that was replaced is gone, and so is the one that came too late.
     let lists = std::fs::read_dir(folder.path().join("lake/keys/default"))
         .unwrap()
@@ -220,6 +236,7 @@ async fn a_live_audience_follows_the_facts_and_a_frozen_one_stays() {
         etag: String::new(),
     };
     let frozen = client
+        .audiences
         .refresh_audience(refresh)
         .await
         .unwrap()
@@ -246,8 +263,14 @@ async fn saved_audiences_are_read_listed_changed_and_deleted() {
         page_token: token.to_owned(),
         ..Default::default()
     };
-    let first = client.list_audiences(page("")).await.unwrap().into_inner();
+    let first = client
+        .audiences
+        .list_audiences(page(""))
+        .await
+        .unwrap()
+        .into_inner();
     let second = client
+        .audiences
         .list_audiences(page(&first.next_page_token))
         .await
         .unwrap()
@@ -265,7 +288,13 @@ async fn saved_audiences_are_read_listed_changed_and_deleted() {
         ..Default::default()
     };
     assert_eq!(
-        client.list_audiences(other).await.unwrap().into_inner().audiences,
+        client
+            .audiences
+            .list_audiences(other)
+            .await
+            .unwrap()
+            .into_inner()
+            .audiences,
         []
     );
 
@@ -280,6 +309,7 @@ async fn saved_audiences_are_read_listed_changed_and_deleted() {
         }),
     };
     let changed = client
+        .audiences
         .update_audience(update("a", "stage(L)"))
         .await
         .unwrap()
@@ -300,16 +330,26 @@ async fn saved_audiences_are_read_listed_changed_and_deleted() {
             "audiences/a names audiences/c names audiences/b names audiences/a",
         ),
     ] {
-        let status = client.update_audience(update(name, text)).await.unwrap_err();
+        let status = client
+            .audiences
+            .update_audience(update(name, text))
+            .await
+            .unwrap_err();
         assert_eq!(reason_of(&status).as_deref(), Some("AUDIENCE_CYCLE"));
         assert_eq!(status.message(), path);
     }
     assert_eq!(
-        refused(client.update_audience(update("a", "audience(none)")).await).0,
+        refused(
+            client
+                .audiences
+                .update_audience(update("a", "audience(none)"))
+                .await
+        )
+        .0,
         "AUDIENCE_UNKNOWN"
     );
     assert_eq!(
-        refused(client.update_audience(update("none", "stage(A)")).await).0,
+        refused(client.audiences.update_audience(update("none", "stage(A)")).await).0,
         "AUDIENCE_UNKNOWN"
     );
 
@@ -317,20 +357,27 @@ async fn saved_audiences_are_read_listed_changed_and_deleted() {
         name: format!("audiences/{name}"),
         etag: etag.to_owned(),
     };
-    let status = client.delete_audience(delete("a", "")).await.unwrap_err();
+    let status = client
+        .audiences
+        .delete_audience(delete("a", ""))
+        .await
+        .unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("AUDIENCE_IN_USE"));
     assert!(status.message().ends_with("audiences/b"), "{}", status.message());
     assert_eq!(
-        refused(client.delete_audience(delete("c", "old")).await).0,
+        refused(client.audiences.delete_audience(delete("c", "old")).await).0,
         "ETAG_MISMATCH"
     );
     for name in ["c", "b", "a"] {
-        client.delete_audience(delete(name, "")).await.unwrap();
+        client.audiences.delete_audience(delete(name, "")).await.unwrap();
     }
     let gone = GetAudienceRequest {
         name: "audiences/a".to_owned(),
     };
-    assert_eq!(refused(client.get_audience(gone).await).0, "AUDIENCE_UNKNOWN");
+    assert_eq!(
+        refused(client.audiences.get_audience(gone).await).0,
+        "AUDIENCE_UNKNOWN"
+    );
     assert_eq!(
         refused(estimate(&mut client, "audience(a)").await).0,
         "AUDIENCE_UNKNOWN"
@@ -352,11 +399,20 @@ async fn the_same_request_makes_one_audience() {
         ..Default::default()
     };
     let one = client
+        .audiences
         .create_audience(request.clone())
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(client.create_audience(request).await.unwrap().into_inner(), one);
+    assert_eq!(
+        client
+            .audiences
+            .create_audience(request)
+            .await
+            .unwrap()
+            .into_inner(),
+        one
+    );
     assert_eq!(
         refused(
             create(&mut client, "x", "stage(P)", false)
@@ -393,6 +449,7 @@ async fn keys_are_brought_in() {
     let (mut client, channel) = house(&folder).await;
     let parts = import("list", &["d", "stranger", "e", "d", "另一位"]);
     let imported = client
+        .audiences
         .import_audience(tokio_stream::iter(parts))
         .await
         .unwrap()
@@ -424,7 +481,7 @@ async fn keys_are_brought_in() {
         (import("x", &[&long]), "keys[0]"),
         (import("X", &["a"]), "header.audience_id"),
     ] {
-        let (reason, violations) = refused(client.import_audience(tokio_stream::iter(parts)).await);
+        let (reason, violations) = refused(client.audiences.import_audience(tokio_stream::iter(parts)).await);
         assert_eq!(reason, "INVALID_RESOURCE", "{field}");
         assert_eq!(violations[0].0, field);
     }
@@ -432,5 +489,8 @@ async fn keys_are_brought_in() {
         name: "audiences/list".to_owned(),
         ..Default::default()
     };
-    assert_eq!(refused(client.refresh_audience(refresh).await).1[0].0, "name");
+    assert_eq!(
+        refused(client.audiences.refresh_audience(refresh).await).1[0].0,
+        "name"
+    );
 }

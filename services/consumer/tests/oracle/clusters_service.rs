@@ -3,9 +3,10 @@
 use dualwheel_kit::question::day_to_proto;
 use dualwheel_measure::Day;
 use dualwheel_proto::{
+    clients,
     consumer::{
         FindClustersRequest, FindClustersResponse, GetAudienceRequest, ListAudiencesRequest,
-        SaveClustersRequest, consumer_service_client::ConsumerServiceClient,
+        SaveClustersRequest,
     },
     facts::{FactKind, FactRows},
 };
@@ -43,7 +44,7 @@ async fn house(folder: &tempfile::TempDir) -> Client {
         ..Default::default()
     };
     append(&channel, FactKind::ConsumerProfile, 1, profiles).await;
-    ConsumerServiceClient::new(channel)
+    clients::Consumer::new(channel)
 }
 
 fn asking() -> FindClustersRequest {
@@ -64,15 +65,23 @@ fn saving(prefix: &str) -> SaveClustersRequest {
 }
 
 async fn find(client: &mut Client, request: FindClustersRequest) -> Result<FindClustersResponse, Status> {
-    Ok(client.find_clusters(request).await?.into_inner())
+    Ok(client.targeting.find_clusters(request).await?.into_inner())
 }
 
 async fn save(client: &mut Client, request: SaveClustersRequest) -> Result<Vec<String>, Status> {
-    Ok(client.save_clusters(request).await?.into_inner().audiences)
+    Ok(client
+        .targeting
+        .save_clusters(request)
+        .await?
+        .into_inner()
+        .audiences)
 }
 
 async fn saved(client: &mut Client) -> usize {
-    let listed = client.list_audiences(ListAudiencesRequest::default()).await;
+    let listed = client
+        .audiences
+        .list_audiences(ListAudiencesRequest::default())
+        .await;
     listed.unwrap().into_inner().audiences.len()
 }
 
@@ -114,7 +123,13 @@ async fn groups_are_described_and_saved() {
     assert_eq!(names, expected);
     for (cluster, name) in found.clusters.iter().zip(&names) {
         let request = GetAudienceRequest { name: name.clone() };
-        let audience = client.get_audience(request).await.unwrap().into_inner().audience;
+        let audience = client
+            .audiences
+            .get_audience(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .audience;
         let audience = audience.unwrap();
         assert_eq!((audience.size, audience.as_of), (cluster.size, asking().as_of));
         let text = format!("audience({})", name.trim_start_matches("audiences/"));
@@ -193,7 +208,7 @@ async fn what_cannot_be_saved_leaves_nothing() {
         name: "audiences/kind-1".to_owned(),
         etag: String::new(),
     };
-    client.delete_audience(request).await.unwrap();
+    client.audiences.delete_audience(request).await.unwrap();
     assert_eq!(
         refused(save(&mut client, saving("kind")).await).0,
         "AUDIENCE_EXISTS"

@@ -9,11 +9,11 @@ use dualwheel_kit::{
 };
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::{
+    clients,
     consumer::{
         ConsumerDeletion, CreateAudienceRequest, DeleteConsumersRequest, DeletionState,
         ExportAudienceRequest, ExportConsumerRequest, GetAiplRequest, GetAudienceRequest,
         GetConsumerDeletionRequest, GetFastRequest, ListConsumerDeletionsRequest, VerifyPeopleIndexRequest,
-        consumer_service_client::ConsumerServiceClient,
     },
     facts::{
         AppendRequest, BehaviorKind, FactKind, FactRows, append_request,
@@ -46,7 +46,7 @@ async fn filled(folder: &tempfile::TempDir) -> (Client, Channel) {
         ..FactRows::default()
     };
     append(&channel, FactKind::Behavior, 2, rows).await;
-    (ConsumerServiceClient::new(channel.clone()), channel)
+    (clients::Consumer::new(channel.clone()), channel)
 }
 
 async fn delete(client: &mut Client, keys: &[&str], request_id: &str) -> ConsumerDeletion {
@@ -63,7 +63,7 @@ async fn try_delete(
         consumers: keys.iter().map(|key| (*key).to_owned()).collect(),
         request_id: request_id.to_owned(),
     };
-    let begun = client.delete_consumers(request).await?;
+    let begun = client.privacy.delete_consumers(request).await?;
     Ok(begun.into_inner().deletion.unwrap())
 }
 
@@ -72,6 +72,7 @@ async fn get(client: &mut Client, name: &str) -> ConsumerDeletion {
         name: name.to_owned(),
     };
     client
+        .privacy
         .get_consumer_deletion(request)
         .await
         .unwrap()
@@ -107,11 +108,13 @@ async fn numbers(client: &mut Client) -> Vec<Metric> {
         ..MetricQuery::default()
     });
     let aipl = client
+        .consumers
         .get_aipl(GetAiplRequest { query: query.clone() })
         .await
         .unwrap()
         .into_inner();
     let fast = client
+        .consumers
         .get_fast(GetFastRequest { query, trend_step: 0 })
         .await
         .unwrap()
@@ -128,7 +131,12 @@ async fn exported(client: &mut Client, key: &str) -> Vec<(String, String)> {
     let request = ExportConsumerRequest {
         consumer: key.to_owned(),
     };
-    let mut answers = client.export_consumer(request).await.unwrap().into_inner();
+    let mut answers = client
+        .privacy
+        .export_consumer(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut rows = Vec::new();
     while let Some(answer) = answers.message().await.unwrap() {
         rows.extend(answer.rows.into_iter().map(|row| (answer.table.clone(), row)));
@@ -143,7 +151,12 @@ async fn people(client: &mut Client, audience: &str) -> Vec<String> {
         as_of: Some(day_to_proto(Day(D))),
         data_version: None,
     };
-    let mut answers = client.export_audience(request).await.unwrap().into_inner();
+    let mut answers = client
+        .audiences
+        .export_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut keys = Vec::new();
     while let Some(answer) = answers.message().await.unwrap() {
         keys.extend(answer.consumers);
@@ -163,7 +176,7 @@ async fn freeze(client: &mut Client, id: &str, text: &str) {
         as_of: Some(day_to_proto(Day(D))),
         ..Default::default()
     };
-    client.create_audience(request).await.unwrap();
+    client.audiences.create_audience(request).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,10 +185,11 @@ async fn after_a_deletion_all_is_as_if_the_consumer_had_never_been_there() {
     let (mut client, channel) = filled(&folder).await;
     let never = house_of(&other).await;
     fill(&never).await;
-    let mut never = ConsumerServiceClient::new(never);
+    let mut never = clients::Consumer::new(never);
     assert_ne!(numbers(&mut client).await, numbers(&mut never).await);
     freeze(&mut client, "buyers", "purchase(orders, last 60 days) >= 1").await;
     client
+        .audiences
         .import_audience(tokio_stream::iter(import("listed", &["c", GONE, "x"])))
         .await
         .unwrap();
@@ -209,6 +223,7 @@ async fn after_a_deletion_all_is_as_if_the_consumer_had_never_been_there() {
         name: "audiences/listed".to_owned(),
     };
     let audience = client
+        .audiences
         .get_audience(audience)
         .await
         .unwrap()
@@ -239,6 +254,7 @@ async fn after_a_deletion_all_is_as_if_the_consumer_had_never_been_there() {
     assert_eq!(holding(&folder.path().join("lake"), GONE), Vec::<String>::new());
     assert_eq!(get(&mut client, &begun.name).await, done);
     let verified = client
+        .index
         .verify_people_index(VerifyPeopleIndexRequest {})
         .await
         .unwrap()
@@ -256,12 +272,13 @@ async fn after_a_deletion_all_is_as_if_the_consumer_had_never_been_there() {
     let other = try_delete(&mut client, &["c"], request_id).await.unwrap_err();
     assert_eq!(reason_of(&other).as_deref(), Some("REQUEST_ID_REUSED"));
     // Also when no process remembers the request any more.
-    let mut later = ConsumerServiceClient::new(house_of(&folder).await);
+    let mut later = clients::Consumer::new(house_of(&folder).await);
     let other = try_delete(&mut later, &["c"], request_id).await.unwrap_err();
     assert_eq!(reason_of(&other).as_deref(), Some("REQUEST_ID_REUSED"), "{other}");
     let again = delete(&mut later, &["nobody", GONE], request_id).await;
     assert_eq!(again.name, begun.name);
     let listed = client
+        .privacy
         .list_consumer_deletions(ListConsumerDeletionsRequest::default())
         .await;
     assert_eq!(listed.unwrap().into_inner().deletions, [done]);
@@ -289,6 +306,7 @@ async fn come_back(client: &mut Client, channel: &Channel) {
     assert_eq!((answer.accepted, answer.refused), (1, 1));
     assert_eq!(answer.refusals[0].field, "consumer");
     let imported = client
+        .audiences
         .import_audience(tokio_stream::iter(import("late", &["c", GONE])))
         .await;
     let imported = imported.unwrap().into_inner();
@@ -314,13 +332,13 @@ fn holding(folder: &Path, text: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_deletions_are_refused_by_field() {
     let folder = tempfile::tempdir().unwrap();
-    let mut client = ConsumerServiceClient::new(house_of(&folder).await);
+    let mut client = clients::Consumer::new(house_of(&folder).await);
     let mut ask = async |consumers: Vec<String>, request_id: &str| {
         let request = DeleteConsumersRequest {
             consumers,
             request_id: request_id.to_owned(),
         };
-        let (reason, fields) = refused(client.delete_consumers(request).await);
+        let (reason, fields) = refused(client.privacy.delete_consumers(request).await);
         assert_eq!(reason, "INVALID_RESOURCE");
         fields
             .into_iter()
@@ -339,11 +357,16 @@ async fn wrong_deletions_are_refused_by_field() {
         let request = GetConsumerDeletionRequest {
             name: name.to_owned(),
         };
-        let status = client.get_consumer_deletion(request).await.unwrap_err();
+        let status = client.privacy.get_consumer_deletion(request).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound);
         assert_eq!(refused::<()>(Err(status)).0, "DELETION_UNKNOWN");
     }
-    let (reason, fields) = refused(client.export_consumer(ExportConsumerRequest::default()).await);
+    let (reason, fields) = refused(
+        client
+            .privacy
+            .export_consumer(ExportConsumerRequest::default())
+            .await,
+    );
     assert_eq!(
         (reason.as_str(), fields[0].0.as_str()),
         ("INVALID_QUESTION", "consumer")

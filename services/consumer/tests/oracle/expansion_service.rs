@@ -6,9 +6,10 @@ use dualwheel_kit::{
 };
 use dualwheel_measure::Day;
 use dualwheel_proto::{
+    clients,
     consumer::{
         AudienceKind, ExpandAudienceRequest, ExpandAudienceResponse, ExportAudienceRequest,
-        GetAudienceRequest, consumer_service_client::ConsumerServiceClient,
+        GetAudienceRequest,
     },
     facts::{BehaviorKind, FactKind, FactRows},
 };
@@ -42,7 +43,7 @@ async fn house(folder: &tempfile::TempDir) -> Client {
         rows.behaviors.extend(acts);
     }
     append(&channel, FactKind::Behavior, 1, rows).await;
-    ConsumerServiceClient::new(channel)
+    clients::Consumer::new(channel)
 }
 
 fn request() -> ExpandAudienceRequest {
@@ -59,7 +60,7 @@ async fn expand(
     client: &mut Client,
     request: ExpandAudienceRequest,
 ) -> Result<ExpandAudienceResponse, Status> {
-    Ok(client.expand_audience(request).await?.into_inner())
+    Ok(client.targeting.expand_audience(request).await?.into_inner())
 }
 
 async fn export(client: &mut Client, text: &str) -> Vec<String> {
@@ -69,7 +70,12 @@ async fn export(client: &mut Client, text: &str) -> Vec<String> {
         as_of: Some(day_to_proto(Day(D))),
         data_version: None,
     };
-    let mut stream = client.export_audience(request).await.unwrap().into_inner();
+    let mut stream = client
+        .audiences
+        .export_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut keys = Vec::new();
     while let Some(some) = stream.message().await.unwrap() {
         keys.extend(some.consumers);
@@ -109,7 +115,7 @@ async fn the_added_people_are_saved_once() {
     let get = GetAudienceRequest {
         name: saved.audience.clone(),
     };
-    let audience = client.get_audience(get).await.unwrap().into_inner();
+    let audience = client.audiences.get_audience(get).await.unwrap().into_inner();
     let audience = audience.audience.unwrap();
     assert_eq!(
         (audience.kind(), audience.size, audience.as_of),

@@ -209,7 +209,10 @@ async fn outlooks_are_told_over_grpc() {
         ..Default::default()
     };
     let request = |query: MetricQuery| ListWinbackOutlooksRequest { query: Some(query) };
-    let told = client.list_winback_outlooks(request(query.clone())).await;
+    let told = client
+        .targeting
+        .list_winback_outlooks(request(query.clone()))
+        .await;
     let told = told.unwrap().into_inner();
     let asked: Vec<(i32, &str)> = told
         .outlooks
@@ -231,6 +234,10 @@ async fn outlooks_are_told_over_grpc() {
         category: "a".to_owned(),
         ..query
     };
-    let refused = client.list_winback_outlooks(request(cut)).await.unwrap_err();
+    let refused = client
+        .targeting
+        .list_winback_outlooks(request(cut))
+        .await
+        .unwrap_err();
     assert_eq!(violations_of(&refused)[0].0, "query.category");
 }

@@ -1,5 +1,7 @@
 //! The service over gRPC: every RPC, and every question that it must refuse.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use dualwheel_consumer::Options;
@@ -66,9 +68,8 @@ pub async fn house_with(folder: &tempfile::TempDir, config: &Config) -> (Lake, C
     }
     .service()
     .await
-    .unwrap()
-    .serve();
-    let server = Server::builder(config).unwrap().add(facts).add(service);
+    .unwrap();
+    let server = Arc::new(service).mount(Server::builder(config).unwrap().add(facts));
     (lake, server.build().unwrap().in_process())
 }
 

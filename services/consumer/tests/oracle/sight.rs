@@ -128,7 +128,13 @@ async fn create(asker: &mut Asker, id: &str, text: &str, freeze: bool) -> Audien
         as_of: date(D).filter(|_| freeze),
         ..Default::default()
     };
-    let made = asker.0.create_audience(request).await.unwrap().into_inner();
+    let made = asker
+        .0
+        .audiences
+        .create_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     made.audience.unwrap()
 }
 
@@ -138,6 +144,7 @@ async fn get(asker: &mut Asker, name: &str) -> Audience {
     };
     asker
         .0
+        .audiences
         .get_audience(request)
         .await
         .unwrap()
@@ -167,7 +174,7 @@ fn brought() -> Vec<String> {
 async fn bring(asker: &mut Asker, id: &str, keys: &[String]) {
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let parts = tokio_stream::iter(import(id, &keys));
-    asker.0.import_audience(parts).await.unwrap();
+    asker.0.audiences.import_audience(parts).await.unwrap();
 }
 
 /// A house in which who may see all has saved audiences of everyone.
@@ -259,7 +266,7 @@ async fn labels_of_other_brands_are_not_there() {
         ..Default::default()
     };
     let values = async |asker: &mut Asker| -> BTreeSet<String> {
-        let answer = asker.0.profile_audience(request.clone()).await.unwrap();
+        let answer = asker.0.audiences.profile_audience(request.clone()).await.unwrap();
         let traits = answer.into_inner().traits.into_iter();
         traits.map(|one| one.value).collect()
     };
@@ -281,7 +288,13 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         as_of: date(D),
         ..Default::default()
     };
-    let by_own = house.own.0.profile_audience(request.clone()).await.unwrap();
+    let by_own = house
+        .own
+        .0
+        .audiences
+        .profile_audience(request.clone())
+        .await
+        .unwrap();
     let (by_own, count) = (by_own.into_inner(), seen.len() as i64);
     assert_eq!((by_own.size, by_own.base_size), (count, count));
     let most = by_own
@@ -291,7 +304,14 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         .max();
     assert_eq!(most, Some(count));
     assert!(by_own.traits.iter().all(|one| one.base_people >= LEAST as i64));
-    let by_all = house.all.0.profile_audience(request).await.unwrap().into_inner();
+    let by_all = house
+        .all
+        .0
+        .audiences
+        .profile_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(by_all.base_size, profiled.len() as i64);
     let texts = [EVERYONE, "role()", "label(rare)"];
     let request = CompareAudiencesRequest {
@@ -305,7 +325,14 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         as_of: date(D),
         data_version: None,
     };
-    let compared = house.own.0.compare_audiences(request).await.unwrap().into_inner();
+    let compared = house
+        .own
+        .0
+        .audiences
+        .compare_audiences(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut people = Vec::new();
     for (text, size) in texts.iter().zip(&compared.audiences) {
         people.push(both(&house.all.export(text).await, &known));
@@ -329,7 +356,14 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         as_of: date(D),
         data_version: None,
     };
-    let found = house.own.0.find_clusters(request).await.unwrap().into_inner();
+    let found = house
+        .own
+        .0
+        .targeting
+        .find_clusters(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!((found.refusal.as_str(), found.size), ("", count));
     let labels = found.clusters.iter().flat_map(|cluster| &cluster.traits);
     assert!(labels.into_iter().all(|one| !one.value.ends_with("@b1")));
@@ -341,7 +375,14 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         audience_prefix: "group".to_owned(),
         ..Default::default()
     };
-    let saved = house.own.0.save_clusters(request).await.unwrap().into_inner();
+    let saved = house
+        .own
+        .0
+        .targeting
+        .save_clusters(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut grouped = BTreeSet::new();
     for name in saved.audiences {
         grouped.extend(house.all.export(&of_name(&name)).await);
@@ -358,7 +399,14 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         audience_id: "alike".to_owned(),
         ..Default::default()
     };
-    let expanded = house.own.0.expand_audience(request).await.unwrap().into_inner();
+    let expanded = house
+        .own
+        .0
+        .targeting
+        .expand_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     let seed = both(
         &seen,
         &house.all.export("behavior(BROWSE, last 90 days) >= 1").await,
@@ -379,7 +427,14 @@ async fn audiences_are_held_to_the_people_of_the_brand() {
         query: query(),
         horizon_weeks: 0,
     };
-    let mut valued = house.own.0.list_values(request).await.unwrap().into_inner();
+    let mut valued = house
+        .own
+        .0
+        .consumers
+        .list_values(request)
+        .await
+        .unwrap()
+        .into_inner();
     let mut keys = BTreeSet::new();
     while let Some(some) = valued.message().await.unwrap() {
         keys.extend(some.values.into_iter().map(|one| one.consumer));
@@ -407,7 +462,13 @@ async fn few_people_are_not_counted_to_one_brand() {
             audience: by_text(audience),
             ..Default::default()
         };
-        let told = asker.0.get_journeys(request).await.unwrap().into_inner();
+        let told = asker
+            .0
+            .consumers
+            .get_journeys(request)
+            .await
+            .unwrap()
+            .into_inner();
         (told.people, told.withheld)
     };
     let buyers = journeys(&mut house.all, EVERYONE).await;
@@ -425,12 +486,18 @@ async fn few_people_are_not_counted_to_one_brand() {
         as_of: date(D),
         ..Default::default()
     };
-    let refused = house.own.0.expand_audience(request.clone()).await.unwrap_err();
+    let refused = house
+        .own
+        .0
+        .targeting
+        .expand_audience(request.clone())
+        .await
+        .unwrap_err();
     assert_eq!(reason_of(&refused).as_deref(), Some("MODEL_REFUSED"));
     let message =
         "something is known of too few people of the audience; the model needs 200: widen the audience";
     assert_eq!(refused.message(), message);
-    let told = house.all.0.expand_audience(request).await.unwrap_err();
+    let told = house.all.0.targeting.expand_audience(request).await.unwrap_err();
     assert_ne!(told.message(), message);
     let request = FindClustersRequest {
         brand: BRAND.to_owned(),
@@ -438,7 +505,14 @@ async fn few_people_are_not_counted_to_one_brand() {
         as_of: date(D),
         ..Default::default()
     };
-    let found = house.own.0.find_clusters(request).await.unwrap().into_inner();
+    let found = house
+        .own
+        .0
+        .targeting
+        .find_clusters(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(
         found.refusal,
         "too few people to be grouped; ask for at least 120"
@@ -461,7 +535,14 @@ async fn saved_audiences_show_the_people_of_the_brand_when_they_are_read() {
         brand: BRAND.to_owned(),
         ..Default::default()
     };
-    let page = house.own.0.list_audiences(request).await.unwrap().into_inner();
+    let page = house
+        .own
+        .0
+        .audiences
+        .list_audiences(request)
+        .await
+        .unwrap()
+        .into_inner();
     let sizes: Vec<i64> = page.audiences.iter().map(|one| one.size).collect();
     assert_eq!(sizes, [0, count(&seen), count(&listed)], "live, frozen, imported");
 
@@ -474,7 +555,14 @@ async fn saved_audiences_show_the_people_of_the_brand_when_they_are_read() {
         as_of: date(D),
         etag: String::new(),
     };
-    let fresh = house.own.0.refresh_audience(request).await.unwrap().into_inner();
+    let fresh = house
+        .own
+        .0
+        .audiences
+        .refresh_audience(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(fresh.audience.unwrap().size, count(&seen));
     assert_eq!(house.all.export("audience(frozen)").await, seen);
 
@@ -505,9 +593,12 @@ async fn saved_audiences_show_the_people_of_the_brand_when_they_are_read() {
 /// Whoever adds an RPC says here how it keeps a token for one brand from others' people.
 #[test]
 fn every_rpc_is_held_to_the_people_of_the_brand() {
-    const SERVICE: &str = "dualwheel.consumer.v1.ConsumerService/";
-    for method in METHODS.iter().filter(|method| method.path.starts_with(SERVICE)) {
-        match method.path.trim_start_matches(SERVICE) {
+    let consumer = METHODS.iter().filter_map(|method| {
+        let path = method.path.strip_prefix("dualwheel.consumer.v1.")?;
+        Some((method, path.split_once('/')?.1))
+    });
+    for (method, name) in consumer {
+        match name {
             // Numbers made of the brand's own facts.
             "GetAipl"
             | "GetFlow"
@@ -553,7 +644,13 @@ async fn audiences_of_other_brands_are_unknown() {
             as_of: date(D),
             data_version: None,
         };
-        let refused = house.other.0.estimate_audience(request).await.unwrap_err();
+        let refused = house
+            .other
+            .0
+            .audiences
+            .estimate_audience(request)
+            .await
+            .unwrap_err();
         assert_eq!(refused.code(), Code::NotFound);
         answers.push(refused.message().replace(id, "ID"));
     }

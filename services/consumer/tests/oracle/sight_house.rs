@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use dualwheel_kit::config::{Auth, Config};
 use dualwheel_proto::{
-    consumer::{
-        EstimateAudienceRequest, EstimateAudienceResponse, ExportAudienceRequest,
-        consumer_service_client::ConsumerServiceClient,
-    },
+    clients,
+    consumer::{EstimateAudienceRequest, EstimateAudienceResponse, ExportAudienceRequest},
     facts::{
         AppendRequest, Behavior, BehaviorKind, ConsumerProfile, FactKind, FactRows, Member, OrderLine,
         SocialProfile, append_request, fact_service_client::FactServiceClient,
@@ -74,7 +72,7 @@ fn token(brands: &[&str]) -> Token {
 
 /// Somebody who asks.
 #[derive(Clone)]
-pub struct Asker(pub ConsumerServiceClient<InterceptedService<Channel, Token>>);
+pub struct Asker(pub clients::Consumer<InterceptedService<Channel, Token>>);
 
 impl Asker {
     pub async fn estimate(&mut self, text: &str) -> Result<EstimateAudienceResponse, Status> {
@@ -84,7 +82,7 @@ impl Asker {
             as_of: date(D),
             data_version: None,
         };
-        Ok(self.0.estimate_audience(request).await?.into_inner())
+        Ok(self.0.audiences.estimate_audience(request).await?.into_inner())
     }
 
     pub async fn export_at(
@@ -98,7 +96,7 @@ impl Asker {
             as_of: date(D),
             data_version,
         };
-        let mut stream = self.0.export_audience(request).await?.into_inner();
+        let mut stream = self.0.audiences.export_audience(request).await?.into_inner();
         let mut keys = BTreeSet::new();
         while let Some(some) = stream.message().await? {
             keys.extend(some.consumers);
@@ -142,10 +140,8 @@ impl House {
             append(&channel, kind, rows).await;
         }
         let asker = |brands: &[&str]| {
-            Asker(ConsumerServiceClient::with_interceptor(
-                channel.clone(),
-                token(brands),
-            ))
+            let channel = InterceptedService::new(channel.clone(), token(brands));
+            Asker(clients::Consumer::new(channel))
         };
         Self {
             rows,

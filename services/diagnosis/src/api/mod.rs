@@ -6,12 +6,10 @@ use dualwheel_kit::{Call, answer::list_definitions, beats};
 use dualwheel_measure::{Catalogue, definitions::Overridden};
 use dualwheel_proto::{
     diagnosis::{
-        CancelRunRequest, CancelRunResponse, CreatePeerSetRequest, CreatePeerSetResponse,
-        DeletePeerSetRequest, DeletePeerSetResponse, GetIndexRequest, GetIndexResponse, GetNeoRequest,
-        GetNeoResponse, GetPeerSetRequest, GetPeerSetResponse, GetRunRequest, GetRunResponse,
-        ListPeerSetsRequest, ListPeerSetsResponse, ListRunsRequest, ListRunsResponse, ResumeRunRequest,
-        ResumeRunResponse, StartDiagnosisRequest, StartDiagnosisResponse, UpdatePeerSetRequest,
-        UpdatePeerSetResponse, WatchRunRequest, WatchRunResponse, diagnosis_service_server::DiagnosisService,
+        CancelRunRequest, CancelRunResponse, GetIndexRequest, GetIndexResponse, GetNeoRequest,
+        GetNeoResponse, GetRunRequest, GetRunResponse, ListRunsRequest, ListRunsResponse, ResumeRunRequest,
+        ResumeRunResponse, StartDiagnosisRequest, StartDiagnosisResponse, WatchRunRequest, WatchRunResponse,
+        diagnosis_service_server::DiagnosisService,
     },
     types::{ExplainMetricRequest, ExplainMetricResponse, ListDefinitionsRequest, ListDefinitionsResponse},
 };
@@ -26,6 +24,7 @@ mod keeper;
 mod live;
 mod measure;
 mod neo;
+mod peer_set_service;
 mod peer_sets;
 mod runs;
 mod spec;
@@ -136,58 +135,6 @@ impl DiagnosisService for Service {
         let (call, request) = Call::of(request)?;
         let metrics = neo::get(&self.diagnoser, &call, request).await?;
         Ok(Response::new(GetNeoResponse { metrics }))
-    }
-
-    async fn create_peer_set(
-        &self,
-        request: Request<CreatePeerSetRequest>,
-    ) -> Result<Response<CreatePeerSetResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let peer_set = peer_sets::create(&self.diagnoser, &call, request).await?;
-        Ok(Response::new(CreatePeerSetResponse {
-            peer_set: Some(peer_set),
-        }))
-    }
-
-    async fn get_peer_set(
-        &self,
-        request: Request<GetPeerSetRequest>,
-    ) -> Result<Response<GetPeerSetResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let peer_set = peer_sets::get(&self.diagnoser, &call, &request.name).await?;
-        Ok(Response::new(GetPeerSetResponse {
-            peer_set: Some(peer_set),
-        }))
-    }
-
-    async fn list_peer_sets(
-        &self,
-        request: Request<ListPeerSetsRequest>,
-    ) -> Result<Response<ListPeerSetsResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        Ok(Response::new(
-            peer_sets::list(&self.diagnoser, &call, &request).await?,
-        ))
-    }
-
-    async fn update_peer_set(
-        &self,
-        request: Request<UpdatePeerSetRequest>,
-    ) -> Result<Response<UpdatePeerSetResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let peer_set = peer_sets::update(&self.diagnoser, &call, request).await?;
-        Ok(Response::new(UpdatePeerSetResponse {
-            peer_set: Some(peer_set),
-        }))
-    }
-
-    async fn delete_peer_set(
-        &self,
-        request: Request<DeletePeerSetRequest>,
-    ) -> Result<Response<DeletePeerSetResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        peer_sets::delete(&self.diagnoser, &call, &request).await?;
-        Ok(Response::new(DeletePeerSetResponse {}))
     }
 
     async fn list_definitions(

@@ -26,6 +26,7 @@ async fn index(
     spec: DiagnosisSpec,
 ) -> Result<dualwheel_proto::diagnosis::Diagnosis, Status> {
     Ok(client
+        .diagnoses
         .get_index(GetIndexRequest { spec: Some(spec) })
         .await?
         .into_inner()
@@ -57,7 +58,7 @@ async fn unknown_brands_and_peers_are_named() {
             spec: Some(spec.clone()),
             request_id: String::new(),
         };
-        let started = client.start_diagnosis(start).await.unwrap_err();
+        let started = client.diagnoses.start_diagnosis(start).await.unwrap_err();
         for status in [started, index(&mut client, spec).await.unwrap_err()] {
             if about_brand {
                 assert_eq!(
@@ -74,7 +75,7 @@ async fn unknown_brands_and_peers_are_named() {
         spec: Some(spec("ash", &["nobody", "birch", "noone"])),
         request_id: String::new(),
     };
-    let both = client.start_diagnosis(start).await.unwrap_err();
+    let both = client.diagnoses.start_diagnosis(start).await.unwrap_err();
     assert_eq!(fields(&both), ["spec.peers[0].brand", "spec.peers[2].brand"]);
 }
 
@@ -178,11 +179,23 @@ async fn every_wrong_field_is_named() {
     );
     let name = "runs/00000000-0000-0000-0000-000000000000".to_owned();
     assert_eq!(
-        reason(&client.get_run(GetRunRequest { name }).await.unwrap_err()),
+        reason(
+            &client
+                .diagnoses
+                .get_run(GetRunRequest { name })
+                .await
+                .unwrap_err()
+        ),
         "RUN_UNKNOWN"
     );
     assert_eq!(
-        reason(&client.get_run(GetRunRequest::default()).await.unwrap_err()),
+        reason(
+            &client
+                .diagnoses
+                .get_run(GetRunRequest::default())
+                .await
+                .unwrap_err()
+        ),
         "RUN_UNKNOWN"
     );
 }
@@ -365,6 +378,7 @@ async fn neo_with_and_without_peers() {
         let mut client = house.client.clone();
         async move {
             client
+                .diagnoses
                 .get_neo(request)
                 .await
                 .map(|answer| answer.into_inner().metrics)
@@ -430,6 +444,7 @@ async fn own_metrics_explain_themselves_from_the_newest_run() {
         let mut client = house.client.clone();
         async move {
             client
+                .diagnoses
                 .explain_metric(request)
                 .await
                 .map(tonic::Response::into_inner)
@@ -449,6 +464,7 @@ async fn own_metrics_explain_themselves_from_the_newest_run() {
         request_id: String::new(),
     };
     let run: DiagnosisRun = client
+        .diagnoses
         .start_diagnosis(start)
         .await
         .unwrap()
@@ -456,6 +472,7 @@ async fn own_metrics_explain_themselves_from_the_newest_run() {
         .run
         .unwrap();
     let stream = client
+        .diagnoses
         .watch_run(WatchRunRequest {
             name: run.name.clone(),
         })
@@ -470,6 +487,7 @@ async fn own_metrics_explain_themselves_from_the_newest_run() {
         .unwrap();
     let result = last.run.unwrap().result.unwrap();
     let listed = client
+        .diagnoses
         .list_definitions(ListDefinitionsRequest::default())
         .await
         .unwrap()

@@ -41,7 +41,7 @@ use dualwheel_proto::{
     },
 };
 use futures::future::BoxFuture;
-use tonic::{Code, Request, Response, Status, Streaming, codegen::BoxStream};
+use tonic::{Code, Request, Response, Status, codegen::BoxStream};
 
 const BRANDS: [&str; 5] = ["ash", "birch", "cedar", "elm", "fir"];
 
@@ -287,129 +287,11 @@ impl ConsumerService for Fake {
         people::GetJourneysResponse
     );
     unasked!(
-        estimate_audience,
-        people::EstimateAudienceRequest,
-        people::EstimateAudienceResponse
-    );
-    type ExportAudienceStream = BoxStream<people::ExportAudienceResponse>;
-    unasked!(
-        export_audience,
-        people::ExportAudienceRequest,
-        Self::ExportAudienceStream
-    );
-    unasked!(
-        compare_audiences,
-        people::CompareAudiencesRequest,
-        people::CompareAudiencesResponse
-    );
-    unasked!(
-        profile_audience,
-        people::ProfileAudienceRequest,
-        people::ProfileAudienceResponse
-    );
-    unasked!(
-        create_audience,
-        people::CreateAudienceRequest,
-        people::CreateAudienceResponse
-    );
-    unasked!(
-        import_audience,
-        Streaming<people::ImportAudienceRequest>,
-        people::ImportAudienceResponse
-    );
-    unasked!(
-        get_audience,
-        people::GetAudienceRequest,
-        people::GetAudienceResponse
-    );
-    unasked!(
-        list_audiences,
-        people::ListAudiencesRequest,
-        people::ListAudiencesResponse
-    );
-    unasked!(
-        update_audience,
-        people::UpdateAudienceRequest,
-        people::UpdateAudienceResponse
-    );
-    unasked!(
-        refresh_audience,
-        people::RefreshAudienceRequest,
-        people::RefreshAudienceResponse
-    );
-    unasked!(
-        delete_audience,
-        people::DeleteAudienceRequest,
-        people::DeleteAudienceResponse
-    );
-    unasked!(
         get_move_costs,
         people::GetMoveCostsRequest,
         people::GetMoveCostsResponse
     );
     unasked!(get_sources, people::GetSourcesRequest, people::GetSourcesResponse);
-    unasked!(
-        expand_audience,
-        people::ExpandAudienceRequest,
-        people::ExpandAudienceResponse
-    );
-    unasked!(
-        find_clusters,
-        people::FindClustersRequest,
-        people::FindClustersResponse
-    );
-    unasked!(
-        save_clusters,
-        people::SaveClustersRequest,
-        people::SaveClustersResponse
-    );
-    unasked!(
-        list_winback_outlooks,
-        people::ListWinbackOutlooksRequest,
-        people::ListWinbackOutlooksResponse
-    );
-    unasked!(
-        delete_consumers,
-        people::DeleteConsumersRequest,
-        people::DeleteConsumersResponse
-    );
-    unasked!(
-        get_consumer_deletion,
-        people::GetConsumerDeletionRequest,
-        people::GetConsumerDeletionResponse
-    );
-    unasked!(
-        list_consumer_deletions,
-        people::ListConsumerDeletionsRequest,
-        people::ListConsumerDeletionsResponse
-    );
-    type ExportConsumerStream = BoxStream<people::ExportConsumerResponse>;
-    unasked!(
-        export_consumer,
-        people::ExportConsumerRequest,
-        Self::ExportConsumerStream
-    );
-    unasked!(get_winback, people::GetWinbackRequest, people::GetWinbackResponse);
-    unasked!(
-        save_winback_packs,
-        people::SaveWinbackPacksRequest,
-        people::SaveWinbackPacksResponse
-    );
-    unasked!(
-        get_people_index,
-        people::GetPeopleIndexRequest,
-        people::GetPeopleIndexResponse
-    );
-    unasked!(
-        rebuild_people_index,
-        people::RebuildPeopleIndexRequest,
-        people::RebuildPeopleIndexResponse
-    );
-    unasked!(
-        verify_people_index,
-        people::VerifyPeopleIndexRequest,
-        people::VerifyPeopleIndexResponse
-    );
     common!();
 
     async fn get_flow(&self, request: Request<GetFlowRequest>) -> Result<Response<GetFlowResponse>, Status> {

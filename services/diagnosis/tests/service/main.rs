@@ -16,10 +16,10 @@ use dualwheel_kit::{
     failure::{reason_of, violations_of},
 };
 use dualwheel_proto::{
-    Date,
+    Date, clients,
     consumer::consumer_service_server::ConsumerServiceServer,
     content::content_service_server::ContentServiceServer,
-    diagnosis::{DiagnosisSpec, Peer, diagnosis_service_client::DiagnosisServiceClient},
+    diagnosis::{DiagnosisSpec, Peer},
     membership::membership_service_server::MembershipServiceServer,
     metric::metric_service_server::MetricServiceServer,
     product::product_service_server::ProductServiceServer,
@@ -27,9 +27,9 @@ use dualwheel_proto::{
 };
 use fakes::{Fake, World};
 
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
-type Client = DiagnosisServiceClient<Channel>;
+type Client = clients::Diagnosis;
 
 /// A diagnosis service among fakes.
 struct House {
@@ -86,8 +86,8 @@ async fn serve(world: &Arc<World>, database: Database, call_limit: Duration) -> 
         definitions: world.definitions.clone(),
         call_limit,
     };
-    let service = options.build().await.unwrap();
-    DiagnosisServiceClient::new(built(new().add(service)))
+    let service = Arc::new(options.build().await.unwrap());
+    clients::Diagnosis::new(built(service.mount(new())))
 }
 
 fn window() -> Option<Window> {

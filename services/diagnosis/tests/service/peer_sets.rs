@@ -41,7 +41,7 @@ async fn a_measured_set_scores_as_its_brands_do() {
     let mut request = create("measured", &["birch", "cedar", "elm", "fir"]);
     request.measured_over = spec("ash", &[]).window;
     request.peer_set.as_mut().unwrap().open_to = vec!["ash".to_owned()];
-    let made = client.create_peer_set(request.clone()).await.unwrap();
+    let made = client.peer_sets.create_peer_set(request.clone()).await.unwrap();
     let made = made.into_inner().peer_set.unwrap();
     assert_eq!(
         (made.measured_over, made.open_to.len()),
@@ -53,7 +53,10 @@ async fn a_measured_set_scores_as_its_brands_do() {
         ..spec("ash", &[])
     };
     let mut index = async |spec: DiagnosisSpec| {
-        let answer = client.get_index(GetIndexRequest { spec: Some(spec) }).await;
+        let answer = client
+            .diagnoses
+            .get_index(GetIndexRequest { spec: Some(spec) })
+            .await;
         answer.map(|answer| answer.into_inner().diagnosis.unwrap())
     };
     let live = index(spec("ash", &["birch", "cedar", "elm", "fir"]))
@@ -73,13 +76,22 @@ async fn only_sets_of_aggregates_are_opened() {
     let mut client = house.client.clone();
     let mut request = create("live", &["birch"]);
     request.peer_set.as_mut().unwrap().open_to = ["ash", "", "ash"].map(str::to_owned).to_vec();
-    let status = client.create_peer_set(request.clone()).await.unwrap_err();
+    let status = client
+        .peer_sets
+        .create_peer_set(request.clone())
+        .await
+        .unwrap_err();
     assert_eq!(
         fields(&status),
         ["peer_set.open_to", "peer_set.open_to[1]", "peer_set.open_to[2]"]
     );
     request.peer_set.as_mut().unwrap().open_to.clear();
-    let made = client.create_peer_set(request).await.unwrap().into_inner();
+    let made = client
+        .peer_sets
+        .create_peer_set(request)
+        .await
+        .unwrap()
+        .into_inner();
     let open = |mask: &[&str], peers: Vec<Peer>| UpdatePeerSetRequest {
         peer_set: Some(PeerSet {
             open_to: vec!["ash".to_owned()],
@@ -90,7 +102,10 @@ async fn only_sets_of_aggregates_are_opened() {
             paths: mask.iter().map(|path| (*path).to_owned()).collect(),
         }),
     };
-    let status = client.update_peer_set(open(&["open_to"], Vec::new())).await;
+    let status = client
+        .peer_sets
+        .update_peer_set(open(&["open_to"], Vec::new()))
+        .await;
     assert_eq!(fields(&status.unwrap_err()), ["peer_set.open_to"]);
     let supplied = Peer {
         brand: "rival".to_owned(),
@@ -105,6 +120,7 @@ async fn only_sets_of_aggregates_are_opened() {
     };
     let change = open(&["open_to", "peers"], vec![supplied]);
     let opened = client
+        .peer_sets
         .update_peer_set(change)
         .await
         .unwrap()
@@ -123,7 +139,7 @@ async fn only_sets_of_aggregates_are_opened() {
         }),
     };
     assert_eq!(
-        fields(&client.update_peer_set(change).await.unwrap_err()),
+        fields(&client.peer_sets.update_peer_set(change).await.unwrap_err()),
         ["peer_set.open_to"]
     );
     // A service that does not answer leaves no half of a set behind.
@@ -134,7 +150,13 @@ async fn only_sets_of_aggregates_are_opened() {
     let house = House::with(world, std::time::Duration::from_secs(20)).await;
     let mut request = create("half", &["birch", "cedar"]);
     request.measured_over = spec("ash", &[]).window;
-    let status = house.client.clone().create_peer_set(request).await.unwrap_err();
+    let status = house
+        .client
+        .clone()
+        .peer_sets
+        .create_peer_set(request)
+        .await
+        .unwrap_err();
     assert_eq!(
         (status.code(), reason(&status).as_str()),
         (Code::Unavailable, "SERVICE_UNAVAILABLE")
@@ -157,6 +179,7 @@ async fn made_read_changed_and_deleted() {
     };
     request.peer_set.as_mut().unwrap().peers.push(rival);
     let made = client
+        .peer_sets
         .create_peer_set(request.clone())
         .await
         .unwrap()
@@ -170,6 +193,7 @@ async fn made_read_changed_and_deleted() {
     };
     assert_eq!(
         client
+            .peer_sets
             .get_peer_set(get.clone())
             .await
             .unwrap()
@@ -179,7 +203,7 @@ async fn made_read_changed_and_deleted() {
         made
     );
     assert_eq!(
-        reason(&client.create_peer_set(request).await.unwrap_err()),
+        reason(&client.peer_sets.create_peer_set(request).await.unwrap_err()),
         "PEER_SET_EXISTS"
     );
 
@@ -197,6 +221,7 @@ async fn made_read_changed_and_deleted() {
         }),
     };
     let renamed = client
+        .peer_sets
         .update_peer_set(change(&made.etag, &["display_name"]))
         .await
         .unwrap()
@@ -208,16 +233,27 @@ async fn made_read_changed_and_deleted() {
         ("Conifers", 5)
     );
     assert!(renamed.etag != made.etag && renamed.update_time != made.update_time);
-    let stale = client.update_peer_set(change(&made.etag, &[])).await.unwrap_err();
+    let stale = client
+        .peer_sets
+        .update_peer_set(change(&made.etag, &[]))
+        .await
+        .unwrap_err();
     assert_eq!(
         (stale.code(), reason(&stale).as_str()),
         (Code::Aborted, "ETAG_MISMATCH")
     );
     assert_eq!(
-        fields(&client.update_peer_set(change("", &["etag"])).await.unwrap_err()),
+        fields(
+            &client
+                .peer_sets
+                .update_peer_set(change("", &["etag"]))
+                .await
+                .unwrap_err()
+        ),
         ["update_mask"]
     );
     let all = client
+        .peer_sets
         .update_peer_set(change("", &[]))
         .await
         .unwrap()
@@ -231,20 +267,32 @@ async fn made_read_changed_and_deleted() {
         etag: etag.to_owned(),
     };
     assert_eq!(
-        reason(&client.delete_peer_set(delete(&made.etag)).await.unwrap_err()),
+        reason(
+            &client
+                .peer_sets
+                .delete_peer_set(delete(&made.etag))
+                .await
+                .unwrap_err()
+        ),
         "ETAG_MISMATCH"
     );
-    client.delete_peer_set(delete(&all.etag)).await.unwrap();
+    client.peer_sets.delete_peer_set(delete(&all.etag)).await.unwrap();
     assert_eq!(
-        reason(&client.get_peer_set(get).await.unwrap_err()),
+        reason(&client.peer_sets.get_peer_set(get).await.unwrap_err()),
         "PEER_SET_UNKNOWN"
     );
     assert_eq!(
-        reason(&client.delete_peer_set(delete("")).await.unwrap_err()),
+        reason(&client.peer_sets.delete_peer_set(delete("")).await.unwrap_err()),
         "PEER_SET_UNKNOWN"
     );
     assert_eq!(
-        reason(&client.update_peer_set(change("", &[])).await.unwrap_err()),
+        reason(
+            &client
+                .peer_sets
+                .update_peer_set(change("", &[]))
+                .await
+                .unwrap_err()
+        ),
         "PEER_SET_UNKNOWN"
     );
 }
@@ -253,7 +301,7 @@ async fn made_read_changed_and_deleted() {
 async fn wrong_sets_are_refused() {
     let house = House::new().await;
     let mut client = house.client.clone();
-    let mut refused = async |request| fields(&client.create_peer_set(request).await.unwrap_err());
+    let mut refused = async |request| fields(&client.peer_sets.create_peer_set(request).await.unwrap_err());
     assert_eq!(refused(create("1tree", &["elm"])).await, ["peer_set_id"]);
     assert_eq!(
         refused(create("Tree", &[])).await,
@@ -275,6 +323,7 @@ async fn a_diagnosis_takes_a_stored_set_without_the_brand() {
     let house = House::new().await;
     let mut client = house.client.clone();
     client
+        .peer_sets
         .create_peer_set(create("trees", &["ash", "birch", "cedar", "elm"]))
         .await
         .unwrap();
@@ -284,6 +333,7 @@ async fn a_diagnosis_takes_a_stored_set_without_the_brand() {
             ..spec(brand, &[])
         };
         client
+            .diagnoses
             .get_index(GetIndexRequest { spec: Some(spec) })
             .await
             .map(|answer| answer.into_inner().diagnosis.unwrap())
@@ -315,6 +365,7 @@ async fn lists_are_oldest_first_and_paged() {
             ..create(name, &["elm"])
         };
         let made = client
+            .peer_sets
             .create_peer_set(request.clone())
             .await
             .unwrap()
@@ -325,6 +376,7 @@ async fn lists_are_oldest_first_and_paged() {
         if name.is_empty() {
             assert_eq!(
                 client
+                    .peer_sets
                     .create_peer_set(request)
                     .await
                     .unwrap()
@@ -340,8 +392,14 @@ async fn lists_are_oldest_first_and_paged() {
         page_size: 2,
         page_token: page_token.to_owned(),
     };
-    let first = client.list_peer_sets(page("")).await.unwrap().into_inner();
+    let first = client
+        .peer_sets
+        .list_peer_sets(page(""))
+        .await
+        .unwrap()
+        .into_inner();
     let second = client
+        .peer_sets
         .list_peer_sets(page(&first.next_page_token))
         .await
         .unwrap()
@@ -354,7 +412,7 @@ async fn lists_are_oldest_first_and_paged() {
         .collect();
     assert_eq!((listed, second.next_page_token), (names, String::new()));
     assert_eq!(
-        reason(&client.list_peer_sets(page("zz")).await.unwrap_err()),
+        reason(&client.peer_sets.list_peer_sets(page("zz")).await.unwrap_err()),
         "INVALID_PAGE"
     );
 }

@@ -28,6 +28,7 @@ async fn start(client: &mut Client, peers: &[&str]) -> DiagnosisRun {
         request_id: String::new(),
     };
     client
+        .diagnoses
         .start_diagnosis(request)
         .await
         .unwrap()
@@ -40,7 +41,7 @@ async fn watch(client: &mut Client, name: &str) -> Vec<WatchRunResponse> {
     let request = WatchRunRequest {
         name: name.to_owned(),
     };
-    let stream = client.watch_run(request).await.unwrap().into_inner();
+    let stream = client.diagnoses.watch_run(request).await.unwrap().into_inner();
     stream.map(Result::unwrap).collect().await
 }
 
@@ -49,6 +50,7 @@ async fn resume(client: &mut Client, name: &str) -> DiagnosisRun {
         name: name.to_owned(),
     };
     client
+        .diagnoses
         .resume_run(request)
         .await
         .unwrap()
@@ -59,6 +61,7 @@ async fn resume(client: &mut Client, name: &str) -> DiagnosisRun {
 
 async fn get(client: &mut Client, name: &str) -> DiagnosisRun {
     client
+        .diagnoses
         .get_run(GetRunRequest {
             name: name.to_owned(),
         })
@@ -137,6 +140,7 @@ async fn a_run_tells_its_progress_and_keeps_its_result() {
         spec: Some(spec("ash", &PEERS)),
     };
     let once = client
+        .diagnoses
         .get_index(request)
         .await
         .unwrap()
@@ -156,6 +160,7 @@ async fn a_repeated_request_answers_the_first_run() {
         request_id: id.to_owned(),
     };
     let first = client
+        .diagnoses
         .start_diagnosis(request.clone())
         .await
         .unwrap()
@@ -167,6 +172,7 @@ async fn a_repeated_request_answers_the_first_run() {
         ..request.clone()
     };
     let again = client
+        .diagnoses
         .start_diagnosis(again)
         .await
         .unwrap()
@@ -179,7 +185,7 @@ async fn a_repeated_request_answers_the_first_run() {
         ..request.clone()
     };
     assert_eq!(
-        fields(&client.start_diagnosis(other).await.unwrap_err()),
+        fields(&client.diagnoses.start_diagnosis(other).await.unwrap_err()),
         ["request_id"]
     );
     let wrong = StartDiagnosisRequest {
@@ -187,7 +193,7 @@ async fn a_repeated_request_answers_the_first_run() {
         ..request
     };
     assert_eq!(
-        fields(&client.start_diagnosis(wrong).await.unwrap_err()),
+        fields(&client.diagnoses.start_diagnosis(wrong).await.unwrap_err()),
         ["request_id"]
     );
 }
@@ -208,8 +214,14 @@ async fn lists_are_newest_first_and_paged() {
         page_token: page_token.to_owned(),
         ..ListRunsRequest::default()
     };
-    let first = client.list_runs(page(2, "")).await.unwrap().into_inner();
+    let first = client
+        .diagnoses
+        .list_runs(page(2, ""))
+        .await
+        .unwrap()
+        .into_inner();
     let second = client
+        .diagnoses
         .list_runs(page(2, &first.next_page_token))
         .await
         .unwrap()
@@ -229,10 +241,19 @@ async fn lists_are_newest_first_and_paged() {
         brand: "birch".to_owned(),
         ..ListRunsRequest::default()
     };
-    assert!(client.list_runs(none).await.unwrap().into_inner().runs.is_empty());
+    assert!(
+        client
+            .diagnoses
+            .list_runs(none)
+            .await
+            .unwrap()
+            .into_inner()
+            .runs
+            .is_empty()
+    );
     for wrong in [page(0, "nonsense"), page(-1, "")] {
         assert_eq!(
-            reason(&client.list_runs(wrong).await.unwrap_err()),
+            reason(&client.diagnoses.list_runs(wrong).await.unwrap_err()),
             "INVALID_PAGE"
         );
     }
@@ -260,6 +281,7 @@ async fn a_cancelled_run_ends_at_once_and_stays_cancelled() {
         name: run.name.clone(),
     };
     let cancelled = client
+        .diagnoses
         .cancel_run(request.clone())
         .await
         .unwrap()
@@ -277,6 +299,7 @@ async fn a_cancelled_run_ends_at_once_and_stays_cancelled() {
     );
     assert_eq!(
         client
+            .diagnoses
             .cancel_run(request)
             .await
             .unwrap()
@@ -295,6 +318,7 @@ async fn an_ended_run_cannot_be_cancelled() {
     let run = start(&mut client, &PEERS).await;
     let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
     let cancelled = client
+        .diagnoses
         .cancel_run(CancelRunRequest { name: run.name })
         .await
         .unwrap()
@@ -321,6 +345,7 @@ async fn a_run_that_a_crash_left_working_is_interrupted_and_resumed() {
     assert_eq!(left.state, State::Running);
     let mut client = house.restarted().await;
     let page = client
+        .diagnoses
         .list_runs(ListRunsRequest::default())
         .await
         .unwrap()
@@ -425,7 +450,7 @@ async fn too_many_runs_are_refused_until_some_have_ended() {
         spec: Some(spec("ash", &PEERS)),
         request_id: String::new(),
     };
-    let status = client.start_diagnosis(request).await.unwrap_err();
+    let status = client.diagnoses.start_diagnosis(request).await.unwrap_err();
     assert_eq!(
         (status.code(), reason(&status).as_str()),
         (Code::ResourceExhausted, "RUN_LIMIT")
@@ -434,11 +459,11 @@ async fn too_many_runs_are_refused_until_some_have_ended() {
     let cancelled = CancelRunRequest {
         name: names.pop().unwrap(),
     };
-    client.cancel_run(cancelled.clone()).await.unwrap();
+    client.diagnoses.cancel_run(cancelled.clone()).await.unwrap();
     // Its place is free as soon as its task has gone.
     let limit = std::time::Instant::now() + Duration::from_secs(10);
     let request = ResumeRunRequest { name: cancelled.name };
-    while let Err(status) = client.resume_run(request.clone()).await {
+    while let Err(status) = client.diagnoses.resume_run(request.clone()).await {
         assert_eq!(reason(&status), "RUN_LIMIT");
         assert!(std::time::Instant::now() < limit, "its place is not freed");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -452,7 +477,7 @@ async fn runs_are_listed_by_state_and_time() {
     let run = start(&mut client, &PEERS).await;
     let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
     let made = ended.create_time.unwrap();
-    let mut found = async |request: ListRunsRequest| client.list_runs(request).await;
+    let mut found = async |request: ListRunsRequest| client.diagnoses.list_runs(request).await;
     let mut request = ListRunsRequest {
         created_from: Some(made),
         ..ListRunsRequest::default()
@@ -593,6 +618,7 @@ async fn no_service_at_all_fails() {
     let ended = watch(&mut client, &run.name).await.pop().unwrap().run.unwrap();
     assert!(ended.state() == RunState::Failed && ended.result.is_none() && !ended.error.is_empty());
     let status = client
+        .diagnoses
         .get_index(GetIndexRequest {
             spec: Some(spec("ash", &PEERS)),
         })

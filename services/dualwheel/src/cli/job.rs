@@ -24,7 +24,7 @@ pub enum Job {
 /// `dualwheel job start`.
 #[derive(Args, Debug)]
 pub struct Start {
-    /// The call, for example FindClusters, or dualwheel.consumer.v1.ConsumerService/FindClusters
+    /// The call, for example FindClusters, or dualwheel.consumer.v1.TargetingService/FindClusters
     pub method: String,
     /// Its request in JSON with the contract's field names; `-` reads standard input
     #[arg(default_value = "{}")]

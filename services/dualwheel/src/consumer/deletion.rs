@@ -5,7 +5,7 @@ use std::time::Duration;
 use dualwheel_kit::config::Config;
 use dualwheel_proto::consumer::{
     ConsumerDeletion, DeleteConsumersRequest, DeletionPart, DeletionState, ExportConsumerRequest,
-    GetConsumerDeletionRequest, ListConsumerDeletionsRequest, consumer_service_client::ConsumerServiceClient,
+    GetConsumerDeletionRequest, ListConsumerDeletionsRequest, privacy_service_client::PrivacyServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -23,7 +23,7 @@ const ASKED_EVERY: Duration = Duration::from_millis(200);
 /// Full name of the message that describes a deletion.
 const DELETION: &str = "dualwheel.consumer.v1.ConsumerDeletion";
 
-type Client = ConsumerServiceClient<Channel>;
+type Client = PrivacyServiceClient<Channel>;
 
 /// Asks for a deletion and waits for it.
 pub(super) async fn delete(config: &Config, common: &Common, args: &DeleteConsumers) -> anyhow::Result<()> {
@@ -120,7 +120,7 @@ pub(super) async fn export(config: &Config, _common: &Common, args: &ExportConsu
 
 async fn client(endpoint: Option<&str>, role: Role, config: &Config) -> anyhow::Result<Client> {
     let channel = reach(endpoint, role, config).await?;
-    Ok(ConsumerServiceClient::new(channel).max_decoding_message_size(usize::MAX))
+    Ok(PrivacyServiceClient::new(channel).max_decoding_message_size(usize::MAX))
 }
 
 async fn get(client: &mut Client, config: &Config, name: String) -> anyhow::Result<ConsumerDeletion> {

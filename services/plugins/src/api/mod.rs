@@ -1,9 +1,12 @@
 //! The gRPC handlers: contract → registry → contract.
 
+mod activation_service;
 mod activations;
 mod convert;
 mod names;
+mod plugin_run_service;
 mod publish;
+mod publisher_service;
 mod publishers;
 mod runs;
 mod versions;
@@ -33,57 +36,6 @@ impl Service {
 
 #[tonic::async_trait]
 impl PluginService for Service {
-    async fn create_publisher(
-        &self,
-        request: Request<CreatePublisherRequest>,
-    ) -> Result<Response<CreatePublisherResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let publisher = Some(self.trust(&call, request).await?);
-        Ok(Response::new(CreatePublisherResponse { publisher }))
-    }
-
-    async fn list_publishers(
-        &self,
-        request: Request<ListPublishersRequest>,
-    ) -> Result<Response<ListPublishersResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let size = page_size(request.page_size)?;
-        let publishers = self.plugins.publishers(&call);
-        let page = publishers.list(size, &request.page_token).await?;
-        Ok(Response::new(ListPublishersResponse {
-            publishers: page.items.iter().map(convert::publisher).collect(),
-            next_page_token: page.next,
-        }))
-    }
-
-    async fn delete_publisher(
-        &self,
-        request: Request<DeletePublisherRequest>,
-    ) -> Result<Response<DeletePublisherResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let id = names::publisher("name", &request.name)?;
-        self.plugins.publishers(&call).delete(&id).await?;
-        Ok(Response::new(DeletePublisherResponse {}))
-    }
-
-    async fn add_publisher_key(
-        &self,
-        request: Request<AddPublisherKeyRequest>,
-    ) -> Result<Response<AddPublisherKeyResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let publisher = Some(self.add_key(&call, request).await?);
-        Ok(Response::new(AddPublisherKeyResponse { publisher }))
-    }
-
-    async fn remove_publisher_key(
-        &self,
-        request: Request<RemovePublisherKeyRequest>,
-    ) -> Result<Response<RemovePublisherKeyResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let publisher = Some(self.remove_key(&call, request).await?);
-        Ok(Response::new(RemovePublisherKeyResponse { publisher }))
-    }
-
     async fn publish_plugin(
         &self,
         request: Request<Streaming<PublishPluginRequest>>,
@@ -216,126 +168,5 @@ impl PluginService for Service {
             conforms: findings.iter().all(|finding| finding.holds),
             findings: findings.into_iter().map(convert::finding).collect(),
         }))
-    }
-
-    async fn activate_plugin(
-        &self,
-        request: Request<ActivatePluginRequest>,
-    ) -> Result<Response<ActivatePluginResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let activation = Some(self.activate(&call, request).await?);
-        Ok(Response::new(ActivatePluginResponse { activation }))
-    }
-
-    async fn deactivate_plugin(
-        &self,
-        request: Request<DeactivatePluginRequest>,
-    ) -> Result<Response<DeactivatePluginResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let activation = Some(self.deactivate(&call, request).await?);
-        Ok(Response::new(DeactivatePluginResponse { activation }))
-    }
-
-    async fn shadow_plugin(
-        &self,
-        request: Request<ShadowPluginRequest>,
-    ) -> Result<Response<ShadowPluginResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let activation = Some(self.shadow(&call, request).await?);
-        Ok(Response::new(ShadowPluginResponse { activation }))
-    }
-
-    async fn promote_plugin(
-        &self,
-        request: Request<PromotePluginRequest>,
-    ) -> Result<Response<PromotePluginResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let activation = Some(self.promote(&call, request).await?);
-        Ok(Response::new(PromotePluginResponse { activation }))
-    }
-
-    async fn roll_back_plugin(
-        &self,
-        request: Request<RollBackPluginRequest>,
-    ) -> Result<Response<RollBackPluginResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let activation = Some(self.roll_back(&call, request).await?);
-        Ok(Response::new(RollBackPluginResponse { activation }))
-    }
-
-    async fn get_plugin_activation(
-        &self,
-        request: Request<GetPluginActivationRequest>,
-    ) -> Result<Response<GetPluginActivationResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let GetPluginActivationRequest { brand, world } = request;
-        names::brand_and_world(&brand, world)?;
-        let current = self.plugins.activations(&call).current(&brand, world).await?;
-        let activation = Some(convert::activation(current));
-        Ok(Response::new(GetPluginActivationResponse { activation }))
-    }
-
-    async fn list_plugin_activations(
-        &self,
-        request: Request<ListPluginActivationsRequest>,
-    ) -> Result<Response<ListPluginActivationsResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        names::brand_and_world(&request.brand, request.world)?;
-        let size = page_size(request.page_size)?;
-        let activations = self.plugins.activations(&call);
-        let page = activations
-            .list(&request.brand, request.world, size, &request.page_token)
-            .await?;
-        Ok(Response::new(ListPluginActivationsResponse {
-            activations: page.items.into_iter().map(convert::activation).collect(),
-            next_page_token: page.next,
-        }))
-    }
-
-    async fn list_plugin_runs(
-        &self,
-        request: Request<ListPluginRunsRequest>,
-    ) -> Result<Response<ListPluginRunsResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        names::brand_and_world(&request.brand, request.world)?;
-        let size = page_size(request.page_size)?;
-        let runs = self.plugins.runs(&call);
-        let page = runs
-            .list(&request.brand, request.world, size, &request.page_token)
-            .await?;
-        Ok(Response::new(ListPluginRunsResponse {
-            runs: page.items.into_iter().map(convert::run).collect(),
-            next_page_token: page.next,
-        }))
-    }
-
-    async fn get_plugin_run(
-        &self,
-        request: Request<GetPluginRunRequest>,
-    ) -> Result<Response<GetPluginRunResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let id = names::run("name", &request.name)?;
-        let run = Some(convert::run(self.plugins.runs(&call).get(&id).await?));
-        Ok(Response::new(GetPluginRunResponse { run }))
-    }
-
-    type GetPluginRunRowsStream = runs::Rows;
-
-    async fn get_plugin_run_rows(
-        &self,
-        request: Request<GetPluginRunRowsRequest>,
-    ) -> Result<Response<runs::Rows>, Status> {
-        let (call, request) = Call::of(request)?;
-        let id = names::run("name", &request.name)?;
-        Ok(Response::new(self.rows(&call, &id).await?))
-    }
-
-    async fn replay_plugin_run(
-        &self,
-        request: Request<ReplayPluginRunRequest>,
-    ) -> Result<Response<ReplayPluginRunResponse>, Status> {
-        let (call, request) = Call::of(request)?;
-        let id = names::run("name", &request.name)?;
-        Ok(Response::new(self.replay(&call, &id).await?))
     }
 }

@@ -40,7 +40,13 @@ fn activation(plugin: &str) -> ActivatePluginRequest {
 
 impl Published {
     async fn activate(&self, request: ActivatePluginRequest) -> Result<PluginActivation, Status> {
-        let answer = self.house.client.clone().activate_plugin(request).await?;
+        let answer = self
+            .house
+            .client
+            .clone()
+            .activations
+            .activate_plugin(request)
+            .await?;
         Ok(answer.into_inner().activation.unwrap())
     }
 
@@ -49,7 +55,13 @@ impl Published {
             brand: BRAND.to_owned(),
             world: KOC,
         };
-        let answer = self.house.client.clone().get_plugin_activation(request).await;
+        let answer = self
+            .house
+            .client
+            .clone()
+            .activations
+            .get_plugin_activation(request)
+            .await;
         answer.unwrap().into_inner().activation.unwrap()
     }
 
@@ -60,7 +72,13 @@ impl Published {
             setting: plugin,
             ..Default::default()
         };
-        let answer = self.house.client.clone().shadow_plugin(request).await?;
+        let answer = self
+            .house
+            .client
+            .clone()
+            .activations
+            .shadow_plugin(request)
+            .await?;
         Ok(answer.into_inner().activation.unwrap())
     }
 
@@ -71,7 +89,13 @@ impl Published {
             force_reason: UNTRIED.to_owned(),
             ..Default::default()
         };
-        let answer = self.house.client.clone().promote_plugin(request).await?;
+        let answer = self
+            .house
+            .client
+            .clone()
+            .activations
+            .promote_plugin(request)
+            .await?;
         Ok(answer.into_inner().activation.unwrap())
     }
 
@@ -81,7 +105,13 @@ impl Published {
             world: KOC,
             ..Default::default()
         };
-        let answer = self.house.client.clone().roll_back_plugin(request).await?;
+        let answer = self
+            .house
+            .client
+            .clone()
+            .activations
+            .roll_back_plugin(request)
+            .await?;
         Ok(answer.into_inner().activation.unwrap())
     }
 
@@ -91,7 +121,13 @@ impl Published {
             world: KOC,
             ..Default::default()
         };
-        let answer = self.house.client.clone().deactivate_plugin(request).await;
+        let answer = self
+            .house
+            .client
+            .clone()
+            .activations
+            .deactivate_plugin(request)
+            .await;
         answer.unwrap().into_inner().activation.unwrap()
     }
 }
@@ -164,6 +200,7 @@ async fn every_change_is_a_revision_and_none_is_lost() {
         };
         let mut client = published.house.client.clone();
         let page = client
+            .activations
             .list_plugin_activations(request)
             .await
             .unwrap()
@@ -241,6 +278,7 @@ async fn what_cannot_work_is_not_activated() {
         .house
         .client
         .clone()
+        .activations
         .get_plugin_activation(request)
         .await;
     assert_eq!(field(refused), "world");
@@ -279,7 +317,7 @@ async fn of_racing_activations_with_one_etag_one_wins() {
             }),
             ..activation(&published.second)
         };
-        tokio::spawn(async move { client.activate_plugin(request).await })
+        tokio::spawn(async move { client.activations.activate_plugin(request).await })
     });
     let racing: Vec<_> = racing.collect();
     let (mut won, mut lost) = (Vec::new(), 0);
@@ -309,7 +347,7 @@ async fn racing_activations_without_etags_follow_one_another() {
             }),
             ..activation(&published.first)
         };
-        tokio::spawn(async move { client.activate_plugin(request).await })
+        tokio::spawn(async move { client.activations.activate_plugin(request).await })
     });
     let racing: Vec<_> = racing.collect();
     let mut revisions = BTreeSet::new();
@@ -333,7 +371,7 @@ async fn rolling_back_without_an_etag_waits_for_other_changes() {
             world: KOC,
             ..Default::default()
         };
-        tokio::spawn(async move { client.roll_back_plugin(request).await })
+        tokio::spawn(async move { client.activations.roll_back_plugin(request).await })
     });
     // Each goes one back, to the built-in model at last.
     for call in racing.collect::<Vec<_>>() {

@@ -39,44 +39,45 @@ async fn lines_name_plugin_brand_publisher_and_key() {
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    client.activate_plugin(request).await.unwrap();
+    client.activations.activate_plugin(request).await.unwrap();
     let request = ShadowPluginRequest {
         brand: brand.clone(),
         world,
         setting: setting(&second),
         ..Default::default()
     };
-    client.shadow_plugin(request).await.unwrap();
+    client.activations.shadow_plugin(request).await.unwrap();
     let request = PromotePluginRequest {
         brand: brand.clone(),
         world,
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    client.promote_plugin(request).await.unwrap();
+    client.activations.promote_plugin(request).await.unwrap();
     let request = RollBackPluginRequest {
         brand: brand.clone(),
         world,
         ..Default::default()
     };
-    client.roll_back_plugin(request).await.unwrap();
+    client.activations.roll_back_plugin(request).await.unwrap();
     let request = DeactivatePluginRequest {
         brand,
         world,
         ..Default::default()
     };
-    client.deactivate_plugin(request).await.unwrap();
+    client.activations.deactivate_plugin(request).await.unwrap();
     let request = CheckPluginRequest {
         name: second.clone(),
         rows: 50,
     };
-    client.check_plugin(request).await.unwrap();
+    client.plugins.check_plugin(request).await.unwrap();
     let request = RetirePluginRequest {
         name: first.clone(),
         undo: false,
     };
-    client.retire_plugin(request).await.unwrap();
+    client.plugins.retire_plugin(request).await.unwrap();
     client
+        .plugins
         .delete_plugin(DeletePluginRequest { name: first.clone() })
         .await
         .unwrap();

@@ -75,13 +75,25 @@ impl Fallbacks {
             world: KOC,
             ..Default::default()
         };
-        self.house.client.clone().roll_back_plugin(request).await.unwrap();
+        self.house
+            .client
+            .clone()
+            .activations
+            .roll_back_plugin(request)
+            .await
+            .unwrap();
     }
 
     async fn distrust(&self, publisher: &str) {
         let name = format!("publishers/{publisher}");
         let request = DeletePublisherRequest { name };
-        self.house.client.clone().delete_publisher(request).await.unwrap();
+        self.house
+            .client
+            .clone()
+            .publishers
+            .delete_publisher(request)
+            .await
+            .unwrap();
     }
 }
 
@@ -113,6 +125,7 @@ async fn the_last_answer_is_the_one_that_was_given_last() {
         .house
         .client
         .clone()
+        .activations
         .shadow_plugin(shadow)
         .await
         .unwrap();
@@ -193,7 +206,7 @@ async fn what_the_brands_policy_no_longer_admits_does_not_stand_in() {
             ..Default::default()
         };
         let mut client = fallbacks.house.client.clone();
-        client.activate_plugin(request).await.unwrap();
+        client.activations.activate_plugin(request).await.unwrap();
     };
     activate(&sealed, true).await;
     let (_, scored) = fallbacks.house.ask(101, people(101)).await.unwrap();

@@ -12,6 +12,7 @@ use dualwheel_plugin_host::{Compiler, Features, Plugin, World};
 use dualwheel_plugin_sdk::{Batch, Description, KocModel, KocScores, Parameters, Refusal, Values};
 use dualwheel_plugins::{Asked, Options, Plugins, Rows, Scored, signature::SecretKey};
 use dualwheel_proto::{
+    clients,
     facts::{
         AppendRequest, FactKind, FactRows, Product, append_request::Batch as Sent,
         fact_service_client::FactServiceClient, fact_service_server::FactServiceServer,
@@ -19,8 +20,7 @@ use dualwheel_proto::{
     plugin::{
         CreatePublisherRequest, GetPluginRequest, PluginPublication, PluginPublicationState, PluginSetting,
         PluginWorld, PublishPluginHeader, PublishPluginRequest, PublishPluginResponse, Publisher,
-        WatchPluginPublicationRequest, plugin_service_client::PluginServiceClient,
-        publish_plugin_request::Part,
+        WatchPluginPublicationRequest, publish_plugin_request::Part,
     },
 };
 use tokio_stream::StreamExt;
@@ -35,7 +35,7 @@ pub const OTHER: &str = "b2";
 /// The world of most tests.
 pub const KOC: i32 = PluginWorld::KocModel as i32;
 
-pub type Client = PluginServiceClient<Channel>;
+pub type Client = clients::Plugin;
 
 /// A process over a folder.
 pub struct House {
@@ -75,11 +75,11 @@ impl House {
 
     async fn open(config: Config, folder: Arc<tempfile::TempDir>, worlds: &[World]) -> Self {
         let plugins = start(&config, worlds).await.unwrap();
-        let server = Server::builder(&config).unwrap().add(plugins.service());
+        let server = plugins.mount(Server::builder(&config).unwrap());
         let channel = server.build().unwrap().in_process();
         Self {
             plugins,
-            client: PluginServiceClient::new(channel),
+            client: clients::Plugin::new(channel),
             key: SecretKey::generate().unwrap(),
             config,
             folder,
@@ -134,7 +134,7 @@ impl House {
             publisher_id: id.to_owned(),
             ..Default::default()
         };
-        let answer = self.client.clone().create_publisher(request).await?;
+        let answer = self.client.clone().publishers.create_publisher(request).await?;
         Ok(answer.into_inner().publisher.unwrap())
     }
 
@@ -156,7 +156,7 @@ impl House {
         let request = GetPluginRequest {
             name: publication.plugin,
         };
-        let answer = self.client.clone().get_plugin(request).await?;
+        let answer = self.client.clone().plugins.get_plugin(request).await?;
         Ok(answer.into_inner().plugin.unwrap())
     }
 
@@ -168,7 +168,13 @@ impl House {
     ) -> Result<PublishPluginResponse, Status> {
         let mut request = tonic::Request::new(tokio_stream::iter(parts));
         request.set_timeout(deadline);
-        Ok(self.client.clone().publish_plugin(request).await?.into_inner())
+        Ok(self
+            .client
+            .clone()
+            .plugins
+            .publish_plugin(request)
+            .await?
+            .into_inner())
     }
 
     /// A publication at its end.
@@ -183,6 +189,7 @@ impl House {
         };
         let mut client = self.client.clone();
         let changes = client
+            .plugins
             .watch_plugin_publication(request)
             .await
             .unwrap()

@@ -62,7 +62,13 @@ async fn activate_for(house: &House, brand: &str, plugin: &str) {
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    house.client.clone().activate_plugin(request).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request)
+        .await
+        .unwrap();
 }
 
 async fn check(house: &House, plugin: &str) -> Result<CheckPluginResponse, Status> {
@@ -70,7 +76,13 @@ async fn check(house: &House, plugin: &str) -> Result<CheckPluginResponse, Statu
         name: plugin.to_owned(),
         rows: 100,
     };
-    Ok(house.client.clone().check_plugin(request).await?.into_inner())
+    Ok(house
+        .client
+        .clone()
+        .plugins
+        .check_plugin(request)
+        .await?
+        .into_inner())
 }
 
 /// Questions of a brand, whose answers are all the good plugin's and right.
@@ -160,7 +172,13 @@ async fn a_shadow_without_end_takes_no_place_of_questions_and_checks() {
         setting: setting(&spinner),
         ..Default::default()
     };
-    house.client.clone().shadow_plugin(shadow).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .shadow_plugin(shadow)
+        .await
+        .unwrap();
     the_good_plugin_answers(&house, OTHER, 0..10).await;
     let checked = timeout(SOON, check(&house, &good)).await;
     checked.expect("the check waits").unwrap();

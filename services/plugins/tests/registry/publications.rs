@@ -36,7 +36,12 @@ async fn read(house: &House, name: &str) -> Result<PluginPublication, Status> {
     let request = GetPluginPublicationRequest {
         name: name.to_owned(),
     };
-    let answer = house.client.clone().get_plugin_publication(request).await?;
+    let answer = house
+        .client
+        .clone()
+        .plugins
+        .get_plugin_publication(request)
+        .await?;
     Ok(answer.into_inner().publication.unwrap())
 }
 
@@ -78,13 +83,29 @@ async fn a_publication_is_followed_to_its_end() {
         setting: setting(&last.plugin),
         ..Default::default()
     };
-    let refused = house.client.clone().activate_plugin(request.clone()).await;
+    let refused = house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request.clone())
+        .await;
     assert_eq!(reason(refused), "PLUGIN_DOES_NOT_CONFORM");
     request.force_reason = "x".repeat(1_001);
-    let refused = house.client.clone().activate_plugin(request.clone()).await;
+    let refused = house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request.clone())
+        .await;
     assert_eq!(field(refused), "force_reason");
     request.force_reason = UNTRIED.to_owned();
-    let activated = house.client.clone().activate_plugin(request).await.unwrap();
+    let activated = house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request)
+        .await
+        .unwrap();
     assert_eq!(activated.into_inner().activation.unwrap().force_reason, UNTRIED);
 }
 
@@ -153,15 +174,13 @@ async fn what_a_process_left_unfinished_goes_on_by_its_hash() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let plugins = crate::house::start(&config, &[World::KocModel]).await.unwrap();
-            let server = dualwheel_kit::server::Server::builder(&config)
-                .unwrap()
-                .add(plugins.service());
+            let server = plugins.mount(dualwheel_kit::server::Server::builder(&config).unwrap());
             let channel = server.build().unwrap().in_process();
-            let mut client =
-                dualwheel_proto::plugin::plugin_service_client::PluginServiceClient::new(channel);
+            let mut client = dualwheel_proto::clients::Plugin::new(channel);
             let mut request = tonic::Request::new(tokio_stream::iter(parts));
             request.set_timeout(SOON);
             client
+                .plugins
                 .publish_plugin(request)
                 .await
                 .unwrap()

@@ -46,7 +46,7 @@ async fn texts_for_people_are_what_they_look_like() {
             publisher_id: "beta".to_owned(),
             ..Default::default()
         };
-        house.client.clone().create_publisher(request).await
+        house.client.clone().publishers.create_publisher(request).await
     };
     for wrong in [
         "\u{202e}emcA",
@@ -66,18 +66,24 @@ async fn texts_for_people_are_what_they_look_like() {
         force_reason: force_reason.clone(),
         ..Default::default()
     };
-    assert_eq!(field(client.activate_plugin(activate).await), "force_reason");
+    assert_eq!(
+        field(client.activations.activate_plugin(activate).await),
+        "force_reason"
+    );
     let promote = PromotePluginRequest {
         brand: BRAND.to_owned(),
         world: KOC,
         force_reason,
         ..Default::default()
     };
-    assert_eq!(field(client.promote_plugin(promote).await), "force_reason");
+    assert_eq!(
+        field(client.activations.promote_plugin(promote).await),
+        "force_reason"
+    );
     let unknown = GetPluginRequest {
         name: "plugins/\u{202e}/versions/1.0.0".to_owned(),
     };
-    assert_eq!(field(client.get_plugin(unknown).await), "name");
+    assert_eq!(field(client.plugins.get_plugin(unknown).await), "name");
 }
 
 /// Models and resources are held to the same, but that what a model says may have several lines.
@@ -97,7 +103,7 @@ fn both_rules_of_characters_are_one() {
 async fn retire(house: &House, name: &str, undo: bool) -> Result<Plugin, Status> {
     let name = name.to_owned();
     let request = RetirePluginRequest { name, undo };
-    let answer = house.client.clone().retire_plugin(request).await?;
+    let answer = house.client.clone().plugins.retire_plugin(request).await?;
     Ok(answer.into_inner().plugin.unwrap())
 }
 
@@ -106,6 +112,7 @@ async fn delete(house: &House, name: &str) -> Result<(), Status> {
     let answer = house
         .client
         .clone()
+        .plugins
         .delete_plugin(DeletePluginRequest { name })
         .await;
     answer.map(|_| ())
@@ -119,7 +126,13 @@ async fn activate(house: &House, brand: &str, plugin: &str) -> Result<(), Status
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    house.client.clone().activate_plugin(request).await.map(|_| ())
+    house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request)
+        .await
+        .map(|_| ())
 }
 
 async fn shadow(house: &House, brand: &str, plugin: Option<&str>) -> Result<(), Status> {
@@ -129,7 +142,13 @@ async fn shadow(house: &House, brand: &str, plugin: Option<&str>) -> Result<(), 
         setting: plugin.and_then(setting),
         ..Default::default()
     };
-    house.client.clone().shadow_plugin(request).await.map(|_| ())
+    house
+        .client
+        .clone()
+        .activations
+        .shadow_plugin(request)
+        .await
+        .map(|_| ())
 }
 
 async fn roll_back(house: &House) -> Result<(), Status> {
@@ -138,7 +157,13 @@ async fn roll_back(house: &House) -> Result<(), Status> {
         world: KOC,
         ..Default::default()
     };
-    house.client.clone().roll_back_plugin(request).await.map(|_| ())
+    house
+        .client
+        .clone()
+        .activations
+        .roll_back_plugin(request)
+        .await
+        .map(|_| ())
 }
 
 /// The plugin that answers now.
@@ -179,7 +204,7 @@ async fn what_is_retired_answers_on_but_becomes_active_nowhere() {
         ..Default::default()
     };
     assert_eq!(
-        reason(house.client.clone().promote_plugin(promote).await),
+        reason(house.client.clone().activations.promote_plugin(promote).await),
         "PLUGIN_RETIRED"
     );
     activate(&house, BRAND, &second).await.unwrap();
@@ -239,7 +264,13 @@ async fn what_no_brand_uses_can_be_deleted_and_published_anew() {
         world: KOC,
         ..Default::default()
     };
-    house.client.clone().deactivate_plugin(deactivate).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .deactivate_plugin(deactivate)
+        .await
+        .unwrap();
     let refused = delete(&house, &name).await.unwrap_err();
     assert_eq!(value_of(&refused, "brands").as_deref(), Some("b2"));
     shadow(&house, OTHER, None).await.unwrap();
@@ -247,11 +278,11 @@ async fn what_no_brand_uses_can_be_deleted_and_published_anew() {
     delete(&house, &name).await.unwrap();
     let mut client = house.client.clone();
     let request = GetPluginRequest { name: name.clone() };
-    assert_eq!(reason(client.get_plugin(request).await), "PLUGIN_UNKNOWN");
+    assert_eq!(reason(client.plugins.get_plugin(request).await), "PLUGIN_UNKNOWN");
     let request = GetPluginPublicationRequest {
         name: format!("publishers/acme/publications/{}", sha256(&component)),
     };
-    let publication = client.get_plugin_publication(request).await;
+    let publication = client.plugins.get_plugin_publication(request).await;
     assert_eq!(reason(publication), "PLUGIN_PUBLICATION_UNKNOWN");
     assert_eq!(house.files("blobs").len(), 1);
     assert_eq!(reason(delete(&house, &name).await), "PLUGIN_UNKNOWN");
@@ -323,7 +354,7 @@ async fn add_key(house: &House, key: &SecretKey) -> Result<Publisher, Status> {
         name: "publishers/acme".to_owned(),
         public_key_pem: pem(key),
     };
-    let answer = house.client.clone().add_publisher_key(request).await?;
+    let answer = house.client.clone().publishers.add_publisher_key(request).await?;
     Ok(answer.into_inner().publisher.unwrap())
 }
 
@@ -332,7 +363,12 @@ async fn remove_key(house: &House, key: &SecretKey) -> Result<Publisher, Status>
         name: "publishers/acme".to_owned(),
         public_key_pem: pem(key),
     };
-    let answer = house.client.clone().remove_publisher_key(request).await?;
+    let answer = house
+        .client
+        .clone()
+        .publishers
+        .remove_publisher_key(request)
+        .await?;
     Ok(answer.into_inner().publisher.unwrap())
 }
 
@@ -388,13 +424,16 @@ async fn a_key_takes_the_place_of_another_while_models_answer() {
         name: "publishers/acme".to_owned(),
         public_key_pem: "no key".to_owned(),
     };
-    assert_eq!(field(client.add_publisher_key(wrong).await), "public_key_pem");
+    assert_eq!(
+        field(client.publishers.add_publisher_key(wrong).await),
+        "public_key_pem"
+    );
     let unknown = RemovePublisherKeyRequest {
         name: "publishers/none".to_owned(),
         public_key_pem: pem(&new),
     };
     assert_eq!(
-        reason(client.remove_publisher_key(unknown).await),
+        reason(client.publishers.remove_publisher_key(unknown).await),
         "PUBLISHER_UNKNOWN"
     );
 }

@@ -17,6 +17,7 @@ async fn plugins(house: &House) -> Vec<String> {
     let listed = house
         .client
         .clone()
+        .plugins
         .list_plugins(ListPluginsRequest::default())
         .await;
     let plugins = listed.unwrap().into_inner().plugins;
@@ -51,6 +52,7 @@ async fn what_is_published_can_be_read_and_checked() {
     let got = house
         .client
         .clone()
+        .plugins
         .get_plugin(GetPluginRequest { name: name.clone() })
         .await;
     assert_eq!(got.unwrap().into_inner().plugin.unwrap(), plugin);
@@ -59,6 +61,7 @@ async fn what_is_published_can_be_read_and_checked() {
     let checked = house
         .client
         .clone()
+        .plugins
         .check_plugin(check)
         .await
         .unwrap()
@@ -79,6 +82,7 @@ async fn what_is_published_can_be_read_and_checked() {
         let refused = house
             .client
             .clone()
+            .plugins
             .check_plugin(CheckPluginRequest { name, rows })
             .await;
         assert_eq!(field(refused), "rows");
@@ -102,7 +106,7 @@ async fn versions_stand_side_by_side_and_in_pages() {
             page_size: 2,
             page_token: token,
         };
-        let page = client.list_plugins(request).await.unwrap().into_inner();
+        let page = client.plugins.list_plugins(request).await.unwrap().into_inner();
         names.extend(page.plugins.into_iter().map(|plugin| plugin.name));
         token = page.next_page_token;
         if token.is_empty() {
@@ -116,7 +120,7 @@ async fn versions_stand_side_by_side_and_in_pages() {
         page_token: "nonsense".to_owned(),
         ..Default::default()
     };
-    assert_eq!(reason(client.list_plugins(request).await), "INVALID_PAGE");
+    assert_eq!(reason(client.plugins.list_plugins(request).await), "INVALID_PAGE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,7 +203,7 @@ async fn an_upload_that_breaks_off_or_the_rules_leaves_nothing() {
     let mut client = house.client.clone();
     let call = tokio::spawn(async move {
         let parts = tokio_stream::wrappers::ReceiverStream::new(parts);
-        client.publish_plugin(parts).await
+        client.plugins.publish_plugin(parts).await
     });
     for part in &good[..good.len() / 2] {
         send.send(part.clone()).await.unwrap();
@@ -277,11 +281,12 @@ async fn publishers_are_one_key_each() {
     };
     let mut client = house.client.clone();
     assert_eq!(
-        field(client.create_publisher(request).await),
+        field(client.publishers.create_publisher(request).await),
         "publisher.public_key_pem"
     );
     house.trust("beta", &other).await.unwrap();
     let page = client
+        .publishers
         .list_publishers(ListPublishersRequest::default())
         .await
         .unwrap();
@@ -293,11 +298,17 @@ async fn publishers_are_one_key_each() {
     assert_eq!(names.collect::<Vec<_>>(), ["publishers/acme", "publishers/beta"]);
     let name = "publishers/beta".to_owned();
     client
+        .publishers
         .delete_publisher(DeletePublisherRequest { name: name.clone() })
         .await
         .unwrap();
     assert_eq!(
-        reason(client.delete_publisher(DeletePublisherRequest { name }).await),
+        reason(
+            client
+                .publishers
+                .delete_publisher(DeletePublisherRequest { name })
+                .await
+        ),
         "PUBLISHER_UNKNOWN"
     );
 }
@@ -323,7 +334,12 @@ async fn a_tenant_has_its_own_registry() {
         .beside(&World::ALL, |config| config.tenant = "other".to_owned())
         .await;
     assert_eq!(plugins(&beside).await.len(), 0);
-    let got = beside.client.clone().get_plugin(GetPluginRequest { name }).await;
+    let got = beside
+        .client
+        .clone()
+        .plugins
+        .get_plugin(GetPluginRequest { name })
+        .await;
     assert_eq!(reason(got), "PLUGIN_UNKNOWN");
     let signature = house.key.sign(&sha256(&component));
     let refused = beside.upload(parts("acme", &signature, &component)).await;

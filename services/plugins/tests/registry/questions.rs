@@ -43,7 +43,13 @@ pub async fn activate(house: &House, plugin: &str, fallback: PluginFallback) {
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    house.client.clone().activate_plugin(request).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request)
+        .await
+        .unwrap();
 }
 
 pub async fn runs(house: &House) -> Vec<PluginRun> {
@@ -52,7 +58,7 @@ pub async fn runs(house: &House) -> Vec<PluginRun> {
         world: KOC,
         ..Default::default()
     };
-    let listed = house.client.clone().list_plugin_runs(request).await;
+    let listed = house.client.clone().runs.list_plugin_runs(request).await;
     listed.unwrap().into_inner().runs
 }
 
@@ -80,7 +86,13 @@ async fn the_built_in_model_answers_until_a_plugin_does() {
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    house.client.clone().activate_plugin(request).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request)
+        .await
+        .unwrap();
     let (_, scored) = house.ask(100, &PEOPLE).await.unwrap();
     assert_eq!(scored.columns, plain(&PEOPLE, 0.25));
     let by = &scored.by;
@@ -328,7 +340,13 @@ async fn who_is_trusted_no_longer_runs_no_longer() {
     let publisher = DeletePublisherRequest {
         name: "publishers/acme".to_owned(),
     };
-    house.client.clone().delete_publisher(publisher).await.unwrap();
+    house
+        .client
+        .clone()
+        .publishers
+        .delete_publisher(publisher)
+        .await
+        .unwrap();
     let by = house.ask(100, &PEOPLE).await.unwrap().1.by;
     assert_eq!(by.source(), ModelSource::BuiltInFallback);
     assert_eq!(by.failure.unwrap().reason, "PLUGIN_UNTRUSTED");
@@ -342,7 +360,13 @@ async fn who_is_trusted_no_longer_runs_no_longer() {
     let publisher = DeletePublisherRequest {
         name: "publishers/acme".to_owned(),
     };
-    house.client.clone().delete_publisher(publisher).await.unwrap();
+    house
+        .client
+        .clone()
+        .publishers
+        .delete_publisher(publisher)
+        .await
+        .unwrap();
     house.trust("acme", &house.key).await.unwrap();
     assert_eq!(
         house.ask(100, &PEOPLE).await.unwrap().1.by.source(),
@@ -367,7 +391,13 @@ async fn a_shadow_is_compared_and_never_answers() {
         setting: setting(&other),
         ..Default::default()
     };
-    house.client.clone().shadow_plugin(shadow).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .shadow_plugin(shadow)
+        .await
+        .unwrap();
     // Beside the built-in model, whose columns are constant.
     house.ask(100, &PEOPLE).await.unwrap();
     let run = shadowed(&house, 1).await;

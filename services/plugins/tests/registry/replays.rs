@@ -21,7 +21,13 @@ async fn activate(house: &House, plugin: &str, keep_inputs: bool) {
         force_reason: UNTRIED.to_owned(),
         ..Default::default()
     };
-    house.client.clone().activate_plugin(request).await.unwrap();
+    house
+        .client
+        .clone()
+        .activations
+        .activate_plugin(request)
+        .await
+        .unwrap();
 }
 
 async fn replay(house: &House, name: &str) -> Result<ReplayPluginRunResponse, Status> {
@@ -31,6 +37,7 @@ async fn replay(house: &House, name: &str) -> Result<ReplayPluginRunResponse, St
     Ok(house
         .client
         .clone()
+        .runs
         .replay_plugin_run(request)
         .await?
         .into_inner())
@@ -44,6 +51,7 @@ async fn rows(house: &House, name: &str) -> Result<Vec<u8>, Status> {
     let mut parts = house
         .client
         .clone()
+        .runs
         .get_plugin_run_rows(request)
         .await?
         .into_inner();
@@ -154,6 +162,7 @@ async fn runs_are_found_by_name_and_in_pages_and_by_their_tenant_only() {
     let (mut days, mut token) = (Vec::new(), String::new());
     loop {
         let page = client
+            .runs
             .list_plugin_runs(request(token))
             .await
             .unwrap()
@@ -170,6 +179,7 @@ async fn runs_are_found_by_name_and_in_pages_and_by_their_tenant_only() {
         name: name.to_owned(),
     };
     let got = client
+        .runs
         .get_plugin_run(get(&run.name))
         .await
         .unwrap()
@@ -177,14 +187,14 @@ async fn runs_are_found_by_name_and_in_pages_and_by_their_tenant_only() {
         .run;
     assert_eq!(got.as_ref(), Some(&run));
     assert_eq!(
-        reason(client.get_plugin_run(get("pluginRuns/none")).await),
+        reason(client.runs.get_plugin_run(get("pluginRuns/none")).await),
         "PLUGIN_RUN_UNKNOWN"
     );
-    assert_eq!(field(client.get_plugin_run(get("none")).await), "name");
+    assert_eq!(field(client.runs.get_plugin_run(get("none")).await), "name");
     let other = house
         .beside(&World::ALL, |config| config.tenant = "other".to_owned())
         .await;
-    let refused = other.client.clone().get_plugin_run(get(&run.name)).await;
+    let refused = other.client.clone().runs.get_plugin_run(get(&run.name)).await;
     assert_eq!(reason(refused), "PLUGIN_RUN_UNKNOWN");
     assert_eq!(reason(replay(&other, &run.name).await), "PLUGIN_RUN_UNKNOWN");
 }

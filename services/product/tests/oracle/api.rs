@@ -1,5 +1,7 @@
 //! The service over gRPC on a real lake: questions, answers, refusals.
 
+use std::sync::Arc;
+
 use dualwheel_kit::{Call, Config, Server, failure::reason_of, failure::violations_of};
 use dualwheel_lake::{Lake, service::Facts};
 use dualwheel_measure::{Day, Label};
@@ -17,7 +19,7 @@ use dualwheel_proto::{
     },
     product::{
         GetPriceStrengthRequest, GetSuperRequest, ListLifecycleRequest,
-        product_service_client::ProductServiceClient, product_service_server::ProductServiceServer,
+        product_service_client::ProductServiceClient,
     },
     types::{ExplainMetricRequest, ListDefinitionsRequest, MetricQuery, Window},
 };
@@ -121,13 +123,13 @@ pub async fn service(
     folder: &std::path::Path,
     lake: &Lake,
     definitions: Option<&std::path::Path>,
-) -> ProductServiceServer<dualwheel_product::Service> {
+) -> Arc<dualwheel_product::Service> {
     let options = dualwheel_product::Options {
         lake: lake.clone(),
         definitions: definitions.map(Into::into),
         plugins: plugins(folder, lake).await,
     };
-    options.service().unwrap().serve()
+    Arc::new(options.service().unwrap())
 }
 
 /// A server on what the folder holds.
@@ -136,9 +138,9 @@ pub async fn open(folder: &std::path::Path) -> Channel {
     let facts = Facts::new(lake.clone(), &["consumer", "product", "content", "membership"]);
     let server = Server::builder(&Config::default())
         .unwrap()
-        .add(FactServiceServer::new(facts))
-        .add(plugins(folder, &lake).await.service())
-        .add(service(folder, &lake, None).await);
+        .add(FactServiceServer::new(facts));
+    let server = plugins(folder, &lake).await.mount(server);
+    let server = service(folder, &lake, None).await.mount(server);
     server.build().unwrap().in_process()
 }
 

@@ -96,7 +96,7 @@ impl Desk {
     async fn open(folder: &Path, lake: &Lake, brands: Brands) -> Self {
         let service = api::service(folder, lake, None).await;
         Self {
-            client: ProductServiceClient::new(service),
+            client: ProductServiceClient::new(ProductServiceServer::from_arc(service)),
             call: Call::background("default").seeing(&brands),
         }
     }

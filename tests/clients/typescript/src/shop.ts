@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { AudienceService } from "../generated/dualwheel/consumer/v1/audience_service_pb.js";
 import { ConsumerService } from "../generated/dualwheel/consumer/v1/consumer_service_pb.js";
 import type { GetFastResponse } from "../generated/dualwheel/consumer/v1/fast_pb.js";
 import type { Audience } from "../generated/dualwheel/consumer/v1/saved_audience_pb.js";
@@ -32,6 +33,7 @@ type OrderLine = MessageInitShape<typeof OrderLineSchema>;
 export class Shop {
   readonly facts: Client<typeof FactService>;
   readonly consumers: Client<typeof ConsumerService>;
+  readonly audiences: Client<typeof AudienceService>;
 
   constructor(
     transport: Transport,
@@ -39,6 +41,7 @@ export class Shop {
   ) {
     this.facts = createClient(FactService, transport);
     this.consumers = createClient(ConsumerService, transport);
+    this.audiences = createClient(AudienceService, transport);
   }
 
   // ---- facts in
@@ -103,7 +106,7 @@ export class Shop {
   /** Keys of an audience's people, as they stream in. */
   async *keys(expression: string): AsyncGenerator<string> {
     const definition = text(expression);
-    for await (const part of this.consumers.exportAudience({ brand: this.brand, definition, asOf: LAST_DAY })) {
+    for await (const part of this.audiences.exportAudience({ brand: this.brand, definition, asOf: LAST_DAY })) {
       yield* part.consumers;
     }
   }
@@ -113,7 +116,7 @@ export class Shop {
   /** Saves a live audience. With the same request id, repeating the call is safe. */
   async save(displayName: string, expression: string, requestId: string = randomUUID()): Promise<Audience> {
     const audience = { brand: this.brand, displayName, definition: text(expression) };
-    const answer = await this.consumers.createAudience({ requestId, audience });
+    const answer = await this.audiences.createAudience({ requestId, audience });
     return present(answer.audience);
   }
 
@@ -121,7 +124,7 @@ export class Shop {
   async *audiences(pageSize: number): AsyncGenerator<Audience[]> {
     let pageToken = "";
     do {
-      const page = await this.consumers.listAudiences({ brand: this.brand, pageSize, pageToken });
+      const page = await this.audiences.listAudiences({ brand: this.brand, pageSize, pageToken });
       yield page.audiences;
       pageToken = page.nextPageToken;
     } while (pageToken);

@@ -15,9 +15,10 @@ use dualwheel_kit::Call;
 use dualwheel_lake::Lake;
 use dualwheel_measure::Window;
 use dualwheel_proto::{
+    clients,
     consumer::{
         AudienceDefinition, EstimateAudienceRequest, RebuildPeopleIndexRequest, VerifyPeopleIndexRequest,
-        audience_definition::Form, consumer_service_client::ConsumerServiceClient,
+        audience_definition::Form,
     },
     facts::{
         AppendRequest, Behavior, FactKind, FactRows, append_request::Batch,
@@ -109,9 +110,10 @@ fn followed(summary: &Summary) -> f64 {
 fn build(bench: &Bench, figures: &mut Figures, lake: &Path, rows: f64) -> anyhow::Result<()> {
     let mesh = Mesh::start(lake)?;
     let index = bench.client.block_on(async {
-        let mut client = ConsumerServiceClient::new(mesh.connect().await?);
+        let mut client = clients::Consumer::new(mesh.connect().await?);
         let started = Instant::now();
         let built = client
+            .index
             .rebuild_people_index(RebuildPeopleIndexRequest {})
             .await?
             .into_inner();
@@ -123,6 +125,7 @@ fn build(bench: &Bench, figures: &mut Figures, lake: &Path, rows: f64) -> anyhow
         )?;
         let started = Instant::now();
         let verified = client
+            .index
             .verify_people_index(VerifyPeopleIndexRequest {})
             .await?
             .into_inner();
@@ -259,7 +262,8 @@ async fn estimate(channel: &Channel, text: &str) -> anyhow::Result<i64> {
         definition: by_text(text),
         ..EstimateAudienceRequest::default()
     };
-    let answer = ConsumerServiceClient::new(channel.clone())
+    let answer = clients::Consumer::new(channel.clone())
+        .audiences
         .estimate_audience(request)
         .await?;
     Ok(answer.into_inner().size)

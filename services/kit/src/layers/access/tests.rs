@@ -83,13 +83,13 @@ async fn every_brand_of_a_request_must_be_allowed() {
     assert_eq!(reason_of(&refused).unwrap(), "PERMISSION_DENIED");
     assert_eq!(value_of(&refused, "brand").unwrap(), "C");
     // Who names no brand would be answered for all of them.
-    let list = "dualwheel.consumer.v1.ConsumerService/ListAudiences";
+    let list = "dualwheel.consumer.v1.AudienceService/ListAudiences";
     assert!(ask(&some, list, "{}").await.is_err());
     assert!(ask(&some, list, r#"{"brand": "A"}"#).await.is_ok());
     assert!(
         ask(
             &some,
-            "dualwheel.consumer.v1.ConsumerService/DeleteConsumers",
+            "dualwheel.consumer.v1.PrivacyService/DeleteConsumers",
             "{}"
         )
         .await
@@ -123,7 +123,7 @@ async fn without_identities_everything_is_one_tenants_own() {
             answer(b"")
         }),
     );
-    let path = "/dualwheel.consumer.v1.ConsumerService/DeleteConsumers";
+    let path = "/dualwheel.consumer.v1.PrivacyService/DeleteConsumers";
     assert_eq!(code(&calls.run(call(path, "t", Bytes::new())).await), Code::Ok);
 }
 

@@ -138,7 +138,7 @@ async fn an_answer_is_for_the_brands_that_the_caller_may_see() {
 #[tokio::test]
 async fn only_answers_from_the_facts_are_kept() {
     let house = House::new(false, false);
-    let list = "/dualwheel.consumer.v1.ConsumerService/ListAudiences";
+    let list = "/dualwheel.consumer.v1.AudienceService/ListAudiences";
     assert_ne!(house.ask(list, "t", b"").await, house.ask(list, "t", b"").await);
 }
 

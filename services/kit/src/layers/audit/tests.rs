@@ -68,7 +68,7 @@ where
 }
 
 fn asked(method: &str, request: &Value) -> Request<Body> {
-    let path = format!("dualwheel.consumer.v1.ConsumerService/{method}");
+    let path = format!("dualwheel.consumer.v1.{method}");
     let message = Bytes::from(named::encode(&path, &request.to_string()));
     call(&format!("/{path}"), "t", message)
 }
@@ -84,7 +84,7 @@ async fn a_line_says_what_a_call_was_about_and_how_much_it_was() {
         answer(b"")
     });
     let request = json!({"audience": {"brand": "b", "displayName": "secret"}, "freeze": true});
-    calls.run(asked("CreateAudience", &request)).await;
+    calls.run(asked("AudienceService/CreateAudience", &request)).await;
     let line = &lines.taken()[0];
     for (field, value) in [
         ("kind", json!("write")),
@@ -103,14 +103,14 @@ async fn a_line_says_what_a_call_was_about_and_how_much_it_was() {
     // By its name, and nothing noted by the handler.
     let calls = audited_calls(|_| async { answer(b"") });
     let request = json!({"name": "audiences/x"});
-    calls.run(asked("DeleteAudience", &request)).await;
+    calls.run(asked("AudienceService/DeleteAudience", &request)).await;
     let line = &lines.taken()[0];
     assert_eq!(line["resource"], "audiences/x");
     assert!(line.get("brand").is_none() && line.get("people").is_none());
     // Keys are in no line, and other calls have none.
     let request = json!({"consumers": ["somebody"]});
-    calls.run(asked("DeleteConsumers", &request)).await;
-    calls.run(asked("GetFast", &json!({}))).await;
+    calls.run(asked("PrivacyService/DeleteConsumers", &request)).await;
+    calls.run(asked("ConsumerService/GetFast", &json!({}))).await;
     let told = lines.taken();
     assert_eq!(told.len(), 1);
     assert!(!told[0].to_string().contains("somebody"));
@@ -124,13 +124,13 @@ async fn a_stream_is_told_when_it_has_ended() {
         answer(b"some keys")
     });
     let request = json!({"brand": "b", "definition": {"text": "stage(P)"}});
-    let answered = calls.run(asked("ExportAudience", &request)).await;
+    let answered = calls.run(asked("AudienceService/ExportAudience", &request)).await;
     assert!(lines.taken().is_empty());
     read(answered).await;
     let line = &lines.taken()[0];
     assert_eq!((&line["kind"], &line["code"]), (&json!("export"), &json!("Ok")));
     assert_eq!(line["rows"], 2);
     // Given up before its end.
-    drop(calls.run(asked("ExportAudience", &request)).await);
+    drop(calls.run(asked("AudienceService/ExportAudience", &request)).await);
     assert_eq!(lines.taken()[0]["code"], "Cancelled");
 }

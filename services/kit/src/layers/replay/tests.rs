@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-const CREATE: &str = "/dualwheel.diagnosis.v1.DiagnosisService/CreatePeerSet";
+const CREATE: &str = "/dualwheel.diagnosis.v1.PeerSetService/CreatePeerSet";
 
 fn request(id: &str, name: &str) -> Bytes {
     let path = CREATE.trim_start_matches('/');

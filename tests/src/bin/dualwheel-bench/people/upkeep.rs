@@ -4,9 +4,10 @@ use std::{path::Path, time::Instant};
 
 use anyhow::ensure;
 use dualwheel_measure::Window;
+use dualwheel_proto::clients;
 use dualwheel_proto::consumer::{
     Audience, CreateAudienceRequest, DeleteConsumersRequest, DeletionState, GetConsumerDeletionRequest,
-    GetFastRequest, TrendStep, consumer_service_client::ConsumerServiceClient,
+    GetFastRequest, TrendStep,
 };
 use tonic::transport::Channel;
 
@@ -44,11 +45,11 @@ async fn trend(figures: &mut Figures, channel: &Channel, window: Window) -> anyh
         query: Some(market::question(Window::ending(window.last, TREND_DAYS))),
         trend_step: TrendStep::Day.into(),
     };
-    let mut client = ConsumerServiceClient::new(channel.clone());
+    let mut client = clients::Consumer::new(channel.clone());
     // The facts of the brand are read once, for this question and those to come.
-    client.get_fast(request.clone()).await?;
+    client.consumers.get_fast(request.clone()).await?;
     let started = Instant::now();
-    let told = client.get_fast(request).await?.into_inner();
+    let told = client.consumers.get_fast(request).await?.into_inner();
     let took = started.elapsed().as_secs_f64() * 1_000.0;
     let days = told
         .trend
@@ -60,7 +61,7 @@ async fn trend(figures: &mut Figures, channel: &Channel, window: Window) -> anyh
 }
 
 async fn live(figures: &mut Figures, channel: &Channel) -> anyhow::Result<()> {
-    let mut client = ConsumerServiceClient::new(channel.clone());
+    let mut client = clients::Consumer::new(channel.clone());
     let mut made_ms = Vec::with_capacity(LIVE);
     for number in 0..LIVE {
         let text = format!(
@@ -77,7 +78,7 @@ async fn live(figures: &mut Figures, channel: &Channel) -> anyhow::Result<()> {
             ..CreateAudienceRequest::default()
         };
         let started = Instant::now();
-        client.create_audience(request).await?;
+        client.audiences.create_audience(request).await?;
         made_ms.push(started.elapsed().as_secs_f64() * 1_000.0);
     }
     let (first, last) = made_ms.split_at(LIVE / 2);
@@ -107,7 +108,7 @@ async fn live(figures: &mut Figures, channel: &Channel) -> anyhow::Result<()> {
 
 /// Seconds until no answer shows some consumers any more.
 async fn delete(figures: &mut Figures, channel: &Channel) -> anyhow::Result<()> {
-    let mut client = ConsumerServiceClient::new(channel.clone());
+    let mut client = clients::Consumer::new(channel.clone());
     let before = estimate(channel, CHECKED_IN).await?;
     let consumers = (0..DELETED).map(|row| format!("live-1-{row}"));
     let request = DeleteConsumersRequest {
@@ -116,6 +117,7 @@ async fn delete(figures: &mut Figures, channel: &Channel) -> anyhow::Result<()> 
     };
     let started = Instant::now();
     let mut deletion = client
+        .privacy
         .delete_consumers(request)
         .await?
         .into_inner()
@@ -125,6 +127,7 @@ async fn delete(figures: &mut Figures, channel: &Channel) -> anyhow::Result<()> 
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         let request = GetConsumerDeletionRequest { name: deletion.name };
         deletion = client
+            .privacy
             .get_consumer_deletion(request)
             .await?
             .into_inner()

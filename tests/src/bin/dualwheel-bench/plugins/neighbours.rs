@@ -15,14 +15,14 @@ use dualwheel_plugin_host::{Compiler, Features, Plugin, World, sha256};
 use dualwheel_plugin_sdk::{Batch, Description, KocModel, KocScores, Parameters, Refusal};
 use dualwheel_plugins::{Asked, Options, Plugins, Rows, signature::SecretKey};
 use dualwheel_proto::{
+    clients,
     facts::{
         AppendRequest, FactKind, FactRows, Product, append_request::Batch as Sent,
         fact_service_client::FactServiceClient, fact_service_server::FactServiceServer,
     },
     plugin::{
         ActivatePluginRequest, CheckPluginRequest, CreatePublisherRequest, ModelSource, PluginFallback,
-        PluginSetting, PublishPluginHeader, PublishPluginRequest, Publisher,
-        plugin_service_client::PluginServiceClient, publish_plugin_request::Part,
+        PluginSetting, PublishPluginHeader, PublishPluginRequest, Publisher, publish_plugin_request::Part,
     },
 };
 use tokio::time::timeout;
@@ -79,7 +79,7 @@ pub(super) fn run(bench: &Bench, components: &Components, figures: &mut Figures)
 struct House {
     config: Config,
     plugins: Plugins,
-    client: PluginServiceClient<Channel>,
+    client: clients::Plugin,
     plugin: String,
     description: Description,
 }
@@ -100,10 +100,10 @@ impl House {
         let options = Options::of(&config, lake.clone(), database, worlds, Compiler::Here);
         let plugins = options.build().await?;
         let facts = FactServiceServer::new(Facts::new(lake, &["product"]));
-        let server = Server::builder(&config)?.add(plugins.service()).add(facts);
+        let server = plugins.mount(Server::builder(&config)?).add(facts);
         let channel = server.build()?.in_process();
         append(&channel).await?;
-        let client = PluginServiceClient::new(channel);
+        let client = clients::Plugin::new(channel);
         let plugin = publish(client.clone(), component).await?;
         activate(client.clone(), &plugin).await?;
         let described = dualwheel_plugin_host::Engine::new(super::limits(), Compiler::Here, None)?;
@@ -162,7 +162,11 @@ impl House {
             name: self.plugin.clone(),
             rows: CHECKED,
         };
-        async move { timeout(PATIENCE, client.check_plugin(request)).await.is_err() }
+        async move {
+            timeout(PATIENCE, client.plugins.check_plugin(request))
+                .await
+                .is_err()
+        }
     }
 }
 
@@ -195,7 +199,7 @@ async fn append(channel: &Channel) -> anyhow::Result<()> {
 }
 
 /// Publishes a component under a key of its own; answers its name.
-async fn publish(mut client: PluginServiceClient<Channel>, component: &[u8]) -> anyhow::Result<String> {
+async fn publish(mut client: clients::Plugin, component: &[u8]) -> anyhow::Result<String> {
     let key = SecretKey::generate()?;
     let publisher = Publisher {
         public_key_pem: key.public().to_pem()?,
@@ -206,7 +210,7 @@ async fn publish(mut client: PluginServiceClient<Channel>, component: &[u8]) -> 
         publisher_id: "bench".to_owned(),
         ..Default::default()
     };
-    client.create_publisher(trusted).await?;
+    client.publishers.create_publisher(trusted).await?;
     let header = Part::Header(PublishPluginHeader {
         publisher: "publishers/bench".to_owned(),
         signature: key.sign(&sha256(component)),
@@ -217,12 +221,12 @@ async fn publish(mut client: PluginServiceClient<Channel>, component: &[u8]) -> 
         .chain(chunks)
         .map(|part| PublishPluginRequest { part: Some(part) })
         .collect();
-    let published = client.publish_plugin(tokio_stream::iter(parts)).await?;
+    let published = client.plugins.publish_plugin(tokio_stream::iter(parts)).await?;
     let plugin = published.into_inner().plugin;
     Ok(plugin.context("no plugin is published")?.name)
 }
 
-async fn activate(mut client: PluginServiceClient<Channel>, plugin: &str) -> anyhow::Result<()> {
+async fn activate(mut client: clients::Plugin, plugin: &str) -> anyhow::Result<()> {
     let setting = PluginSetting {
         plugin: plugin.to_owned(),
         ..Default::default()
@@ -233,7 +237,7 @@ async fn activate(mut client: PluginServiceClient<Channel>, plugin: &str) -> any
         fallback: PluginFallback::None.into(),
         ..Default::default()
     };
-    client.activate_plugin(request).await?;
+    client.activations.activate_plugin(request).await?;
     Ok(())
 }
 
