@@ -36,7 +36,7 @@ impl fmt::Debug for Cache {
 
 impl Cache {
     /// Machine code in `folder`, which is made when something is first kept. `key` is a secret of who runs the host:
-    /// files of another key are compiled anew.
+    /// files of another key are compiled again.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, key: [u8; blake3::KEY_LEN]) -> Self {
         Self {

@@ -237,7 +237,7 @@ impl<'a> Examination<'a> {
         Ok(format!("answered without {}", quoted(&optional)))
     }
 
-    /// Rows with zeros are answered, and alike whatever the zeros' sign, which nothing in the facts tells of.
+    /// Rows with zeros are answered, and alike whatever the zeros' sign, which nothing in the facts shows.
     fn zeros(&self) -> Result<String, String> {
         let ask = |rows: &Batch, columns: &[&str], zero| self.answers(&rows::with_zeros(rows, columns, zero));
         let both = |rows: &Batch, columns: &[&str]| Ok((ask(rows, columns, 0.0)?, ask(rows, columns, -0.0)?));
@@ -354,7 +354,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Asks about all rows in parts: the first half, whose cost is told, and the second, cut at places that look like chance.
+    /// Asks about all rows in parts: the first half, whose cost is reported, and the second, cut at places that look like chance.
     fn cut(&self, cure: &str) -> (Result<String, String>, Option<Cost>) {
         let (rows, half) = (self.batch.rows, self.batch.rows / 2);
         let mut ends: BTreeSet<usize> = rows::shuffled((half + 1..rows).collect())

@@ -46,7 +46,7 @@ impl Digest {
         self.pass_on();
     }
 
-    /// Bit by bit: values that are equal but not the same are told apart.
+    /// Bit by bit: values that are equal but not the same are distinguished.
     fn numbers(&mut self, numbers: &[f64]) {
         self.count(numbers.len());
         // Many of them are hashed where they lie.

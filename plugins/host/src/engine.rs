@@ -195,7 +195,7 @@ impl Engine {
     }
 }
 
-/// What is kept of a component: a line that tells its shape, and its machine code.
+/// What is kept of a component: a line with its shape, and its machine code.
 fn packed(shape: &Shape, code: &[u8]) -> Option<Vec<u8>> {
     let mut packed = serde_json::to_vec(shape).ok()?;
     packed.push(b'\n');

@@ -30,7 +30,7 @@ const SEALED_VERSION: &str = "@0.2.";
 /// Bytes of a message from outside that are passed on.
 const MESSAGE: usize = 500;
 
-/// What a component is made of, as far as it can be told without compiling it.
+/// What a component is made of, as far as that shows without compiling it.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Shape {
     imports: Vec<String>,

@@ -59,8 +59,8 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_tables_per_module(TABLES)
         .max_memory_size(size(limits.memory_bytes))
         .table_elements(size(limits.table_elements));
-    // Memory that goes back to the system after a call comes anew page by page, which takes longer than many a model. It is
-    // kept only where the system tells which pages were written: to set back all of them would take longer still.
+    // Memory that goes back to the system after a call comes again page by page, which takes longer than many a model. It is
+    // kept only where the system says which pages were written: to set back all of them would take longer still.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Yes)
             .linear_memory_keep_resident(MEMORY_KEPT)

@@ -43,7 +43,7 @@ pub(crate) enum Bound {
 impl Bound {
     const COUNT: usize = 13;
 
-    /// Name, as a refusal tells it.
+    /// Name, as a refusal has it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Nesting => "nesting",
@@ -89,7 +89,7 @@ pub(crate) enum Fault {
     Binary(BinaryReaderError),
     /// There is more of something than admitted.
     Beyond(Bound, u64),
-    /// A component is passed on as a value, so that it cannot be told how often it is instantiated.
+    /// A component is passed on as a value, so that nobody can know how often it is instantiated.
     PassedOn,
 }
 

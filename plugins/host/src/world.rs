@@ -1,4 +1,4 @@
-//! The worlds that a plugin may implement, as `plugins/wit/plugin.wit` tells them.
+//! The worlds that a plugin may implement, as `plugins/wit/plugin.wit` has them.
 
 use std::{fmt, ops::RangeInclusive};
 

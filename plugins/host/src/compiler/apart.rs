@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{error::Error, inspect::Shape, structure::Bound, text::tidy};
 
-/// Bytes of a line that the process tells.
+/// Bytes of a line that the process writes.
 const LINE: u64 = 4 << 20;
 /// Bytes of what the process says of its end.
 const SAID: u64 = 4 << 10;

@@ -15,7 +15,7 @@ use crate::{inspect::Shape, settings};
 /// First argument of a program that is to compile a component.
 pub(super) const COMMAND: &str = "compile-plugin";
 
-/// What the process tells, a line of JSON each.
+/// What the process reports, a line of JSON each.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) enum Answer {
     /// What the component is made of. It is being compiled now.

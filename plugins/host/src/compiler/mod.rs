@@ -23,7 +23,7 @@ use crate::{
 
 /// Bytes of a message from a parser or a compiler that are passed on.
 const MESSAGE: usize = 500;
-/// Bytes of stack of the thread that reads. Types nest, and are read by recursion before it can be told how deep.
+/// Bytes of stack of the thread that reads. Types nest, and are read by recursion before anyone can know how deep.
 const STACK: usize = 64 << 20;
 
 /// Who compiles.
@@ -43,7 +43,7 @@ pub(crate) struct Made {
     pub(crate) code: Vec<u8>,
 }
 
-/// Why there is no machine code, as a process tells it to another.
+/// Why there is no machine code, as a process reports it to another.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) enum Refusal {
     /// The file is damaged, or uses what is not admitted.
