@@ -17,7 +17,7 @@ pub use strip::strip;
 #[non_exhaustive]
 pub enum Error {
     /// Not WebAssembly, or damaged.
-    #[error("not a sound WebAssembly file ({reason}): build the guest anew for wasm32-unknown-unknown")]
+    #[error("not a sound WebAssembly file ({reason}): build the guest again for wasm32-unknown-unknown")]
     Malformed {
         /// What the parser says, with the offset in bytes.
         reason: String,

@@ -11,7 +11,7 @@ pub(crate) fn describes_world(name: &str) -> bool {
 }
 
 /// `core_module` without custom sections (debug information with paths of the machine, the compiler's name and flags),
-/// except for the description of its world and the names of its functions, with which the traces of traps are told, as the
+/// except for the description of its world and the names of its functions, with which the traces of traps are written, as the
 /// source has them.
 ///
 /// # Errors
