@@ -77,7 +77,7 @@ pub struct Batch {
 /// A column that a model asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Name, as the world tells.
+    /// Name, as the world has it.
     pub name: String,
     /// Whether the model cannot do without it.
     pub required: bool,
