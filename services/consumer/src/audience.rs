@@ -2,7 +2,7 @@
 //!
 //! Source: methodology 2.5. [`expression`] is the tree, [`text`] its readable form, [`check`] what makes a tree
 //! sound for a brand's definitions, [`evaluate`](mod@evaluate) finds the people,
-//! of those whom [`sight`] lets the caller see; [`traits`] tells by which traits they stand out.
+//! of those whom [`sight`] lets the caller see; [`traits`] says by which traits they stand out.
 
 pub mod check;
 pub mod evaluate;

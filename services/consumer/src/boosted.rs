@@ -14,7 +14,7 @@ const LEARNING_RATE: f32 = 0.08;
 const DEPTH: usize = 4;
 /// Least weight of a leaf: about four times as many examples where the odds are even, more where they are not.
 const LEAF_WEIGHT: f32 = 10.0;
-/// Number of parts by which calibration is told.
+/// Number of parts by which calibration is shown.
 const PARTS: usize = 10;
 
 /// The library could not fit the trees.
@@ -102,7 +102,7 @@ impl<'a> Examples<'a> {
         self.positive.iter().filter(|positive| **positive).count()
     }
 
-    /// Whether all are positive, or none is: nothing can be told by them.
+    /// Whether all are positive, or none is: nothing follows from them.
     #[must_use]
     pub fn are_of_one_kind(&self) -> bool {
         self.positives() == 0 || self.positives() == self.len()

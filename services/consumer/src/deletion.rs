@@ -2,7 +2,7 @@
 //!
 //! The lake removes their facts, in every service that owns some; this service removes them from the people index and
 //! from the stored lists of saved audiences. Models are fitted for each question and keep nothing. A deletion is stored
-//! as asked for and, when nothing is left, as it ended; in between the lake tells how far it is.
+//! as asked for and, when nothing is left, as it ended; in between the lake says how far it is.
 
 use std::time::Duration;
 
@@ -321,7 +321,7 @@ async fn leave_audience(
         let replaced = audiences
             .replace_list(&audience.id, &people.keys, &list, size as i64)
             .await?;
-        // Where somebody has just judged it anew, the next look finds what is in the new list.
+        // Where somebody has just judged it again, the next look finds what is in the new list.
         let unused = if replaced { &people.keys } else { &list };
         lake.delete_keys(unused).await?;
     }

@@ -1,10 +1,10 @@
 //! Expansion (人群放大): who of the candidates is most like the people of an audience, the seed.
 //!
 //! Source: methodology 2.5. A gradient-boosted tree model ([`boosted`](crate::boosted)) of what is known of people
-//! ([`features`]) tells the seed from candidates outside it. It is tested on a fifth of both, which a hash of the key sets
-//! apart, and then fitted on all; the candidates are ranked by it. What the added people will do is told by what people who
+//! ([`features`]) separates the seed from candidates outside it. It is tested on a fifth of both, which a hash of the key sets
+//! apart, and then fitted on all; the candidates are ranked by it. What the added people will do follows from what people who
 //! were as alike a while before have done since ([`bands`]). Nothing depends on the order in which facts were read: people
-//! are drawn and told apart by their keys.
+//! are drawn and distinguished by their keys.
 
 pub mod bands;
 pub mod features;

@@ -234,7 +234,7 @@ fn acts(facts: &Facts, consumer: u32, last: Day) -> impl Iterator<Item = (i64, D
     })
 }
 
-/// Gives points their names, in the order of which they are numbered anew.
+/// Gives points their names, in the order of which they are numbered again.
 fn named(facts: &Facts, points: BTreeMap<(u32, u8), usize>, mut paths: Vec<Path>) -> Journeys {
     let words = facts.behaviors.names.words.view();
     let name = |(channel, kind): (u32, u8)| {

@@ -87,7 +87,7 @@ pub struct Options {
     pub definitions: Option<PathBuf>,
     /// Bytes that decoded bitmaps of the people index may take together.
     pub index_cache_bytes: u64,
-    /// What tells of facts that were appended; the index looks by itself every second, too.
+    /// Notices of facts that were appended; the index looks by itself every second, too.
     pub shared: Option<Shared>,
     /// For how long files of former versions stay after a consumer's facts were removed.
     pub erasure_grace: Duration,

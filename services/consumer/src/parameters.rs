@@ -62,9 +62,9 @@ pub struct Parameters {
     pub winback_positives: NonZeroU16,
     /// Fewest people of an audience, and fewest others, that a model of likeness is trained on.
     pub expansion_positives: NonZeroU16,
-    /// First ages of the bands that people are told in, ascending; younger people are a band of their own.
+    /// First ages of the bands that people are shown in, ascending; younger people are a band of their own.
     pub age_bands: Vec<u8>,
-    /// Fewest people of an audience for whom a trait's value is told.
+    /// Fewest people of an audience for whom a trait's value is shown.
     pub min_cell: NonZeroU16,
     /// Start of the profile labels of pioneers; the category follows it.
     pub pioneer_label: String,

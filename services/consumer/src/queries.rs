@@ -37,7 +37,7 @@ impl Indexed {
 }
 
 /// The people of a brand by the index; the versions that it stands for go into the answer. `None` when its bitmaps
-/// cannot be read, as when another process has numbered the consumers anew: then the facts are to be asked.
+/// cannot be read, as when another process has numbered the consumers again: then the facts are to be asked.
 pub(crate) async fn indexed(
     reader: &Reader,
     brand: &str,

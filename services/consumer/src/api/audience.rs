@@ -238,7 +238,7 @@ pub(super) fn trait_to_proto(index: Index) -> AudienceTrait {
     }
 }
 
-/// A number of people as it is told, and whether it is withheld.
+/// A number of people as callers see it, and whether it is withheld.
 pub(super) fn told(sight: &Sight, people: u64) -> (i64, bool) {
     let count = sight.count(people);
     (count.unwrap_or_default(), count.is_none())

@@ -228,8 +228,8 @@ fn why(refusal: &Refusal, sight: &Sight) -> String {
     }
 }
 
-/// How many of the groups are told, the largest first. Those withheld have together so many people that all people less
-/// those told is no number to withhold.
+/// How many of the groups are shown, the largest first. Those withheld have together so many people that all people less
+/// those shown is no number to withhold.
 fn shown(sizes: &[u64], sight: &Sight) -> usize {
     let (mut shown, mut withheld) = (sizes.len(), 0);
     for size in sizes.iter().rev() {

@@ -173,7 +173,7 @@ impl Service {
         if current.kind == Kind::Imported {
             return Err(wrong(
                 "name",
-                "an imported audience has no expression to be judged anew",
+                "an imported audience has no expression to be judged again",
             ));
         }
         let mut violations = Violations::new();

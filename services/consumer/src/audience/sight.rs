@@ -1,4 +1,4 @@
-//! Whom an audience may be of, and what may be told of them: who calls decides.
+//! Whose audience a caller may have, and what may be disclosed of the people.
 //!
 //! Profiles are the tenant's and not a brand's. Who may see some brands only must not reach other people through them:
 //! to such a caller the people known to the brand are all there are. Everything that finds, counts or describes people

@@ -13,7 +13,7 @@ use roaring::RoaringBitmap;
 use super::sight::Sight;
 use crate::{facts::add_all, parameters::Parameters, strategic::audience_of};
 
-/// Most values of one trait that are told, the strongest.
+/// Most values of one trait that are listed, the strongest.
 pub const MOST_VALUES: usize = 1_000;
 /// Parts that spending power is cut into.
 const POWER_PARTS: f64 = 5.0;

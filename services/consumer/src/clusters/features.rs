@@ -78,7 +78,7 @@ pub struct Portrayer<'a> {
     pub facts: &'a Facts,
     /// Profiles of the tenant.
     pub profiles: &'a Profiles,
-    /// Categories that are told apart.
+    /// Categories that are distinguished.
     pub cuts: &'a Categories,
     /// As-of day; facts after it do not count.
     pub as_of: Day,

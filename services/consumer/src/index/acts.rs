@@ -2,7 +2,7 @@
 //!
 //! Of each act the index keeps 16 bytes: a hash of its event id, and what its row puts into the bitmaps. A repeat that
 //! puts the same there changes nothing. Rows of one act that put different things there compete: the facts tell which
-//! of them stands, and all behaviours of the brand are counted anew from these. So does a hash that two acts share,
+//! of them stands, and all behaviours of the brand are counted again from these. So does a hash that two acts share,
 //! which costs the time and changes nothing.
 
 use dualwheel_lake::{

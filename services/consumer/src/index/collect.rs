@@ -183,7 +183,7 @@ impl Lines {
         })
     }
 
-    /// Has all lines of the brands that a new one has come to or from counted anew.
+    /// Has all lines of the brands that a new one has come to or from counted again.
     pub(super) fn recount(&mut self, contested: &Contested) {
         if contested.is_empty() {
             return;

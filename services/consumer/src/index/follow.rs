@@ -203,7 +203,7 @@ impl PeopleIndex {
         self.followed(call.tenant(), Replace::Nothing).await
     }
 
-    /// Derives every bitmap anew from the facts; consumers keep their ordinals.
+    /// Rebuilds every bitmap from the facts; consumers keep their ordinals.
     ///
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
@@ -317,7 +317,7 @@ impl PeopleIndex {
     }
 }
 
-/// Ends when facts have been appended somewhere; never where nobody tells.
+/// Ends when facts have been appended somewhere; never where nobody says so.
 async fn told(notices: &mut Option<Receiver<Notice>>) {
     loop {
         let Some(receiver) = notices else {

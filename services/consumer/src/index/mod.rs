@@ -4,7 +4,7 @@
 //! commit, and stores bitmaps and how far it came in one commit of its own, so that nothing is lost or counted twice
 //! whatever stops it. A question first catches up, so that its answer has every fact acknowledged before it was
 //! asked. Behaviours and order lines add to the bitmaps until one replaces another: then its brand's behaviours
-//! or lines are counted anew.
+//! or lines are counted again.
 //!
 //! - [`cells`]: the bitmaps of a brand and windows over them
 //! - [`judge`]: stages, flow and FAST on them
@@ -46,7 +46,7 @@ pub enum Error {
         most: usize,
     },
     /// Rows went away, or the log does not reach back: what is stored does not count any more.
-    #[error("rows of the facts are gone; everything is derived anew")]
+    #[error("rows of the facts are gone; everything is rebuilt")]
     RowsGone,
     /// Loading a brand's bitmaps failed for another question that waited for the same.
     #[error("the bitmaps of the brand could not be loaded: {0}")]

@@ -74,7 +74,7 @@ struct Read {
 enum Recount {
     /// New ones were added; these stand for them.
     Added(Vec<u64>),
-    /// All were counted anew.
+    /// All were counted again.
     Anew,
 }
 
@@ -84,7 +84,7 @@ struct ReadActs {
     acts: Acts,
     /// What stands for the new ones.
     new: Vec<Piece>,
-    /// Whether all were counted anew.
+    /// Whether all were counted again.
     anew: bool,
 }
 
@@ -101,7 +101,7 @@ impl State {
         Ok(Self::on(lake, stored))
     }
 
-    /// The index with nobody in it, in new names: what is derived next numbers the consumers anew.
+    /// The index with nobody in it, in new names: what is derived next numbers the consumers again.
     pub(super) async fn anew(root: &Lake, tenant: &str) -> Result<Self, Error> {
         let lake = root.renew(&Call::background(tenant));
         let stored = lake.people_index(&TABLES).await?;
@@ -119,7 +119,7 @@ impl State {
         }
     }
 
-    /// Whether what is stored was written in another format than ours, and is to be derived anew.
+    /// Whether what is stored was written in another format than ours, and is to be rebuilt.
     pub(super) fn is_outdated(&self) -> bool {
         self.stored.outdated
     }
@@ -152,7 +152,7 @@ impl State {
         Ok(self.lake.added(table, columns, after, None).await?)
     }
 
-    /// Follows the facts to their latest versions; `how` tells whether what is stored counts on.
+    /// Follows the facts to their latest versions; `how` says whether what is stored counts on.
     pub(super) async fn follow(&mut self, index: &PeopleIndex, how: Replace) -> Result<(), Error> {
         let anew = how != Replace::Nothing;
         let (behaviors, lines) = (
@@ -192,7 +192,7 @@ impl State {
         Ok(())
     }
 
-    /// Reads the rows, counting the behaviours or lines of a brand anew where one replaces another.
+    /// Reads the rows, counting the behaviours or lines of a brand again where one replaces another.
     async fn read(
         &mut self,
         behaviors: Added,

@@ -18,7 +18,7 @@ const MOST_HALVINGS: usize = 30;
 const LONGEST: f64 = 2.0;
 /// Step at which the top is reached, in logarithms: the parameters have seven digits.
 const CLOSE: f64 = 1e-7;
-/// Least curvature that is told from rounding: what bends less is a ridge.
+/// Least curvature that differs from rounding: what bends less is a ridge.
 const BENT: f64 = 1e-7;
 /// Logarithm beyond which a parameter has run away.
 const FURTHEST: f64 = 12.0;
