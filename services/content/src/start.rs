@@ -127,7 +127,7 @@ impl Whole {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Partial {
     signals: Signals,
-    /// Views of each content with a spend, by its key; none where the spend cannot be told apart anyway.
+    /// Views of each content with a spend, by its key; none where the spend cannot be separated anyway.
     viewed: BTreeMap<String, Viewed>,
     tallies: Cases<Case, Tallies>,
 }
@@ -296,7 +296,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// The metrics of one tally, in the order of [`METRICS`]; `spend` is missing where it cannot be told apart.
+    /// The metrics of one tally, in the order of [`METRICS`]; `spend` is missing where it cannot be separated.
     fn metrics(&self, tally: &Tally, scope: &Scope<'_>, spend: Option<Option<Money>>) -> Vec<Metric> {
         let reached = tally.reached.count;
         let mut metrics = vec![scope.count("start.reach", reached)];

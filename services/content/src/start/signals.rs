@@ -9,7 +9,7 @@ use super::Part;
 /// What the whole brand decides, whoever is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub struct Case {
-    /// Every view counts as a reach, because none in the window tells its dwell time.
+    /// Every view counts as a reach, because none in the window gives its dwell time.
     pub(super) dwell_assumed: bool,
     /// `PURCHASE` behaviours stand for purchases, because the brand has no order line.
     pub(super) purchases_are_behaviors: bool,
@@ -20,7 +20,7 @@ pub struct Case {
 pub struct Signals {
     /// A view of a content.
     pub(super) views: bool,
-    /// A view in the window that tells its dwell time.
+    /// A view in the window that gives its dwell time.
     dwell_in_window: bool,
     /// An interaction with a content, or a dwell time.
     interaction: bool,
