@@ -172,7 +172,7 @@ pub struct Parameters {
     pub close_active_days: u16,
     /// Depth at which category paths are cut.
     pub category_level: NonZeroU32,
-    /// Fewest people that a cell of an association tells of.
+    /// Fewest people behind a category that a cell names.
     pub min_cell: NonZeroU16,
     /// Roles whose holders can be KOC candidates.
     pub koc_roles: Vec<RoleName>,
@@ -190,7 +190,7 @@ pub struct Parameters {
     pub koc_purchasing_axis: Option<Points>,
     /// Days, up to the as-of day, whose purchases associate categories with cells.
     pub koc_category_days: NonZeroU16,
-    /// Most categories that a cell tells.
+    /// Most categories that a cell names.
     pub koc_most_categories: NonZeroU16,
     /// Scenes by class.
     pub koc_scenes: Scenes,

@@ -29,7 +29,7 @@ pub struct Facts<'a> {
     pub social: &'a SocialProfiles,
 }
 
-/// What is known of a candidate; `None` where no fact tells.
+/// What is known of a candidate; `None` where no fact says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Inputs {
     /// Interactions with the candidate's posts in 30 days.
@@ -91,7 +91,7 @@ struct Person {
     net: Money,
 }
 
-/// What a social profile tells; amounts in ten-thousandths.
+/// What a social profile says; amounts in ten-thousandths.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Profile {
     interactions: Option<i64>,

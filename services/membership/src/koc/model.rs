@@ -13,7 +13,7 @@ const PURCHASING: [&str; 3] = [
     "attributed_gmv_30d_rank",
 ];
 
-/// Powers are rounded to nine decimals: means that are equal must tie when they are ranked, and not be told apart by how
+/// Powers are rounded to nine decimals: means that are equal must tie when they are ranked, and not be distinguished by how
 /// their sums were rounded.
 const DECIMALS: f64 = 1e9;
 
