@@ -165,7 +165,7 @@ pub struct Intervals {
 }
 
 /// The brand's intervals: the peers are drawn with replacement, as many as there are, the brand is always kept, and
-/// everything is scored anew. No interval with fewer than two peers, or where more than a tenth of the draws give no
+/// everything is scored again. No interval with fewer than two peers, or where more than a tenth of the draws give no
 /// score.
 #[must_use]
 pub fn intervals(model: &Model, set: &ReferenceSet) -> Intervals {

@@ -52,7 +52,7 @@ impl Error {
 pub struct Map {
     /// Version of the file.
     pub version: u32,
-    /// What tells in the version of an answer that others were laid on it; empty for the shipped map.
+    /// What shows in the version of an answer that others were laid on it; empty for the shipped map.
     #[serde(skip)]
     pub mark: String,
     /// Scored metrics, by track.

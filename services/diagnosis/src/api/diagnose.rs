@@ -118,7 +118,7 @@ fn check_set(call: &Call, set: &StoredPeerSet, brand: &str, window: Window) -> R
 }
 
 impl Diagnoser {
-    /// The definitions in force for a brand; their version tells of its scenes and modes as well.
+    /// The definitions in force for a brand; their version covers its scenes and modes as well.
     pub fn definitions(&self, call: &Call, brand: &str) -> Arc<Definitions<Parameters>> {
         let mut definitions = self.catalogue.of(call.tenant(), brand);
         let map = self.maps.of(call.tenant(), brand);

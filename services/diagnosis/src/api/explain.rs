@@ -1,4 +1,4 @@
-//! How a number of this service came about, told from the newest finished run of the brand over the window.
+//! How a number of this service came about, from the newest finished run of the brand over the window.
 
 use dualwheel_kit::{
     Call, Failure, Question, Reason,

@@ -6,7 +6,7 @@ use super::{live::LiveRuns, runs::run_to_proto};
 use crate::store::{self, Error, Runs};
 use dualwheel_kit::Call;
 
-/// What a run's caller is told.
+/// What a run's caller reads.
 const STOPPED: &str = "the service was stopped while this run was working; resume it";
 
 #[tonic::async_trait]

@@ -61,7 +61,7 @@ pub async fn start(
     Work::new(diagnoser, live, call, (runs, made), place).begin(question)
 }
 
-/// Starts a run again that ended without a whole result, under its name: everything is asked anew, so that all of the
+/// Starts a run again that ended without a whole result, under its name: everything is asked again, so that all of the
 /// result is of one state of the facts. One that works or has succeeded stays as it is.
 pub async fn resume(
     diagnoser: &Arc<Diagnoser>,
@@ -233,7 +233,7 @@ pub async fn watch(
     // Looked up before the store: a run that ends in between is then found ended there.
     let here = live.follow(call.tenant(), &id);
     let runs = Runs::of(call, &diagnoser.database);
-    // The store also tells whether the caller may see it.
+    // The store also says whether the caller may see it.
     let first = runs.get(&id).await?;
     if let Some(receiver) = here {
         return Ok(follow(receiver).map(Ok).boxed());
