@@ -83,7 +83,7 @@ pub enum Command {
     /// Count, list, compare and save the people of audience expressions
     #[command(subcommand)]
     Audience(audience::Audience),
-    /// Tell where the people index stands, derive it anew, or hold it against the facts
+    /// Show where the people index stands, rebuild it, or check it against the facts
     #[command(subcommand)]
     Index(Index),
     /// Make calls in the background: start, list, follow and end them
@@ -383,7 +383,7 @@ pub struct DeleteConsumers {
 /// `dualwheel consumer deletions`.
 #[derive(Args, Debug)]
 pub struct Deletions {
-    /// Id of a deletion, whose parts are told [default: all, a line each]
+    /// Id of a deletion, whose parts are listed [default: all, a line each]
     pub id: Option<String>,
     /// Where the mesh is
     #[command(flatten)]
@@ -431,7 +431,7 @@ pub struct Winback {
 pub enum Index {
     /// Let it catch up with the facts, and tell where it stands
     Show(Place),
-    /// Derive every bitmap anew from the facts
+    /// Rebuild every bitmap from the facts
     Rebuild(Place),
     /// Hold every bitmap against the facts; fails when one differs
     Verify(Place),

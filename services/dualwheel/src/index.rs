@@ -110,7 +110,7 @@ fn report(common: &Common, told: &VerifyPeopleIndexResponse) -> anyhow::Result<(
     }
     ensure!(
         told.different == 0,
-        "the people index differs from the facts; derive it anew: dualwheel index rebuild"
+        "the people index differs from the facts; rebuild it: dualwheel index rebuild"
     );
     Ok(())
 }

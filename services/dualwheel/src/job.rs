@@ -37,7 +37,7 @@ use crate::{
 
 /// What a type URL begins with.
 const TYPES: &str = "type.googleapis.com/";
-/// Times that a broken connection is made anew while a job is followed, and the pause before.
+/// Times that a broken connection is made again while a job is followed, and the pause before.
 const TRIES: (u32, Duration) = (5, Duration::from_secs(1));
 /// Full name of a job.
 const JOB: &str = "dualwheel.job.v1.Job";

@@ -23,7 +23,7 @@ const SERVER_PATIENCE: Duration = Duration::from_secs(5);
 /// Exit code for a wrong configuration (EX_USAGE).
 const WRONG_CONFIGURATION: u8 = 64;
 
-/// Parses the command line, starts telemetry, runs one command; the exit code tells whether it succeeded.
+/// Parses the command line, starts telemetry, runs one command; the exit code says whether it succeeded.
 #[must_use]
 pub fn run() -> ExitCode {
     if let Some(compiled) = dualwheel_plugin_host::run_if_asked() {
@@ -64,7 +64,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// An argument with a path that is told from the home folder, alone or behind a name: shells expand only the first.
+/// An argument with a path that starts at the home folder, alone or behind a name: shells expand only the first.
 fn from_home(argument: OsString) -> OsString {
     let Some(text) = argument.to_str() else {
         return argument;

@@ -35,7 +35,7 @@ pub enum Audience {
     Show(Saved),
     /// Change the name or the expression of a saved audience
     Update(UpdateSaved),
-    /// Judge a frozen audience anew, or freeze a live one
+    /// Judge a frozen audience again, or freeze a live one
     Refresh(RefreshSaved),
     /// Delete a saved audience
     Delete(Saved),

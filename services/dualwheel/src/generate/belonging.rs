@@ -21,7 +21,7 @@ pub enum Role {
     PaidMember = 4,
 }
 
-/// A role held now, as its row tells it.
+/// A role held now, as its row has it.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// The role.

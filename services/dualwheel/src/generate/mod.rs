@@ -72,7 +72,7 @@ use table::Table;
 const SHARD_FACTS: u64 = 1_000_000;
 /// Facts that the trial run for the scale may take, and consumers that it takes at most.
 const TRIAL: (u64, u32) = (1_000_000, 8_000);
-/// Name of the file that tells what was planted.
+/// Name of the file that says what was planted.
 pub const TRUTH_FILE: &str = "truth.json";
 
 /// What market to write, and where.
@@ -168,13 +168,13 @@ pub struct Summary {
     pub total: u64,
     /// Parquet files, by name.
     pub files: Vec<PathBuf>,
-    /// The file that tells what was planted.
+    /// The file that says what was planted.
     pub truth_file: PathBuf,
     /// What was planted.
     pub truth: Truth,
 }
 
-/// Writes a market. `progress` is told, on the calling thread, how many facts are written so far.
+/// Writes a market. `progress` hears, on the calling thread, how many facts are written so far.
 ///
 /// # Errors
 /// When an option is out of range or a file cannot be written.

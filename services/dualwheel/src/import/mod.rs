@@ -212,7 +212,7 @@ async fn prepare(
             &mut letters,
             async |_, batch, _| {
                 progress.inc(batch.num_rows() as u64);
-                // The spool tells why it takes no more.
+                // The spool says why it takes no more.
                 batches
                     .send(batch)
                     .await

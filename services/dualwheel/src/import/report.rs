@@ -14,7 +14,7 @@ use crate::format;
 
 /// Places that a group of refusals names.
 const PLACES: usize = 3;
-/// Groups of refusals that are told apart; further ones are counted together.
+/// Groups of refusals that are distinguished; further ones are counted together.
 const GROUPS: usize = 100;
 /// Groups that a table lists of each fact.
 const LISTED: usize = 10;

@@ -108,7 +108,7 @@ fn rust(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     modules.into_iter().map(component).collect()
 }
 
-/// Runs cargo in a folder. What it tells its user goes through; what it tells programs names the core modules.
+/// Runs cargo in a folder. What it writes for people goes through; what it writes for programs names the core modules.
 fn compile(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let chosen = std::env::var_os("CARGO");
     // Another cargo may well have another compiler, of which nothing is known.
@@ -135,7 +135,7 @@ fn compile(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// Core modules of a message of cargo, if it tells of a guest.
+/// Core modules of a message of cargo, if it is about a guest.
 fn core_modules(message: &Value) -> Vec<PathBuf> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let field = |name: &str| message.get(name).unwrap_or(&Value::Null);

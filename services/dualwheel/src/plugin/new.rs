@@ -83,7 +83,7 @@ const SDK: &str = "dualwheel-plugin-sdk";
 
 /// Where the SDK is.
 enum Sdk {
-    /// In a folder, told as it is found from the crate's.
+    /// In a folder, by its path from the crate's.
     Folder(String),
     /// Packed into the crate.
     Packed,

@@ -66,7 +66,7 @@ impl Project {
         })
     }
 
-    /// Makes the component, and tells where it is.
+    /// Makes the component, and says where it is.
     pub(super) fn build(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         let target = folder.join("target");
         let path = target.join(format!("{}.component.wasm", self.name));

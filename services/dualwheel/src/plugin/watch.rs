@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// What building itself writes.
 const BUILT: [&str; 4] = ["target", "node_modules", "__pycache__", "Cargo.lock"];
 
-/// Does `work` now and whenever a file in `folder` changed since it was begun; what goes wrong is told, and tried again after
+/// Does `work` now and whenever a file in `folder` changed since it was begun; what goes wrong is shown, and tried again after
 /// the next change.
 pub(super) fn watch(folder: &Path, work: impl Fn() -> anyhow::Result<()>) -> ! {
     loop {

@@ -77,7 +77,7 @@ const LABEL: f64 = 40.0;
 const NODE_WIDTH: f64 = 12.0;
 const WIDTH: f64 = 1000.0;
 
-/// Draws the bands, and tells where the stages of both sides stand. `None` when nobody flows.
+/// Draws the bands, and says where the stages of both sides stand. `None` when nobody flows.
 pub fn draw(bands: &[Band], words: &str) -> Option<(String, Vec<Node>, Vec<Node>)> {
     let total: f64 = bands.iter().map(|band| band.people).sum();
     if total <= 0.0 {
