@@ -187,7 +187,7 @@ impl Call {
         &self.made.request_id
     }
 
-    /// The hash of the call's request, by which a store tells a repeated request from another one of the same id; none where
+    /// The hash of the call's request, by which a store distinguishes a repeated request from another one of the same id; none where
     /// the method has no request ids.
     #[must_use]
     pub fn request_hash(&self) -> Option<i64> {

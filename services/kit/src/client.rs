@@ -141,7 +141,7 @@ fn is_overloaded(status: &Status) -> Option<Duration> {
         .flatten()
 }
 
-/// Makes an idempotent call, again where it fails as `UNAVAILABLE` or is told to come again: at most three times, with full jitter,
+/// Makes an idempotent call, again where it fails as `UNAVAILABLE` or is asked to come again: at most three times, with full jitter,
 /// not beyond `deadline`. A timeout that this side notices first becomes `DEADLINE_EXCEEDED` here, as the
 /// server would say it.
 ///

@@ -146,7 +146,7 @@ pub struct Log {
     /// File of the audit log, to which every write and export adds a JSON line; standard error, as other logs, when not set.
     pub audit: Option<String>,
     /// What is logged, as `tracing` filters say it: `info`, `warn,dualwheel_lake=debug`. By default information, but of
-    /// the Delta kernel, which tells the whole state of a table at each opening, only warnings, and of the Delta writer no
+    /// the Delta kernel, which logs the whole state of a table at each opening, only warnings, and of the Delta writer no
     /// word of columns whose bounds it does not know.
     pub filter: String,
 }
@@ -380,7 +380,7 @@ pub struct Deadlines {
     /// Longest time in which a new connection must have begun to speak, its TLS handshake included.
     pub handshake_ms: u64,
     /// Age at which a connection is closed, up to a tenth more, when its calls have ended, so that clients look up the
-    /// service's addresses anew; 0 for no age.
+    /// service's addresses again; 0 for no age.
     pub connection_age_ms: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What tells browsers which web pages may call, by gRPC-Web, and read the answers.
+//! Says to browsers which web pages may call, by gRPC-Web, and read the answers.
 //!
 //! A browser asks first, in a call of `OPTIONS` without a token, which is answered before anybody is authenticated.
 

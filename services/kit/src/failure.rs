@@ -352,7 +352,7 @@ impl Failure {
 
     /// Says when to try again, as a `google.rpc.RetryInfo` and as `grpc-retry-pushback-ms`, which clients with a retry policy
     /// heed by themselves. Up to a half is added at random, so that those who are refused together do not come again together.
-    /// Where something is unavailable it is told without this, too: the longer that lasts, the later.
+    /// Where something is unavailable the client learns it without this, too: the longer that lasts, the later.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);

@@ -62,7 +62,7 @@ impl Identity {
     }
 }
 
-/// Why a token is refused; told to its bearer.
+/// Why a token is refused; its bearer reads it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It is no token, or its signature is not by one of the keys.

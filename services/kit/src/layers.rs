@@ -41,7 +41,7 @@ pub(crate) use answers::Answer;
 pub use answers::Versions;
 pub(crate) use body::{framed, largest, message as unframed};
 
-/// How often refusals with a reason are told in the log.
+/// How often refusals with a reason are logged.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 type Answering = BoxFuture<'static, Response<Body>>;
@@ -106,7 +106,7 @@ pub struct Parts {
     pub shared: Shared,
     /// Whether it is reached by the mesh itself alone: calls that serve a counted call are not counted again.
     pub inner: bool,
-    /// What tells whether a kept answer is still the answer; `None` where none is kept.
+    /// What says whether a kept answer is still the answer; `None` where none is kept.
     pub versions: Option<Arc<dyn Versions>>,
 }
 
@@ -181,7 +181,7 @@ pub fn wrap(layers: Vec<Layer>, next: Next) -> Next {
     })
 }
 
-/// Names the call: takes the caller's name where it is a decent one, and tells it in the answer.
+/// Names the call: takes the caller's name where it is a decent one, and puts it into the answer.
 async fn request_id(mut request: Request<Body>, next: Next) -> Response<Body> {
     let given = request
         .headers()
@@ -290,7 +290,7 @@ fn rate_limit(per_second: u32, shared: Shared) -> Layer {
     })
 }
 
-/// The answer of a layer that does not let a request through; counted by reason, and told now and then.
+/// The answer of a layer that does not let a request through; counted by reason, and logged now and then.
 fn refused(request: &Request<Body>, failure: Failure) -> Response<Body> {
     static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
         global::meter("dualwheel")
@@ -314,10 +314,10 @@ fn refused(request: &Request<Body>, failure: Failure) -> Response<Body> {
     failure.status().into_http()
 }
 
-/// When refusals with a reason were last told, and how many there were since.
+/// When refusals with a reason were last logged, and how many there were since.
 type Told = (Option<Instant>, u64);
 
-/// Counts a refusal; answers how many there were since some were told, unless that was within the last second.
+/// Counts a refusal; answers how many there were since some were logged, unless that was within the last second.
 fn to_tell(reason: &'static str) -> Option<u64> {
     static COUNTED: LazyLock<Mutex<HashMap<&str, Told>>> = LazyLock::new(Mutex::default);
     let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);

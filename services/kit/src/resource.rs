@@ -59,7 +59,7 @@ pub fn page_size(size: i32) -> Result<usize, Status> {
     Ok(usize::try_from(size).unwrap_or(1))
 }
 
-/// Where a page of a list begins that is made anew for each question.
+/// Where a page of a list begins that is made again for each question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
     first: usize,
@@ -68,7 +68,7 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Reads size and token of a page. `question` tells all that the list depends on: a token of another list is refused.
+    /// Reads size and token of a page. `question` has all that the list depends on: a token of another list is refused.
     /// `on_page` items come where the size is 0, at most 1 000 whatever is asked.
     ///
     /// # Errors

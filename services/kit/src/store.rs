@@ -102,7 +102,7 @@ fn mark(list: &str) -> String {
 }
 
 impl Cursor {
-    /// Writes a page token of `list`, which tells what is listed and by which filters.
+    /// Writes a page token of `list`, which says what is listed and by which filters.
     #[must_use]
     pub fn token(&self, list: &str) -> String {
         format!("{}.{:x}.{}", mark(list), self.made_at, self.id)

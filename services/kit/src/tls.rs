@@ -38,7 +38,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Says by what libraries encrypt that are not told: with several providers compiled in, rustls cannot choose.
+/// Says by what libraries encrypt that are not configured: with several providers compiled in, rustls cannot choose.
 pub(crate) fn set_provider() {
     // Fails where it was set before.
     let _ = aws_lc_rs::default_provider().install_default();

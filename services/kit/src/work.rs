@@ -87,7 +87,7 @@ impl Progress {
     }
 
     /// The step, what is done of it, and how much it is; 0 where that is not known. Parts that end between two reads may be
-    /// told with the step before.
+    /// reported with the step before.
     #[must_use]
     pub fn told(&self) -> (&'static str, u64, u64) {
         let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +103,7 @@ tokio::task_local! {
     static FOLLOWED: Arc<Progress>;
 }
 
-/// Does `work`, and tells `progress` how far it has come, wherever it runs.
+/// Does `work`, and reports to `progress` how far it has come, wherever it runs.
 pub async fn followed<F: Future>(progress: Arc<Progress>, work: F) -> F::Output {
     FOLLOWED.scope(progress, work).await
 }

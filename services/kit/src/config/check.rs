@@ -181,7 +181,7 @@ fn together(config: &Config) -> Result<(), (String, String)> {
     Ok(())
 }
 
-/// What to do about a URL that cannot be read, which is not told, as it may hold a password.
+/// What to do about a URL that cannot be read, which is not shown, as it may hold a password.
 const UNREADABLE: &str = "cannot be read as a URL; write @ : / ? # [ ] % of its user and password as %40 %3A %2F %3F %23 %5B \
                           %5D %25, and the port as a number";
 

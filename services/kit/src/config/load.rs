@@ -93,7 +93,7 @@ pub(super) fn load(
     Ok(config)
 }
 
-/// Paths are told from the home folder where they begin with `~`: not every shell and no file does so.
+/// Paths start at the home folder where they begin with `~`: not every shell and no file does so.
 fn expand_home(config: &mut Config) {
     let Config {
         data,

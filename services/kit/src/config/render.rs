@@ -49,7 +49,7 @@ fn hide(key: &str, value: &mut Value) {
     }
 }
 
-/// One or several URLs, with commas between, for people's eyes: passwords are hidden. Where it cannot be told what the password
+/// One or several URLs, with commas between, for people's eyes: passwords are hidden. Where it is not clear what the password
 /// is, because the text is no URL or has an `@` that may end a password which was not escaped, no more than the scheme is
 /// shown.
 #[must_use]

@@ -58,7 +58,7 @@ impl Outage {
 mod tests {
     use super::*;
 
-    /// Waits of one who comes again when told, from the beginning of an outage on.
+    /// Waits of one who comes again when asked to, from the beginning of an outage on.
     fn waits(outage: &mut Option<Outage>, now: &mut Instant, times: usize) -> Vec<Duration> {
         let mut wait = || {
             let next = Outage::at(*now, *outage);

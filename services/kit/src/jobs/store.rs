@@ -357,7 +357,7 @@ fn written(brands: &Brands) -> Result<String, Error> {
     })
 }
 
-/// Whether who calls may see every brand that the job's maker might: its answer tells of these.
+/// Whether who calls may see every brand that the job's maker might: its answer may be about these.
 fn is_shown(call: &Call, row: &Model) -> bool {
     match serde_json::from_str::<Option<Vec<String>>>(&row.brands) {
         Ok(Some(brands)) => brands.iter().all(|brand| call.may_see(brand)),

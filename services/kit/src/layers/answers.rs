@@ -36,7 +36,7 @@ const REQUEST_BYTES: usize = 16 << 10;
 #[async_trait]
 pub trait Versions: Send + Sync {
     /// A text that is another one whenever a tenant's facts, or the definitions that they are measured by, are others: the
-    /// same at every process that would answer the same. `None` where that cannot be told; nothing is kept then.
+    /// same at every process that would answer the same. `None` where that is not known; nothing is kept then.
     async fn of(&self, tenant: &str) -> Option<Arc<str>>;
 }
 

@@ -26,7 +26,7 @@ fn audited<B>(request: &Request<B>) -> Option<&'static Method> {
 }
 
 /// Tells every write and export, tried or done: who, for which tenant, what, how much, and how it ended; never what was in
-/// it. A stream is told when it has ended.
+/// it. A stream has its line when it has ended.
 pub(super) fn layer() -> Layer {
     Layer::beside("audit", |request, next| {
         let Some(method) = audited(&request) else {

@@ -1,4 +1,4 @@
-//! How many calls and streams are in hand at once, and what those are told that are too many.
+//! How many calls and streams are in hand at once, and what the rest get.
 //!
 //! A stream that waits for its caller for long, to send the next message or to take an answer, gives its place up when another
 //! one needs it, so that nobody holds places without using them.
@@ -221,7 +221,7 @@ async fn held(place: Place, request: Request<Body>, next: Next) -> Response<Body
 }
 
 /// What the service answers, for as long as the stream has its place. A task of its own asks for it: who does not take the
-/// answers cannot keep the service from being told that the place is gone.
+/// answers cannot keep the service from noticing that the place is gone.
 fn while_taken(mut body: Body, place: Place) -> Body {
     let (sender, answers) = mpsc::channel::<Result<Frame<Bytes>, Status>>(1);
     let holder = place.holder.clone();

@@ -31,7 +31,7 @@ const ASKED_AFTER: Duration = Duration::from_millis(50);
 const WAITED: Duration = Duration::from_secs(10);
 /// Longest `request_id`, as the contracts have it.
 const ID_BYTES: usize = 36;
-/// Largest request that is told by what it says, and not by its bytes.
+/// Largest request that is recognised by what it says, and not by its bytes.
 const READ_BYTES: usize = 1 << 20;
 /// Largest answer that is kept.
 const ANSWER_BYTES: usize = 1 << 20;

@@ -61,7 +61,7 @@ impl moka::Expiry<String, Kept> for AsLong {
     }
 }
 
-/// Something that other processes are told of. It may be lost: who listens also looks by itself now and then.
+/// Something that other processes hear of. It may be lost: who listens also looks by itself now and then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// Tenant.
@@ -198,7 +198,7 @@ impl Shared {
         let _ = self.notices.send(notice);
     }
 
-    /// What is told from now on. A notice of this process may come twice.
+    /// What is noticed from now on. A notice of this process may come twice.
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
