@@ -1,4 +1,4 @@
-//! What was told of batches when they were written. Each commit of appends says it itself: no file beside the log can be lost,
+//! What was answered of batches when they were written. Each commit of appends says it itself: no file beside the log can be lost,
 //! or be overwritten by a process that comes too late.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -88,7 +88,7 @@ pub(crate) async fn stored_sequence(table: &DeltaTable, app_id: &str) -> Result<
 }
 
 impl Acknowledged {
-    /// What was told of a batch; `None` where the log does not reach back to it, or an earlier release wrote it.
+    /// What was answered of a batch; `None` where the log does not reach back to it, or an earlier release wrote it.
     pub(crate) async fn find(
         &mut self,
         table: &DeltaTable,

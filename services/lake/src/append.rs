@@ -3,7 +3,7 @@
 //! A batch is named by its producer and sequence. The producer's last sequence is a Delta application transaction
 //! in the very commit that holds the batch, so a crash can neither lose an acknowledged batch nor write one twice.
 //! Sequences of a producer follow each other without a gap: a batch that failed cannot be overtaken and lost.
-//! The commit also says what is told of each of its batches, to answer a repeated one as before.
+//! The commit also says what is answered of each of its batches, to answer a repeated one as before.
 
 use std::{
     collections::HashMap,

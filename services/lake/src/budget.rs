@@ -12,7 +12,7 @@ use crate::{Inner, reader::Cached};
 pub(crate) const UNIT: u64 = 1024;
 /// The least part of the budget that names leave for frames.
 const LEAST_PART: u64 = 4;
-/// Names that grow by this part of the budget make all frames be weighed anew.
+/// Names that grow by this part of the budget make all frames be weighed again.
 const STEP: u64 = 64;
 
 /// The budget of a process.
@@ -55,7 +55,7 @@ impl Budget {
         self.bytes.saturating_sub(names).max(self.bytes / LEAST_PART)
     }
 
-    /// Notes what names take now; whether frames have to be weighed anew.
+    /// Notes what names take now; whether frames have to be weighed again.
     fn note(&self, names: u64) -> bool {
         let grown = names.abs_diff(self.names.load(Ordering::Relaxed)) > self.bytes / STEP;
         if grown {

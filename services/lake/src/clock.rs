@@ -10,11 +10,11 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 
 use crate::Error;
 
-/// The file whose time tells.
+/// The file whose time counts.
 const FILE: &str = ".clock";
 /// Clocks that differ by more are not trusted with the age of anything.
 const MOST_APART: TimeDelta = TimeDelta::minutes(1);
-/// How long after a clock was set anew ages are not trusted: what was under way then has ended by now.
+/// How long after a clock was reset ages are not trusted: what was under way then has ended by now.
 const SETTLED: Duration = Duration::from_secs(3_600);
 
 /// What time it is by the storage: when a file was written just now.
@@ -33,7 +33,7 @@ pub(crate) struct Steady(Mutex<Look>);
 struct Look {
     at: Instant,
     time: SystemTime,
-    /// When it was noticed that it had been set anew.
+    /// When it was noticed that it had been reset.
     stepped: Option<Instant>,
 }
 
@@ -48,7 +48,7 @@ impl Default for Steady {
 }
 
 impl Steady {
-    /// What time it is by the storage, where this machine's clock says about the same, and was not set anew of late.
+    /// What time it is by the storage, where this machine's clock says about the same, and was not reset lately.
     ///
     /// # Errors
     /// [`Error::ClocksDiffer`] and [`Error::ClockStepped`].

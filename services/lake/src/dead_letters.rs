@@ -24,7 +24,7 @@ use crate::{
 
 /// Folder of all of them.
 const FOLDER: &str = "dead-letter";
-/// Bytes of one file, about; of further rows it tells only the number.
+/// Bytes of one file, about; of further rows it has only the number.
 const LARGEST: usize = 16 << 20;
 /// Files of a tenant and fact.
 const MOST_FILES: usize = 10_000;
@@ -74,7 +74,7 @@ impl DeadLetters {
         }
     }
 
-    /// Keeps a letter; answers where, or an empty text when there is nothing to keep. What is stored stays: the name tells
+    /// Keeps a letter; answers where, or an empty text when there is nothing to keep. What is stored stays: the name shows
     /// one batch from every other, and the same batch again finds its first letter.
     pub(crate) async fn keep(
         &self,

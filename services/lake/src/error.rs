@@ -132,9 +132,9 @@ pub enum Error {
         /// By how much.
         seconds: i64,
     },
-    /// The clock of this machine was set anew.
+    /// The clock of this machine was reset.
     #[error(
-        "the clock of this machine was set anew, or the machine slept: no file is removed for an hour, until what was under way \
+        "the clock of this machine was reset, or the machine slept: no file is removed for an hour, until what was under way \
          has ended"
     )]
     ClockStepped,

@@ -1,7 +1,7 @@
 //! The greatest number seen of what only grows: versions of tables, counts of consumers about whom facts are refused.
 //!
 //! What a log has lost at its end it cannot tell by itself. Nothing is lost with these files but that: where they are gone, or
-//! cannot be written, they are made anew from what is there.
+//! cannot be written, they are made again from what is there.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
 //! Batches as Arrow IPC streams. What a stream says of its own sizes is held against its bytes before any memory is taken for
-//! it: the reader takes as much as it is told, and where there is not as much, the process ends.
+//! it: the reader takes as much as the stream says, and where there is not as much, the process ends.
 
 use std::{io::Cursor, panic::catch_unwind};
 

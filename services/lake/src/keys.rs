@@ -81,7 +81,7 @@ fn damaged(path: &Path, error: &Error) -> Error {
     Error::Damaged {
         what: path.to_string(),
         reason: error.to_string(),
-        cure: "restore this file from a backup, or have the list made anew",
+        cure: "restore this file from a backup, or have the list made again",
     }
 }
 

@@ -107,7 +107,7 @@ struct Inner {
 /// What all handles of a tenant share.
 #[derive(Clone, Default)]
 struct Held {
-    /// How often the names were given anew.
+    /// How often the names were given again.
     epoch: u64,
     names: Arc<Names>,
     /// Held while the frames of many brands are loaded.

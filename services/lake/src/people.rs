@@ -44,7 +44,7 @@ pub(crate) const TABLE: &str = "people_index";
 const KEYS: i64 = -1;
 /// Bucket of these rows.
 const KEYS_BUCKET: i32 = -1;
-/// How the pieces are to be read. An index of another format is derived anew.
+/// How the pieces are to be read. An index of another format is rebuilt.
 const FORMAT: i64 = 2;
 /// Keys of one row.
 const KEYS_A_ROW: usize = 16_384;
@@ -91,7 +91,7 @@ pub enum Replace {
     Bucket(i32),
     /// Takes all pieces of the tenant away.
     All,
-    /// Takes all pieces and all keys of the tenant away: consumers have been numbered anew.
+    /// Takes all pieces and all keys of the tenant away: consumers have been numbered again.
     AllAndKeys,
 }
 

@@ -1,4 +1,4 @@
-//! What has been seen of things that are told of again and again: a hash of each, and what was said of it. 16 bytes a
+//! What has been seen of things that come again and again: a hash of each, and what was said of it. 16 bytes a
 //! saying, to tell in time which things need to be looked at whole.
 
 use std::collections::BTreeSet;

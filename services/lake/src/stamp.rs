@@ -1,4 +1,4 @@
-//! The state of all tables in one text, told fast enough to be asked for at every call.
+//! The state of all tables in one text, read fast enough to be asked for at every call.
 //!
 //! On a local disk whoever commits sets the time of one file before the commit is acknowledged: as long as that time has not
 //! changed, no log is read.
@@ -20,7 +20,7 @@ use crate::{Error, Lake, table::Table};
 
 /// The file in the lake's folder.
 const FILE: &str = ".changed";
-/// How often the logs are read although nobody told of a commit: other engines, and processes that were killed before they
+/// How often the logs are read although nobody announced a commit: other engines, and processes that were killed before they
 /// could tell, do not.
 const LOOKED_AT: Duration = Duration::from_secs(1);
 
@@ -84,7 +84,7 @@ impl Lake {
     }
 }
 
-/// Version of a table, with what tells it from the same version of another lake: the size and time of its commit.
+/// Version of a table, with what distinguishes it from the same version of another lake: the size and time of its commit.
 async fn version(table: &Table) -> Result<String, Error> {
     let Some(latest) = table.latest().await? else {
         return Ok("-".to_owned());

@@ -44,7 +44,7 @@ const WIDENING_TRIES: u32 = 10;
 /// Commits that are asked for one by one; more are listed.
 const MOST_ASKED: usize = 16;
 /// Former versions that are kept: questions about the people index read the facts that it has followed, some commits ago,
-/// and to read a version anew opens every commit since the last checkpoint at once.
+/// and to read a version again opens every commit since the last checkpoint at once.
 const FORMER_KEPT: usize = 8;
 
 /// A Delta table, partitioned by tenant and brand bucket.
@@ -125,7 +125,7 @@ impl Table {
             if held.looked < asked {
                 let caught = self.catch_up(held, looking).await;
                 if caught.as_ref().is_err_and(Error::is_damage) {
-                    // Opened anew, it is as damaged.
+                    // Opened again, it is as damaged.
                     *known = None;
                     self.former().clear();
                 }

@@ -141,7 +141,7 @@ pub(crate) fn is_list(name: &str) -> bool {
 
 impl TenantLake {
     /// Asks for everything about consumers to be removed; from when this returns, facts about them are refused. An id
-    /// that was asked for before and has not ended is asked for anew.
+    /// that was asked for before and has not ended is asked for again.
     ///
     /// # Errors
     /// [`Error::RequestReused`] when the id was used for other consumers, however long ago; when it cannot be stored.

@@ -34,7 +34,7 @@ const TRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a hash.
 const HASH: usize = 16;
-/// Letters of a name that is told by a file's content. Files of older releases have shorter ones.
+/// Letters of a name that comes from a file's content. Files of older releases have shorter ones.
 const NAME: usize = 64;
 /// What to do where suppressions are gone or damaged.
 const CURE: &str = "restore the folder `suppressed` from a backup, and ask again for deletions since then";
@@ -52,7 +52,7 @@ pub struct Suppressed {
 #[derive(Debug)]
 pub(crate) struct Known {
     read: Instant,
-    /// The files that were read, with what tells another file of the same name.
+    /// The files that were read, with what distinguishes another file of the same name.
     files: Vec<ObjectMeta>,
     suppressed: Arc<Suppressed>,
 }

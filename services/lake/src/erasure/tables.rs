@@ -1,4 +1,4 @@
-//! Taking consumers' rows out of a table: files that have some are written anew without them.
+//! Taking consumers' rows out of a table: files that have some are rewritten without them.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ use crate::{
     view::View,
 };
 
-/// Files that are written anew together: of each partition what is left of them becomes one.
+/// Files that are rewritten together: of each partition what is left of them becomes one.
 const FILES_AT_ONCE: usize = 16;
 /// Tries against compactions and others that take the same files away.
 const TRIES: u32 = 20;
@@ -188,7 +188,7 @@ fn kept(batch: &RecordBatch, keys: &AHashSet<String>) -> Result<BooleanArray, Er
     Ok((0..batch.num_rows()).map(|row| Some(stays(row))).collect())
 }
 
-/// Writes files anew without the rows about `keys`.
+/// Rewrites files without the rows about `keys`.
 async fn write_without(table: &DeltaTable, hits: &[Hit], keys: &AHashSet<String>) -> Result<Vec<Add>, Error> {
     let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(fact_properties());
     let schema = writer.arrow_schema();

@@ -17,7 +17,7 @@ const MOST_BYTES: u64 = 32 << 30;
 /// The most bytes of a workbook's sheets, and of what it keeps beside them in memory.
 const MOST_SHEETS: u64 = 4 << 30;
 const MOST_BESIDE: u64 = 512 << 20;
-/// Names of files that are told.
+/// Names of files in a message.
 const TOLD: usize = 10;
 
 /// What was within a zip file.

@@ -34,7 +34,7 @@ pub(super) struct Element<'a> {
 }
 
 impl<T: BufRead> Elements<T> {
-    /// Reads a text, whose first letter tells how it holds its elements.
+    /// Reads a text, whose first letter says how it holds its elements.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -168,7 +168,7 @@ pub(super) fn separated(path: &Path) -> Result<Option<Input>, Error> {
     Ok((kind == Kind::Csv).then_some(input))
 }
 
-/// Whether each Parquet file has the columns of the first one; what is told of those that have more.
+/// Whether each Parquet file has the columns of the first one; what is said of those that have more.
 fn same_columns(files: &[Input]) -> Result<Vec<String>, Error> {
     let columns = |file: &Input| {
         let open = || -> Result<_, Unread> {
@@ -224,7 +224,7 @@ fn url(path: &Path) -> Result<String, Error> {
     Ok(url.into())
 }
 
-/// The files of a source, unpacked, what all of them are, and what is told of them.
+/// The files of a source, unpacked, what all of them are, and what is said of them.
 fn opened(name: &str, source: &Source, path: &Path) -> Result<(Vec<Input>, Kind, Vec<String>), Error> {
     let mut notes = Vec::new();
     let (mut inputs, mut kinds) = (Vec::new(), Vec::new());
@@ -282,7 +282,7 @@ fn holds_data(file: &Path) -> bool {
     !is_hidden && !lower.ends_with(".crc") && !matches!(lower.as_str(), "thumbs.db" | "desktop.ini")
 }
 
-/// What a file holds, by its content, unpacked where it is within another; a name tells JSON, too.
+/// What a file holds, by its content, unpacked where it is within another; a name shows JSON, too.
 fn open(input: &mut Input, source: &Source, notes: &mut Vec<String>, nested: usize) -> Result<Kind, Unread> {
     let begin = text::begin(input.at())?;
     if begin.starts_with(PARQUET) {

@@ -32,7 +32,7 @@ const MOST_PREAMBLE: usize = 30;
 /// Separators that are tried, the likeliest first.
 const SEPARATORS: [&str; 4] = [",", "\t", ";", "|"];
 
-/// Values of a column that are told apart.
+/// Values of a column that are distinguished.
 const MOST_DISTINCT: usize = 100;
 
 /// What a first look at a file shows.

@@ -140,7 +140,7 @@ impl<T: BufRead> Records<T> {
         Ok(())
     }
 
-    /// Passes over empty lines, so that a record begins where it is told to begin.
+    /// Passes over empty lines, so that a record begins where its line is said to begin.
     fn pass_breaks(&mut self) -> io::Result<()> {
         while let Some(first @ (b'\n' | b'\r')) = self.text.fill_buf()?.first().copied() {
             self.text.consume(1);

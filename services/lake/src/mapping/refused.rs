@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde_json::{Map, Value};
 
-/// Characters of a value that are told.
+/// Characters of a value in a message.
 const SHOWN: usize = 40;
 /// Digits from which on a value may be a telephone or card number.
 const PERSONAL: usize = 7;

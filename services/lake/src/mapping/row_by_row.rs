@@ -219,7 +219,7 @@ pub(super) fn no_cast(kind: &str) -> String {
     )
 }
 
-/// The value of which an error tells that it cannot be cast, and the type.
+/// The value of which an error says that it cannot be cast, and the type.
 pub(super) fn cast_of(told: &str) -> Option<(&str, &str)> {
     let (_, rest) = told.split_once("Cannot cast string '")?;
     let (value, rest) = rest.rsplit_once("' to value of ")?;

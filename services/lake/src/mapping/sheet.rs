@@ -28,7 +28,7 @@ impl From<csv::Error> for Unread {
     }
 }
 
-/// Cells that are told: how many, and the first.
+/// Cells to report: how many, and the first.
 #[derive(Default)]
 struct Told {
     cells: u64,
@@ -49,7 +49,7 @@ impl Told {
     }
 }
 
-/// Writes the first sheet of a workbook, without so many rows at its top; answers what is told of it.
+/// Writes the first sheet of a workbook, without so many rows at its top; answers what is said of it.
 ///
 /// # Errors
 /// When it is not whole, or has no sheet.
@@ -120,7 +120,7 @@ impl<W: Write> Rows<W> {
     fn cell(&mut self, row: u32, column: u32, text: String) -> Result<(), Unread> {
         if row < self.at {
             return Err(Unread::Wrong(
-                "a workbook whose rows are not in order; save it anew with Excel".to_owned(),
+                "a workbook whose rows are not in order; save it again with Excel".to_owned(),
             ));
         }
         while self.at < row {

@@ -1,6 +1,6 @@
 //! Files of text as one table, whose columns are text.
 //!
-//! A file is read once before anything is written, to see that it is whole. What is wrong with it is told with file and line;
+//! A file is read once before anything is written, to see that it is whole. What is wrong with it is reported with file and line;
 //! a row that is wrong is refused alone.
 
 use std::{

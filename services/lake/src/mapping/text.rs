@@ -46,7 +46,7 @@ pub(super) fn begin(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first two letters of a file's text, unpacked, that are no blanks: what tells JSON from other text.
+/// The first two letters of a file's text, unpacked, that are no blanks: what distinguishes JSON from other text.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -133,7 +133,7 @@ impl From<io::Error> for Unread {
 }
 
 impl Unread {
-    /// The error that tells the file.
+    /// The error that names the file.
     pub fn of(self, path: &Path) -> Error {
         let path = path.display();
         match self {
@@ -154,7 +154,7 @@ fn read_full(reader: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
     Ok(read)
 }
 
-/// Text in UTF-8, without a byte order mark. Bytes that are none of the encoding are an error that tells their line.
+/// Text in UTF-8, without a byte order mark. Bytes that are none of the encoding are an error that names their line.
 pub(super) struct Text {
     raw: Box<dyn Read + Send>,
     encoding: &'static Encoding,

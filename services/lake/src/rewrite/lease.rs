@@ -1,7 +1,7 @@
 //! The right to exchange the files of a table in a bucket, where no lock ends with the process that has it.
 //!
 //! A lease is an object whose name ends in a number: who makes the next number has the right, and an object is made once. As
-//! long as its holder writes it again and again it lasts; its age is told by the storage's own clock. An empty one was given
+//! long as its holder writes it again and again it lasts; the storage's own clock gives its age. An empty one was given
 //! back. A holder that was held up finds a greater number than its own, and gives up.
 
 use std::{sync::Arc, time::Duration};

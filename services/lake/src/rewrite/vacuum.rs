@@ -1,6 +1,6 @@
 //! Removing files out of use: those that a commit took away, and those that none ever named, left behind by a crash.
 //!
-//! What an append has written and not committed yet looks like what a crash left: only its age tells, by the clock of the
+//! What an append has written and not committed yet looks like what a crash left: only its age shows the difference, by the clock of the
 //! storage that wrote down when it came. No other rewriting is under way, for who removes files has the right to exchange them.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A mapping proposed for files of which nothing is known but what they hold.
 //!
-//! What cannot be told from the files is not made up: a field that a fact needs and no column is likely to be becomes `NULL`
+//! What the files do not show is not made up: a field that a fact needs and no column is likely to be becomes `NULL`
 //! with a comment beside it, and the run of the mapping refuses its rows until it is edited.
 
 mod draft;

@@ -48,7 +48,7 @@ struct Ground<'a> {
 struct Found<'a> {
     file: &'a Seen,
     name: &'a str,
-    /// Whether it is told once for each order.
+    /// Whether it stands once for each order.
     of_order: bool,
 }
 
@@ -223,7 +223,7 @@ fn once(draft: &mut Draft, ground: &Ground<'_>, column: &Column, found: Found<'_
     draft.put(column.name, sql, Some(note));
 }
 
-/// What was paid, where only a price is told.
+/// What was paid, where only a price stands.
 fn price_by_quantity(draft: &mut Draft, ground: &Ground<'_>, column: &'static Column) {
     let (Some(price), Some(quantity)) = (ground.column("list_price"), ground.column("quantity")) else {
         return draft.open(column);
@@ -236,7 +236,7 @@ fn price_by_quantity(draft: &mut Draft, ground: &Ground<'_>, column: &'static Co
     draft.put(column.name, sql, Some(note));
 }
 
-/// What the states of orders tell: what was never paid is left out, what was cancelled or paid back is told so.
+/// What the states of orders mean: what was never paid is left out, what was cancelled or paid back is marked.
 async fn states(draft: &mut Draft, ground: &Ground<'_>) -> Result<(), Error> {
     let paid_at = ground.column("paid_at");
     let status = ground.named(names::STATUS);
@@ -289,7 +289,7 @@ async fn states(draft: &mut Draft, ground: &Ground<'_>) -> Result<(), Error> {
     refunds(draft, ground).await
 }
 
-/// What the state of a line after its sale tells, where no column is the amount that was paid back.
+/// What the state of a line after its sale means, where no column is the amount that was paid back.
 async fn refunds(draft: &mut Draft, ground: &Ground<'_>) -> Result<(), Error> {
     let paid = ground.column("paid_amount").filter(|paid| !paid.of_order);
     let (None, Some(state), Some(paid)) = (

@@ -164,7 +164,7 @@ impl<'a> Scan<'a> {
         Some(Some(sign * i32::try_from(hours * 3_600 + minutes * 60).ok()?))
     }
 
-    /// Whether the afternoon is told, or the morning.
+    /// Whether it says afternoon, or morning.
     fn half(&mut self) -> Option<bool> {
         let found = self.any(&["上午", "下午", "AM", "PM", "am", "pm", "a.m.", "p.m."])?;
         Some(matches!(found, "下午" | "PM" | "pm" | "p.m."))
