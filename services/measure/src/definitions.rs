@@ -209,7 +209,7 @@ impl<P: Serialize> Definitions<P> {
 /// What messages call the file that a service ships.
 const SHIPPED: &str = "shipped definitions";
 
-/// Holds every number against its range, which those of a whole file all have. What is no parameter at all is told when the
+/// Holds every number against its range, which those of a whole file all have. What is no parameter at all is refused when the
 /// parameters are read.
 fn check_ranges(
     ranges: &[(&str, RangeInclusive<f64>)],
@@ -258,7 +258,7 @@ fn numbers(value: &Value) -> Vec<(Vec<String>, f64)> {
     }
 }
 
-/// Each parameter as JSON, once: there are many metrics, and each is told with the parameters that it reads.
+/// Each parameter as JSON, once: there are many metrics, and each is listed with the parameters that it reads.
 fn written<P: Serialize>(parameters: &P) -> BTreeMap<String, String> {
     let Ok(Value::Mapping(all)) = serde_yaml_ng::to_value(parameters) else {
         return BTreeMap::new();
@@ -349,7 +349,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// What tells in a version that it counts: `+tenant.9c1d0a77`.
+    /// What shows in a version that it counts: `+tenant.9c1d0a77`.
     #[must_use]
     pub fn mark(&self) -> String {
         format!("+{}.{:08x}", self.level, xxh3_64(self.text.as_bytes()) as u32)
