@@ -11,7 +11,7 @@ use crate::{
     store::{Activation, Change, Run, runs::KEPT},
 };
 
-/// Revisions that are looked through; what was given before them is too old to be told from what was rolled back.
+/// Revisions that are looked through; what was given before them is too old to be distinguished from what was rolled back.
 const REVISIONS: u64 = 1_000;
 
 impl Plugins {

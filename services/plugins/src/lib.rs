@@ -1,12 +1,12 @@
 //! Partners' models within the services that ask them: membership (world `koc-model`) and product (`style-trend-model`).
 //!
-//! - [`Plugins::score`]: asks the model that is active for a brand, or the built-in one, and tells which it was
+//! - [`Plugins::score`]: asks the model that is active for a brand, or the built-in one, and says which it was
 //! - [`api::Service`]: the registry over gRPC; who may publish, what is active, what came of it
 //! - [`signature`]: publishers' keys
 //! - [`store`]: publishers, versions, activations and runs of a tenant
 //!
 //! Components, and rows and answers of runs, are kept beside the facts; the state of the registry in the database. Every
-//! question reads what is active anew, so that a change holds at all replicas at once, while running calls keep the plugin that
+//! question reads what is active again, so that a change holds at all replicas at once, while running calls keep the plugin that
 //! they began with.
 
 pub mod api;

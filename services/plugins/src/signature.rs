@@ -111,7 +111,7 @@ impl PublicKey {
     }
 
     /// Short name of the key: the first 16 hexadecimal digits of the SHA-256 of its DER form (SubjectPublicKeyInfo), as
-    /// `openssl pkey -pubin -in KEY -outform DER | sha256sum` tells it.
+    /// `openssl pkey -pubin -in KEY -outform DER | sha256sum` prints it.
     ///
     /// # Errors
     /// [`Error::Key`]; none that a key could cause.

@@ -27,7 +27,7 @@ use crate::{
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// How long an upload waits for room for its next part.
 const ROOM: Duration = Duration::from_secs(10);
-/// How much before its deadline a call tells how far a publication has come.
+/// How much before its deadline a call says how far a publication has come.
 const MARGIN: Duration = Duration::from_secs(1);
 /// How soon a publication is looked at again, at first and at most.
 const LOOKED_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -85,7 +85,7 @@ impl Service {
         }
     }
 
-    /// Begins to publish a file. Of one that was published and is no longer there, anew.
+    /// Begins to publish a file. Of one that was published and is no longer there, again.
     async fn begin(&self, call: &Call, file: &Uploaded<'_>) -> Result<(Publication, bool), Status> {
         let publications = self.plugins.publications(call);
         let (publication, is_mine) = publications.begin(file).await?;
@@ -148,7 +148,7 @@ impl Service {
         convert::publication(publications.get(&publisher, &sha256).await?)
     }
 
-    /// A publication as soon as it differs from what was told last.
+    /// A publication as soon as it differs from what was reported last.
     pub(super) async fn changed(
         &self,
         call: &Call,

@@ -18,7 +18,7 @@ impl Service {
         )?)
     }
 
-    /// Removes a version that no brand uses, with its file and its publication, so that it can be published anew.
+    /// Removes a version that no brand uses, with its file and its publication, so that it can be published again.
     pub(super) async fn delete(&self, call: &Call, name: &str) -> Result<(), Status> {
         let (id, version) = names::plugin("name", name)?;
         self.plugins.note(call, &id, &version).await;
