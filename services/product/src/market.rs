@@ -45,12 +45,12 @@ pub struct GoodsSurvey {
 
 /// Goods of all brands of the tenant, by the path of their class of categories.
 ///
-/// It is written in paths and not in ordinals, so that it can be kept when the tenant's names are given anew.
+/// It is written in paths and not in ordinals, so that it can be kept when the tenant's names are given again.
 #[derive(Clone, Debug)]
 pub struct GoodsMarket {
     level: u32,
     classes: BTreeMap<String, Told>,
-    /// What is told of a class of which there are no goods.
+    /// What is disclosed of a class of which there are no goods.
     nothing: Told,
 }
 
@@ -63,7 +63,7 @@ struct Class {
     prices: Sample<(i64, Money)>,
 }
 
-/// The same, as far as it may be told.
+/// The same, as far as it may be disclosed.
 #[derive(Clone, Debug)]
 struct Told {
     gmv: Result<Vec<f64>, Withheld>,
@@ -104,7 +104,7 @@ impl<T> Default for Sample<T> {
 }
 
 impl<T> Sample<T> {
-    /// Adds a good's number, of a stranger's brand or none; `weight` is the good's part of what the sample tells.
+    /// Adds a good's number, of a stranger's brand or none; `weight` is the good's part of what the sample says.
     fn add(&mut self, value: T, stranger: Option<u32>, weight: Money) {
         self.values.push(value);
         if let Some(brand) = stranger {
@@ -244,7 +244,7 @@ impl GoodsMarket {
     /// goods up to them make 1/n, 2/n, … of what was paid for the class's purchases. None where nothing was paid.
     ///
     /// # Errors
-    /// Where they may not be told.
+    /// Where they may not be disclosed.
     pub fn edges(&self, class: &str, bands: i128) -> Result<Vec<i64>, Withheld> {
         let mut sorted = self.class(class).prices.clone()?;
         sorted.sort_unstable();

@@ -1,7 +1,7 @@
 //! Markets kept between questions: all brands of a tenant are read once for a window and a state of the tables, not
 //! once for each brand that is asked about.
 //!
-//! What is kept holds no ordinals, which mean something else once the tenant's names are given anew.
+//! What is kept holds no ordinals, which mean something else once the tenant's names are given again.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +29,7 @@ pub(crate) struct Key<T> {
 
 impl<T> Key<T> {
     /// The key of what is `asked`. `reader` has read the brands and the question's own frames, so that it knows the
-    /// versions of all tables that the market is built from, and tells the same ones whether the market was kept or not.
+    /// versions of all tables that the market is built from, and names the same ones whether the market was kept or not.
     pub(crate) fn new(tenant: &str, reader: &Reader, stranger: Option<&Stranger>, asked: T) -> Self {
         Self {
             tenant: tenant.to_owned(),

@@ -22,7 +22,7 @@ pub struct Parameters {
     pub tail_percent: i64,
     /// Depth at which category paths are cut.
     pub category_level: u32,
-    /// Fewest brands of which sums are told to who may not see them.
+    /// Fewest brands of which sums are disclosed to callers who may not see them.
     pub min_brands: usize,
     /// Days after the launch in which a sale counts as new.
     pub novelty_days: i32,

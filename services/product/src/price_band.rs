@@ -18,7 +18,7 @@ pub struct Cut {
     pub segments: Segments,
     /// Whether any good's band came from the market.
     pub from_market: bool,
-    /// Whether goods are without a band because the market's edges may not be told.
+    /// Whether goods are without a band because the market's edges may not be disclosed.
     pub withheld: bool,
 }
 

@@ -80,7 +80,7 @@ impl PriceSurvey {
 
 /// GMV and units of the tenant's brands, by the path of a class of categories.
 ///
-/// It is written in paths and not in ordinals, so that it can be kept when the tenant's names are given anew.
+/// It is written in paths and not in ordinals, so that it can be kept when the tenant's names are given again.
 #[derive(Clone, Debug)]
 pub struct PriceMarket {
     level: u32,
@@ -109,7 +109,7 @@ impl PriceMarket {
     /// The price of a class of categories: of `statistics`, or else of the tenant's brands.
     ///
     /// # Errors
-    /// Where it may not be told.
+    /// Where it may not be disclosed.
     pub fn price(&self, class: &str, statistics: &Statistics) -> Result<(Sold, Source), Withheld> {
         if let Some(sold) = statistics.sold(class) {
             return Ok((sold, Source::Statistics));

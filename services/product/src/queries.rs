@@ -92,8 +92,8 @@ impl Brands {
         }
     }
 
-    /// Who asks, where they may not see every brand. What they are told of the others goes by the tenant's definitions: by
-    /// those of several brands they could be told the same thing in two ways, and more by what these differ by.
+    /// Who asks, where they may not see every brand. What they learn of the others goes by the tenant's definitions: by
+    /// those of several brands they could learn the same thing in two ways, and more by what these differ by.
     fn stranger(&self, call: &Call) -> Option<Stranger> {
         let Seen::Some(sees) = call.brands().clone() else {
             return None;
@@ -123,7 +123,7 @@ impl Case<'_> {
         Key::new(self.tenant, self.reader, self.stranger.as_ref(), asked)
     }
 
-    /// On which terms the market is told. Strangers get whole runs of days, of categories at one depth.
+    /// On which terms the market is disclosed. Strangers get whole runs of days, of categories at one depth.
     async fn terms(&self, brands: &[String], level: u32) -> Result<Terms, Status> {
         let window = self.question.window;
         let Some(stranger) = &self.stranger else {

@@ -1,10 +1,10 @@
-//! What may be told of brands that the asker may not see (methodology §0 rule 11): sums over many of them, of which none
+//! What may be disclosed of brands that the asker may not see (methodology §0 rule 11): sums over many of them, of which none
 //! holds more than half.
 //!
 //! Two such sums may still differ by a day of a single brand. So the days of every category are cut into runs, once for
-//! all questions of an asker: a run ends as soon as what strangers sold in it may be told. A market is told of the whole
+//! all questions of an asker: a run ends as soon as what strangers sold in it may be disclosed. A market is disclosed of the whole
 //! runs in a question's window, of categories cut at one depth, and no run is ever part of another: whatever is taken
-//! from whatever, what remains is made of whole runs. Days after the last run are told once it ends.
+//! from whatever, what remains is made of whole runs. Days after the last run are disclosed once it ends.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,17 +21,17 @@ use crate::cut::Classes;
 pub struct Stranger {
     /// The brands that they may see.
     pub sees: BTreeSet<String>,
-    /// Fewest other brands of which sums may be told.
+    /// Fewest other brands of which sums may be disclosed.
     pub least: usize,
     /// Depth at which categories are cut for them, whichever brand they ask about.
     pub level: u32,
 }
 
-/// A figure of the market that may not be told.
+/// A figure of the market that may not be disclosed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withheld;
 
-/// Why it is not told, for who asks.
+/// Why it is withheld, for the caller.
 pub const WITHHELD: &str = "too few brands that you may not see, or one of them with more than half of it, stand for the \
      market of a category (min_brands); supply its statistics (MarketStat)";
 
@@ -48,7 +48,7 @@ impl Holdings {
         }
     }
 
-    /// Whether both sums may be told: at least `least` brands hold some of it and none more than half. Where returns
+    /// Whether both sums may be disclosed: at least `least` brands hold some of it and none more than half. Where returns
     /// outweigh sales a brand holds as much as it takes away.
     #[must_use]
     pub fn may_be_told(&self, least: usize) -> bool {
@@ -172,7 +172,7 @@ fn cut(mut sold: Vec<Sold>, least: usize) -> Vec<Window> {
     runs
 }
 
-/// The days of each class of categories of which a market is told.
+/// The days of each class of categories of which a market is disclosed.
 #[derive(Clone, Debug)]
 pub enum Days {
     /// A question's window.
@@ -182,7 +182,7 @@ pub enum Days {
 }
 
 impl Days {
-    /// The days of a class, by its path; `None` where it has none that may be told.
+    /// The days of a class, by its path; `None` where it has none that may be disclosed.
     #[must_use]
     pub fn of(&self, class: &str) -> Option<Window> {
         match self {
@@ -200,7 +200,7 @@ impl Days {
     }
 }
 
-/// How a market is told: of which days and categories, and to whom.
+/// How a market is disclosed: of which days and categories, and to whom.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// Days.
@@ -230,7 +230,7 @@ impl Terms {
             .is_some_and(|stranger| !stranger.sees.contains(brand))
     }
 
-    /// Whether sums that strangers hold so may be told.
+    /// Whether sums that strangers hold so may be disclosed.
     #[must_use]
     pub fn admit(&self, holdings: &Holdings) -> bool {
         self.stranger
@@ -295,7 +295,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever two windows differ by may be told itself: it is counted anew from the rows.
+        /// Whatever two windows differ by may be disclosed itself: it is counted again from the rows.
         #[test]
         fn windows_differ_by_what_may_be_told(
             rows in vec((0..30i32, 0..8u32, 0..100i128), 0..200),

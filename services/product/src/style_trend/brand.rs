@@ -18,7 +18,7 @@ use crate::{
     visits::{self, Traffic},
 };
 
-/// A value of the market with what the brand has of it in the recent periods; `None` where no fact tells.
+/// A value of the market with what the brand has of it in the recent periods; `None` where no fact says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The market's side.

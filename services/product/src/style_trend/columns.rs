@@ -5,7 +5,7 @@ use dualwheel_plugin_sdk::Values;
 
 use super::{Row, Style};
 
-/// The columns of the contract. What no fact tells is not a number, in series too.
+/// The columns of the contract. What no fact says is not a number, in series too.
 ///
 /// # Errors
 /// None that facts could cause.

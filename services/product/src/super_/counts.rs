@@ -21,7 +21,7 @@ pub struct Partial {
     signals: Signals,
     /// Whether any good's band came from the market.
     pub(super) from_market: bool,
-    /// Whether goods are without a band because the market's edges may not be told.
+    /// Whether goods are without a band because the market's edges may not be disclosed.
     pub(super) withheld: bool,
     goods: BySegment<String, Goods>,
     judged: Cases<Case, Judged>,

@@ -21,7 +21,7 @@ pub struct Shelf {
     pub on_sale: i64,
     /// Stars among them.
     pub stars: i64,
-    /// Goods among them that would be stars or not by a test whose bar may not be told.
+    /// Goods among them that would be stars or not by a test whose bar may not be disclosed.
     pub withheld: i64,
 }
 
@@ -34,7 +34,7 @@ impl Shelf {
     }
 }
 
-/// How stars were told.
+/// How stars were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// By the supplied flag.
@@ -49,7 +49,7 @@ pub enum Source {
 pub type Available = [bool; 4];
 
 impl Source {
-    /// How the stars of a brand are told, of whose goods the tests `available` can be made.
+    /// How the stars of a brand are found, of whose goods the tests `available` can be made.
     #[must_use]
     pub fn of(is_flagged: bool, available: Available, parameters: &Parameters) -> Self {
         let tests = available.into_iter().filter(|available| *available).count();
@@ -120,11 +120,11 @@ pub fn count(
 enum Verdict {
     Star,
     None,
-    /// It hangs on a test whose bar may not be told.
+    /// It hangs on a test whose bar may not be disclosed.
     Withheld,
 }
 
-/// The rule for every good, in the order of the roster. Which tests can be made is told over the brand's
+/// The rule for every good, in the order of the roster. Which tests can be made is decided over the brand's
 /// goods on sale, whatever the question's category, so that a category's stars are the same however it is asked for.
 fn by_rule(
     facts: &BrandFacts,
