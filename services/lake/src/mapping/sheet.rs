@@ -102,7 +102,7 @@ pub(super) fn write(path: &Path, skip_rows: usize, into: impl Write) -> Result<V
     rows.end()?;
     notes.extend(errors.note("hold errors such as #N/A and are read as no value"));
     notes.extend(rounded.note(
-        "hold numbers of more than 15 digits, of which Excel has dropped the last; give the column the format Text and export anew",
+        "hold numbers of more than 15 digits, of which Excel has dropped the last; give the column the format Text and export again",
     ));
     Ok(notes)
 }
