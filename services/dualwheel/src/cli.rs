@@ -66,7 +66,7 @@ pub enum Command {
     Demo(Demo),
     /// Serve one, several or all of the five services
     Serve(Serve),
-    /// Bring the tables of operational state up to date, or tell where they stand
+    /// Bring the tables of operational state up to date, or show which are
     #[command(subcommand)]
     Migrate(Migrate),
     /// Bring facts in through a mapping, or files that already hold facts
@@ -95,9 +95,9 @@ pub enum Command {
     /// Look after what is stored
     #[command(subcommand)]
     Lake(Lake),
-    /// Tell which members can become key opinion consumers
+    /// Show which members can become key opinion consumers
     Koc(models::Koc),
-    /// Tell which styles, functions, crafts, materials or colours the market moves towards
+    /// Show which styles, functions, crafts, materials or colours the market moves towards
     Trends(models::Trends),
     /// Make, check, sign, publish and activate partners' models
     #[command(subcommand)]
@@ -164,7 +164,7 @@ pub struct Serve {
 /// `dualwheel migrate`.
 #[derive(Debug, Subcommand)]
 pub enum Migrate {
-    /// Tell which migrations were run; fails when some were not
+    /// Show which migrations were run; fails when some were not
     Status,
     /// Run those that were not
     Up,
@@ -202,7 +202,7 @@ pub struct Import {
     /// Currency of a facts folder
     #[arg(long, default_value = "CNY", requires = "facts")]
     pub currency: String,
-    /// Propose a mapping of files, as YAML on standard output; EDIT stands there where the files do not tell
+    /// Propose a mapping of files, as YAML on standard output; EDIT marks what the files do not show
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["mapping", "facts", "sources", "dry_run", "retry"])]
     pub init: Vec<PathBuf>,
     /// Show the first mapped rows and every problem, and write nothing
@@ -347,17 +347,17 @@ pub struct Ask {
 pub enum Consumer {
     /// List every customer's value: alive, expected purchases, lifetime value
     Values(Values),
-    /// Tell the ways to an outcome, and what is credited to their points
+    /// Show the paths to an outcome, and the credit of their points
     Journeys(Journeys),
-    /// Tell what campaigns spent per person who moved between the stages
+    /// Show what campaigns spent per person who moved between the stages
     Moves(moves::Moves),
-    /// Tell which brands and categories new buyers had bought before
+    /// Show which brands and categories new buyers had bought before
     Sources(moves::Sources),
-    /// Tell which lapsed buyers will come back, in packs by probability and reason
+    /// Show which lapsed buyers will come back, in packs by probability and reason
     Winback(Winback),
     /// Remove everything about some consumers for good, in every brand
     Delete(DeleteConsumers),
-    /// Tell how far deletions have come
+    /// Show how far deletions have come
     Deletions(Deletions),
     /// Print everything that is kept about a consumer, a JSON object a line
     Export(ExportConsumer),
@@ -418,7 +418,7 @@ pub struct Winback {
     /// Save each pack as an audience whose id begins so
     #[arg(long, value_name = "PREFIX")]
     pub save: Option<String>,
-    /// Tell only how many will come back within 90 and within 180 days, in any channel and in each
+    /// Show only how many will come back within 90 and within 180 days, in any channel and in each
     #[arg(long, conflicts_with_all = ["horizon_days", "channel", "save"])]
     pub outlooks: bool,
     /// Where the mesh is
@@ -429,7 +429,7 @@ pub struct Winback {
 /// `dualwheel index`.
 #[derive(Debug, Subcommand)]
 pub enum Index {
-    /// Let it catch up with the facts, and tell where it stands
+    /// Let it catch up with the facts, and show where it stands
     Show(Place),
     /// Rebuild every bitmap from the facts
     Rebuild(Place),
@@ -442,7 +442,7 @@ pub enum Index {
 pub enum Lake {
     /// Read every stored file and hold it against what is known of it; fails when something is damaged or gone
     Verify,
-    /// Tell the last sequence of a producer, after which it goes on
+    /// Show the last sequence of a producer, after which it goes on
     Producer(Producer),
 }
 
@@ -471,7 +471,7 @@ pub struct Journeys {
     /// Outcome: purchase, joining, or a kind of behaviour such as SAMPLE_CLAIM
     #[arg(long, default_value = "purchase")]
     pub outcome: String,
-    /// Tell channels and kinds, not channels alone
+    /// Show channels and kinds, not channels alone
     #[arg(long)]
     pub touches: bool,
     /// Only these people, as an audience expression

@@ -19,7 +19,7 @@ pub enum Audience {
     Export(People),
     /// Count how expressions overlap, pair by pair
     Compare(Compare),
-    /// Tell by which traits the people of an expression stand out (TGI)
+    /// Show by which traits the people of an expression stand out (TGI)
     Profile(ProfilePeople),
     /// Find the people most like those of an expression and not among them, and save them on request
     Expand(Expand),

@@ -11,7 +11,7 @@ pub enum Job {
     Start(Start),
     /// List the jobs, newest first
     List(Place),
-    /// Tell where a job stands; with --json also its answer
+    /// Show how far a job is; with --json also its answer
     Show(Named),
     /// Follow a job to its end; fails when it failed
     Watch(Named),

@@ -12,7 +12,7 @@ use super::registry::Registry;
 pub enum Plugin {
     /// Make a component of what cargo compiled for wasm32-unknown-unknown
     Pack(Pack),
-    /// Tell what a component is and needs, and whether it behaves as the contract asks
+    /// Show what a component is and needs, and whether it behaves as the contract asks
     Check(Check),
     /// Run a component on rows of a file
     Run(Run),

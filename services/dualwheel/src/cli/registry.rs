@@ -33,7 +33,7 @@ pub enum Registry {
     Promote(Promote),
     /// Make what was active before active again
     Rollback(OfBrand),
-    /// Tell what a brand uses, and used before
+    /// Show what a brand uses, and used before
     History(OfBrand),
     /// List the runs of a brand's plugins
     Runs(OfBrand),
