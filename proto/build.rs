@@ -2,19 +2,21 @@
 
 use std::{env, error::Error, fs, path::Path};
 
-use prost::Message;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
     collect(Path::new("dualwheel"), &mut files)?;
     files.sort();
     println!("cargo:rerun-if-changed=dualwheel");
     println!("cargo:rerun-if-changed=google");
-    let descriptors = protox::compile(&files, ["."])?;
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true);
+    let descriptors = compiler.open_files(&files)?;
+    // As bytes, for the types of prost have no place for options of our own.
     fs::write(
         Path::new(&env::var("OUT_DIR")?).join("descriptors.bin"),
-        descriptors.encode_to_vec(),
+        descriptors.encode_file_descriptor_set(),
     )?;
+    let descriptors = descriptors.file_descriptor_set();
     // Ordered maps: the same message is always the same bytes. The codec looks at messages, by their names, before it makes
     // room for them.
     let mut config = tonic_prost_build::Config::new();

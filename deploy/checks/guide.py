@@ -29,10 +29,9 @@ def headings(text):
 def check_guide(files):
     """Every reason has its heading, every link leads somewhere, and the commands that are marked so work."""
     guide, where = files.text("OPERATIONS.md"), "deploy/OPERATIONS.md"
-    reasons = re.findall(
-        r'^    \w+ "([A-Z][A-Z_]+)" \w+:$', (files.root / "services/kit/src/failure.rs").read_text(), re.M
-    )
-    files.require(len(reasons) > 50, "services/kit/src/failure.rs", "the table of reasons cannot be read")
+    contract = "proto/dualwheel/type/v1/error_reason.proto"
+    reasons = re.findall(r"^  ERROR_REASON_(\w+) = [1-9]", (files.root / contract).read_text(), re.M)
+    files.require(len(reasons) > 50, contract, "the reasons cannot be read")
     told = re.findall(r"^#### ([A-Z_]+)\n\n(.+?)\n(?=\n|\Z)", guide, re.M | re.S)
     for reason in sorted(set(reasons) - {name for name, _ in told}):
         files.fault(where, f"{reason} has no heading")

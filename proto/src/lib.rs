@@ -8,6 +8,7 @@ pub mod clients;
 mod codec;
 mod json;
 mod lists;
+mod reasons;
 
 pub use codec::{MOST_ELEMENTS, MOST_ROWS};
 pub use json::to_json;

@@ -259,6 +259,30 @@ fn every_metric_has_its_places() {
     }
 }
 
+/// What a failure tells programs is what the contract says of its reason.
+#[test]
+fn the_values_of_failures_are_those_of_the_contract() {
+    let contract = fs::read_to_string(root().join("proto/dualwheel/type/v1/error_reason.proto")).unwrap();
+    let named: BTreeSet<&str> = between(&contract, "metadata: {key: \"").collect();
+    let sources: Vec<String> = crates()
+        .iter()
+        .flat_map(|folder| code(folder).into_values())
+        .collect();
+    let told: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|text| between(text, ".with(\""))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    assert_eq!(told, named);
+}
+
+/// What stands between each `start` and the next quotation mark.
+fn between<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(start)
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('"')?.0))
+}
+
 #[test]
 fn sections_that_are_cited_are_there() {
     let page = fs::read_to_string(root().join("services/METHODOLOGY.md")).unwrap();

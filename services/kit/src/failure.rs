@@ -2,7 +2,7 @@
 //!
 //! A status carries exactly one `google.rpc.ErrorInfo` (domain `dualwheel.dev`, the reason's name, values as
 //! metadata) and, for bad input, a `google.rpc.BadRequest` with every wrong field. What went on inside is
-//! logged, never returned. [`Reason`] is the table: its variants tell what happened and what to do.
+//! logged, never returned. What happened and what to do is said in the contract, at each value of [`Reason`].
 
 use std::{collections::HashMap, error::Error, fmt::Write, time::Duration};
 
@@ -14,6 +14,8 @@ use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 use crate::jitter::random_share;
 
 mod outage;
+
+pub use dualwheel_proto::types::ErrorReason as Reason;
 
 /// Domain of every reason.
 pub const DOMAIN: &str = "dualwheel.dev";
@@ -27,258 +29,6 @@ const MESSAGE_BYTES: usize = 1 << 10;
 const VALUE_BYTES: usize = 256;
 /// Most wrong fields of a status.
 const VIOLATIONS: usize = 16;
-
-/// Makes the enum, its names, codes and paragraphs out of one table.
-macro_rules! reasons {
-    ($($variant:ident $name:literal $code:ident: $text:literal;)+) => {
-        /// Why a call failed: what happened, and what to do.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason {
-            $(#[doc = concat!("`", $name, "`: ", $text)] $variant,)+
-        }
-
-        impl Reason {
-            /// Every reason, in the order of the table.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The name in `ErrorInfo.reason`, UPPER_SNAKE.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// The reason of a name in the table.
-            #[must_use]
-            pub fn named(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|reason| reason.name() == name)
-            }
-
-            /// The status code that goes with it.
-            #[must_use]
-            pub fn code(self) -> Code {
-                match self { $(Self::$variant => Code::$code,)+ }
-            }
-
-            /// What happened and what to do, in a few sentences.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-    };
-}
-
-reasons! {
-    InvalidQuestion "INVALID_QUESTION" InvalidArgument:
-        "A field of the question is missing or out of range. Every wrong field is listed; correct them and ask again.";
-    InvalidResource "INVALID_RESOURCE" InvalidArgument:
-        "A resource that was to be stored has missing or wrong fields. Every wrong field is listed; correct them.";
-    InvalidPage "INVALID_PAGE" InvalidArgument:
-        "The page token was not made by this method, or the page size is negative. Start again without a token.";
-    MetricUnknown "METRIC_UNKNOWN" NotFound:
-        "No definition has this metric id. List the definitions of the service to see which it has.";
-    BrandUnknown "BRAND_UNKNOWN" NotFound:
-        "No fact of the tenant names this brand. Check the spelling, or append the brand's facts first.";
-    DataVersionUnknown "DATA_VERSION_UNKNOWN" FailedPrecondition:
-        "A table no longer has, or never had, the version that the question pins. Ask again without the pin.";
-    BatchMalformed "BATCH_MALFORMED" InvalidArgument:
-        "A batch cannot be read at all: no key, no rows, or columns that fit no fact. Nothing of it was stored; correct \
-         the producer and send it again.";
-    BatchTooLarge "BATCH_TOO_LARGE" InvalidArgument:
-        "A batch has more rows or bytes than the limit named in the metadata. Nothing of it was stored; send smaller \
-         batches.";
-    SequenceReused "SEQUENCE_REUSED" AlreadyExists:
-        "The producer already used this sequence number for another batch: other rows, or the same ones in another form. \
-         Nothing was stored; count on from the producer's last sequence, which GetProducer tells, or send under another \
-         name.";
-    SequenceSkipped "SEQUENCE_SKIPPED" OutOfRange:
-        "A batch before this one is missing: the producer's sequence numbers follow each other without a gap. Nothing was \
-         stored; send on from `next_sequence` in the metadata.";
-    FactNotOwned "FACT_NOT_OWNED" FailedPrecondition:
-        "This service does not own the table of the fact. Send it to the service named in the metadata.";
-    LakeUnavailable "LAKE_UNAVAILABLE" Unavailable:
-        "The fact tables cannot be read or written now. Nothing was acknowledged; try again later.";
-    LakeDamaged "LAKE_DAMAGED" DataLoss:
-        "Something that is stored is not what was written: a file, the log of a table, settings or suppressions, named in the \
-         metadata. Nothing that depends on it is answered; whoever runs the mesh restores it, as the message says.";
-    StorageFull "STORAGE_FULL" ResourceExhausted:
-        "The disk or bucket below the fact tables is full. Nothing was acknowledged; make room and send it again.";
-    TenantTimeZoneFixed "TENANT_TIME_ZONE_FIXED" FailedPrecondition:
-        "The tenant has facts, whose days were cut in another time zone. Use the tenant's zone, or a new tenant.";
-    TenantCurrencyFixed "TENANT_CURRENCY_FIXED" FailedPrecondition:
-        "The tenant has facts in another currency. Convert the amounts before they are sent, or use a new tenant.";
-    AudienceUnknown "AUDIENCE_UNKNOWN" NotFound:
-        "The tenant has no audience of this name. List the audiences to see which there are.";
-    AudienceExists "AUDIENCE_EXISTS" AlreadyExists:
-        "An audience of this name exists. Update it, or choose another name.";
-    AudienceInUse "AUDIENCE_IN_USE" FailedPrecondition:
-        "Other audiences name this one, as the message says. Delete or change them first.";
-    AudienceCycle "AUDIENCE_CYCLE" FailedPrecondition:
-        "An audience would be named by itself, through the audiences of the message. Change one of them.";
-    AudienceLimit "AUDIENCE_LIMIT" ResourceExhausted:
-        "The tenant has as many audiences as it may. Delete some that are no longer used.";
-    ConsumerLimit "CONSUMER_LIMIT" ResourceExhausted:
-        "The tenant has more consumers than a people index can number. Questions are answered from the facts, more slowly; \
-         divide the tenant, or delete consumers that are no longer needed.";
-    DeletionUnknown "DELETION_UNKNOWN" NotFound:
-        "The tenant has no deletion of this name. List the deletions to see which there are.";
-    ModelRefused "MODEL_REFUSED" FailedPrecondition:
-        "A model that the question needs does not apply to the brand's facts, for the reason given. Leave the predicted \
-         value out, or wait for more facts.";
-    PublisherUnknown "PUBLISHER_UNKNOWN" NotFound:
-        "The tenant trusts no publisher of this name. List the publishers, or trust its key first.";
-    PublisherExists "PUBLISHER_EXISTS" AlreadyExists:
-        "A publisher of this name is trusted with another key. Add the key to it, choose another name, or delete that one first.";
-    PublisherKeys "PUBLISHER_KEYS" FailedPrecondition:
-        "A publisher has one key, or two while one takes the place of the other, and the key that is removed must be one of \
-         two. List the publishers to see their keys.";
-    PluginUnknown "PLUGIN_UNKNOWN" NotFound:
-        "The tenant has no plugin of this name and version. List the plugins to see which there are.";
-    PluginVersionExists "PLUGIN_VERSION_EXISTS" AlreadyExists:
-        "Another file was published as this version of the plugin. Give the model another version, build and sign it again.";
-    PluginNameTaken "PLUGIN_NAME_TAKEN" FailedPrecondition:
-        "Plugins of this name belong to another publisher, or to the mesh itself. Give the model another name, build and sign it \
-         again.";
-    PluginSignature "PLUGIN_SIGNATURE" InvalidArgument:
-        "The signature is missing, is none, or is not of this file by the publisher's key. Sign the file that is uploaded with \
-         the key that the tenant trusts.";
-    PluginUntrusted "PLUGIN_UNTRUSTED" FailedPrecondition:
-        "The tenant no longer trusts the publisher of this plugin. Trust its key again, or activate another plugin.";
-    PluginRetired "PLUGIN_RETIRED" FailedPrecondition:
-        "The version is retired: where it is active it answers on, but it becomes active nowhere. Use another version, or take \
-         the retirement back.";
-    PluginInUse "PLUGIN_IN_USE" FailedPrecondition:
-        "The brands of the metadata use the version. Activate another one for them, end their shadows, and delete it then.";
-    PluginUpload "PLUGIN_UPLOAD" InvalidArgument:
-        "An upload does not start with a header, or its parts are empty, too large or in the wrong order. Nothing was stored; \
-         send it again as the contract has it.";
-    PluginWorldNotServed "PLUGIN_WORLD_NOT_SERVED" FailedPrecondition:
-        "This process does not serve the world of the plugin. Send the call to the service named in the metadata.";
-    PluginNoShadow "PLUGIN_NO_SHADOW" FailedPrecondition:
-        "The brand has no shadow that could become active. Set one first, or activate the plugin.";
-    PluginNothingBefore "PLUGIN_NOTHING_BEFORE" FailedPrecondition:
-        "Nothing was active before what is active now. Activate the plugin that is wanted, or deactivate this one.";
-    PluginRunUnknown "PLUGIN_RUN_UNKNOWN" NotFound:
-        "The tenant has no run of this name, or no longer. List the runs to see which there are.";
-    PluginRunNotKept "PLUGIN_RUN_NOT_KEPT" FailedPrecondition:
-        "The rows of this run are not kept. Activate the plugin with `keep_inputs`, and replay a later run.";
-    PluginRegistryLimit "PLUGIN_REGISTRY_LIMIT" ResourceExhausted:
-        "The tenant has as many publishers or versions of plugins as it may. Delete versions or publishers that nobody uses.";
-    PluginDoesNotConform "PLUGIN_DOES_NOT_CONFORM" FailedPrecondition:
-        "The plugin's check did not hold when it was published. Ask its publisher, or say with `force_reason` why it is to answer.";
-    PluginPublicationUnknown "PLUGIN_PUBLICATION_UNKNOWN" NotFound:
-        "The tenant has no publication of this name. Publish the file.";
-    PluginLimit "PLUGIN_LIMIT" Internal:
-        "A limit of the plugin host is out of bounds. The operator must correct the configuration.";
-    PluginEngine "PLUGIN_ENGINE" Unavailable:
-        "This machine cannot run plugins. Details are in the server's log; the built-in model works.";
-    PluginNotAComponent "PLUGIN_NOT_A_COMPONENT" InvalidArgument:
-        "The file is no WebAssembly component. Pack it with `dualwheel plugin pack`, sign and publish that.";
-    PluginMalformed "PLUGIN_MALFORMED" InvalidArgument:
-        "The component is damaged or uses what is not admitted. Build it anew, and copy it as a binary file.";
-    PluginTooLarge "PLUGIN_TOO_LARGE" InvalidArgument:
-        "The component is larger than admitted. Strip it, and leave data out of the code.";
-    PluginTooComplex "PLUGIN_TOO_COMPLEX" InvalidArgument:
-        "Compiling the component would take too much, of what the message names. Build it simpler: split huge functions, leave out \
-         what is generated and not used.";
-    PluginContractVersion "PLUGIN_CONTRACT_VERSION" InvalidArgument:
-        "The component was built for a version of the contract that this host does not speak. Build it with another SDK.";
-    PluginImportRefused "PLUGIN_IMPORT_REFUSED" InvalidArgument:
-        "The component imports what no model gets, as the message names it. Build it without that.";
-    PluginWasiRefused "PLUGIN_WASI_REFUSED" FailedPrecondition:
-        "The plugin needs a sealed WASI, which the brand does not allow. Allow it, or build the plugin without WASI.";
-    PluginWrongWorld "PLUGIN_WRONG_WORLD" InvalidArgument:
-        "The component implements another world than the one asked for. Use it for that one, or build the other.";
-    PluginBadDescription "PLUGIN_BAD_DESCRIPTION" InvalidArgument:
-        "What the model says of itself breaks the contract, as the message tells. Its author must mend it.";
-    PluginInput "PLUGIN_INPUT" FailedPrecondition:
-        "The plugin requires a column that the brand's facts do not fill, or a parameter is wrong. Supply the facts, or \
-         activate it with other parameters.";
-    PluginCompiling "PLUGIN_COMPILING" Unavailable:
-        "The plugin is being compiled in this process, beside the call; until then what stands in for it answers. Ask again in a \
-         few seconds.";
-    PluginBusy "PLUGIN_BUSY" ResourceExhausted:
-        "As many runs of plugins are under way as may be. Ask again later.";
-    PluginFuelExhausted "PLUGIN_FUEL_EXHAUSTED" FailedPrecondition:
-        "The plugin used more instructions than its rows admit. Its author must mend it; roll back, or deactivate it.";
-    PluginDeadline "PLUGIN_DEADLINE" FailedPrecondition:
-        "The plugin took longer than admitted. Its author must mend it; roll back, or deactivate it.";
-    PluginMemory "PLUGIN_MEMORY" FailedPrecondition:
-        "The plugin asked for more memory than admitted. Its author must mend it; roll back, or deactivate it.";
-    PluginTable "PLUGIN_TABLE" FailedPrecondition:
-        "The plugin asked for larger tables than admitted. Its author must mend it; roll back, or deactivate it.";
-    PluginStack "PLUGIN_STACK" FailedPrecondition:
-        "The plugin's calls were nested too deeply. Its author must mend it; roll back, or deactivate it.";
-    PluginTrapped "PLUGIN_TRAPPED" FailedPrecondition:
-        "The plugin broke down, as the message and the run's log tell. Its author must mend it; roll back, or deactivate it.";
-    PluginBadOutput "PLUGIN_BAD_OUTPUT" FailedPrecondition:
-        "The plugin's answer breaks the contract. Its author must mend it; roll back, or deactivate it.";
-    PluginOutputTooLarge "PLUGIN_OUTPUT_TOO_LARGE" FailedPrecondition:
-        "The plugin handed over more than admitted. Its author must mend it; roll back, or deactivate it.";
-    PluginRefused "PLUGIN_REFUSED" FailedPrecondition:
-        "The model says that it cannot answer, for the reason given. Do what it says, or activate another.";
-    PeerSetUnknown "PEER_SET_UNKNOWN" NotFound:
-        "The tenant has no peer set of this name. List the peer sets to see which there are.";
-    PeerSetExists "PEER_SET_EXISTS" AlreadyExists:
-        "A peer set of this name exists. Update it, or choose another name.";
-    RunUnknown "RUN_UNKNOWN" NotFound:
-        "The tenant has no diagnosis run of this name. List the runs to see which there are.";
-    RunLimit "RUN_LIMIT" ResourceExhausted:
-        "As many diagnosis runs of the tenant are at work or wait as may. Nothing was stored; wait until some have ended, or \
-         cancel some, and send the same request again.";
-    JobUnknown "JOB_UNKNOWN" NotFound:
-        "The tenant has no job of this name, or the caller may not see it. List the jobs to see which there are.";
-    JobLimit "JOB_LIMIT" ResourceExhausted:
-        "As many jobs of the tenant are at work or wait as may. Nothing was begun; wait until some have ended, or cancel some, \
-         and send the same request again.";
-    JobAtWork "JOB_AT_WORK" FailedPrecondition:
-        "The job has not ended yet. Cancel it, or wait for its end, before it is deleted.";
-    AnswerTooLarge "ANSWER_TOO_LARGE" ResourceExhausted:
-        "The answer of a job is larger than a message may be. Ask for less at a time: fewer brands, a shorter window.";
-    EtagMismatch "ETAG_MISMATCH" Aborted:
-        "Somebody changed the resource since it was read. Read it again, apply the change and send the new etag.";
-    StateUnavailable "STATE_UNAVAILABLE" Unavailable:
-        "The database of stored resources does not answer. Nothing was changed; try again later.";
-    ServiceUnavailable "SERVICE_UNAVAILABLE" Unavailable:
-        "A service that is needed for the answer cannot be reached, or this one is stopping. Try again later.";
-    Unauthenticated "UNAUTHENTICATED" Unauthenticated:
-        "The call carries no token that this mesh accepts, for the reason given. Send `authorization: Bearer TOKEN` with a \
-         token of the issuer that has not expired.";
-    PermissionDenied "PERMISSION_DENIED" PermissionDenied:
-        "The token does not allow this method, or not for the brands of the request. Ask the issuer for one with the scope \
-         or brand named in the metadata.";
-    RateLimited "RATE_LIMITED" ResourceExhausted:
-        "The tenant has made more calls than its limit allows. Wait as long as the status says, and spread calls out.";
-    RequestIdReused "REQUEST_ID_REUSED" AlreadyExists:
-        "The request id was used before for another request. Nothing was done; use a fresh id for every new request.";
-    RequestPending "REQUEST_PENDING" Aborted:
-        "A request with this id is still being worked on. Wait, and send the same request again for its answer.";
-    Overloaded "OVERLOADED" ResourceExhausted:
-        "The server has as many calls in hand as it may. The call was not begun; try again later, with fewer at once.";
-    StreamIdle "STREAM_IDLE" Unavailable:
-        "The stream waited for its caller for long, to send the next message or to read an answer, and another stream needed \
-         its place. What was acknowledged is kept; go on with a new stream.";
-    MethodUnknown "METHOD_UNKNOWN" Unimplemented:
-        "This endpoint has no such method. Check its name, and whether another service of the mesh has it; reflection lists \
-         what there is here.";
-    CompressionUnknown "COMPRESSION_UNKNOWN" Unimplemented:
-        "The message is compressed in a way that this endpoint does not know. Send it as `grpc-accept-encoding` says, or \
-         uncompressed.";
-    MessageMalformed "MESSAGE_MALFORMED" InvalidArgument:
-        "The bytes of a message are none of its type in the contract; the field is named where it is known. Nothing was done; \
-         build the client from the contract, and send texts in UTF-8.";
-    MessageTooLarge "MESSAGE_TOO_LARGE" InvalidArgument:
-        "A message is larger than the endpoint takes in, as the message says. Nothing was done; ask for less, or send it in \
-         parts.";
-    NotFound "NOT_FOUND" NotFound:
-        "The endpoint serves nothing of this name. Check the name; reflection lists what there is here.";
-    Cancelled "CANCELLED" Cancelled:
-        "The call was given up before it was answered. Ask again where the answer is still wanted.";
-    Deadline "DEADLINE" DeadlineExceeded:
-        "The answer was not ready in time. Ask for a shorter window or fewer cuts, or allow more time.";
-    Internal "INTERNAL" Internal:
-        "Something went wrong inside. Details are in the server's log under the request id of the answer.";
-}
 
 /// A failed call in the making: a reason, a sentence, values and wrong fields.
 #[derive(Clone, Debug)]
@@ -327,7 +77,7 @@ impl Failure {
         Self::new(reason, message)
     }
 
-    /// Adds a value that programs may read.
+    /// Adds a value that programs may read; the contract names the keys of each reason.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl ToString) -> Self {
         self.metadata.insert(key.into(), value.to_string());
