@@ -1,9 +1,14 @@
-//! gRPC-Web over HTTP/1.1, as a browser speaks it.
+//! gRPC-Web over HTTP/1.1, as a browser speaks it, and the Connect protocol, as curl does.
 
+use std::process::Command;
+
+use dualwheel_kit::access::named;
 use dualwheel_proto::consumer::{
     GetAiplRequest, GetAiplResponse, consumer_service_client::ConsumerServiceClient,
 };
 use prost::Message;
+use prost_reflect::DynamicMessage;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,7 +16,9 @@ use tokio::{
 
 use crate::{
     diagnosis::query,
-    harness::{Server, market},
+    harness::{BRAND, Server, market},
+    identity::House,
+    requests::{call, day},
 };
 
 /// Flag of a frame that holds the trailers.
@@ -117,5 +124,100 @@ async fn a_browser_is_told_why_a_question_is_wrong() {
     assert!(
         told.contains("grpc-status:3") || told.contains("grpc-status: 3"),
         "{told}"
+    );
+}
+
+const START: &str = "dualwheel.content.v1.ContentService/GetStart";
+
+/// What curl gets: the HTTP status and the JSON.
+fn curl(server: &Server, path: &str, more: &[&str], body: &str) -> (u16, Value) {
+    let url = format!("{}/{path}", server.url());
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60"])
+        .args([
+            "--write-out",
+            "\n%{http_code}",
+            "--header",
+            "content-type: application/json",
+        ])
+        .args(more)
+        .args(["--data", body, &url]);
+    let output = curl.output().expect("curl is not installed");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| panic!("{told}"));
+    let status = status.parse().unwrap();
+    (
+        status,
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {text} {told}")),
+    )
+}
+
+fn start_of(brand: &str) -> Value {
+    json!({"query": {"brand": brand, "window": {"first_day": day(4, 1), "last_day": day(6, 30)}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_gets_the_same_answer_as_a_grpc_client() {
+    let data = market().copy();
+    let server = Server::all(data.path());
+    let question = start_of(BRAND);
+    let plain = call(&server.channel(), ("x-request-id", "plain"), START, &question)
+        .await
+        .unwrap();
+    // HTTP/1.1, and HTTP/2 without an upgrade.
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let (status, told) = curl(&server, START, &[version], &question.to_string());
+        assert_eq!(status, 200, "{told}");
+        let told = DynamicMessage::deserialize(named::response(START).unwrap(), told).unwrap();
+        let same = DynamicMessage::decode(named::response(START).unwrap(), plain.clone()).unwrap();
+        assert_eq!(told, same);
+    }
+    let (status, told) = curl(
+        &server,
+        START,
+        &[],
+        &json!({"query": {"brnd": BRAND}}).to_string(),
+    );
+    assert_eq!((status, &told["code"]), (400, &json!("invalid_argument")));
+    assert_eq!(
+        told["details"][1]["debug"]["fieldViolations"][0]["field"],
+        "query.brnd"
+    );
+    let (status, told) = curl(&server, START, &[], "{}");
+    assert_eq!(
+        (status, &told["details"][0]["debug"]["reason"]),
+        (400, &json!("INVALID_QUESTION"))
+    );
+    let mut unasked = question.clone();
+    unasked["query"]["window"]["first_day"] = day(4, 2);
+    let in_no_time = ["--header", "connect-timeout-ms: 0"];
+    let (status, told) = curl(&server, START, &in_no_time, &unasked.to_string());
+    assert_eq!(
+        (status, &told["code"]),
+        (504, &json!("deadline_exceeded")),
+        "{told}"
+    );
+    // Streams are for gRPC.
+    let (status, told) = curl(&server, "dualwheel.facts.v1.FactService/Append", &[], "{}");
+    assert_eq!((status, &told["code"]), (501, &json!("unimplemented")));
+}
+
+#[test]
+fn a_token_opens_by_curl_what_it_opens_by_grpc() {
+    let house = House::new(&[]);
+    let bearer = format!("authorization: Bearer {}", house.token("default", &[BRAND]));
+    let ask = |more: &[&str], brand| curl(&house.server, START, more, &start_of(brand).to_string());
+    let (status, told) = ask(&["--header", &bearer], BRAND);
+    assert_eq!(status, 200, "{told}");
+    let (status, told) = ask(&["--header", &bearer], "OTHER");
+    assert_eq!(
+        (status, &told["details"][0]["debug"]["reason"]),
+        (403, &json!("PERMISSION_DENIED"))
+    );
+    let (status, told) = ask(&[], BRAND);
+    assert_eq!(
+        (status, &told["details"][0]["debug"]["reason"]),
+        (401, &json!("UNAUTHENTICATED"))
     );
 }

@@ -240,7 +240,7 @@ pub struct Tls {
     pub client_ca: Option<String>,
 }
 
-/// Web pages that may call, by gRPC-Web.
+/// Web pages that may call, by gRPC-Web or Connect.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Web {

@@ -1,4 +1,4 @@
-//! Says to browsers which web pages may call, by gRPC-Web, and read the answers.
+//! Says to browsers which web pages may call, by gRPC-Web or Connect, and read the answers.
 //!
 //! A browser asks first, in a call of `OPTIONS` without a token, which is answered before anybody is authenticated.
 
@@ -9,16 +9,19 @@ use tower_http::cors::CorsLayer;
 
 use crate::{
     config::Web,
+    connect::{MILLIS_HEADER, VERSION_HEADER},
     headers::{REQUEST_ID, TIMEOUT_HEADER},
 };
 
-/// What pages may send beside what every page may: what gRPC-Web clients do, tokens, and names of calls.
-const SENT: [&str; 8] = [
+/// What pages may send beside what every page may: what gRPC-Web and Connect clients do, tokens, and names of calls.
+const SENT: [&str; 10] = [
     "authorization",
     "content-type",
     "x-grpc-web",
     "x-user-agent",
     TIMEOUT_HEADER,
+    VERSION_HEADER,
+    MILLIS_HEADER,
     REQUEST_ID,
     "traceparent",
     "tracestate",

@@ -1,7 +1,7 @@
 //! What every call passes on its way in, as one ordered list of named layers.
 //!
-//! A layer is a function of a call and of what comes [`Next`]. gRPC-Web lies outside of them all, so that
-//! each speaks plain gRPC.
+//! A layer is a function of a call and of what comes [`Next`]. gRPC-Web and Connect lie outside of them all,
+//! so that each speaks plain gRPC.
 
 use std::{
     collections::HashMap,

@@ -24,6 +24,7 @@ pub mod beats;
 pub mod call;
 pub mod client;
 pub mod config;
+mod connect;
 mod cors;
 pub mod db;
 pub mod explain;

@@ -1,4 +1,4 @@
-//! One gRPC server out of several services, over TCP or in memory, with health, reflection and gRPC-Web.
+//! One gRPC server out of several services, over TCP or in memory, with health, reflection, gRPC-Web and Connect.
 
 use std::{
     convert::Infallible,
@@ -33,6 +33,7 @@ use crate::{
     Config,
     client::{CONNECTION_WINDOW, STREAM_WINDOW, tuned},
     config::MESSAGE_SLACK,
+    connect::Connect,
     cors,
     db::{self, Database, DatabaseConnection},
     identity::Verifier,
@@ -418,6 +419,10 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
         self.announce(ServingStatus::Serving).await;
+        let connect = Connect {
+            calls: self.calls.clone(),
+            largest: message_bytes(&self.config),
+        };
         let calls = self.calls;
         let service = service_fn(move |request: http::Request<Body>| {
             let answer = calls.run(request);
@@ -438,6 +443,7 @@ impl Server {
         }
         server
             .layer(option_layer(cors::layer(&self.config.web)))
+            .layer(connect)
             .layer(GrpcWebLayer::new())
             .serve_with_incoming_shutdown(service, incoming, stop)
             .await?;

@@ -31,7 +31,7 @@ use crate::{
     reload::{Error, Reloaded},
 };
 
-/// HTTP/2, and HTTP/1.1 for gRPC-Web.
+/// HTTP/2, and HTTP/1.1 for gRPC-Web and Connect.
 const SERVED: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 fn provider() -> Arc<CryptoProvider> {

@@ -185,9 +185,9 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
 /// The whole answer to a unary call.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     body: Bytes,
-    trailers: HeaderMap,
+    pub(crate) trailers: HeaderMap,
 }
 
 impl Answer {

@@ -6,7 +6,7 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { GetFastResponseSchema } from "../generated/dualwheel/consumer/v1/fast_pb.js";
 import { Absence, IntervalMethod } from "../generated/dualwheel/type/v1/type_pb.js";
 import { Health, HealthCheckResponse_ServingStatus } from "../generated/grpc/health/v1/health_pb.js";
-import { overGrpc, overGrpcWeb, refusal } from "./mesh.js";
+import { overConnect, overGrpc, overGrpcWeb, refusal } from "./mesh.js";
 import { BUYERS, collect, FIRST_DAY, LAST_DAY, MARCH, metric, month, noon, present, Shop } from "./shop.js";
 
 const grpc = overGrpc();
@@ -102,6 +102,21 @@ test("gRPC-Web gets the same answer as gRPC", async () => {
   assert.deepEqual(await web.fast(), await shop.fast());
 });
 
+test("JSON over Connect gets the same answer as gRPC", async () => {
+  const shop = await openShop();
+  const json = new Shop(overConnect(), shop.brand);
+  assert.deepEqual(await json.fast(), await shop.fast());
+  // A call that changes something, too.
+  const saved = await json.save("Buyers", EXPRESSION);
+  assert.deepEqual((await collect(shop.audiences(1))).flat(), [saved]);
+});
+
+test("streams are refused over Connect", async () => {
+  const json = new Shop(overConnect(), newShop().brand);
+  const told = refusal(await fails(Code.Unimplemented, collect(json.keys(EXPRESSION))));
+  assert.equal(told.reason, "PROTOCOL_UNSUPPORTED");
+});
+
 test("a list comes page by page", async () => {
   const shop = await openShop();
   const names = [(await shop.save("First", EXPRESSION)).name, (await shop.save("Second", EXPRESSION)).name];
@@ -123,6 +138,7 @@ test("a repeated request gets the first answer", async () => {
 for (const [protocol, transport] of [
   ["gRPC", grpc],
   ["gRPC-Web", overGrpcWeb()],
+  ["Connect", overConnect()],
 ] as const) {
   test(`a refusal names reason and field over ${protocol}`, async () => {
     const shop = new Shop(transport, "any");
@@ -145,8 +161,10 @@ test("an unknown brand has a reason", async () => {
 
 test("a deadline ends a call", async () => {
   const shop = await openShop();
-  const ask = shop.consumers.getFast({ query: { brand: shop.brand, window: MARCH } }, { timeoutMs: 1 });
-  await fails(Code.DeadlineExceeded, ask);
+  for (const { consumers } of [shop, new Shop(overConnect(), shop.brand)]) {
+    const ask = consumers.getFast({ query: { brand: shop.brand, window: MARCH } }, { timeoutMs: 1 });
+    await fails(Code.DeadlineExceeded, ask);
+  }
 });
 
 test("keys stream in order", async () => {

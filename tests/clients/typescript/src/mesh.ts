@@ -8,7 +8,7 @@
 
 import { readFileSync } from "node:fs";
 import { ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { BadRequestSchema, ErrorInfoSchema } from "../generated/google/rpc/error_details_pb.js";
 
 const options = {
@@ -32,6 +32,11 @@ export function overGrpcWeb(): Transport {
   return createGrpcWebTransport({ ...options, httpVersion: "1.1" });
 }
 
+/** In JSON over plain HTTP: methods of one request and one answer. */
+export function overConnect(): Transport {
+  return createConnectTransport({ ...options, httpVersion: "1.1", useBinaryFormat: false });
+}
+
 function pem(option: string, variable: string): Record<string, Buffer> {
   const path = process.env[variable];
   return path ? { [option]: readFileSync(path) } : {};
@@ -52,7 +57,7 @@ export interface Refusal {
   fields: Record<string, string>;
 }
 
-/** Reads `google.rpc.ErrorInfo` and `google.rpc.BadRequest` out of the trailer `grpc-status-details-bin`. */
+/** Reads `google.rpc.ErrorInfo` and `google.rpc.BadRequest` out of what an answer says beside its code. */
 export function refusal(error: ConnectError): Refusal {
   const info = error.findDetails(ErrorInfoSchema)[0];
   const wrong = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
