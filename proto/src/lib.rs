@@ -23,6 +23,16 @@ pub mod google {
     }
 }
 
+/// Names of the closed sets of the facts by number, as the contract spells them without the set's prefix: `PAID_MEMBER`.
+pub mod names {
+    include!(concat!(env!("OUT_DIR"), "/names.rs"));
+}
+
+/// The same in small letters, as definitions and segments spell them: `paid_member`.
+pub mod words {
+    include!(concat!(env!("OUT_DIR"), "/words.rs"));
+}
+
 /// The packages of the mesh.
 pub mod dualwheel {
     pub mod r#type {

@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
+use dualwheel_lake::frames::{Categories, Within};
 use dualwheel_measure::{Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    categories::Categories,
+    categories,
     facts::{Counted, Facts, add_all, fold},
     index::{Judge, judge::count},
     parameters::Parameters,
@@ -65,9 +66,9 @@ impl MetricGroup for Aipl {
 
     fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Counted<Sizes> {
         let names = &facts.orders.names;
-        let (category, day) = (Categories::restriction(ask, names), ask.scope.as_of);
+        let (category, day) = (categories::restriction(ask, names), ask.scope.as_of);
         let model = Model::new(&ask.parameters.aipl, ask.parameters, category.is_some());
-        let cuts = ask.by.map(|_| Categories::of(ask, names));
+        let cuts = ask.by.map(|_| categories::of(ask, names));
         let in_category = Model::new(&ask.parameters.aipl, ask.parameters, true);
         Counted::of(facts, extent, |facts| {
             let by_category = cuts.iter().flat_map(|cuts| {
@@ -139,7 +140,7 @@ pub fn sizes(
     facts: &Facts,
     model: &Model,
     day: Day,
-    category: Option<&Categories>,
+    category: Option<&Within>,
     target: Option<&[bool]>,
 ) -> Vec<i64> {
     let people = People::new(facts, model, Window::ending(day, 1), category).with_target(target);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Behaviors, Kind, Members, Orders, Products, Purchases};
+use dualwheel_lake::frames::{
+    Behaviors, Kind, Members, Orders, Products, Purchase, Purchases, purchases::of_consumer,
+};
 use dualwheel_measure::{Day, Extent, Label, Metric, Window, group::Cases};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ impl Facts {
     /// The facts of a brand's people.
     #[must_use]
     pub fn new(behaviors: Arc<Behaviors>, orders: Arc<Orders>, members: Arc<Members>) -> Self {
-        let purchases = Purchases::of(&behaviors, &orders);
+        let purchases = Purchases::of(Some(&behaviors), &orders);
         Self {
             purchases_are_behaviors: purchases.are_behaviors(),
             purchases,
@@ -92,13 +94,14 @@ impl Facts {
     /// Whether the consumer bought on any day of `window`.
     #[must_use]
     pub fn has_bought(&self, consumer: u32, window: Window) -> bool {
-        if self.purchases_are_behaviors() {
-            return acts(self, consumer).any(|(kind, day)| kind == Kind::Purchase && window.contains(day));
-        }
-        self.orders
-            .of(consumer)
-            .iter()
-            .any(|line| line.is_purchase() && window.contains(line.day))
+        self.purchases(consumer)
+            .any(|purchase| window.contains(purchase.day))
+    }
+
+    /// The consumer's purchases.
+    pub fn purchases(&self, consumer: u32) -> impl Iterator<Item = Purchase> {
+        let (behaviors, orders) = (Some(&*self.behaviors), &*self.orders);
+        of_consumer(behaviors, orders, consumer, self.purchases_are_behaviors)
     }
 }
 

@@ -3,12 +3,12 @@
 //! Source: methodology 2.3.
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Kind, Role};
+use dualwheel_lake::frames::{Kind, Role, Within};
 use dualwheel_measure::{Absence, Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    categories::Categories,
+    categories,
     facts::{Counted, Facts, fold},
     index::{Judge, judge::count as people},
     matrix::Matrix,
@@ -65,7 +65,7 @@ impl Rules {
         Self {
             model,
             active,
-            super_roles: parameters.super_roles.iter().map(|name| name.role()).collect(),
+            super_roles: parameters.super_roles.clone(),
         }
     }
 
@@ -127,7 +127,7 @@ impl MetricGroup for Fast {
     }
 
     fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Counted<Counts> {
-        let category = Categories::restriction(ask, &facts.orders.names);
+        let category = categories::restriction(ask, &facts.orders.names);
         let rules = Rules::new(ask.parameters, category.is_some());
         Counted::of(facts, extent, |facts| {
             count(facts, &rules, ask.scope.window, category.as_ref())
@@ -212,7 +212,7 @@ pub(crate) fn close_people(has_roles: bool, scope: &Scope<'_>, supers: i64, thri
     ]
 }
 
-fn count(facts: &Facts, rules: &Rules, window: Window, category: Option<&Categories>) -> Counts {
+fn count(facts: &Facts, rules: &Rules, window: Window, category: Option<&Within>) -> Counts {
     let before = window.first.plus(-1);
     let people = People::new(
         facts,

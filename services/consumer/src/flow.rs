@@ -2,10 +2,11 @@
 //!
 //! Source: methodology 2.2. Rows of the matrix sum to the stages' sizes before, columns to those after.
 
+use dualwheel_lake::frames::Within;
 use dualwheel_measure::{Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
 
 use crate::{
-    categories::Categories,
+    categories,
     facts::{Counted, Facts, fold},
     index::Judge,
     matrix::Matrix,
@@ -16,13 +17,7 @@ use crate::{
 
 /// The matrix of `model` between `before` and `after`.
 #[must_use]
-pub fn matrix(
-    facts: &Facts,
-    model: &Model,
-    before: Day,
-    after: Day,
-    category: Option<&Categories>,
-) -> Matrix {
+pub fn matrix(facts: &Facts, model: &Model, before: Day, after: Day, category: Option<&Within>) -> Matrix {
     let people = People::new(
         facts,
         model,
@@ -88,7 +83,7 @@ impl MetricGroup for Flow {
     }
 
     fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Counted<Matrix> {
-        let category = Categories::restriction(ask, &facts.orders.names);
+        let category = categories::restriction(ask, &facts.orders.names);
         let model = Model::new(&ask.parameters.aipl, ask.parameters, category.is_some());
         let (before, after) = days(ask);
         Counted::of(facts, extent, |facts| {

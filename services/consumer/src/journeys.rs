@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Kind, NONE};
+use dualwheel_lake::frames::{Kind, NONE, Purchase};
 use dualwheel_measure::{Day, Money, Window};
 use roaring::RoaringBitmap;
 
@@ -157,9 +157,10 @@ fn collect(
 /// The outcomes of a consumer up to `last`, oldest first.
 fn outcomes(facts: &Facts, consumer: u32, outcome: Outcome, last: Day) -> Vec<Event<Money>> {
     let mut found: Vec<Event<Money>> = match outcome {
-        Outcome::Purchase if facts.purchases_are_behaviors() => acts(facts, consumer, last)
-            .filter(|(_, _, kind, _)| *kind == Kind::Purchase)
-            .map(|(at, day, ..)| Event { at, day, what: 0 })
+        // Lines make orders; a behaviour is one by itself.
+        Outcome::Purchase if facts.purchases_are_behaviors() => facts
+            .purchases(consumer)
+            .map(|Purchase { at, day, net, .. }| Event { at, day, what: net })
             .collect(),
         Outcome::Purchase => orders(facts, consumer),
         Outcome::Joining => facts

@@ -30,7 +30,6 @@ pub mod flow;
 pub mod grow;
 pub mod index;
 pub mod journeys;
-pub mod launches;
 pub mod matrix;
 pub mod moves;
 pub mod parameters;

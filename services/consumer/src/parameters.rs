@@ -6,7 +6,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use dualwheel_lake::frames::Kind;
+use dualwheel_lake::frames::{Kind, Role};
 use dualwheel_measure::definitions::Ranged;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Parameters {
     /// Id of the strategic audience that the state `target` stands for; that state is absent when there is none.
     pub target_audience: Option<String>,
     /// Roles that make a super user, by name.
-    pub super_roles: Vec<RoleName>,
+    pub super_roles: Vec<Role>,
     /// Days in which a super user must have been active.
     pub thriving_days: NonZeroU16,
     /// Days without a purchase of the brand that make a customer new.
@@ -104,34 +104,6 @@ impl Ranged for Parameters {
         ("strategic_audiences.*.spending_power_from", 0.0..=1.0),
         ("strategic_audiences.*.spending_power_below", 0.0..=1.0),
     ];
-}
-
-/// Name of a role in definitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RoleName {
-    /// Fan.
-    Fan,
-    /// Group member.
-    GroupMember,
-    /// Member.
-    Member,
-    /// Paid member.
-    PaidMember,
-}
-
-impl RoleName {
-    /// The role of the facts.
-    #[must_use]
-    pub fn role(self) -> dualwheel_lake::frames::Role {
-        use dualwheel_lake::frames::Role;
-        match self {
-            Self::Fan => Role::Fan,
-            Self::GroupMember => Role::GroupMember,
-            Self::Member => Role::Member,
-            Self::PaidMember => Role::PaidMember,
-        }
-    }
 }
 
 /// A state of a stage model: who is in it.
@@ -245,39 +217,7 @@ const CLASSES: [(&str, Signal); 3] = [
     ("loyal", Signal::Loyal),
 ];
 
-/// Kinds by the names of the contract.
-const KINDS: [(&str, Kind); 23] = [
-    ("EXPOSURE", Kind::Exposure),
-    ("AD_CLICK", Kind::AdClick),
-    ("CONTENT_VIEW", Kind::ContentView),
-    ("LIVE_WATCH", Kind::LiveWatch),
-    ("BROWSE", Kind::Browse),
-    ("SEARCH", Kind::Search),
-    ("FAVORITE", Kind::Favorite),
-    ("CART", Kind::Cart),
-    ("FOLLOW", Kind::Follow),
-    ("JOIN", Kind::Join),
-    ("SAMPLE_CLAIM", Kind::SampleClaim),
-    ("BENEFIT_CLAIM", Kind::BenefitClaim),
-    ("POINTS_REDEEM", Kind::PointsRedeem),
-    ("CHECK_IN", Kind::CheckIn),
-    ("LIKE", Kind::Like),
-    ("COMMENT", Kind::Comment),
-    ("SHARE", Kind::Share),
-    ("CONSULT", Kind::Consult),
-    ("GROUP_JOIN", Kind::GroupJoin),
-    ("PURCHASE", Kind::Purchase),
-    ("POSITIVE_REVIEW", Kind::PositiveReview),
-    ("RECOMMEND", Kind::Recommend),
-    ("NEGATIVE_REVIEW", Kind::NegativeReview),
-];
-
 impl Signal {
-    /// Every kind of the facts.
-    pub fn kinds() -> impl Iterator<Item = Kind> {
-        KINDS.into_iter().map(|(_, kind)| kind)
-    }
-
     /// Whether `kind` is meant. `BROWSE` is in no class, because its class depends on its days.
     #[must_use]
     pub fn contains(self, kind: Kind) -> bool {
@@ -298,31 +238,21 @@ impl TryFrom<String> for Signal {
             .into_iter()
             .find(|(known, _)| *known == name)
             .map(|(_, signal)| signal);
-        let kind = || {
-            KINDS
-                .into_iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, kind)| Self::Kind(kind))
-        };
         class
-            .or_else(kind)
+            .or_else(|| Kind::named(&name).map(Self::Kind))
             .ok_or_else(|| format!("{name:?} is neither a behaviour kind nor passive, active or loyal"))
     }
 }
 
 impl From<Signal> for String {
     fn from(signal: Signal) -> Self {
-        let class = CLASSES
-            .into_iter()
-            .find(|(_, known)| *known == signal)
-            .map(|(name, _)| name);
-        let kind = || {
-            KINDS
-                .into_iter()
-                .find(|(_, kind)| Signal::Kind(*kind) == signal)
-                .map(|(name, _)| name)
+        let class = CLASSES.into_iter().find(|(_, known)| *known == signal);
+        let name = match (class, signal) {
+            (Some((name, _)), _) => name,
+            (None, Signal::Kind(kind)) => kind.name(),
+            (None, _) => "",
         };
-        class.or_else(kind).unwrap_or_default().to_owned()
+        name.to_owned()
     }
 }
 

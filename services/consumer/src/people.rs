@@ -1,10 +1,9 @@
 //! Fills timelines from the facts of a brand, for the whole brand or one category.
 
-use dualwheel_lake::frames::{Kind, NONE};
+use dualwheel_lake::frames::{Categories, Kind, NONE, Within};
 use dualwheel_measure::{Day, Window};
 
 use crate::{
-    categories::Categories,
     facts::Facts,
     stages::{Model, Timeline},
 };
@@ -14,9 +13,9 @@ use crate::{
 pub struct People<'a> {
     facts: &'a Facts,
     days: Window,
-    category: Option<&'a Categories>,
+    category: Option<&'a Within>,
     target: Option<&'a [bool]>,
-    behaviors: [u64; 24],
+    behaviors: [u64; Kind::ALL.len()],
     purchases: u64,
 }
 
@@ -24,7 +23,7 @@ impl<'a> People<'a> {
     /// A reader for `model`, whose states will be asked for on days of `asked`. With `category`, only behaviours
     /// with a product of the categories that it covers and order lines of these are read.
     #[must_use]
-    pub fn new(facts: &'a Facts, model: &Model, asked: Window, category: Option<&'a Categories>) -> Self {
+    pub fn new(facts: &'a Facts, model: &Model, asked: Window, category: Option<&'a Within>) -> Self {
         let mut behaviors = model.tracks_by_kind();
         let number = Kind::Purchase as usize;
         let purchases = behaviors.get(number).copied().unwrap_or(0);

@@ -40,7 +40,7 @@ impl Bought {
             bought
                 .channels
                 .extend(Some(line.channel).filter(|channel| *channel != NONE));
-            net += line.paid - line.refund;
+            net += line.net_amount();
             paid += line.paid;
             if let Some(price) = line.list_price {
                 listed += price.saturating_mul(line.quantity);

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use dualwheel_kit::{Question, work};
-use dualwheel_lake::{BrandFrame, Error, Reader, frames::Profiles};
+use dualwheel_lake::{
+    BrandFrame, Error, Reader,
+    frames::{Launches, Profiles},
+};
 use dualwheel_measure::Definitions;
 use tonic::Status;
 
@@ -12,7 +15,6 @@ use crate::{
     facts::Facts,
     grow::{self, By},
     index::{Cells, Judge, Snapshot},
-    launches::Launches,
     sources::{Search, Sources},
     value::group::Part,
 };

@@ -4,20 +4,15 @@
 
 use std::sync::Arc;
 
-use dualwheel_lake::frames::{Kind, Profiles};
+use dualwheel_lake::frames::{KeywordClass, Kind, Profiles, Within};
 use dualwheel_measure::{Absence, Ask, Day, Extent, Metric, MetricGroup, Need, Scope, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    categories::Categories,
+    categories,
     facts::{Counted, Facts, add_all, fold},
     parameters::Parameters,
 };
-
-/// Number of the class BRAND of search words in the contract.
-const BRAND_WORD: u8 = 1;
-/// Number of the class SELLING_POINT.
-const SELLING_POINT_WORD: u8 = 2;
 
 /// What is counted, by place in the counts.
 #[derive(Clone, Copy)]
@@ -162,7 +157,7 @@ impl MetricGroup for BrandSignals {
 
     fn partial(&self, part: &Part, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Partial {
         let pioneers = Pioneers::find(&part.profiles, ask.parameters, ask.category);
-        let category = Categories::restriction(ask, &part.people.orders.names);
+        let category = categories::restriction(ask, &part.people.orders.names);
         let window = ask.scope.window;
         Partial {
             counted: Counted::of(&part.people, extent, |facts| {
@@ -274,7 +269,7 @@ fn count(
     pioneers: &Pioneers,
     parameters: &Parameters,
     window: Window,
-    category: Option<&Categories>,
+    category: Option<&Within>,
 ) -> Counts {
     let long = long(parameters, window);
     let reader = Reader {
@@ -282,7 +277,6 @@ fn count(
         window,
         long,
         category,
-        counts_purchases: facts.purchases_are_behaviors(),
     };
     let (counts, _) = fold(
         facts.consumers(),
@@ -328,8 +322,7 @@ struct Reader<'a> {
     facts: &'a Facts,
     window: Window,
     long: Window,
-    category: Option<&'a Categories>,
-    counts_purchases: bool,
+    category: Option<&'a Within>,
 }
 
 impl Reader<'_> {
@@ -337,9 +330,9 @@ impl Reader<'_> {
     fn read(&self, consumer: u32, counts: &mut Counts, days: &mut Vec<Day>) -> Person {
         days.clear();
         let mut person = Person::default();
-        for line in self.facts.orders.of(consumer) {
-            if line.is_purchase() && self.covers(line.category) {
-                self.buy(&mut person, line.day, days);
+        for purchase in self.facts.purchases(consumer) {
+            if self.covers(purchase.category) {
+                self.buy(&mut person, purchase.day, days);
             }
         }
         let frame = &self.facts.behaviors;
@@ -351,7 +344,7 @@ impl Reader<'_> {
                 kinds.iter().zip(dates).zip(categories.iter().zip(classes))
             {
                 if self.covers(*category) {
-                    self.act(&mut person, (*kind, *day, *class), counts, days);
+                    self.act(&mut person, (*kind, *day, *class), counts);
                 }
             }
         }
@@ -374,13 +367,9 @@ impl Reader<'_> {
     fn act(
         &self,
         person: &mut Person,
-        (kind, day, class): (Kind, Day, u8),
+        (kind, day, class): (Kind, Day, Option<KeywordClass>),
         counts: &mut Counts,
-        days: &mut Vec<Day>,
     ) {
-        if kind == Kind::Purchase && self.counts_purchases {
-            self.buy(person, day, days);
-        }
         if !self.window.contains(day) {
             return;
         }
@@ -391,9 +380,9 @@ impl Reader<'_> {
         person.recommends |= matches!(kind, Kind::Recommend | Kind::PositiveReview | Kind::Share);
         if kind == Kind::Search {
             person.searches = true;
-            person.searches_brand |= class == BRAND_WORD;
-            person.searches_selling_point |= class == SELLING_POINT_WORD;
-            add(counts, Place::ClassedSearches, i64::from(class != 0));
+            person.searches_brand |= class == Some(KeywordClass::Brand);
+            person.searches_selling_point |= class == Some(KeywordClass::SellingPoint);
+            add(counts, Place::ClassedSearches, i64::from(class.is_some()));
         }
     }
 }

@@ -8,9 +8,6 @@ use dualwheel_measure::{Day, Need, Window};
 
 use crate::parameters::{BehaviorRule, Parameters, Requirement, Signal, Standing, StateRule};
 
-/// Behaviour kinds by number.
-const KINDS: usize = 24;
-
 /// How browsing counts in a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Browsing {
@@ -183,8 +180,8 @@ impl Model {
 
     /// The tracks on which each kind is noted, as bits, by the kind's number.
     #[must_use]
-    pub fn tracks_by_kind(&self) -> [u64; KINDS] {
-        let mut table = [0; KINDS];
+    pub fn tracks_by_kind(&self) -> [u64; Kind::ALL.len()] {
+        let mut table = [0; Kind::ALL.len()];
         for (number, slot) in table.iter_mut().enumerate() {
             for (track, kinds) in self.tracks.iter().enumerate() {
                 if (kinds >> number) & 1 == 1 {
@@ -259,7 +256,7 @@ fn bit(kind: Kind) -> u32 {
 
 /// The kinds of `signals` as bits; the classes without browsing, whose class depends on its days.
 fn mask(signals: &[Signal]) -> u32 {
-    Signal::kinds()
+    Kind::said()
         .filter(|kind| signals.iter().any(|signal| signal.contains(*kind)))
         .map(bit)
         .sum()

@@ -5,11 +5,12 @@
 //! follows the facts and not the number of steps.
 
 use chrono::Datelike;
+use dualwheel_lake::frames::Within;
 use dualwheel_measure::{Ask, Day, Extent, Metric, MetricGroup, Need, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    categories::Categories,
+    categories,
     facts::{Counted, Facts, fold},
     fast::{Fast, Rules, close_people},
     parameters::Parameters,
@@ -187,7 +188,7 @@ impl Counts {
 
 /// Counts of every step.
 #[must_use]
-pub fn count(facts: &Facts, rules: &Rules, category: Option<&Categories>, steps: &Steps) -> Vec<Counts> {
+pub fn count(facts: &Facts, rules: &Rules, category: Option<&Within>, steps: &Steps) -> Vec<Counts> {
     let Some(last) = steps.lasts.last().copied() else {
         return Vec::new();
     };
@@ -306,7 +307,7 @@ impl MetricGroup for FastTrend {
         extent: Extent,
         ask: &Ask<'_, Parameters>,
     ) -> Counted<StepCounts> {
-        let category = Categories::restriction(ask, &facts.orders.names);
+        let category = categories::restriction(ask, &facts.orders.names);
         let rules = Rules::new(ask.parameters, category.is_some());
         Counted::of(facts, extent, |facts| StepCounts {
             steps: count(facts, &rules, category.as_ref(), &self.steps),

@@ -14,13 +14,13 @@ mod outlook;
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use dualwheel_kit::work;
+use dualwheel_lake::frames::Categories;
 use dualwheel_measure::Day;
 
 pub use outlook::{MOST_CHANNELS, Outlook, Outlooks, channels, outlooks};
 
 use crate::{
     boosted::{Examples, Model, Tested, Unfit, auc},
-    categories::Categories,
     facts::Facts,
     parameters::Parameters,
 };

@@ -2,47 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use dualwheel_lake::frames::Format;
 use dualwheel_measure::definitions::Ranged;
 use serde::{Deserialize, Serialize};
-
-/// Form of a content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Short video.
-    ShortVideo,
-    /// Live stream.
-    Live,
-    /// Pictures with text.
-    ImageText,
-    /// Article.
-    Article,
-}
-
-impl Format {
-    /// The format of a number in the contract; `None` where it was not said.
-    #[must_use]
-    pub fn from_number(number: i8) -> Option<Self> {
-        match number {
-            1 => Some(Self::ShortVideo),
-            2 => Some(Self::Live),
-            3 => Some(Self::ImageText),
-            4 => Some(Self::Article),
-            _ => None,
-        }
-    }
-
-    /// The name in definitions and segments.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ShortVideo => "short_video",
-            Self::Live => "live",
-            Self::ImageText => "image_text",
-            Self::Article => "article",
-        }
-    }
-}
 
 /// Parameters of START (methodology §4.1). Days are counted with the day of the reach as the first.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use dualwheel_proto::facts::FactKind;
+use dualwheel_proto::{facts::FactKind, names};
 
 /// Longest key, in bytes.
 pub const LONGEST_KEY: usize = 128;
@@ -220,64 +220,6 @@ const ANY: Content = Content::Count(i64::MAX);
 const MANY: Content = Content::Count(1_000_000_000_000);
 const UNITS: Content = Content::Count(1_000_000_000);
 
-/// Names of behaviour kinds by number.
-pub const KINDS: [&str; 24] = [
-    "UNSPECIFIED",
-    "EXPOSURE",
-    "AD_CLICK",
-    "CONTENT_VIEW",
-    "LIVE_WATCH",
-    "BROWSE",
-    "SEARCH",
-    "FAVORITE",
-    "CART",
-    "FOLLOW",
-    "JOIN",
-    "SAMPLE_CLAIM",
-    "BENEFIT_CLAIM",
-    "POINTS_REDEEM",
-    "CHECK_IN",
-    "LIKE",
-    "COMMENT",
-    "SHARE",
-    "CONSULT",
-    "GROUP_JOIN",
-    "PURCHASE",
-    "POSITIVE_REVIEW",
-    "RECOMMEND",
-    "NEGATIVE_REVIEW",
-];
-/// Names of venues by number.
-pub const VENUES: [&str; 10] = [
-    "UNSPECIFIED",
-    "STORE",
-    "MEMBER_CENTRE",
-    "GROUP_CHAT",
-    "LIVE_ROOM",
-    "MINI_PROGRAM",
-    "SMS",
-    "CONTENT",
-    "OFFLINE",
-    "OTHER",
-];
-/// Names of keyword classes by number.
-pub const KEYWORD_CLASSES: [&str; 5] = ["UNSPECIFIED", "BRAND", "SELLING_POINT", "CATEGORY", "OTHER"];
-/// Names of content formats by number.
-pub const FORMATS: [&str; 5] = ["UNSPECIFIED", "SHORT_VIDEO", "LIVE", "IMAGE_TEXT", "ARTICLE"];
-/// Names of roles by number, shallow to deep.
-pub const ROLES: [&str; 5] = ["UNSPECIFIED", "FAN", "GROUP_MEMBER", "MEMBER", "PAID_MEMBER"];
-const GENDERS: [&str; 4] = ["UNSPECIFIED", "FEMALE", "MALE", "OTHER"];
-const ATTRIBUTES: [&str; 8] = [
-    "UNSPECIFIED",
-    "STYLE",
-    "FUNCTION",
-    "CRAFT",
-    "MATERIAL",
-    "COLOUR",
-    "SHAPE",
-    "IP",
-];
-
 /// Every fact, in the contract's order.
 pub static FACTS: LazyLock<Vec<Fact>> = LazyLock::new(|| {
     vec![
@@ -344,15 +286,15 @@ const BEHAVIOR: &[Column] = &[
     must("event_id", Content::Key),
     must("consumer", Content::Key),
     must("brand", Content::Key),
-    must("kind", Content::Code(&KINDS)),
+    must("kind", Content::Code(&names::BEHAVIOR_KIND)),
     must("occurred_at", past("occurred_day")),
     may("product", Content::Key),
     may("content", Content::Key),
     may("category", Content::Text),
     may("channel", Content::Key),
-    may("venue", Content::Code(&VENUES)),
+    may("venue", Content::Code(&names::VENUE)),
     may("keyword", Content::Text),
-    may("keyword_class", Content::Code(&KEYWORD_CLASSES)),
+    may("keyword_class", Content::Code(&names::KEYWORD_CLASS)),
     may("dwell_ms", Content::Count(31 * 86_400_000)),
     may("source", Content::Text),
 ];
@@ -361,7 +303,7 @@ const PROFILE: &[Column] = &[
     must("consumer", Content::Key),
     must("updated_at", past("updated_day")),
     may("age", Content::Count(150)),
-    may("gender", Content::Code(&GENDERS)),
+    may("gender", Content::Code(&names::GENDER)),
     may("city_tier", Content::Count(6)),
     may("has_child", Content::Flag),
     may("child_birth_month", Content::Day),
@@ -431,7 +373,7 @@ const STOCK_DAY: &[Column] = &[
 const MARKET_STAT: &[Column] = &[
     must("category", Content::Text),
     may("price_band", Content::Text),
-    may("attribute_kind", Content::Code(&ATTRIBUTES)),
+    may("attribute_kind", Content::Code(&names::ATTRIBUTE_KIND)),
     may("attribute_value", Content::Text),
     must("first_day", Content::Day),
     must("last_day", Content::Day),
@@ -451,7 +393,7 @@ const CONTENT: &[Column] = &[
     must("content", Content::Key),
     must("brand", Content::Key),
     must("updated_at", past("updated_day")),
-    may("format", Content::Code(&FORMATS)),
+    may("format", Content::Code(&names::CONTENT_FORMAT)),
     may("channel", Content::Key),
     may("author", Content::Key),
     may("published_at", ahead("published_day")),
@@ -470,7 +412,7 @@ const CONTENT: &[Column] = &[
 const MEMBER: &[Column] = &[
     must("consumer", Content::Key),
     must("brand", Content::Key),
-    must("role", Content::Code(&ROLES)),
+    must("role", Content::Code(&names::ROLE)),
     may("tier", Content::Text),
     must("joined_at", past("joined_day")),
     may("left_at", ahead("left_day")),
@@ -509,29 +451,6 @@ const CAMPAIGN: &[Column] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn code_names_are_those_of_the_contract() {
-        use dualwheel_proto::facts::{BehaviorKind, ContentFormat, KeywordClass, Role, Venue};
-        for (number, name) in KINDS.iter().enumerate() {
-            let kind = BehaviorKind::try_from(number as i32).unwrap();
-            assert_eq!(kind.as_str_name(), format!("BEHAVIOR_KIND_{name}"));
-        }
-        assert!(BehaviorKind::try_from(KINDS.len() as i32).is_err());
-        assert_eq!(
-            Venue::try_from(VENUES.len() as i32 - 1).unwrap().as_str_name(),
-            "VENUE_OTHER"
-        );
-        assert_eq!(
-            KeywordClass::try_from(4).unwrap().as_str_name(),
-            "KEYWORD_CLASS_OTHER"
-        );
-        assert_eq!(
-            ContentFormat::try_from(4).unwrap().as_str_name(),
-            "CONTENT_FORMAT_ARTICLE"
-        );
-        assert_eq!(Role::try_from(4).unwrap().as_str_name(), "ROLE_PAID_MEMBER");
-    }
 
     #[test]
     fn a_brand_lies_in_one_bucket() {

@@ -1,40 +1,9 @@
 //! Who was active (methodology §1): an active behaviour, browsing on several days, or a purchase.
 
-use dualwheel_lake::frames::{Behaviors, Kind, Line, NONE, Names, Orders};
+use dualwheel_lake::frames::{
+    Behaviors, Kind, Line, NONE, Orders, Purchase, Venue, Within, purchases::of_consumer,
+};
 use dualwheel_measure::Window;
-
-/// Category paths that a question is restricted to.
-#[derive(Clone, Debug)]
-pub(crate) struct Categories {
-    /// By category ordinal; `None` admits everything.
-    admitted: Option<Vec<bool>>,
-}
-
-impl Categories {
-    /// The paths that are `category` or lie below it; all where there is none.
-    pub(crate) fn below(names: &Names, category: Option<&str>) -> Self {
-        let is_below = |path: &str, category: &str| {
-            path.strip_prefix(category)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let admitted = category.map(|category| {
-            let keys = names.categories.view();
-            (0u32..)
-                .take(keys.len())
-                .map(|ordinal| is_below(keys.key(ordinal), category))
-                .collect()
-        });
-        Self { admitted }
-    }
-
-    /// Whether a category ordinal is among them.
-    pub(crate) fn admit(&self, category: u32) -> bool {
-        match &self.admitted {
-            None => true,
-            Some(admitted) => admitted.get(category as usize).copied().unwrap_or(false),
-        }
-    }
-}
 
 /// Behaviours and purchases of a brand, restricted to categories.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +13,7 @@ pub(crate) struct Acts<'a> {
     /// Order lines.
     pub orders: &'a Orders,
     /// Categories that count.
-    pub categories: &'a Categories,
+    pub categories: &'a Within,
     /// Distinct days on which browsing becomes active.
     pub browse_days: u16,
     /// Whether `PURCHASE` behaviours are purchases, for want of order lines.
@@ -69,11 +38,11 @@ impl Acts<'_> {
             let kind = self.behaviors.kind.get(row).copied().unwrap_or(Kind::Unspecified);
             if !self
                 .categories
-                .admit(self.behaviors.category.get(row).copied().unwrap_or(NONE))
+                .covers(self.behaviors.category.get(row).copied().unwrap_or(NONE))
             {
                 continue;
             }
-            let venue = venue_bit(self.behaviors.venue.get(row).copied().unwrap_or(0));
+            let venue = venue_bit(self.behaviors.venue.get(row).copied().flatten());
             if kind == Kind::Browse {
                 // Rows come by time: another day than the last one is a new day.
                 let day = self.behaviors.day.get(row).copied();
@@ -97,21 +66,14 @@ impl Acts<'_> {
     /// Order lines of a consumer in `window`, return-only rows among them.
     pub(crate) fn lines(&self, consumer: u32, window: Window) -> impl Iterator<Item = &Line> {
         let lines = self.orders.of(consumer).iter();
-        lines.filter(move |line| window.contains(line.day) && self.categories.admit(line.category))
+        lines.filter(move |line| window.contains(line.day) && self.categories.covers(line.category))
     }
 
-    /// Whether a consumer bought in `window`.
-    pub(crate) fn is_buyer(&self, consumer: u32, window: Window) -> bool {
-        if !self.purchases_are_behaviors {
-            return self.lines(consumer, window).any(Line::is_purchase);
-        }
-        self.rows(consumer, window).any(|row| {
-            self.behaviors.kind.get(row) == Some(&Kind::Purchase)
-                && self
-                    .behaviors
-                    .category
-                    .get(row)
-                    .is_some_and(|category| self.categories.admit(*category))
+    /// Purchases of a consumer in `window`.
+    pub(crate) fn purchases(&self, consumer: u32, window: Window) -> impl Iterator<Item = Purchase> {
+        let supplied = self.purchases_are_behaviors;
+        of_consumer(Some(self.behaviors), self.orders, consumer, supplied).filter(move |purchase| {
+            window.contains(purchase.day) && self.categories.covers(purchase.category)
         })
     }
 
@@ -126,10 +88,6 @@ impl Acts<'_> {
 }
 
 /// The bit of a venue; none for one not said.
-fn venue_bit(venue: u8) -> u16 {
-    if venue == 0 {
-        0
-    } else {
-        1u16.checked_shl(venue.into()).unwrap_or(0)
-    }
+fn venue_bit(venue: Option<Venue>) -> u16 {
+    venue.map_or(0, |venue| 1 << venue as u16)
 }

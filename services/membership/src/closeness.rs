@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Profiles, Purchases, Role};
+use dualwheel_lake::frames::{Profiles, Purchases, Within};
 use dualwheel_measure::{Absence, Ask, Extent, Label, Metric, MetricGroup, Need, Window, group::Cases};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Parameters,
-    activity::{Acts, Categories},
-    plus,
-};
+use crate::{Parameters, activity::Acts, plus};
 
 /// The metric of the group.
 pub const METRIC: &str = "neo.engagement.close_people";
@@ -85,9 +81,9 @@ impl MetricGroup for Closeness {
         let plus::Facts {
             behaviors, orders, ..
         } = &facts.brand;
-        let purchases = Purchases::of(behaviors, orders);
+        let purchases = Purchases::of(Some(behaviors), orders);
         let fans = holders(&facts.profiles, &label(ask.brand));
-        let categories = Categories::below(&behaviors.names, ask.category);
+        let categories = Within::new(&behaviors.names, ask.category);
         let count = |case| {
             let acts = Acts {
                 behaviors,
@@ -150,13 +146,7 @@ fn recent(ask: &Ask<'_, Parameters>) -> Window {
 
 impl People {
     fn count(facts: &Facts, acts: &Acts<'_>, fans: &[bool], ask: &Ask<'_, Parameters>) -> Self {
-        let roles: Vec<Role> = ask
-            .parameters
-            .close_roles
-            .iter()
-            .copied()
-            .map(Role::from)
-            .collect();
+        let roles = &ask.parameters.close_roles;
         let (window, recent) = (ask.scope.window, recent(ask));
         let is_active_member = |consumer: u32| {
             let role = facts.brand.members.role_on(consumer, window.last);
@@ -165,7 +155,7 @@ impl People {
         let mut people = Self::default();
         for consumer in 0..acts.orders.groups.len().max(acts.behaviors.groups.len()) {
             work::look();
-            if acts.is_buyer(consumer, window) {
+            if acts.purchases(consumer, window).next().is_some() {
                 let is_fan = fans.get(consumer as usize).copied().unwrap_or(false);
                 people.buyers += 1;
                 people.close += i64::from(is_fan || is_active_member(consumer));

@@ -11,31 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::{Class, Quadrant};
 
-/// A role, as definitions spell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RoleName {
-    /// Fan.
-    Fan,
-    /// Group member.
-    GroupMember,
-    /// Member.
-    Member,
-    /// Paid member.
-    PaidMember,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Fan => Self::Fan,
-            RoleName::GroupMember => Self::GroupMember,
-            RoleName::Member => Self::Member,
-            RoleName::PaidMember => Self::PaidMember,
-        }
-    }
-}
-
 /// A number from 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "f64", into = "f64")]
@@ -167,7 +142,7 @@ pub struct Parameters {
     /// Distinct days on which browsing in the window becomes active.
     pub active_browse_days: u16,
     /// Roles whose holders are members for `neo.engagement.close_people`.
-    pub close_roles: Vec<RoleName>,
+    pub close_roles: Vec<Role>,
     /// Days, up to the window's last, within which such a member is active.
     pub close_active_days: u16,
     /// Depth at which category paths are cut.
@@ -175,7 +150,7 @@ pub struct Parameters {
     /// Fewest people behind a category that a cell names.
     pub min_cell: NonZeroU16,
     /// Roles whose holders can be KOC candidates.
-    pub koc_roles: Vec<RoleName>,
+    pub koc_roles: Vec<Role>,
     /// Least rank of content power of a standard KOC, and of a sharer for content.
     pub koc_content_cut: Points,
     /// Least rank of influence of a standard KOC.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Behaviors, MemberRow, Members, Orders, Purchases, Reach, Role};
+use dualwheel_lake::frames::{
+    Behaviors, MemberRow, Members, Orders, Purchases, Reach, Role, Venue, Within,
+    members::{deepest, reach_on},
+};
 use dualwheel_measure::{
     Absence, Ask, Extent, Interval, IntervalAbsence, IntervalMethod, Label, Metric, MetricGroup, Money, Need,
     Quantity, Scope, Window, group::Cases,
@@ -13,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
-    activity::{Activity, Acts, Categories},
+    activity::{Activity, Acts},
 };
 
 /// Every metric id of the group, in the order in which they are answered.
@@ -25,19 +28,6 @@ pub const METRICS: [&str; 7] = [
     "plus.connection",
     "plus.connection.venues",
     "plus.clv",
-];
-
-/// Venues by their number in the contract, in the order of their names.
-pub const VENUES: [(u8, &str); 9] = [
-    (7, "content"),
-    (3, "group_chat"),
-    (4, "live_room"),
-    (2, "member_centre"),
-    (5, "mini_program"),
-    (8, "offline"),
-    (9, "other"),
-    (6, "sms"),
-    (1, "store"),
 ];
 
 /// What FAST+ can be cut by.
@@ -120,7 +110,7 @@ impl MetricGroup for Plus {
 
     fn partial(&self, facts: &Facts, (): &(), extent: Extent, ask: &Ask<'_, Parameters>) -> Partial {
         let window = ask.scope.window;
-        let categories = Categories::below(&facts.behaviors.names, ask.category);
+        let categories = Within::new(&facts.behaviors.names, ask.category);
         let signals = Signals::read(facts, window);
         let count = |case| {
             let acts = Acts {
@@ -163,15 +153,15 @@ impl MetricGroup for Plus {
             None => {}
             Some(Cut::Role) => {
                 for (role, part) in Role::ALL.into_iter().zip(&sums.by_role) {
-                    metrics.extend(part.answer(&scope.cut("role", role.name()), &signals));
+                    metrics.extend(part.answer(&scope.cut("role", role.word()), &signals));
                 }
             }
             Some(Cut::Venue) => {
-                for (venue, name) in VENUES {
-                    metrics.push(
-                        sums.whole
-                            .connection_at(venue, &scope.cut("venue", name), &signals),
-                    );
+                let mut venues = Venue::ALL;
+                venues.sort_unstable_by_key(|venue| venue.word());
+                for venue in venues {
+                    let scope = scope.cut("venue", venue.word());
+                    metrics.push(sums.whole.connection_at(venue, &scope, &signals));
                 }
             }
         }
@@ -195,8 +185,8 @@ impl Signals {
         Self {
             members: !facts.members.rows.is_empty(),
             behaviors: !behaviors.is_empty(),
-            venues: venues.any(|(venue, day)| *venue != 0 && window.contains(*day)),
-            purchases: Purchases::of(behaviors, &facts.orders),
+            venues: venues.any(|(venue, day)| venue.is_some() && window.contains(*day)),
+            purchases: Purchases::of(Some(behaviors), &facts.orders),
         }
     }
 
@@ -217,7 +207,7 @@ struct Part {
     /// People of Capital who count only because nobody said how they may be reached.
     assumed: i64,
     active: i64,
-    by_venue: [i64; VENUES.len()],
+    by_venue: [i64; Venue::ALL.len()],
     venues: i64,
     venues_squared: i64,
     net: Money,
@@ -245,24 +235,10 @@ struct Standing {
 impl Standing {
     fn of(rows: &[MemberRow], window: Window) -> Self {
         let (yesterday, today) = (window.first.plus(-1), window.last);
-        let deepest = |day| {
-            rows.iter()
-                .filter(|row| row.is_open(day))
-                .map(|row| row.role)
-                .max()
-        };
-        let mut open = rows.iter().filter(|row| row.is_open(today)).map(|row| row.reach);
-        let reach = if open.clone().any(|reach| reach == Reach::Reachable) {
-            Reach::Reachable
-        } else if open.any(|reach| reach == Reach::NotSupplied) {
-            Reach::NotSupplied
-        } else {
-            Reach::Unreachable
-        };
         Self {
-            before: deepest(yesterday),
-            now: deepest(today),
-            reach,
+            before: deepest(rows, yesterday),
+            now: deepest(rows, today),
+            reach: reach_on(rows, today),
         }
     }
 
@@ -346,8 +322,8 @@ impl Part {
         }
         self.active += 1;
         let mut venues = 0;
-        for (count, (venue, _)) in self.by_venue.iter_mut().zip(VENUES) {
-            let there = i64::from(activity.venues >> venue & 1 == 1);
+        for (count, venue) in self.by_venue.iter_mut().zip(Venue::ALL) {
+            let there = i64::from(activity.venues >> venue as u16 & 1 == 1);
             *count += there;
             venues += there;
         }
@@ -394,14 +370,14 @@ impl Part {
         self.of_acts(scope.share(id, self.active, self.capital), signals)
     }
 
-    fn connection_at(&self, venue: u8, scope: &Scope<'_>, signals: &Signals) -> Metric {
+    fn connection_at(&self, venue: Venue, scope: &Scope<'_>, signals: &Signals) -> Metric {
         let id = "plus.connection";
         if !signals.venues {
             return scope.absent(id, Absence::SignalNotSupplied, NO_VENUES);
         }
-        let counts = self.by_venue.iter().zip(VENUES);
+        let counts = self.by_venue.iter().zip(Venue::ALL);
         let active = counts
-            .filter(|(_, (other, _))| *other == venue)
+            .filter(|(_, other)| *other == venue)
             .map(|(count, _)| *count)
             .sum();
         self.of_acts(scope.share(id, active, self.capital), signals)

@@ -1,38 +1,8 @@
-//! Restricting a question to a category, and cutting it into segments.
+//! Cutting a question into segments.
 
 use std::collections::BTreeMap;
 
-use dualwheel_lake::frames::{NONE, Names};
-
-/// Categories that a question is restricted to: a path and what lies below it, or all.
-#[derive(Clone, Debug)]
-pub struct Inside(Option<Vec<bool>>);
-
-impl Inside {
-    /// The categories at or below `path`; all for `None`.
-    #[must_use]
-    pub fn new(names: &Names, path: Option<&str>) -> Self {
-        let Some(path) = path else { return Self(None) };
-        let keys = names.categories.view();
-        let below = |key: &str| {
-            key.strip_prefix(path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        Self(Some(
-            (0..keys.len() as u32)
-                .map(|category| below(keys.key(category)))
-                .collect(),
-        ))
-    }
-
-    /// Whether the category is among them; an unknown one only when there is no restriction.
-    #[must_use]
-    pub fn has(&self, category: u32) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|inside| inside.get(category as usize).copied().unwrap_or(false))
-    }
-}
+use dualwheel_lake::frames::{NONE, Names, Within, categories::cut};
 
 /// Category paths cut at a level, numbered as they are met.
 #[derive(Clone, Debug)]
@@ -47,12 +17,12 @@ pub struct Classes {
 pub const UNKNOWN: u32 = 0;
 
 impl Classes {
-    /// No classes but that of rows without category. A level of 0 counts as 1.
+    /// No classes but that of rows without category.
     #[must_use]
     pub fn new(level: u32) -> Self {
         let known = BTreeMap::from([(String::new(), UNKNOWN)]);
         Self {
-            level: level.max(1),
+            level,
             of: Vec::new(),
             names: vec![String::new()],
             known,
@@ -63,7 +33,7 @@ impl Classes {
     pub fn learn(&mut self, names: &Names) {
         let keys = names.categories.view();
         for category in self.of.len()..keys.len() {
-            let cut = cut_path(keys.key(category as u32), self.level);
+            let cut = cut(keys.key(category as u32), self.level);
             let class = match self.known.get(cut) {
                 Some(class) => *class,
                 None => {
@@ -100,16 +70,6 @@ impl Classes {
     pub fn find(&self, name: &str) -> Option<u32> {
         self.known.get(name).copied()
     }
-}
-
-/// The first `level` parts of a path; the whole of a shorter one.
-#[must_use]
-pub fn cut_path(path: &str, level: u32) -> &str {
-    let end = path
-        .match_indices('/')
-        .nth(level.max(1) as usize - 1)
-        .map(|(at, _)| at);
-    end.and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
 /// The segments that a question is cut into besides the whole.
@@ -191,15 +151,15 @@ impl Segments {
 /// Slot 0 is the whole, slot s + 1 segment s.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots<'a> {
-    inside: &'a Inside,
+    within: &'a Within,
     segments: Option<&'a Segments>,
 }
 
 impl<'a> Slots<'a> {
     /// The slots of a question.
     #[must_use]
-    pub fn new(inside: &'a Inside, segments: Option<&'a Segments>) -> Self {
-        Self { inside, segments }
+    pub fn new(within: &'a Within, segments: Option<&'a Segments>) -> Self {
+        Self { within, segments }
     }
 
     /// Number of slots.
@@ -211,7 +171,7 @@ impl<'a> Slots<'a> {
     /// Whether the question covers rows of the category.
     #[must_use]
     pub fn covers(&self, category: u32) -> bool {
-        self.inside.has(category)
+        self.within.covers(category)
     }
 
     /// Slot of the segment of a row that is covered; `None` where nothing is cut.
@@ -285,15 +245,6 @@ impl<T: Clone + Default> Default for Sums<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_cut() {
-        assert_eq!(cut_path("a/b/c", 2), "a/b");
-        assert_eq!(cut_path("a/b", 2), "a/b");
-        assert_eq!(cut_path("a", 2), "a");
-        assert_eq!(cut_path("a/b/c", 1), "a");
-        assert_eq!(cut_path("", 2), "");
-    }
 
     #[test]
     fn sums_keep_keys_apart() {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dualwheel_lake::frames::{Behaviors, Kind, NONE, Orders, ProductRow, Products, Purchases, Stock};
+use dualwheel_lake::frames::{
+    Behaviors, NONE, Orders, ProductRow, Products, Purchases, Stock, launches::launch,
+};
 use dualwheel_measure::{Day, Money, Window};
 
 /// What is read of one brand.
@@ -30,12 +32,7 @@ impl BrandFacts {
         stock: Arc<Stock>,
         behaviors: Option<Arc<Behaviors>>,
     ) -> Self {
-        let purchases = Purchases {
-            lines: !orders.lines.is_empty(),
-            behaviors: behaviors
-                .as_ref()
-                .is_some_and(|behaviors| behaviors.kind.contains(&Kind::Purchase)),
-        };
+        let purchases = Purchases::of(behaviors.as_deref(), &orders);
         Self {
             products,
             orders,
@@ -131,7 +128,7 @@ impl Good {
     /// Launch: supplied, else the first purchase, else the first stock day.
     #[must_use]
     pub fn launch(&self) -> Option<Day> {
-        self.launched.or(self.first_sale).or(self.first_stock)
+        launch(self.launched, self.first_sale, self.first_stock)
     }
 
     /// Launched by `day` and not delisted on it.

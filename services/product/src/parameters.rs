@@ -25,7 +25,7 @@ pub struct Parameters {
     /// Fewest brands of which sums are disclosed to callers who may not see them.
     pub min_brands: usize,
     /// Days after the launch in which a sale counts as new.
-    pub novelty_days: i32,
+    pub novelty_days: u16,
     /// Number of bands of equal market GMV.
     pub price_band_count: BandCount,
     /// Fixed edges of price bands by category path.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dualwheel_lake::frames::{MarketStatRow, MarketStats, Orders};
+use dualwheel_lake::frames::{MarketStatRow, MarketStats, Orders, categories::cut};
 use dualwheel_measure::{Day, Money, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cut::{Classes, cut_path},
+    cut::Classes,
     strangers::{Terms, Withheld},
 };
 
@@ -114,7 +114,7 @@ impl PriceMarket {
         if let Some(sold) = statistics.sold(class) {
             return Ok((sold, Source::Statistics));
         }
-        match self.sold.get(cut_path(class, self.level)) {
+        match self.sold.get(cut(class, self.level)) {
             Some(sold) => Ok((*sold, Source::Brands)),
             None if self.withholds => Err(Withheld),
             None => Ok((Sold::default(), Source::Brands)),
@@ -141,7 +141,7 @@ impl Statistics {
     pub fn new(stats: &MarketStats, window: Window, level: u32) -> Self {
         let mut rows: BTreeMap<&str, BTreeMap<(Day, Day), Vec<&MarketStatRow>>> = BTreeMap::new();
         for row in stats.rows.iter().filter(|row| is_whole_category(row)) {
-            let class = rows.entry(cut_path(&row.category, level)).or_default();
+            let class = rows.entry(cut(&row.category, level)).or_default();
             class.entry((row.first, row.last)).or_default().push(row);
         }
         let classes = rows.into_iter().filter_map(|(class, periods)| {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_lake::frames::{Line, MarketStats, NONE, Orders};
+use dualwheel_lake::frames::{Line, MarketStats, NONE, Orders, Within};
 use dualwheel_measure::{
     Absence, Ask, Extent, Interval, IntervalAbsence, IntervalMethod, Label, MONEY_SCALE, Metric, MetricGroup,
     Money, Need, Quantity, Scope, Window, bootstrap::RatioGroups,
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
-    cut::{Classes, Inside, Sums},
+    cut::{Classes, Sums},
     price_market::{PriceMarket, Sold, Source, Statistics},
     strangers::{WITHHELD, Withheld},
 };
@@ -20,11 +20,11 @@ use crate::{
 /// Ids in the order of an answer.
 pub const IDS: [&str; 2] = ["neo.solidity.premium", "neo.solidity.full_price"];
 
-fn lines<'a>(orders: &'a Orders, window: Window, inside: &'a Inside) -> impl Iterator<Item = &'a Line> {
+fn lines<'a>(orders: &'a Orders, window: Window, within: &'a Within) -> impl Iterator<Item = &'a Line> {
     orders
         .lines
         .iter()
-        .filter(move |line| window.contains(line.day) && inside.has(line.category))
+        .filter(move |line| window.contains(line.day) && within.covers(line.category))
 }
 
 /// The price side of NEO as a metric group: premium and full price of a brand in the scope's window.
@@ -102,7 +102,7 @@ impl MetricGroup for PriceStrength {
     }
 
     fn partial(&self, orders: &Arc<Orders>, whole: &Whole, _: Extent, ask: &Ask<'_, Parameters>) -> Partial {
-        let inside = Inside::new(&orders.names, ask.category);
+        let within = Within::new(&orders.names, ask.category);
         let mut classes = Classes::new(whole.market.level(ask.category));
         classes.learn(&orders.names);
         let products = orders.names.products.view();
@@ -111,13 +111,13 @@ impl MetricGroup for PriceStrength {
             lines: !orders.lines.is_empty(),
             by_class: sold_at(
                 orders,
-                lines(orders, window, &inside),
+                lines(orders, window, &within),
                 |line| classes.of(line.category),
                 |class| classes.name(class),
             ),
             by_product: sold_at(
                 orders,
-                lines(orders, window, &inside),
+                lines(orders, window, &within),
                 |line| line.product,
                 |product| products.key(product),
             ),

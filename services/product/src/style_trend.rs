@@ -15,7 +15,7 @@ mod own;
 mod periods;
 mod trends;
 
-use dualwheel_lake::frames::ProductRow;
+use dualwheel_lake::frames::{ProductRow, categories::is_within};
 use dualwheel_plugin_host::{Error, Plugin, scores};
 use dualwheel_plugin_sdk::{Parameters as ModelParameters, StyleScores};
 
@@ -105,7 +105,7 @@ impl Asked {
     /// Whether the question covers a category path.
     fn covers(&self, path: &str) -> bool {
         let category = self.category.as_deref();
-        category.is_none_or(|category| is_below(path, category))
+        category.is_none_or(|category| is_within(path, category))
     }
 
     /// Depth at which the categories of the tenant's brands are cut: the definition's, or that of the question's
@@ -114,12 +114,6 @@ impl Asked {
         let depth = self.category.as_ref().map_or(0, |path| path.split('/').count());
         parameters.category_level.max(depth as u32)
     }
-}
-
-/// Whether `path` is `category` or lies below it.
-fn is_below(path: &str, category: &str) -> bool {
-    path.strip_prefix(category)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Growth and score of every row as a model has them, in the rows' order.

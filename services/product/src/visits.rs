@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Kind, NONE};
+use dualwheel_lake::frames::{Kind, NONE, purchases::of_consumer};
 use dualwheel_measure::{Day, Window};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -28,7 +28,6 @@ struct Act {
 /// Supplied purchases count only for a brand without order lines (ground rule 8).
 fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
     let orders = &facts.orders;
-    let supplied = facts.purchases_are_behaviors();
     let behaved = facts
         .behaviors
         .as_ref()
@@ -42,28 +41,26 @@ fn walk(facts: &BrandFacts, window: Window, mut see: impl FnMut(Act)) {
             let products = behaviors.product.get(rows.clone()).unwrap_or_default();
             let categories = behaviors.category.get(rows).unwrap_or_default();
             for (((day, kind), product), category) in days.iter().zip(kinds).zip(products).zip(categories) {
-                let bought = supplied && *kind == Kind::Purchase;
-                if (bought || kind.is_visit()) && *product != NONE && window.contains(*day) {
+                if kind.is_visit() && *product != NONE && window.contains(*day) {
                     see(Act {
                         consumer,
                         day: *day,
                         product: *product,
                         category: *category,
-                        bought,
+                        bought: false,
                     });
                 }
             }
         }
-        for line in orders
-            .of(consumer)
-            .iter()
-            .filter(|line| line.is_purchase() && window.contains(line.day))
+        let behaviors = facts.behaviors.as_deref();
+        let purchases = of_consumer(behaviors, orders, consumer, facts.purchases_are_behaviors());
+        for purchase in purchases.filter(|purchase| purchase.product != NONE && window.contains(purchase.day))
         {
             see(Act {
                 consumer,
-                day: line.day,
-                product: line.product,
-                category: line.category,
+                day: purchase.day,
+                product: purchase.product,
+                category: purchase.category,
                 bought: true,
             });
         }

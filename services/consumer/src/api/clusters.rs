@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dualwheel_kit::{Call, Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
-use dualwheel_lake::frames::Profiles;
+use dualwheel_lake::frames::{Categories, Profiles};
 use dualwheel_proto::{
     Date,
     consumer::{
@@ -27,7 +27,6 @@ use crate::{
         Sight,
         traits::{Index, Trait, portraits},
     },
-    categories::Categories,
     clusters::{
         Centre, Cluster, FEWEST_CLUSTERS, Found, MOST_CLUSTERS, Refusal, everyone, features::Portrayer, find,
     },

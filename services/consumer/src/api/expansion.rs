@@ -5,13 +5,13 @@ use dualwheel_kit::{
     question::day_to_proto,
     resource::{read_display_name, read_new_id_of, read_request_id},
 };
+use dualwheel_lake::frames::Categories;
 use dualwheel_proto::consumer::{ExpandAudienceRequest, ExpandAudienceResponse, ExpansionFeature};
 use roaring::RoaringBitmap;
 use tonic::Status;
 
 use super::{Service, audience::told, basis::Basis, together::sorted_keys};
 use crate::{
-    categories::Categories,
     expansion::{
         self, Ask, Expansion,
         features::{FEATURES, Portrayer},

@@ -6,7 +6,7 @@ use dualwheel_kit::{
     Violations,
     question::{day_from_proto, read_day},
 };
-use dualwheel_lake::frames::Role;
+use dualwheel_lake::frames::{KeywordClass, Role};
 use dualwheel_measure::{Day, MONEY_SCALE, Money, Window};
 use dualwheel_proto::{
     Date, Money as Amount,
@@ -19,9 +19,9 @@ use crate::{
     audience::{
         check,
         expression::{
-            Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Field, Filter, FlowTerm, KeywordClass,
-            Predicted, PredictedTerm, ProfileTerm, PurchaseMeasure, PurchaseTerm, Range, RoleTerm, StageTerm,
-            Term, named,
+            Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Field, Filter, FlowTerm, Predicted,
+            PredictedTerm, ProfileTerm, PurchaseMeasure, PurchaseTerm, Range, RoleTerm, StageTerm, Term,
+            named,
         },
         text,
     },
@@ -309,10 +309,10 @@ impl Reader<'_> {
     fn role(&mut self, field: &str, term: &types::RoleTerm) -> Option<RoleTerm> {
         let mut roles = Vec::with_capacity(term.roles.len());
         for (at, name) in term.roles.iter().enumerate() {
-            match Role::named(name) {
+            match Role::of_word(name) {
                 Some(role) => roles.push(role),
                 None => {
-                    let known = Role::ALL.map(Role::name).join(", ");
+                    let known = Role::ALL.map(Role::word).join(", ");
                     self.wrong(&format!("{field}.roles[{at}]"), format!("one of {known}"));
                 }
             }

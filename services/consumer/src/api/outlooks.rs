@@ -1,6 +1,7 @@
 //! Outlooks of win-back between contract and domain.
 
 use dualwheel_kit::{Call, Reason, Violations, question::day_to_proto};
+use dualwheel_lake::frames::Categories;
 use dualwheel_proto::consumer::{ListWinbackOutlooksRequest, ListWinbackOutlooksResponse, WinbackOutlook};
 use tonic::Status;
 
@@ -9,7 +10,6 @@ use super::{
     winback::{model_to_proto, refuse_category},
 };
 use crate::{
-    categories::Categories,
     queries,
     winback::{self, Outlook, features::Portrayer},
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dualwheel_kit::{Call, Failure, Reason, Violations, question::day_to_proto, resource::read_request_id};
-use dualwheel_lake::frames::Names;
+use dualwheel_lake::frames::{Categories, Names};
 use dualwheel_proto::{
     consumer::{
         GetWinbackRequest, GetWinbackResponse, SaveWinbackPacksRequest, SaveWinbackPacksResponse,
@@ -18,7 +18,6 @@ use super::{
     together::{Group, Saving, read_prefix},
 };
 use crate::{
-    categories::Categories,
     queries,
     winback::{
         self, Pack, Question, Trained, Winback,

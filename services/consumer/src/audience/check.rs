@@ -1,5 +1,6 @@
 //! What makes an expression sound: its size, and every term for the definitions of a brand.
 
+use dualwheel_lake::frames::Gender;
 use dualwheel_measure::Day;
 
 use super::expression::{
@@ -200,7 +201,7 @@ fn check_profile(profile: &ProfileTerm, parameters: &Parameters, found: &mut Vec
         check_text("values", Some(word), found);
     }
     let known: Vec<&str> = match profile.field {
-        Field::Gender => vec!["female", "male", "other"],
+        Field::Gender => Gender::ALL.map(Gender::word).to_vec(),
         Field::HasChild => vec!["true", "false"],
         Field::StrategicAudience => {
             let mut ids: Vec<&str> = parameters

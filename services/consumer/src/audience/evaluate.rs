@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{MemberRow, Profile, Profiles};
+use dualwheel_lake::frames::{MemberRow, Profile, Profiles, Within};
 use dualwheel_measure::{Day, Window};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
@@ -19,7 +19,6 @@ use super::{
     sought::{Acts, Bought, Lines, Sought, distinct, recency},
 };
 use crate::{
-    categories::Categories,
     facts::{Facts, fold},
     index::Cells,
     parameters::Parameters,
@@ -223,8 +222,8 @@ impl World<'_> {
         Strategic::assign(self.profiles?, self.parameters).members(id)
     }
 
-    pub(super) fn category(&self, path: &str) -> Categories {
-        Categories::new(&self.facts.orders.names, Some(path), 1)
+    pub(super) fn category(&self, path: &str) -> Within {
+        Within::new(&self.facts.orders.names, Some(path))
     }
 
     fn of_behavior(&self, term: &BehaviorTerm) -> RoaringBitmap {
@@ -296,12 +295,12 @@ impl World<'_> {
             members.groups.len(),
             || (),
             |(), consumer| {
-                let open = || members.of(consumer).iter().filter(|row| row.is_open(day));
-                let Some(deepest) = open().map(|row| row.role).max() else {
+                let Some(deepest) = members.role_on(consumer, day) else {
                     return false;
                 };
-                let belongs = |row: &MemberRow| row.role == deepest && tier.is(row.tier);
-                (term.roles.is_empty() || term.roles.contains(&deepest)) && open().any(belongs)
+                let belongs = |row: &MemberRow| row.is_open(day) && row.role == deepest && tier.is(row.tier);
+                (term.roles.is_empty() || term.roles.contains(&deepest))
+                    && members.of(consumer).iter().any(belongs)
             },
         )
     }
@@ -330,7 +329,7 @@ fn number(profile: &Profile, field: Field) -> Option<f64> {
 
 fn word(profile: &Profile, field: Field, parameters: &Parameters) -> Option<String> {
     match field {
-        Field::Gender => profile.gender.map(|gender| gender.name().to_owned()),
+        Field::Gender => profile.gender.map(|gender| gender.word().to_owned()),
         Field::HasChild => profile.has_child.map(|has| has.to_string()),
         Field::Occupation => profile.occupation.clone(),
         Field::StrategicAudience => audience_of(profile, parameters).map(str::to_owned),

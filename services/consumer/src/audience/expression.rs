@@ -5,8 +5,8 @@ mod terms;
 use dualwheel_measure::{Day, Window};
 
 pub use self::terms::{
-    Accepted, BehaviorMeasure, BehaviorTerm, Field, Filter, FlowTerm, KeywordClass, Predicted, PredictedTerm,
-    ProfileTerm, PurchaseMeasure, PurchaseTerm, RoleTerm, StageTerm,
+    Accepted, BehaviorMeasure, BehaviorTerm, Field, Filter, FlowTerm, Predicted, PredictedTerm, ProfileTerm,
+    PurchaseMeasure, PurchaseTerm, RoleTerm, StageTerm,
 };
 
 /// Who belongs.

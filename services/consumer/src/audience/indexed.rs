@@ -17,7 +17,7 @@ use crate::{
         cells::{ALL, BOUGHT, MOST_DAYS},
         judge::can_judge,
     },
-    parameters::{Parameters, Signal},
+    parameters::Parameters,
     stages::Model,
 };
 
@@ -141,7 +141,7 @@ impl World<'_> {
                 let wanted = |kind: &Kind| {
                     term.kinds.is_empty() || term.kinds.iter().any(|signal| signal.contains(*kind))
                 };
-                let kinds = Signal::kinds().filter(wanted).map(|kind| 1 << kind as u32).sum();
+                let kinds = Kind::said().filter(wanted).map(|kind| 1 << kind as u32).sum();
                 let signals = cells.signals(kinds);
                 Some(self.of_days(cells, signals, term.days.until(self.as_of), asked(term)?))
             }

@@ -1,13 +1,13 @@
 //! The facts that a term looks for: behaviours and order lines, by what they are about.
 
-use dualwheel_lake::frames::{Behaviors, Keys, Kind, Line, NONE};
+use dualwheel_lake::frames::{Behaviors, Keys, KeywordClass, Kind, Line, NONE, Within};
 use dualwheel_measure::{Day, Money, Window};
 
 use super::{
     evaluate::World,
     expression::{BehaviorMeasure, BehaviorTerm, Filter, PurchaseMeasure, PurchaseTerm, Range},
 };
-use crate::{categories::Categories, facts::Facts, parameters::Signal};
+use crate::{facts::Facts, parameters::Signal};
 
 /// What an ordinal must be.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +39,10 @@ impl Sought {
 #[derive(Debug)]
 pub(super) struct About {
     product: Sought,
-    category: Option<Categories>,
+    category: Option<Within>,
     content: Sought,
     channel: Sought,
-    keyword_class: u8,
+    keyword_class: Option<KeywordClass>,
 }
 
 impl About {
@@ -53,7 +53,7 @@ impl About {
             category: filter.category.as_deref().map(|path| world.category(path)),
             content: Sought::of(filter.content.as_ref(), &names.contents),
             channel: Sought::of(filter.channel.as_ref(), &names.words),
-            keyword_class: filter.keyword_class.map_or(0, |class| class as u8),
+            keyword_class: filter.keyword_class,
         }
     }
 
@@ -65,18 +65,18 @@ impl About {
 
     pub(super) fn behavior(&self, frame: &Behaviors, row: usize) -> bool {
         let at = |column: &[u32]| column.get(row).copied().unwrap_or(NONE);
-        let class = frame.keyword_class.get(row).copied().unwrap_or(0);
+        let class = frame.keyword_class.get(row).copied().flatten();
         self.product.is(at(&frame.product))
             && self.content.is(at(&frame.content))
             && self.channel.is(at(&frame.channel))
-            && (self.keyword_class == 0 || self.keyword_class == class)
+            && (self.keyword_class.is_none() || self.keyword_class == class)
             && self.covers(at(&frame.category))
     }
 
     /// An order line, which knows no content and no search word.
     pub(super) fn line(&self, line: &Line) -> bool {
         matches!(self.content, Sought::Anything)
-            && self.keyword_class == 0
+            && self.keyword_class.is_none()
             && self.product.is(line.product)
             && self.channel.is(line.channel)
             && self.covers(line.category)
@@ -98,7 +98,7 @@ impl<'a> Acts<'a> {
         let wanted =
             |kind: &Kind| term.kinds.is_empty() || term.kinds.iter().any(|signal| signal.contains(*kind));
         let purchase = 1 << Kind::Purchase as u32;
-        let mut kinds: u32 = Signal::kinds().filter(wanted).map(|kind| 1 << kind as u32).sum();
+        let mut kinds: u32 = Kind::said().filter(wanted).map(|kind| 1 << kind as u32).sum();
         let from_lines = kinds & purchase != 0 && !world.facts.purchases_are_behaviors();
         if from_lines {
             kinds &= !purchase;

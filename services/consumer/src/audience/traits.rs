@@ -71,7 +71,7 @@ impl Trait {
     fn values(self, profile: &Profile, sight: &Sight, parameters: &Parameters) -> Vec<String> {
         let one = match self {
             Self::Age => profile.age.map(|age| age_band(age, &parameters.age_bands)),
-            Self::Gender => profile.gender.map(|gender| gender.name().to_owned()),
+            Self::Gender => profile.gender.map(|gender| gender.word().to_owned()),
             Self::CityTier => profile.city_tier.map(|tier| tier.to_string()),
             Self::HasChild => profile.has_child.map(|has| has.to_string()),
             Self::SpendingPower => profile.spending_power.map(power_part),

@@ -1,10 +1,9 @@
 //! What people are grouped by.
 
-use dualwheel_lake::frames::{Kind, Profiles};
+use dualwheel_lake::frames::{Categories, Kind, Profiles};
 use dualwheel_measure::{Day, Window};
 
 use crate::{
-    categories::Categories,
     facts::{Facts, acts},
     portrait::{Bought, is_content, ratio, role},
 };
@@ -105,7 +104,7 @@ impl Portrayer<'_> {
         };
         let profile = self.profiles.get(consumer);
         [
-            distinct(self.purchase_days(consumer), year),
+            distinct(self.facts.purchases(consumer).map(|purchase| purchase.day), year),
             Some(bought.net),
             bought.unit_price(),
             bought.discount_share(),
@@ -130,28 +129,18 @@ impl Portrayer<'_> {
         ]
     }
 
-    /// Days of purchases: of order lines, or of supplied `PURCHASE` behaviours for a brand without any line.
-    fn purchase_days(&self, consumer: u32) -> impl Iterator<Item = Day> {
-        let supplied = self.facts.purchases_are_behaviors();
-        let lines = self.facts.orders.of(consumer).iter();
-        let behaviors =
-            acts(self.facts, consumer).filter(move |(kind, _)| supplied && *kind == Kind::Purchase);
-        lines
-            .filter(|line| line.is_purchase())
-            .map(|line| line.day)
-            .chain(behaviors.map(|(_, day)| day))
-    }
-
     /// Days of active behaviours and of purchases.
     fn active_days(&self, consumer: u32) -> impl Iterator<Item = Day> {
         let active = acts(self.facts, consumer).filter(|(kind, _)| kind.is_active());
-        active.map(|(_, day)| day).chain(self.purchase_days(consumer))
+        active
+            .map(|(_, day)| day)
+            .chain(self.facts.purchases(consumer).map(|purchase| purchase.day))
     }
 
     fn contact_recency(&self, consumer: u32) -> Option<f64> {
         let contacts = acts(self.facts, consumer)
             .map(|(_, day)| day)
-            .chain(self.purchase_days(consumer));
+            .chain(self.facts.purchases(consumer).map(|purchase| purchase.day));
         let last = contacts.filter(|day| *day <= self.as_of).max()?;
         Some(f64::from(self.as_of.0 - last.0))
     }

@@ -1,11 +1,10 @@
 //! What is known of anyone on a day.
 
-use dualwheel_lake::frames::{Gender, Kind, Line, Profiles};
+use dualwheel_lake::frames::{Categories, Gender, Kind, Line, Profiles};
 use dualwheel_measure::{Day, Window};
 
 use crate::{
     boosted::Columns,
-    categories::Categories,
     facts::{Facts, acts},
     portrait::{Bought, is_benefit, role},
 };
@@ -66,13 +65,9 @@ impl Portrayer<'_> {
         let mut acts: Vec<(Kind, Day)> = acts(facts, consumer).filter(|(_, at)| *at <= day).collect();
         let lines = || facts.orders.of(consumer).iter();
         let purchases = || lines().filter(|line| line.is_purchase() && line.day <= day);
-        let supplied = facts.purchases_are_behaviors();
-        let mut bought: Vec<Day> = if supplied {
-            let purchases = acts.iter().filter(|(kind, _)| *kind == Kind::Purchase);
-            purchases.map(|(_, at)| *at).collect()
-        } else {
-            purchases().map(|line| line.day).collect()
-        };
+        let has_lines = !facts.purchases_are_behaviors();
+        let all = facts.purchases(consumer).map(|purchase| purchase.day);
+        let mut bought: Vec<Day> = all.filter(|at| *at <= day).collect();
         let active = ascending(acts.iter().map(|(_, at)| *at).chain(bought.iter().copied()));
         bought = ascending(bought.into_iter());
         let since = |then: &Day| f64::from(day.0 - then.0);
@@ -108,9 +103,9 @@ impl Portrayer<'_> {
             did(365, is_benefit),
             bought.last().map(since),
             within(&bought, 365),
-            (!supplied).then_some(amounts.net),
+            has_lines.then_some(amounts.net),
             amounts.unit_price(),
-            (!supplied).then(|| self.categories(&of_year)),
+            has_lines.then(|| self.categories(&of_year)),
             amounts.discount_share(),
             age,
             female,

@@ -10,7 +10,9 @@ mod scan;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualwheel_lake::frames::{MarketStats, Orders, Products, Profiles, Stock};
+use dualwheel_lake::frames::{
+    Categories, Launches, MarketStats, Orders, Products, Profiles, Stock, launches,
+};
 use dualwheel_measure::{
     Absence, Ask, Day, Extent, IntervalAbsence, MONEY_SCALE, Metric, MetricGroup, Money, Need, Quantity,
     Scope, Window,
@@ -20,7 +22,7 @@ pub use decompose::{Parts, decompose};
 pub use partial::Partial;
 pub use scan::{Cell, Side};
 
-use crate::{categories::Categories, launches::Launches, parameters::Parameters, strategic::Strategic};
+use crate::{categories, parameters::Parameters, strategic::Strategic};
 use partial::Sums;
 use penetration::Market;
 use scan::Visitor;
@@ -153,7 +155,7 @@ impl MetricGroup for Grow {
             Some(profiles) if by.needs_profiles() => Strategic::assign(profiles, ask.parameters),
             _ => Strategic::everyone(),
         };
-        let categories = Categories::of(ask, &part.orders.names);
+        let categories = categories::of(ask, &part.orders.names);
         let (base, now) = self.periods(ask);
         let visitor = Visitor {
             orders: &part.orders,
@@ -181,7 +183,7 @@ impl MetricGroup for Grow {
         let answer = Answer {
             has_lines: partial.lines,
             whole,
-            categories: &Categories::of(ask, &whole.products.names),
+            categories: &categories::of(ask, &whole.products.names),
             by: By::named(ask.by),
             table: &partial.close(
                 categories,
@@ -226,8 +228,8 @@ impl Sold {
     }
 
     fn launch(&self, product: &str) -> Option<Day> {
-        let sold = self.first_sales.get(product);
-        sold.or_else(|| self.first_stock.get(product)).copied()
+        let (sale, stock) = (self.first_sales.get(product), self.first_stock.get(product));
+        launches::launch(None, sale.copied(), stock.copied())
     }
 }
 
@@ -444,15 +446,6 @@ fn parts_to_metrics(scope: &Scope<'_>, parts: &Parts) -> Vec<Metric> {
         scope.money("grow.unexplained", rounded.unexplained),
         scope.money("grow.rounding", rounded.residual),
     ]
-}
-
-/// Whether a sale on `day` of a product launched on `launched` falls in its novelty window; sales before the
-/// launch do.
-#[must_use]
-pub fn is_novel(day: Day, launched: Option<Day>, parameters: &Parameters) -> bool {
-    launched.is_some_and(|launched| {
-        i64::from(day.0) - i64::from(launched.0) <= i64::from(parameters.novelty_days)
-    })
 }
 
 /// Ten-thousandths in a cent.

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dualwheel_lake::frames::{Launches, launches::is_novel};
 use dualwheel_measure::{Day, Money, bootstrap::RatioGroups};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    By, is_novel,
+    By,
     penetration::{Market, SlotKey},
     scan::{Cell, Table, Visitor, WHOLE},
 };
-use crate::{launches::Launches, parameters::Parameters};
+use crate::parameters::Parameters;
 
 /// Category and audience of a segment, empty where the cut does not go by it; `None` for the whole.
 type Segment = Option<(String, String)>;
@@ -143,7 +144,7 @@ impl Partial {
         launch: impl Fn(&str) -> Option<Day>,
         parameters: &Parameters,
     ) -> Sums {
-        let is_new = |product: &str, day: Day| is_novel(day, launch(product), parameters);
+        let is_new = |product: &str, day: Day| is_novel(day, launch(product), parameters.novelty_days);
         for ((segment, group, product, day), net) in &self.open.nets {
             if let Some(groups) = self.novelty.get_mut(segment).filter(|_| is_new(product, *day)) {
                 groups.add_to(*group, *net, 0);

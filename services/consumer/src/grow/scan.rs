@@ -1,13 +1,11 @@
 //! One pass over a brand's order lines into cells of category by audience.
 
-use dualwheel_lake::frames::{Line, Orders};
+use dualwheel_lake::frames::{Categories, Launches, Line, Orders, launches::is_novel};
 use dualwheel_measure::{Day, Money, Window};
 use serde::{Deserialize, Serialize};
 
-use super::{By, is_novel, penetration::Market};
-use crate::{
-    categories::Categories, facts::fold, launches::Launches, parameters::Parameters, strategic::Strategic,
-};
+use super::{By, penetration::Market};
+use crate::{facts::fold, parameters::Parameters, strategic::Strategic};
 
 /// Sums of one period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -274,7 +272,11 @@ impl Visitor<'_> {
         if self.launches.is_open(line.product) {
             return Novel::Open;
         }
-        match is_novel(line.day, self.launches.day(line.product), self.parameters) {
+        match is_novel(
+            line.day,
+            self.launches.day(line.product),
+            self.parameters.novelty_days,
+        ) {
             true => Novel::Yes,
             false => Novel::No,
         }
@@ -296,7 +298,7 @@ impl Visitor<'_> {
             By::Audience => Some(person.audience),
             By::CategoryAudience => Some(category * self.audiences.ids.len() + person.audience),
         };
-        let net = line.paid - line.refund;
+        let net = line.net_amount();
         let fresh = if novel == Novel::Yes { net } else { 0 };
         for segment in [Some(WHOLE), segment.map(segment_number)].into_iter().flatten() {
             if novel == Novel::Open {

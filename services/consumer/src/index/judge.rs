@@ -1,7 +1,7 @@
 //! Stages, flow and FAST by bitmap algebra: the same rules as [`stages`](crate::stages), for everyone at once.
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Members, Purchases, Role};
+use dualwheel_lake::frames::{Members, Purchases, Role, members::deepest};
 use dualwheel_measure::{Day, Window};
 use roaring::RoaringBitmap;
 
@@ -131,9 +131,7 @@ impl Judge<'_> {
             .rows
             .chunk_by(|one, next| one.consumer == next.consumer)
         {
-            let open = rows.iter().filter(|row| row.is_open(day));
-            let deepest = open.map(|row| row.role).max();
-            if let (Some(role), Some(row)) = (deepest, rows.first())
+            if let (Some(role), Some(row)) = (deepest(rows, day), rows.first())
                 && roles.contains(&role)
             {
                 let _ = people.try_push(row.consumer);

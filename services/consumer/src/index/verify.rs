@@ -6,6 +6,7 @@ use dualwheel_kit::{Call, work};
 use dualwheel_lake::{
     changes::{BEHAVIOR_COLUMNS, LINE_COLUMNS},
     fact::BRAND_BUCKETS,
+    frames::Kind,
     seen::Seen,
 };
 use dualwheel_measure::Day;
@@ -52,8 +53,8 @@ pub struct Difference {
 
 /// Name of a signal: of a behaviour kind, or of an order line.
 fn name(signal: usize) -> &'static str {
-    match dualwheel_lake::fact::KINDS.get(signal) {
-        Some(kind) => kind,
+    match Kind::ALL.get(signal) {
+        Some(kind) => kind.name(),
         None if signal == OTHER_LINE => "OTHER_LINE",
         None => "BOUGHT",
     }

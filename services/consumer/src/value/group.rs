@@ -12,7 +12,7 @@ use super::{
     measure::{self, Standing, Valued},
     rfm::Buyer,
 };
-use crate::{categories::Categories, parameters::Parameters};
+use crate::{categories, parameters::Parameters};
 
 /// The RFM groups of those who bought in the scope's window, as a metric group.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl MetricGroup for Rfm {
         _: Extent,
         ask: &Ask<'_, Parameters>,
     ) -> BTreeMap<String, Buyer> {
-        let category = Categories::restriction(ask, &orders.names);
+        let category = categories::restriction(ask, &orders.names);
         measure::buyers(orders, ask.scope.window, category.as_ref())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::{Members, Names, Orders, Reach, Role};
+use dualwheel_lake::frames::{Members, Names, Orders, Reach, Role, Within, members::reach_on};
 use dualwheel_measure::{
     Absence, Day, Interval, IntervalAbsence, IntervalMethod, Label, Metric, Money, Quantity, Scope, Window,
     bootstrap::RatioGroups, sum,
@@ -15,7 +15,7 @@ use super::{
     History, Refusal, bgnbd, gamma_gamma,
     rfm::{self, Buyer},
 };
-use crate::{categories::Categories, parameters::Parameters};
+use crate::parameters::Parameters;
 
 /// Two-sided 95 % quantile of the normal distribution.
 const NORMAL_95: f64 = 1.959_963_984_540_054;
@@ -207,7 +207,7 @@ impl Valued {
                 customers,
                 ..*self
             };
-            let mut metrics = part.metrics(&scope.cut("role", role.name()));
+            let mut metrics = part.metrics(&scope.cut("role", role.word()));
             metrics.retain(|metric| metric.id != "value.purchase_value");
             metrics.into_iter().map(move |metric| {
                 if assumed {
@@ -262,21 +262,20 @@ impl Standing {
     /// Where a consumer stands on `day`; nowhere who has no role, or cannot be reached.
     #[must_use]
     pub fn of(members: &Members, consumer: u32, day: Day) -> Option<Self> {
-        let rows = members.of(consumer);
-        let open = || rows.iter().filter(|row| row.is_open(day));
-        let can = |reach: Reach| open().any(|row| row.reach == reach);
-        let (is_sure, is_assumed) = (can(Reach::Reachable), can(Reach::NotSupplied));
-        let role = open().map(|row| row.role).max()?;
-        (is_sure || is_assumed).then_some(Self {
+        let (role, reach) = (
+            members.role_on(consumer, day)?,
+            reach_on(members.of(consumer), day),
+        );
+        (reach != Reach::Unreachable).then_some(Self {
             role,
-            is_assumed: !is_sure,
+            is_assumed: reach == Reach::NotSupplied,
         })
     }
 }
 
 /// Those who bought in `window`, in the given categories where there are some, by key.
 #[must_use]
-pub fn buyers(orders: &Orders, window: Window, category: Option<&Categories>) -> BTreeMap<String, Buyer> {
+pub fn buyers(orders: &Orders, window: Window, category: Option<&Within>) -> BTreeMap<String, Buyer> {
     let keys = orders.names.consumers.view();
     let each = orders.groups.consumers();
     each.filter_map(|consumer| {

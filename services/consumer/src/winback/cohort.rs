@@ -1,12 +1,12 @@
 //! Those who had lapsed on a day, what was known of them then, and who of them came back.
 
+use dualwheel_lake::frames::Categories;
 use dualwheel_measure::{Day, Window};
 use roaring::RoaringBitmap;
 
 use super::{features::Portrayer, lapsed::Rhythm};
 use crate::{
     boosted::{Columns, Examples},
-    categories::Categories,
     expansion::sample,
     facts::Facts,
     parameters::Parameters,

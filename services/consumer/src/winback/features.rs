@@ -1,12 +1,11 @@
 //! What is known of a lapsed buyer on a day.
 
-use dualwheel_lake::frames::{Kind, Profiles};
+use dualwheel_lake::frames::{Categories, Kind, Profiles};
 use dualwheel_measure::Day;
 
 use super::lapsed::{Rhythm, between, purchases};
 use crate::{
     boosted::Columns,
-    categories::Categories,
     facts::{Facts, acts},
     portrait::{Bought, is_benefit, is_content, ratio, role},
 };

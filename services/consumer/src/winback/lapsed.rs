@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use dualwheel_lake::frames::{Line, Orders};
+use dualwheel_lake::frames::{Categories, Line, Orders};
 use dualwheel_measure::Day;
-
-use crate::categories::Categories;
 
 /// Fewest pauses of a category by which it is judged; others are judged by those of the whole brand.
 pub const FEWEST_PAUSES: usize = 20;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_lake::frames::{NONE, Orders};
+use dualwheel_lake::frames::{Categories, NONE, Orders};
 use dualwheel_measure::Day;
 use rayon::prelude::*;
 
 use super::{Cohort, MOST_EXAMPLES, Refusal, Trained, features::Portrayer, train};
-use crate::{categories::Categories, facts::Facts, parameters::Parameters};
+use crate::{facts::Facts, parameters::Parameters};
 
 /// Most channels that are looked at one by one.
 pub const MOST_CHANNELS: usize = 20;

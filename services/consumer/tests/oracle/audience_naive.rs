@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use dualwheel_consumer::{
     Parameters,
     audience::expression::{
-        Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Field, Filter, KeywordClass, ProfileTerm,
+        Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Field, Filter, ProfileTerm,
         PurchaseMeasure, PurchaseTerm, Range, RoleTerm, Term,
     },
     parameters::Signal,
 };
-use dualwheel_lake::frames::Kind;
+use dualwheel_lake::frames::{KeywordClass, Kind};
 use dualwheel_proto::facts::{BehaviorKind, ConsumerProfile, KeywordClass as RawClass};
 
 use crate::{

@@ -2,12 +2,12 @@
 
 use dualwheel_consumer::{
     audience::expression::{
-        Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Field, Filter, FlowTerm, KeywordClass,
-        ProfileTerm, PurchaseMeasure, PurchaseTerm, Range, RoleTerm, StageTerm, Term,
+        Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Field, Filter, FlowTerm, ProfileTerm,
+        PurchaseMeasure, PurchaseTerm, Range, RoleTerm, StageTerm, Term,
     },
     parameters::Signal,
 };
-use dualwheel_lake::frames::Role;
+use dualwheel_lake::frames::{KeywordClass, Role};
 use dualwheel_measure::{Day, Window};
 use proptest::{option, prelude::*, sample::select};
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_consumer::{
-    categories::Categories,
     clusters::{
         Cluster, FEWEST_PEOPLE, Found, Refusal, everyone,
         features::{FEATURES, Portrayer},
@@ -11,6 +10,7 @@ use dualwheel_consumer::{
     },
     facts::Facts,
 };
+use dualwheel_lake::frames::Categories;
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::Day;
 use dualwheel_proto::facts::{Behavior, BehaviorKind, ConsumerProfile, FactRows, Member, OrderLine, Role};

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use dualwheel_consumer::{
     boosted::{Columns, Examples, Model},
-    categories::Categories,
     expansion::{
         Ask, Expansion, Refusal,
         bands::Bands,
@@ -12,6 +11,7 @@ use dualwheel_consumer::{
         features::{FEATURES, Portrayer},
     },
 };
+use dualwheel_lake::frames::Categories;
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::Day;
 use dualwheel_proto::facts::{BehaviorKind, ConsumerProfile, FactRows};

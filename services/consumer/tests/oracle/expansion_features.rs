@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dualwheel_consumer::{
-    categories::Categories,
-    expansion::features::{FEATURES, Portrayer},
-};
+use dualwheel_consumer::expansion::features::{FEATURES, Portrayer};
+use dualwheel_lake::frames::Categories;
 use dualwheel_measure::Day;
 use dualwheel_proto::facts::{BehaviorKind, ConsumerProfile, Member, OrderLine, Role};
 use proptest::prelude::*;

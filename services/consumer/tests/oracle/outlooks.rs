@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_consumer::{
-    categories::Categories,
-    winback::{
-        MOST_CHANNELS, Outlook, Question, Refusal, channels, features::Portrayer, lapsed::Rhythm, measure,
-        outlooks,
-    },
+use dualwheel_consumer::winback::{
+    MOST_CHANNELS, Outlook, Question, Refusal, channels, features::Portrayer, lapsed::Rhythm, measure,
+    outlooks,
 };
 use dualwheel_kit::{failure::violations_of, question::window_to_proto};
+use dualwheel_lake::frames::Categories;
 use dualwheel_lake::{frames::Orders, memory::Frames};
 use dualwheel_measure::{Day, Window};
 use dualwheel_proto::{

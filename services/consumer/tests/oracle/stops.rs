@@ -10,7 +10,6 @@ use std::{
 
 use dualwheel_consumer::{
     boosted::{Columns, Examples, Model as Trees},
-    categories::Categories,
     clusters::{
         everyone,
         features::Portrayer,
@@ -25,6 +24,7 @@ use dualwheel_consumer::{
     value::bgnbd,
 };
 use dualwheel_kit::work;
+use dualwheel_lake::frames::Categories;
 use dualwheel_measure::Day;
 use ndarray::Array2;
 use tokio::time::{sleep, timeout};

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_consumer::{
     boosted::{auc, calibration},
-    categories::Categories,
     facts::Facts,
     winback::{
         Question, Refusal, Winback,
@@ -13,6 +12,7 @@ use dualwheel_consumer::{
         measure,
     },
 };
+use dualwheel_lake::frames::Categories;
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::Day;
 use dualwheel_proto::facts::{Behavior, BehaviorKind, FactRows, OrderLine};

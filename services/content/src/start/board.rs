@@ -1,11 +1,11 @@
 //! The contents viewed in the window, or after it up to the as-of day: what they carry, how long they last, and which cuts they belong to.
 
 use ahash::AHashMap;
-use dualwheel_lake::frames::{ContentRow, NONE};
+use dualwheel_lake::frames::{ContentRow, Format, NONE, Within};
 use dualwheel_measure::{Day, Window};
 
 use super::{Cut, Part, Whole, signals::Viewed, tally::Tally};
-use crate::{Parameters, parameters::Format};
+use crate::Parameters;
 
 /// A product that a content carries.
 #[derive(Clone, Copy, Debug)]
@@ -193,7 +193,7 @@ fn tell_slot(tallies: &mut [Tally], slot: usize, each: &mut impl FnMut(&mut Tall
 
 impl Item {
     fn new(row: Option<&ContentRow>, parameters: &Parameters, rank: usize) -> Self {
-        let format = row.and_then(|row| Format::from_number(row.format));
+        let format = row.and_then(|row| row.format);
         let is_video = format.is_some_and(|format| parameters.video_formats.contains(&format));
         let duration = row
             .and_then(|row| row.duration_s)
@@ -230,21 +230,13 @@ pub(super) fn carried(whole: &Whole, row: Option<&ContentRow>, category: Option<
     products.sort_unstable();
     products.dedup();
     if let Some(category) = category {
-        let paths = whole.contents.names.categories.view();
+        let within = Within::new(&whole.contents.names, Some(category));
         products.retain(|product| {
-            whole
-                .products
-                .category_of(*product)
-                .is_some_and(|path| is_below(paths.key(path), category))
+            let category = whole.products.category_of(*product);
+            category.is_some_and(|category| within.covers(category))
         });
     }
     products
-}
-
-/// Whether a category path is `category` or lies below it.
-fn is_below(path: &str, category: &str) -> bool {
-    path.strip_prefix(category)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What a content belongs to in a cut that goes by content.
@@ -260,8 +252,8 @@ pub(super) fn value_of(
         Cut::Day => None,
         Cut::Content => Some(key.to_owned()),
         Cut::Format => {
-            let format = row.and_then(|row| Format::from_number(row.format));
-            Some(format.map_or("", Format::name).to_owned())
+            let format = row.and_then(|row| row.format);
+            Some(format.map_or("", Format::word).to_owned())
         }
         Cut::Channel => Some(word(row.map_or(NONE, |row| row.channel))),
         Cut::Author => Some(word(row.map_or(NONE, |row| row.author))),

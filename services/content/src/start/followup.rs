@@ -1,25 +1,12 @@
 //! What one consumer did besides viewing, ordered so that a reach finds its follow-up by bisection.
 
-use dualwheel_lake::frames::{Kind, NONE};
-use dualwheel_measure::{Day, Money, Scope};
+use dualwheel_lake::frames::{NONE, Purchase, purchases::of_consumer};
+use dualwheel_measure::{Day, Scope};
 
 use super::{
     Part,
     signals::{Case, is_drawn, is_interaction, is_interest},
 };
-
-/// A purchase of a product.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Purchase {
-    /// Product.
-    pub product: u32,
-    /// Instant in microseconds.
-    pub at: i64,
-    /// Day.
-    pub day: Day,
-    /// Net GMV; 0 where purchases are behaviours.
-    pub net: Money,
-}
 
 /// One consumer's acts up to the as-of day; the buffers are used again for the next one.
 #[derive(Debug, Default)]
@@ -118,17 +105,10 @@ impl FollowUp {
     fn read_purchases(&mut self, part: &Part, case: Case, consumer: u32, as_of: Day) {
         self.purchases.clear();
         self.first_purchases.clear();
-        if case.purchases_are_behaviors {
-            self.read_purchase_behaviors(part, consumer);
-        } else {
-            let lines = part.orders.of(consumer).iter().filter(|line| line.is_purchase());
-            self.purchases.extend(lines.map(|line| Purchase {
-                product: line.product,
-                at: line.paid_at,
-                day: line.day,
-                net: line.net(),
-            }));
-        }
+        let (behaviors, orders) = (Some(&*part.behaviors), &*part.orders);
+        let purchases = of_consumer(behaviors, orders, consumer, case.purchases_are_behaviors);
+        self.purchases
+            .extend(purchases.filter(|purchase| purchase.product != NONE));
         self.first_purchases.extend(
             self.purchases
                 .iter()
@@ -137,25 +117,5 @@ impl FollowUp {
         self.first_purchases.sort_unstable();
         self.first_purchases.dedup_by_key(|(product, _)| *product);
         self.purchases.retain(|purchase| purchase.day <= as_of);
-    }
-
-    fn read_purchase_behaviors(&mut self, part: &Part, consumer: u32) {
-        let behaviors = &*part.behaviors;
-        for row in behaviors.groups.rows(consumer) {
-            if behaviors.kind.get(row) != Some(&Kind::Purchase) {
-                continue;
-            }
-            let product = behaviors.product.get(row).copied().unwrap_or(NONE);
-            if let (Some(at), Some(day)) = (behaviors.at.get(row), behaviors.day.get(row))
-                && product != NONE
-            {
-                self.purchases.push(Purchase {
-                    product,
-                    at: *at,
-                    day: *day,
-                    net: 0,
-                });
-            }
-        }
     }
 }

@@ -1,14 +1,14 @@
 //! The pass over the consumers.
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::NONE;
+use dualwheel_lake::frames::{NONE, Purchase};
 use dualwheel_measure::{Day, Scope};
 use rayon::prelude::*;
 
 use super::{
     Part,
     board::{Board, Carried, Item},
-    followup::{FollowUp, Purchase},
+    followup::FollowUp,
     signals::{Case, is_view},
     tally::Tally,
 };

@@ -78,7 +78,7 @@ impl Signals {
     pub(super) fn read(part: &Part, scope: &Scope<'_>) -> (Self, Vec<Viewed>) {
         let behaviors = &*part.behaviors;
         let mut found = Self {
-            purchases: Purchases::of(behaviors, &part.orders),
+            purchases: Purchases::of(Some(behaviors), &part.orders),
             ..Self::default()
         };
         let mut views = vec![Viewed::default(); behaviors.names.contents.view().len()];

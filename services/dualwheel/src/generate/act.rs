@@ -2,59 +2,15 @@
 
 use std::fmt::Write as _;
 
+use dualwheel_lake::frames::{KeywordClass, Kind, Venue};
+
 use super::brand::Brand;
 use super::catalogue::Product;
 use super::journey::Journey;
 use super::media::Content;
 
-/// Kind of a behaviour, by number of the contract's enum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(i8)]
-pub enum Kind {
-    #[default]
-    Exposure = 1,
-    AdClick = 2,
-    ContentView = 3,
-    LiveWatch = 4,
-    Browse = 5,
-    Search = 6,
-    Favorite = 7,
-    Cart = 8,
-    Follow = 9,
-    Join = 10,
-    SampleClaim = 11,
-    BenefitClaim = 12,
-    PointsRedeem = 13,
-    CheckIn = 14,
-    Like = 15,
-    Comment = 16,
-    Share = 17,
-    Consult = 18,
-    GroupJoin = 19,
-    Purchase = 20,
-    PositiveReview = 21,
-    Recommend = 22,
-    NegativeReview = 23,
-}
-
-/// Venue of a behaviour, by number of the contract's enum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(i8)]
-pub enum Venue {
-    #[default]
-    Store = 1,
-    MemberCentre = 2,
-    GroupChat = 3,
-    LiveRoom = 4,
-    MiniProgram = 5,
-    Sms = 6,
-    Content = 7,
-    Offline = 8,
-    Other = 9,
-}
-
 /// One behaviour.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {
     /// What was done.
     pub kind: Kind,
@@ -71,9 +27,26 @@ pub struct Act<'a> {
     /// Venue.
     pub venue: Venue,
     /// Search word and its class.
-    pub keyword: Option<(&'a str, i8)>,
+    pub keyword: Option<(&'a str, KeywordClass)>,
     /// Time that the consumer stayed, in milliseconds.
     pub dwell: Option<i64>,
+}
+
+impl Default for Act<'_> {
+    /// The least that can be: an exposure in the store.
+    fn default() -> Self {
+        Self {
+            kind: Kind::Exposure,
+            at: 0,
+            product: None,
+            content: None,
+            category: None,
+            channel: None,
+            venue: Venue::Store,
+            keyword: None,
+            dwell: None,
+        }
+    }
 }
 
 impl Journey<'_> {
@@ -107,25 +80,10 @@ impl Journey<'_> {
             .maybe_text(act.channel)
             .code(act.venue as i8)
             .maybe_text(act.keyword.map(|(word, _)| word))
-            .code(act.keyword.map_or(0, |(_, class)| class))
+            .code(act.keyword.map_or(0, |(_, class)| class as i8))
             .whole(act.dwell)
             .text(source)
             .end()?;
         Ok(true)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_and_venues_have_the_numbers_of_the_contract() {
-        use dualwheel_lake::fact::{KINDS, VENUES};
-        assert_eq!(KINDS[Kind::NegativeReview as usize], "NEGATIVE_REVIEW");
-        assert_eq!(KINDS[Kind::Favorite as usize], "FAVORITE");
-        assert_eq!(KINDS[Kind::GroupJoin as usize], "GROUP_JOIN");
-        assert_eq!(VENUES[Venue::Sms as usize], "SMS");
-        assert_eq!(VENUES[Venue::Other as usize], "OTHER");
     }
 }

@@ -1,25 +1,13 @@
 //! Membership: roles entered, changed and left, and how KOCs and other members stand on social media.
 
-use super::act::{Act, Kind, Venue};
+use dualwheel_lake::frames::{Kind, Role, Venue};
+
+use super::act::Act;
 use super::brand::Brand;
 use super::catalogue::UNIT;
 use super::journey::Journey;
 use super::person::Bond;
 use super::vocabulary::REACH;
-
-/// A role in a brand's private domain, by number of the contract's enum; the deeper, the larger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i8)]
-pub enum Role {
-    /// Fan.
-    Fan = 1,
-    /// Group member.
-    GroupMember = 2,
-    /// Member.
-    Member = 3,
-    /// Paid member.
-    PaidMember = 4,
-}
 
 /// A role held now, as its row has it.
 #[derive(Clone, Debug)]

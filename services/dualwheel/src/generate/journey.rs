@@ -1,6 +1,8 @@
 //! What a consumer does: visits to brands, each a funnel from a first touch to product, purchase and after.
 
-use super::act::{Act, Kind, Venue};
+use dualwheel_lake::frames::{Kind, Venue};
+
+use super::act::Act;
 use super::brand::Brand;
 use super::calendar::{SECOND, waking_second};
 use super::catalogue::Product;

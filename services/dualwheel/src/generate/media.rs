@@ -1,5 +1,7 @@
 //! Contents with their elements, and campaigns.
 
+use dualwheel_lake::frames::Format;
+
 use super::brand::Brand;
 use super::calendar::{Calendar, waking_second};
 use super::catalogue::{Product, UNIT};
@@ -27,20 +29,6 @@ pub struct WorkingElement {
     pub element: usize,
     /// Value of the element.
     pub value: &'static str,
-}
-
-/// Form of a content, by number of the contract's enum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i8)]
-pub enum Format {
-    /// Short video.
-    ShortVideo = 1,
-    /// Live stream.
-    Live = 2,
-    /// Pictures with text.
-    ImageText = 3,
-    /// Article.
-    Article = 4,
 }
 
 /// A published content.

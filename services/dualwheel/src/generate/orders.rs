@@ -2,8 +2,9 @@
 //! what consumers say afterwards. Money is whole ten-thousandths throughout, rounded to hundredths of the unit.
 
 use chrono::Datelike;
+use dualwheel_lake::frames::{Kind, Venue};
 
-use super::act::{Act, Kind, Venue};
+use super::act::Act;
 use super::brand::{Brand, festival};
 use super::calendar::SECOND;
 use super::catalogue::Product;

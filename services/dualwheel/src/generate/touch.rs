@@ -1,12 +1,13 @@
 //! First touches: how a visit starts, and where it leads.
 
-use super::act::{Act, Kind, Venue};
-use super::belonging::Role;
+use dualwheel_lake::frames::{Format, KeywordClass, Kind, Role, Venue};
+
+use super::act::Act;
 use super::brand::Brand;
 use super::calendar::SECOND;
 use super::catalogue::Product;
 use super::journey::{Journey, odds};
-use super::media::{Content, Format};
+use super::media::Content;
 use super::person::Bond;
 use super::vocabulary::{MEDIA, SELLING_POINTS};
 
@@ -196,18 +197,20 @@ impl<'a> Journey<'a> {
     fn search(&mut self, brand: &'a Brand, day: i32, at: i64) -> anyhow::Result<Lead<'a>> {
         let product = self.product(brand, day);
         let class = match self.dice.unit() {
-            share if share < brand.name_search => 1,
-            share if share < brand.name_search + 0.20 => 2,
-            share if share < brand.name_search + 0.40 => 3,
-            _ => 4,
+            share if share < brand.name_search => KeywordClass::Brand,
+            share if share < brand.name_search + 0.20 => KeywordClass::SellingPoint,
+            share if share < brand.name_search + 0.40 => KeywordClass::Category,
+            _ => KeywordClass::Other,
         };
         let word = match (class, product) {
-            (1, _) => brand.key.as_str(),
-            (2, _) => self.dice.word(&SELLING_POINTS),
-            (3, Some(product)) => product.leaf().leaf(),
+            (KeywordClass::Brand, _) => brand.key.as_str(),
+            (KeywordClass::SellingPoint, _) => self.dice.word(&SELLING_POINTS),
+            (KeywordClass::Category, Some(product)) => product.leaf().leaf(),
             _ => "gift",
         };
-        let category = product.filter(|_| class == 3).map(|product| product.leaf().path);
+        let category = product
+            .filter(|_| class == KeywordClass::Category)
+            .map(|product| product.leaf().path);
         let channel = self.store();
         let venue = if self.dice.chance(0.9) {
             Venue::Store

@@ -7,115 +7,9 @@ use dualwheel_measure::Day;
 use hashbrown::{HashTable, hash_table::Entry};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Groups, NONE, Names, Products, by_text, reorder};
+use super::{Groups, KeywordClass, Kind, NONE, Names, Products, Venue, by_text, reorder};
 use crate::Error;
 use crate::view::{View, at, ordinal_at};
-
-/// What was done, in the contract's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-#[allow(
-    missing_docs,
-    reason = "the names are those of the contract, which explains them"
-)]
-pub enum Kind {
-    Unspecified = 0,
-    Exposure = 1,
-    AdClick = 2,
-    ContentView = 3,
-    LiveWatch = 4,
-    Browse = 5,
-    Search = 6,
-    Favorite = 7,
-    Cart = 8,
-    Follow = 9,
-    Join = 10,
-    SampleClaim = 11,
-    BenefitClaim = 12,
-    PointsRedeem = 13,
-    CheckIn = 14,
-    Like = 15,
-    Comment = 16,
-    Share = 17,
-    Consult = 18,
-    GroupJoin = 19,
-    Purchase = 20,
-    PositiveReview = 21,
-    Recommend = 22,
-    NegativeReview = 23,
-}
-
-impl Kind {
-    const ALL: [Self; 24] = [
-        Self::Unspecified,
-        Self::Exposure,
-        Self::AdClick,
-        Self::ContentView,
-        Self::LiveWatch,
-        Self::Browse,
-        Self::Search,
-        Self::Favorite,
-        Self::Cart,
-        Self::Follow,
-        Self::Join,
-        Self::SampleClaim,
-        Self::BenefitClaim,
-        Self::PointsRedeem,
-        Self::CheckIn,
-        Self::Like,
-        Self::Comment,
-        Self::Share,
-        Self::Consult,
-        Self::GroupJoin,
-        Self::Purchase,
-        Self::PositiveReview,
-        Self::Recommend,
-        Self::NegativeReview,
-    ];
-
-    /// The kind of a number in the contract; an unknown one is `Unspecified`.
-    #[must_use]
-    pub fn from_number(number: i8) -> Self {
-        usize::try_from(number)
-            .ok()
-            .and_then(|at| Self::ALL.get(at))
-            .copied()
-            .unwrap_or(Self::Unspecified)
-    }
-
-    /// Exposure, advertisement click, content view, live watch; browsing is passive or active by its days.
-    #[must_use]
-    pub fn is_passive(self) -> bool {
-        matches!(
-            self,
-            Self::Exposure | Self::AdClick | Self::ContentView | Self::LiveWatch
-        )
-    }
-
-    /// Active whatever the number of days, the loyal kinds among them; browsing is not among them.
-    #[must_use]
-    pub fn is_active(self) -> bool {
-        (self >= Self::Search && self <= Self::GroupJoin) || self.is_loyal()
-    }
-
-    /// Positive review and recommendation.
-    #[must_use]
-    pub fn is_loyal(self) -> bool {
-        matches!(self, Self::PositiveReview | Self::Recommend)
-    }
-
-    /// Whether it makes a visitor (ground rule 8): browse, favourite, cart, consult, sample claim.
-    #[must_use]
-    pub fn is_visit(self) -> bool {
-        matches!(
-            self,
-            Self::Browse | Self::Favorite | Self::Cart | Self::Consult | Self::SampleClaim
-        )
-    }
-}
-
-/// Venue's number in the contract; 0 means not said.
-pub type Venue = u8;
 
 /// Behaviours of a brand, sorted by consumer and instant.
 #[derive(Clone, Debug)]
@@ -140,10 +34,10 @@ pub struct Behaviors {
     pub content: Vec<u32>,
     /// Channel, a word, or [`NONE`].
     pub channel: Vec<u32>,
-    /// Venue's number in the contract; 0 means not said.
-    pub venue: Vec<Venue>,
-    /// Class of the search word, by number: 0 not said, 1 brand, 2 selling point, 3 category, 4 other.
-    pub keyword_class: Vec<u8>,
+    /// Venue, where it was said.
+    pub venue: Vec<Option<Venue>>,
+    /// Class of the search word, where it was said.
+    pub keyword_class: Vec<Option<KeywordClass>>,
     /// Time spent, in milliseconds; −1 when not said.
     pub dwell_ms: Vec<i64>,
 }
@@ -253,16 +147,9 @@ impl Behaviors {
             self.category.push(ordinal_at(&categories, row));
             self.content.push(ordinal_at(&contents, row));
             self.channel.push(ordinal_at(&channels, row));
-            self.venue.push(
-                at(venue, row)
-                    .and_then(|code| u8::try_from(code).ok())
-                    .unwrap_or(0),
-            );
-            self.keyword_class.push(
-                at(class, row)
-                    .and_then(|code| u8::try_from(code).ok())
-                    .unwrap_or(0),
-            );
+            self.venue.push(at(venue, row).and_then(Venue::from_number));
+            self.keyword_class
+                .push(at(class, row).and_then(KeywordClass::from_number));
             self.dwell_ms.push(at(dwell, row).unwrap_or(-1));
         }
         Ok(())

@@ -6,7 +6,7 @@ use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
-use super::{NONE, Names, by_text, keep_latest};
+use super::{Format, NONE, Names, by_text, keep_latest};
 use crate::Error;
 use crate::view::{View, at, list_texts, ordinal_at};
 
@@ -15,8 +15,8 @@ use crate::view::{View, at, list_texts, ordinal_at};
 pub struct ContentRow {
     /// Content.
     pub content: u32,
-    /// Format by number: 0 not said, 1 short video, 2 live, 3 image and text, 4 article.
-    pub format: i8,
+    /// Format, where it was said.
+    pub format: Option<Format>,
     /// Channel, a word, or [`NONE`].
     pub channel: u32,
     /// Author, a word, or [`NONE`].
@@ -110,7 +110,7 @@ impl Contents {
                 let carried = list_texts(products, row).unwrap_or_default();
                 let parsed = ContentRow {
                     content,
-                    format: at(format, row).unwrap_or(0),
+                    format: at(format, row).and_then(Format::from_number),
                     channel: ordinal_at(&channels, row),
                     author: ordinal_at(&authors, row),
                     published: at(published, row).map(Day),

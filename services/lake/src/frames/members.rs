@@ -6,50 +6,9 @@ use ahash::AHashMap;
 use arrow::array::RecordBatch;
 use dualwheel_measure::Day;
 
-use super::{Groups, NONE, Names, by_text, keep_latest, reorder};
+use super::{Groups, NONE, Names, Role, by_text, keep_latest, reorder};
 use crate::Error;
 use crate::view::{View, at, list_texts, ordinal_at};
-
-/// A role, shallow to deep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize)]
-pub enum Role {
-    /// Fan.
-    Fan = 1,
-    /// Group member.
-    GroupMember = 2,
-    /// Member.
-    Member = 3,
-    /// Paid member.
-    PaidMember = 4,
-}
-
-impl Role {
-    /// Every role, shallow to deep.
-    pub const ALL: [Self; 4] = [Self::Fan, Self::GroupMember, Self::Member, Self::PaidMember];
-
-    /// The role of a number in the contract.
-    #[must_use]
-    pub fn from_number(number: i8) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| *role as i8 == number)
-    }
-
-    /// The role of a name in definitions, `paid_member`.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-
-    /// The name in definitions and segments.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fan => "fan",
-            Self::GroupMember => "group_member",
-            Self::Member => "member",
-            Self::PaidMember => "paid_member",
-        }
-    }
-}
 
 /// Whether a member may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,10 +164,71 @@ impl Members {
     /// The deepest role that a consumer holds on `day`.
     #[must_use]
     pub fn role_on(&self, consumer: u32, day: Day) -> Option<Role> {
-        self.of(consumer)
-            .iter()
-            .filter(|row| row.is_open(day))
-            .map(|row| row.role)
-            .max()
+        deepest(self.of(consumer), day)
+    }
+}
+
+/// The deepest role that is open on `day`, of one consumer's rows.
+#[must_use]
+pub fn deepest(rows: &[MemberRow], day: Day) -> Option<Role> {
+    let open = rows.iter().filter(|row| row.is_open(day));
+    open.map(|row| row.role).max()
+}
+
+/// How somebody with these rows may be reached on `day`: by any open one; else, where one does not tell, that is not
+/// supplied. Who has none is unreachable.
+#[must_use]
+pub fn reach_on(rows: &[MemberRow], day: Day) -> Reach {
+    let has = |reach| rows.iter().any(|row| row.is_open(day) && row.reach == reach);
+    let known = [Reach::Reachable, Reach::NotSupplied]
+        .into_iter()
+        .find(|reach| has(*reach));
+    known.unwrap_or(Reach::Unreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row() -> impl Strategy<Value = MemberRow> {
+        let reach = prop::sample::select(vec![Reach::NotSupplied, Reach::Unreachable, Reach::Reachable]);
+        let role = prop::sample::select(Role::ALL.to_vec());
+        (role, reach, 0..6i32, prop::option::of(0..6i32)).prop_map(|(role, reach, joined, left)| MemberRow {
+            consumer: 0,
+            role,
+            joined: Day(joined),
+            joined_at: 0,
+            left: left.map(Day),
+            reach,
+            recruit_channel: NONE,
+            tier: NONE,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_deepest_open_role_counts_and_any_open_row_reaches(rows in prop::collection::vec(row(), 0..6)) {
+            for day in 0..7 {
+                // Day by day: each row holds its role on the days from joining to the day before leaving.
+                let mut open: Vec<&MemberRow> = Vec::new();
+                for row in &rows {
+                    if (row.joined.0..row.left.map_or(100, |left| left.0)).any(|at| at == day) {
+                        open.push(row);
+                    }
+                }
+                let by_depth = [Role::PaidMember, Role::Member, Role::GroupMember, Role::Fan];
+                let expected = by_depth.into_iter().find(|role| open.iter().any(|row| row.role == *role));
+                prop_assert_eq!(deepest(&rows, Day(day)), expected);
+                let counts = |reach| open.iter().filter(|row| row.reach == reach).count();
+                let reach = match (counts(Reach::Reachable), counts(Reach::NotSupplied)) {
+                    (0, 0) => Reach::Unreachable,
+                    (0, _) => Reach::NotSupplied,
+                    _ => Reach::Reachable,
+                };
+                prop_assert_eq!(reach_on(&rows, Day(day)), reach);
+            }
+        }
     }
 }

@@ -12,29 +12,35 @@ use ahash::AHashMap;
 
 mod behaviors;
 mod campaigns;
+pub mod categories;
 mod contents;
-mod members;
+mod kinds;
+pub mod launches;
+pub mod members;
 mod names;
 mod orders;
 mod part;
 mod products;
 mod profiles;
-mod purchases;
+pub mod purchases;
 mod social;
 mod standing;
 mod stock;
 
 use dualwheel_kit::work;
 
-pub use behaviors::{Behaviors, Kind, Venue};
+pub use behaviors::Behaviors;
 pub use campaigns::{CampaignRow, Campaigns};
+pub use categories::{Categories, Within};
 pub use contents::{ContentRow, Contents};
-pub use members::{MemberRow, Members, Reach, Role};
+pub use kinds::{Format, Gender, KeywordClass, Kind, Role, Venue};
+pub use launches::Launches;
+pub use members::{MemberRow, Members, Reach};
 pub use names::{Keys, KeysView, Names};
 pub use orders::{Line, Orders};
 pub use products::{ProductRow, Products};
-pub use profiles::{Gender, Profile, Profiles};
-pub use purchases::Purchases;
+pub use profiles::{Profile, Profiles};
+pub use purchases::{Purchase, Purchases};
 pub use social::{SocialProfiles, SocialRow};
 pub use stock::{MarketStatRow, MarketStats, Stock, StockRow};
 

@@ -83,7 +83,13 @@ impl Line {
     /// Net GMV: paid less refunded, booked on the day of payment.
     #[must_use]
     pub fn net(&self) -> Money {
-        Money::from(self.paid) - Money::from(self.refund)
+        Money::from(self.net_amount())
+    }
+
+    /// The same as narrow as the line has its amounts, for those who keep many: both are at least zero, so it fits.
+    #[must_use]
+    pub fn net_amount(&self) -> i64 {
+        self.paid - self.refund
     }
 
     /// Net units: bought less returned.

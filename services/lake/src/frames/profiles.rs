@@ -7,32 +7,9 @@ use arrow::array::RecordBatch;
 use chrono::Datelike;
 use dualwheel_measure::Day;
 
-use super::{NONE, Names, keep_latest};
+use super::{Gender, NONE, Names, keep_latest};
 use crate::Error;
 use crate::view::{View, at, list_texts, ordinal_at};
-
-/// Gender as supplied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gender {
-    /// Female.
-    Female,
-    /// Male.
-    Male,
-    /// Any other.
-    Other,
-}
-
-impl Gender {
-    /// The name in audiences and segments.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Female => "female",
-            Self::Male => "male",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// One consumer as last known.
 #[derive(Clone, Debug, PartialEq)]

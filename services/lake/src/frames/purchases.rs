@@ -1,10 +1,10 @@
 //! Where a brand's purchases come from (ground rule 8): order lines, or for a brand without any, supplied `PURCHASE`
 //! behaviours.
 
-use dualwheel_measure::Extent;
+use dualwheel_measure::{Day, Extent, Money};
 use serde::{Deserialize, Serialize};
 
-use super::{Behaviors, Kind, Orders};
+use super::{Behaviors, Kind, Line, Orders};
 
 /// Which facts of purchases there are among those at hand, on any day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,13 +15,68 @@ pub struct Purchases {
     pub behaviors: bool,
 }
 
+/// A purchase, by an order line or by a behaviour that stands for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Purchase {
+    /// Day in the tenant's zone.
+    pub day: Day,
+    /// Instant in microseconds since 1970 UTC.
+    pub at: i64,
+    /// Product, or [`NONE`](super::NONE).
+    pub product: u32,
+    /// Category path, or [`NONE`](super::NONE).
+    pub category: u32,
+    /// Net GMV; a behaviour tells none.
+    pub net: Money,
+}
+
+impl From<&Line> for Purchase {
+    fn from(line: &Line) -> Self {
+        Self {
+            day: line.day,
+            at: line.paid_at,
+            product: line.product,
+            category: line.category,
+            net: line.net(),
+        }
+    }
+}
+
+/// A consumer's purchases, oldest first. `are_behaviors` says whether `PURCHASE` behaviours count, as
+/// [`Purchases::are_behaviors`] or one of the [`cases`](Purchases::cases) has it: then lines do not, and there are none.
+pub fn of_consumer<'a>(
+    behaviors: Option<&'a Behaviors>,
+    orders: &'a Orders,
+    consumer: u32,
+    are_behaviors: bool,
+) -> impl Iterator<Item = Purchase> + 'a {
+    let behaviors = behaviors.filter(|_| are_behaviors);
+    let acts = behaviors.into_iter().flat_map(move |frame| {
+        frame.groups.rows(consumer).filter_map(|row| {
+            let purchase = || {
+                Some(Purchase {
+                    day: *frame.day.get(row)?,
+                    at: *frame.at.get(row)?,
+                    product: *frame.product.get(row)?,
+                    category: *frame.category.get(row)?,
+                    net: 0,
+                })
+            };
+            (frame.kind.get(row) == Some(&Kind::Purchase)).then(purchase)?
+        })
+    });
+    let lines = if are_behaviors { &[] } else { orders.of(consumer) };
+    let lines = lines.iter().filter(|line| line.is_purchase());
+    lines.map(Purchase::from).chain(acts)
+}
+
 impl Purchases {
-    /// Those of some people of a brand, or of all.
+    /// Those of some people of a brand, or of all. Without behaviours, none of them is known.
     #[must_use]
-    pub fn of(behaviors: &Behaviors, orders: &Orders) -> Self {
+    pub fn of(behaviors: Option<&Behaviors>, orders: &Orders) -> Self {
         Self {
             lines: !orders.lines.is_empty(),
-            behaviors: behaviors.kind.contains(&Kind::Purchase),
+            behaviors: behaviors.is_some_and(|behaviors| behaviors.kind.contains(&Kind::Purchase)),
         }
     }
 

@@ -8,7 +8,6 @@ use arrow::{
 };
 use dualwheel_lake::{
     check::{Ground, check},
-    fact::KINDS,
     mapping::{Import, Mapping},
 };
 use tempfile::TempDir;
@@ -44,7 +43,9 @@ impl Mapped {
                 let value = |(name, column): (&str, &ArrayFormatter<'_>)| {
                     let value = column.value(row).to_string();
                     match name {
-                        "kind" => KINDS[value.parse::<usize>().unwrap()].to_owned(),
+                        "kind" => {
+                            dualwheel_proto::names::BEHAVIOR_KIND[value.parse::<usize>().unwrap()].to_owned()
+                        }
                         _ => value,
                     }
                 };

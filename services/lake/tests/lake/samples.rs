@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dualwheel_kit::Call;
-use dualwheel_lake::Lake;
+use dualwheel_lake::{Lake, frames};
 use dualwheel_measure::Day;
 use dualwheel_proto::{
     Date,
@@ -296,7 +296,8 @@ pub async fn told(lake: &Lake) -> BTreeMap<&'static str, Vec<String>> {
     let mut told = BTreeMap::new();
     let behaviors = reader.behaviors("b").await.unwrap();
     let dwell = behaviors.dwell_ms.iter().zip(&behaviors.keyword_class);
-    let dwell = dwell.map(|(dwell, class)| format!("{dwell} {class}"));
+    let class = |class: Option<frames::KeywordClass>| class.map_or(0, |class| class as u8);
+    let dwell = dwell.map(|(dwell, of)| format!("{dwell} {}", class(*of)));
     told.insert("behaviors", dwell.collect::<Vec<_>>());
     let orders = reader.orders("b").await.unwrap();
     let orders = orders
@@ -336,7 +337,7 @@ pub async fn told(lake: &Lake) -> BTreeMap<&'static str, Vec<String>> {
     let members = members
         .rows
         .iter()
-        .map(|row| format!("{} {} {}", row.role.name(), row.joined, day(row.left)));
+        .map(|row| format!("{} {} {}", row.role.word(), row.joined, day(row.left)));
     told.insert("members", members.collect());
     let profiles = reader.profiles().await.unwrap();
     let profiles = profiles.rows.iter().map(|row| {

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_lake::frames::{Behaviors, Kind, Line, Members, Orders, Role, SocialProfiles, SocialRow};
+use dualwheel_lake::frames::{Behaviors, Kind, Line, Members, Orders, SocialProfiles, SocialRow, Within};
 use dualwheel_measure::{Day, MONEY_SCALE, Money, Window, money_to_f64};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Parameters,
-    activity::{Acts, Categories},
-};
+use crate::{Parameters, activity::Acts};
 
 /// Days of the recent counts and amounts. Part of their names in the contract, and so no parameter.
 const RECENT_DAYS: i32 = 30;
@@ -126,14 +123,14 @@ impl People {
     /// The social profile is the latest one known on the day; what is known later changes nothing.
     #[must_use]
     pub fn of(facts: Facts<'_>, parameters: &Parameters, day: Day) -> Self {
-        let roles: Vec<Role> = parameters.koc_roles.iter().copied().map(Role::from).collect();
-        let everything = Categories::below(&facts.behaviors.names, None);
+        let everything = Within::new(&facts.behaviors.names, None);
         let acts = Acts {
             behaviors: facts.behaviors,
             orders: facts.orders,
             categories: &everything,
             browse_days: parameters.active_browse_days,
-            purchases_are_behaviors: facts.orders.lines.is_empty(),
+            // What counts here are behaviours of one kind, and money, which only lines tell.
+            purchases_are_behaviors: false,
         };
         let (recent, year) = (Window::ending(day, RECENT_DAYS), Window::ending(day, YEAR_DAYS));
         let keys = facts.members.names.consumers.view();
@@ -145,7 +142,7 @@ impl People {
         };
         for consumer in facts.members.groups.consumers() {
             let role = facts.members.role_on(consumer, day);
-            if !role.is_some_and(|role| roles.contains(&role)) {
+            if !role.is_some_and(|role| parameters.koc_roles.contains(&role)) {
                 continue;
             }
             let kinds = facts.behaviors.kind.get(acts.rows(consumer, recent));

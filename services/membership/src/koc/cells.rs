@@ -2,16 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dualwheel_lake::frames::{Kind, NONE};
+use dualwheel_lake::frames::{NONE, Purchases, categories::cut, purchases::of_consumer};
 use dualwheel_measure::{Day, Window, wilson};
 use dualwheel_plugin_sdk::KocScores;
 
 use super::{Candidate, Class, Facts, Quadrant, Rating, rate};
-use crate::{
-    Parameters,
-    activity::{Acts, Categories},
-    parameters::Suggestion,
-};
+use crate::{Parameters, parameters::Suggestion};
 
 /// A category that a cell buys more than the candidates as a whole, or less.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,48 +110,21 @@ fn bought(
     day: Day,
     candidates: &[Candidate],
 ) -> Vec<BTreeSet<String>> {
-    let everything = Categories::below(&facts.behaviors.names, None);
-    let acts = Acts {
-        behaviors: facts.behaviors,
-        orders: facts.orders,
-        categories: &everything,
-        browse_days: parameters.active_browse_days,
-        purchases_are_behaviors: facts.orders.lines.is_empty(),
-    };
+    let are_behaviors = Purchases::of(Some(facts.behaviors), facts.orders).are_behaviors();
     let window = Window::ending(day, parameters.koc_category_days.get().into());
     let keys = facts.behaviors.names.categories.view();
-    let level = parameters.category_level.get() as usize;
     let of = |candidate: &Candidate| -> BTreeSet<String> {
-        let ordinals: BTreeSet<u32> = if acts.purchases_are_behaviors {
-            let rows = acts.rows(candidate.consumer, window);
-            let kinds = facts.behaviors.kind.get(rows.clone()).unwrap_or_default();
-            let categories = facts.behaviors.category.get(rows).unwrap_or_default();
-            let rows = kinds.iter().zip(categories);
-            rows.filter(|(kind, _)| **kind == Kind::Purchase)
-                .map(|(_, category)| *category)
-                .collect()
-        } else {
-            let lines = acts.lines(candidate.consumer, window);
-            lines
-                .filter(|line| line.is_purchase())
-                .map(|line| line.category)
-                .collect()
-        };
-        ordinals
-            .into_iter()
-            .filter(|category| *category != NONE)
-            .map(|category| cut(keys.key(category), level).to_owned())
-            .collect()
+        of_consumer(
+            Some(facts.behaviors),
+            facts.orders,
+            candidate.consumer,
+            are_behaviors,
+        )
+        .filter(|purchase| window.contains(purchase.day) && purchase.category != NONE)
+        .map(|purchase| cut(keys.key(purchase.category), parameters.category_level.get()).to_owned())
+        .collect()
     };
     candidates.iter().map(of).collect()
-}
-
-/// The first `level` parts of a path; a shorter one as a whole (ground rule 9).
-fn cut(path: &str, level: usize) -> &str {
-    path.match_indices('/')
-        .nth(level.saturating_sub(1))
-        .and_then(|(at, _)| path.get(..at))
-        .unwrap_or(path)
 }
 
 /// The best-associated categories of a cell, and how many were withheld.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_lake::frames::Names;
+use dualwheel_lake::frames::{Names, categories::is_within};
 use dualwheel_measure::{Label, MONEY_SCALE, Money};
 
 use super::{
-    Asked, Market, Style, is_below,
+    Asked, Market, Style,
     market::ratio,
     own::{bands, values},
 };
@@ -164,7 +164,7 @@ impl Brand<'_> {
             let keys = names.categories.view();
             let ordinals = (0u32..).take(keys.len());
             return ordinals
-                .map(|category| is_below(keys.key(category), path))
+                .map(|category| is_within(keys.key(category), path))
                 .collect();
         }
         let mut classes = Classes::new(self.asked.level(self.parameters));

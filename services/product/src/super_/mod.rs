@@ -11,12 +11,13 @@ mod counts;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use dualwheel_lake::frames::Within;
 use dualwheel_measure::{Absence, Ask, Extent, Label, Metric, MetricGroup, Need, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Parameters,
-    cut::{Classes, Inside, Segments, Slots},
+    cut::{Classes, Segments, Slots},
     goods::{BrandFacts, Places, Roster},
     lifecycle,
     market::{GoodsMarket, Needs},
@@ -157,10 +158,10 @@ impl MetricGroup for Super {
     ) -> Partial {
         let (scope, parameters) = (&ask.scope, ask.parameters);
         let roster = Roster::build(facts, scope.window, Places::default());
-        let inside = Inside::new(&facts.products.names, ask.category);
+        let within = Within::new(&facts.products.names, ask.category);
         let by = ask.by.and_then(|by| Dimension::named(by, ask.category_level));
         let cut = cut(scope, facts, &roster, &whole.market, by, parameters);
-        let slots = Slots::new(&inside, cut.as_ref().map(|cut| &cut.segments));
+        let slots = Slots::new(&within, cut.as_ref().map(|cut| &cut.segments));
         Partial::count(facts, &roster, (&whole.market, cut.as_ref()), &slots, extent, ask)
     }
 

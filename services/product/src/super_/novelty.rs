@@ -1,6 +1,6 @@
 //! Product novelty: GMV of products in their novelty window.
 
-use dualwheel_lake::frames::{Line, NONE, Names};
+use dualwheel_lake::frames::{Line, NONE, Names, launches::is_novel};
 use dualwheel_measure::{Absence, Metric, Money, Quantity, Scope, bootstrap::RatioGroups};
 use serde::{Deserialize, Serialize};
 
@@ -38,12 +38,12 @@ pub fn by_slot(
     lines: &[&Line],
     roster: &Roster,
     slots: &Slots<'_>,
-    days: i32,
+    days: u16,
 ) -> Vec<Novelty> {
     let mut sums: Sums<(i64, Money, Money)> = Sums::new();
     for line in lines.iter().filter(|line| slots.covers(line.category)) {
         let launch = roster.get(line.product).and_then(crate::goods::Good::launch);
-        let is_new = launch.is_some_and(|launch| line.day.0 - launch.0 <= days);
+        let is_new = is_novel(line.day, launch, days);
         let slot = slots.of(line.product, line.category).unwrap_or(0);
         let (count, gmv, new) = sums.at(line.sku, slot as u32);
         *count += 1;

@@ -4,12 +4,12 @@ use dualwheel_kit::{
     answer,
     question::{day_to_proto, window_to_proto},
 };
+use dualwheel_lake::frames::KeywordClass;
 use dualwheel_measure::Money;
 use dualwheel_proto::types::{self, audience_days, audience_expression::Node};
 
 use crate::audience::expression::{
-    Accepted, BehaviorMeasure, Days, Expression, KeywordClass, ProfileTerm, PurchaseMeasure, PurchaseTerm,
-    Range, Term,
+    Accepted, BehaviorMeasure, Days, Expression, ProfileTerm, PurchaseMeasure, PurchaseTerm, Range, Term,
 };
 
 /// An expression as the contract writes it, money in `currency`.
@@ -72,7 +72,7 @@ fn term_to_proto(term: &Term, currency: &str) -> Node {
         Term::Profile(term) => Node::Profile(profile_to_proto(term)),
         Term::Label(label) => Node::Label(types::LabelTerm { label: label.clone() }),
         Term::Role(term) => Node::Role(types::RoleTerm {
-            roles: term.roles.iter().map(|role| role.name().to_owned()).collect(),
+            roles: term.roles.iter().map(|role| role.word().to_owned()).collect(),
             tier: text(&term.tier),
             day: term.day.map(day_to_proto),
         }),

@@ -1,6 +1,6 @@
 //! The conditions of audience expressions.
 
-use dualwheel_lake::frames::Role;
+use dualwheel_lake::frames::{KeywordClass, Role};
 use dualwheel_measure::{Day, Money};
 
 use super::{Days, Range};
@@ -47,36 +47,6 @@ pub struct Filter {
     pub channel: Option<String>,
     /// Class of the search word.
     pub keyword_class: Option<KeywordClass>,
-}
-
-/// Class of a search word, with the contract's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum KeywordClass {
-    /// Names the brand.
-    Brand = 1,
-    /// Names a selling point.
-    SellingPoint = 2,
-    /// Names a category.
-    Category = 3,
-    /// Any other.
-    Other = 4,
-}
-
-impl KeywordClass {
-    /// Every class.
-    pub const ALL: [Self; 4] = [Self::Brand, Self::SellingPoint, Self::Category, Self::Other];
-
-    /// The name in texts.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Brand => "BRAND",
-            Self::SellingPoint => "SELLING_POINT",
-            Self::Category => "CATEGORY",
-            Self::Other => "OTHER",
-        }
-    }
 }
 
 /// What of behaviours is held against the range.

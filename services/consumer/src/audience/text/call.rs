@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use dualwheel_lake::{check::parse_money, frames::Role};
+use dualwheel_lake::{
+    check::parse_money,
+    frames::{KeywordClass, Role},
+};
 use dualwheel_measure::{Day, Money, Window};
 use pest::iterators::Pair;
 
@@ -11,9 +14,8 @@ use crate::{
     audience::{
         check,
         expression::{
-            Accepted, BehaviorMeasure, BehaviorTerm, Days, Field, Filter, FlowTerm, KeywordClass, Predicted,
-            PredictedTerm, ProfileTerm, PurchaseMeasure, PurchaseTerm, Range, RoleTerm, StageTerm, Term,
-            named,
+            Accepted, BehaviorMeasure, BehaviorTerm, Days, Field, Filter, FlowTerm, Predicted, PredictedTerm,
+            ProfileTerm, PurchaseMeasure, PurchaseTerm, Range, RoleTerm, StageTerm, Term, named,
         },
     },
     parameters::{Parameters, Signal},
@@ -121,7 +123,7 @@ fn profile(call: &mut Call<'_>) -> Result<Term, Error> {
 
 fn role(call: &mut Call<'_>) -> Result<Term, Error> {
     Ok(Term::Role(RoleTerm {
-        roles: call.one_of_each("a role such as member", Role::named)?,
+        roles: call.one_of_each("a role such as member", Role::of_word)?,
         tier: call.keyed("tier")?,
         day: call.keyed_day("on")?,
     }))

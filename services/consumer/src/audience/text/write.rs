@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use dualwheel_lake::frames::Role;
+use dualwheel_lake::frames::{KeywordClass, Role};
 use dualwheel_measure::{Day, MONEY_SCALE, Money};
 
 use crate::audience::expression::{
-    Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Filter, FlowTerm, KeywordClass, ProfileTerm,
-    PurchaseTerm, Range, RoleTerm, StageTerm, Term,
+    Accepted, BehaviorMeasure, BehaviorTerm, Days, Expression, Filter, FlowTerm, ProfileTerm, PurchaseTerm,
+    Range, RoleTerm, StageTerm, Term,
 };
 
 impl Display for Expression {
@@ -127,7 +127,7 @@ fn profile(out: &mut Formatter<'_>, term: &ProfileTerm) -> fmt::Result {
 fn role(out: &mut Formatter<'_>, term: &RoleTerm) -> fmt::Result {
     let mut arguments: Vec<String> = Vec::new();
     if !term.roles.is_empty() {
-        let roles: Vec<&str> = term.roles.iter().map(|role| Role::name(*role)).collect();
+        let roles: Vec<&str> = term.roles.iter().map(|role| Role::word(*role)).collect();
         arguments.push(roles.join(" | "));
     }
     arguments.extend(term.tier.as_ref().map(|tier| format!("tier: {}", Quoted(tier))));

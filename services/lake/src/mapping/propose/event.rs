@@ -52,7 +52,7 @@ fn kind(draft: &mut Draft, column: &str, values: &[String]) {
         match known {
             Some((kind, _)) => cases.push_str(&format!(" WHEN {} THEN '{kind}'", text(value))),
             None if names::NO_ACTS.contains(&plain.as_str()) => left.push(text(value)),
-            None if crate::fact::KINDS.contains(&value.as_str()) => {}
+            None if dualwheel_proto::names::BEHAVIOR_KIND.contains(&value.as_str()) => {}
             None => strange.push(value.clone()),
         }
     }
@@ -65,7 +65,7 @@ fn kind(draft: &mut Draft, column: &str, values: &[String]) {
         format!(
             "EDIT: these are no kinds that are known, and refused: {}; kinds are {}",
             strange.join(", "),
-            crate::fact::KINDS
+            dualwheel_proto::names::BEHAVIOR_KIND
                 .iter()
                 .skip(1)
                 .copied()

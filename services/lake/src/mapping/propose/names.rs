@@ -236,7 +236,8 @@ pub(super) fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::{Content, Fact, KINDS};
+    use crate::fact::{Content, Fact};
+    use dualwheel_proto::names::BEHAVIOR_KIND;
 
     #[test]
     fn the_table_names_fields_and_kinds_that_exist_by_plain_names() {
@@ -252,7 +253,7 @@ mod tests {
             }
         }
         for (kind, names) in ACTS {
-            assert!(KINDS.contains(kind), "{kind}");
+            assert!(BEHAVIOR_KIND.contains(kind), "{kind}");
             assert!(names.iter().all(|name| plain(name) == *name), "{names:?}");
         }
         for (fact, groups) in MARKS {

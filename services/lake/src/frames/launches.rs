@@ -1,13 +1,25 @@
-//! Launch days of products.
-//!
-//! Source: methodology 3.1: the launch is the supplied one, else the first sale, else the first stock day.
+//! Launch days of products (methodology 3.1): the supplied one, else the first sale, else the first stock day; and
+//! whether a sale falls in the novelty window after it.
 
-use dualwheel_lake::frames::{Line, Orders, Products, Stock};
 use dualwheel_measure::Day;
 use rayon::prelude::*;
 
+use super::{Line, Orders, Products, Stock};
+
 /// Stands for a launch that is not known.
 const UNKNOWN: Day = Day(i32::MAX);
+
+/// The launch that these days make.
+#[must_use]
+pub fn launch(supplied: Option<Day>, first_sale: Option<Day>, first_stock: Option<Day>) -> Option<Day> {
+    supplied.or(first_sale).or(first_stock)
+}
+
+/// Whether a sale on `day` falls in the novelty window of a product: up to `novelty_days` after its launch, or before it.
+#[must_use]
+pub fn is_novel(day: Day, launched: Option<Day>, novelty_days: u16) -> bool {
+    launched.is_some_and(|launched| i64::from(day.0) - i64::from(launched.0) <= i64::from(novelty_days))
+}
 
 /// Launch day of each product.
 #[derive(Clone, Debug)]

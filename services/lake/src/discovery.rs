@@ -1,0 +1,199 @@
+//! What `FactService` tells of the facts at hand: brands, coverage, values of dimensions, versions.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use dualwheel_kit::{
+    Call, Reason, Violations,
+    question::day_to_proto,
+    resource::Slice,
+};
+use dualwheel_proto::{
+    facts::{
+        BrandFacts, Coverage, Dimension, FactKind, ListBrandsRequest, ListBrandsResponse, ListCoverageRequest,
+        ListCoverageResponse, ListDimensionValuesRequest, ListDimensionValuesResponse,
+        WatchDataVersionsResponse,
+    },
+    types::DataVersion,
+};
+use prost_types::Timestamp;
+use tokio::time::sleep;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Error, Lake, Reader,
+    fact::{FACTS, Fact},
+};
+
+/// Items of a list on a page unless said otherwise.
+const ON_PAGE: usize = 50;
+/// How often versions are looked at.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
+
+/// Discovery among the facts that an endpoint owns.
+pub(crate) struct Discovery<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) reader: Reader,
+    pub(crate) owned: &'a [FactKind],
+}
+
+impl Discovery<'_> {
+    fn facts(&self) -> impl Iterator<Item = &'static Fact> {
+        FACTS.iter().filter(|fact| self.owned.contains(&fact.kind))
+    }
+
+    /// Whether the caller is shown facts about a brand; the tenant's own facts are for everybody.
+    fn shows(&self, brand: &str) -> bool {
+        brand.is_empty() || self.call.may_see(brand)
+    }
+
+    /// What a list depends on: a token of another state of the facts, or of another caller's list, is refused.
+    fn page(&self, size: i32, token: &str, list: &str) -> Result<Slice, Status> {
+        let question = format!("{list} {:?} {:?}", self.call.brands(), self.reader.versions().tables);
+        Slice::read(size, token, &question, ON_PAGE)
+    }
+
+    pub(crate) async fn brands(&self, asked: &ListBrandsRequest) -> Result<ListBrandsResponse, Status> {
+        let mut found: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for fact in self.facts().filter(|fact| fact.has_brand()) {
+            for covered in self.reader.coverage(fact).await?.iter() {
+                if self.shows(&covered.brand) {
+                    found.entry(covered.brand.clone()).or_default().push(fact.kind.into());
+                }
+            }
+        }
+        let brands: Vec<BrandFacts> = found
+            .into_iter()
+            .map(|(brand, kinds)| BrandFacts { brand, kinds })
+            .collect();
+        let page = self.page(asked.page_size, &asked.page_token, "brands")?;
+        let (brands, next_page_token) = page.of(&brands);
+        Ok(ListBrandsResponse {
+            brands: brands.to_vec(),
+            next_page_token,
+            data_version: Some(self.reader.versions()),
+        })
+    }
+
+    pub(crate) async fn coverage(&self, asked: &ListCoverageRequest) -> Result<ListCoverageResponse, Status> {
+        let mut found = Vec::new();
+        let wanted = asked.kind();
+        for fact in self.facts() {
+            if wanted != FactKind::Unspecified && wanted != fact.kind {
+                continue;
+            }
+            let covered = self.reader.coverage(fact).await?;
+            let mut shown = covered.iter().filter(|covered| self.shows(&covered.brand)).peekable();
+            if shown.peek().is_none() {
+                continue;
+            }
+            let last_append_time = self.reader.last_append(fact).await?.map(instant);
+            found.extend(shown.map(|covered| Coverage {
+                kind: fact.kind.into(),
+                brand: covered.brand.clone(),
+                rows: covered.rows,
+                first_day: covered.days.map(|days| day_to_proto(days.first)),
+                last_day: covered.days.map(|days| day_to_proto(days.last)),
+                last_append_time,
+            }));
+        }
+        let list = format!("coverage {}", asked.kind);
+        let page = self.page(asked.page_size, &asked.page_token, &list)?;
+        let (coverage, next_page_token) = page.of(&found);
+        Ok(ListCoverageResponse {
+            coverage: coverage.to_vec(),
+            next_page_token,
+            data_version: Some(self.reader.versions()),
+        })
+    }
+
+    pub(crate) async fn values(
+        &self,
+        asked: &ListDimensionValuesRequest,
+    ) -> Result<ListDimensionValuesResponse, Status> {
+        let dimension = asked.dimension();
+        let mut violations = Violations::new();
+        if asked.brand.is_empty() {
+            violations.add("brand", "name a brand");
+        }
+        if dimension == Dimension::Unspecified {
+            violations.add("dimension", "DIMENSION_CATEGORY, DIMENSION_CHANNEL or DIMENSION_LABEL");
+        }
+        violations.finish(Reason::InvalidQuestion)?;
+        self.reader.require_brand(&asked.brand).await?;
+        let found = match dimension {
+            Dimension::Category => self.texts("category", &asked.brand).await?,
+            Dimension::Channel => self.texts("channel", &asked.brand).await?,
+            Dimension::Label | Dimension::Unspecified => self.labels().await?,
+        };
+        let found: Vec<String> = found.into_iter().collect();
+        let list = format!("values {} {}", asked.brand, asked.dimension);
+        let page = self.page(asked.page_size, &asked.page_token, &list)?;
+        let (values, next_page_token) = page.of(&found);
+        Ok(ListDimensionValuesResponse {
+            values: values.to_vec(),
+            next_page_token,
+            data_version: Some(self.reader.versions()),
+        })
+    }
+
+    async fn texts(&self, column: &'static str, brand: &str) -> Result<BTreeSet<String>, Error> {
+        let mut found = BTreeSet::new();
+        let has = |fact: &&Fact| fact.has_brand() && fact.columns.iter().any(|one| one.name == column);
+        for fact in self.facts().filter(has) {
+            found.extend(self.reader.texts(fact, column, brand).await?.iter().cloned());
+        }
+        Ok(found)
+    }
+
+    /// The labels of consumers, without those of brands that the caller may not see.
+    async fn labels(&self) -> Result<BTreeSet<String>, Error> {
+        if !self.owned.contains(&FactKind::ConsumerProfile) {
+            return Ok(BTreeSet::new());
+        }
+        let (profiles, brands) = (self.reader.profiles().await?, self.reader.brands().await?);
+        let is_strange = |label: &str| {
+            let of = label.rsplit_once('@').map(|(_, of)| of.to_owned());
+            of.is_some_and(|of| brands.contains(&of) && !self.call.may_see(&of))
+        };
+        let labels = profiles.rows.iter().flat_map(|row| &row.labels);
+        Ok(labels.filter(|label| !is_strange(label)).cloned().collect())
+    }
+}
+
+/// The versions of the tables of `owned` facts, at once and whenever one has changed.
+pub(crate) fn versions(
+    lake: Lake,
+    owned: Vec<FactKind>,
+) -> impl Stream<Item = Result<WatchDataVersionsResponse, Status>> + Send {
+    futures::stream::unfold(Some(None), move |last: Option<Option<DataVersion>>| {
+        let (lake, owned) = (lake.clone(), owned.clone());
+        async move {
+            let last = last?;
+            loop {
+                if last.is_some() {
+                    sleep(LOOKED_EVERY).await;
+                }
+                let now = match lake.versions(&owned).await {
+                    Ok(tables) => DataVersion { tables },
+                    Err(error) => return Some((Err(error.into()), None)),
+                };
+                if last.as_ref() != Some(&now) {
+                    let told = WatchDataVersionsResponse {
+                        data_version: Some(now.clone()),
+                    };
+                    return Some((Ok(told), Some(Some(now))));
+                }
+            }
+        }
+    })
+}
+
+fn instant(milliseconds: i64) -> Timestamp {
+    Timestamp {
+        seconds: milliseconds.div_euclid(1_000),
+        nanos: i32::try_from(milliseconds.rem_euclid(1_000) * 1_000_000).unwrap_or_default(),
+    }
+}
