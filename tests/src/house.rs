@@ -195,9 +195,22 @@ fn every_service_has_its_rooms() {
         for room in ["src/lib.rs", "definitions.yaml", "tests/oracle/main.rs"] {
             assert!(folder.join(room).is_file(), "{service} has no {room}");
         }
-        let api = ["src/api.rs", "src/api/mod.rs"].map(|room| folder.join(room).is_file());
-        assert_ne!(api[0], api[1], "{service} has one src/api");
+        assert!(folder.join("src/api.rs").is_file(), "{service} has no src/api.rs");
     }
+}
+
+/// A topic with parts is `topic.rs` beside the folder `topic/`, everywhere.
+#[test]
+fn modules_with_parts_are_files_beside_their_folders() {
+    let mut topics = 0;
+    for folder in crates() {
+        for (path, _) in files(&folder.join("src"), ".rs") {
+            assert!(!path.ends_with("mod.rs"), "{}: src/{path}", folder.display());
+            let parts = path.strip_suffix(".rs").unwrap_or_default();
+            topics += usize::from(folder.join("src").join(parts).is_dir());
+        }
+    }
+    assert!(topics > 50, "{topics}");
 }
 
 #[test]

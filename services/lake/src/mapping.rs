@@ -61,29 +61,29 @@ const WAITING_BYTES: usize = 512 << 20;
 
 /// Mappings that come with the program, by name.
 pub const SHIPPED: [(&str, &str); 9] = [
-    ("cdnow", include_str!("../../mappings/cdnow.yaml")),
+    ("cdnow", include_str!("../mappings/cdnow.yaml")),
     (
         "complete-journey",
-        include_str!("../../mappings/complete-journey.yaml"),
+        include_str!("../mappings/complete-journey.yaml"),
     ),
-    ("olist", include_str!("../../mappings/olist.yaml")),
+    ("olist", include_str!("../mappings/olist.yaml")),
     (
         "online-retail-ii",
-        include_str!("../../mappings/online-retail-ii.yaml"),
+        include_str!("../mappings/online-retail-ii.yaml"),
     ),
-    ("orders-events", include_str!("../../mappings/orders-events.yaml")),
+    ("orders-events", include_str!("../mappings/orders-events.yaml")),
     (
         "qianniu-orders",
-        include_str!("../../mappings/qianniu-orders.yaml"),
+        include_str!("../mappings/qianniu-orders.yaml"),
     ),
-    ("rees46", include_str!("../../mappings/rees46.yaml")),
+    ("rees46", include_str!("../mappings/rees46.yaml")),
     (
         "shopify-orders",
-        include_str!("../../mappings/shopify-orders.yaml"),
+        include_str!("../mappings/shopify-orders.yaml"),
     ),
     (
         "taobao-userbehavior",
-        include_str!("../../mappings/taobao-userbehavior.yaml"),
+        include_str!("../mappings/taobao-userbehavior.yaml"),
     ),
 ];
 

@@ -18,14 +18,14 @@ use minijinja::{Environment, Value, context};
 pub use crate::words::Lang;
 
 const TEMPLATES: [(&str, &str); 5] = [
-    ("report.html", include_str!("templates/report.html")),
-    ("people.html", include_str!("templates/people.html")),
-    ("metrics.html", include_str!("templates/metrics.html")),
-    ("actions.html", include_str!("templates/actions.html")),
-    ("appendix.html", include_str!("templates/appendix.html")),
+    ("report.html", include_str!("report/templates/report.html")),
+    ("people.html", include_str!("report/templates/people.html")),
+    ("metrics.html", include_str!("report/templates/metrics.html")),
+    ("actions.html", include_str!("report/templates/actions.html")),
+    ("appendix.html", include_str!("report/templates/appendix.html")),
 ];
-const STYLE: &str = include_str!("templates/report.css");
-const SCRIPT: &str = include_str!("templates/report.js");
+const STYLE: &str = include_str!("report/templates/report.css");
+const SCRIPT: &str = include_str!("report/templates/report.js");
 
 /// Renders `diagnosis` as a self-contained HTML page in `lang`.
 ///
