@@ -11,16 +11,14 @@ pub mod scale;
 use std::cmp::Ordering;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::Names;
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::{Day, Window, draw::sample};
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::facts::{Facts, acts};
 use features::{FEATURES, Portrayer};
-use kmeans::{centres, nearest, sample, silhouette};
+use kmeans::{centres, nearest, silhouette};
 use scale::{Row, Scale, scales, standardised};
 
 /// Fewest groups.
@@ -159,7 +157,12 @@ pub fn find(
             needed: FEWEST_PEOPLE,
         });
     }
-    let (people, hashes) = by_key(people, &portrayer.facts.orders.names);
+    let keys = portrayer.facts.orders.names.consumers.view();
+    let key = |one: &u32| keys.key(*one);
+    let mut people: Vec<u32> = people.iter().collect();
+    people.sort_unstable_by(|one, other| key(one).cmp(key(other)));
+    let rows_of = |most| sample(0..people.len(), most, |row| people.get(row).map_or("", key));
+    let (fitted, rated) = (rows_of(MOST_FITTED), rows_of(MOST_RATED));
     work::step("portraying people", people.len());
     let portray = |consumer: &u32| {
         work::look();
@@ -173,7 +176,11 @@ pub fn find(
     let space = standardised(&rows, &scales).ok_or(Refusal::Alike {
         people: people.len() as u64,
     })?;
-    let (trials, centres) = best(&space, &hashes, wanted)?;
+    let (trials, centres) = best(
+        &space.select(Axis(0), &fitted),
+        &space.select(Axis(0), &rated),
+        wanted,
+    )?;
     let mut clusters: Vec<Vec<(u32, &Row)>> = vec![Vec::new(); centres.nrows()];
     for ((consumer, row), cluster) in people.iter().zip(&rows).zip(nearest(&centres, &space)) {
         if let Some(mine) = clusters.get_mut(cluster) {
@@ -188,37 +195,26 @@ pub fn find(
     Ok(Found { clusters, trials })
 }
 
-/// The people in the order of their keys, and the hashes of these.
-fn by_key(people: &RoaringBitmap, names: &Names) -> (Vec<u32>, Vec<u64>) {
-    let keys = names.consumers.view();
-    let mut people: Vec<u32> = people.iter().collect();
-    people.sort_unstable_by(|one, other| keys.key(*one).cmp(keys.key(*other)));
-    let hashes = people.iter().map(|one| xxh3_64(keys.key(*one).as_bytes()));
-    let hashes = hashes.collect();
-    (people, hashes)
-}
-
-/// Tries numbers of groups; the centres of the one with the best silhouette, of equals the fewest.
+/// Tries numbers of groups on those who are fitted and rated; the centres of the one with the best silhouette, of equals the
+/// fewest.
 fn best(
-    space: &Array2<f64>,
-    hashes: &[u64],
+    fitted: &Array2<f64>,
+    rated: &Array2<f64>,
     wanted: Option<usize>,
 ) -> Result<(Vec<Trial>, Array2<f64>), Refusal> {
     let numbers = wanted.map_or(FEWEST_CLUSTERS..=MOST_CLUSTERS, |wanted| wanted..=wanted);
-    let fitted = space.select(Axis(0), &sample(hashes, MOST_FITTED));
-    let rated = space.select(Axis(0), &sample(hashes, MOST_RATED));
     let mut trials = Vec::new();
     let mut best: Option<(f64, Array2<f64>)> = None;
     work::step("trying numbers of groups", numbers.clone().count());
     for clusters in numbers.clone() {
         work::look();
-        let centres = centres(&fitted, clusters).map_err(|error| Refusal::Unfit(error.to_string()))?;
+        let centres = centres(fitted, clusters).map_err(|error| Refusal::Unfit(error.to_string()))?;
         work::advance(1);
-        let of = nearest(&centres, &fitted);
+        let of = nearest(&centres, fitted);
         if !(0..clusters).all(|cluster| of.contains(&cluster)) {
             continue;
         }
-        let silhouette = silhouette(&rated, &nearest(&centres, &rated));
+        let silhouette = silhouette(rated, &nearest(&centres, rated));
         trials.push(Trial { clusters, silhouette });
         if best.as_ref().is_none_or(|(highest, _)| silhouette > *highest) {
             best = Some((silhouette, centres));

@@ -10,11 +10,12 @@ pub mod bands;
 pub mod features;
 
 use dualwheel_kit::work;
-use dualwheel_lake::frames::KeysView;
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::{
+    Day, Window,
+    draw::{part_of, sample},
+};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::{
     boosted::{Columns, Examples, Model, Unfit},
@@ -191,7 +192,7 @@ fn train(
         .filter(|one| facts.has_by(*one, ask.as_of) || profiled(*one))
         .collect();
     let keys = facts.orders.names.consumers.view();
-    let alike = sample(&known, MOST_POSITIVES, &keys);
+    let alike = sample(&known, MOST_POSITIVES, |one| keys.key(one));
     if alike.len() < needed {
         return Err(Refusal::TooFewAlike {
             people: ask.seed.len(),
@@ -200,7 +201,7 @@ fn train(
         });
     }
     let most = MOST_NEGATIVES.min(NEGATIVES_A_POSITIVE * alike.len());
-    let others = sample(candidates, most, &keys);
+    let others = sample(candidates, most, |one| keys.key(one));
     if others.len() < needed {
         return Err(Refusal::TooFewOthers {
             found: others.len(),
@@ -228,26 +229,10 @@ fn train(
     Ok((Model::fit(&trained.and(tested))?, auc))
 }
 
-/// At most `most` of the people, drawn by a hash of their keys, in the order of these.
-#[must_use]
-pub fn sample(people: &RoaringBitmap, most: usize, keys: &KeysView) -> Vec<u32> {
-    let hash = |one: u32| (xxh3_64(keys.key(one).as_bytes()), one);
-    let mut drawn: Vec<(u64, u32)> = people.iter().map(hash).collect();
-    if most < drawn.len() {
-        drawn.select_nth_unstable_by(most, |(one, its), (other, theirs)| {
-            one.cmp(other).then_with(|| keys.key(*its).cmp(keys.key(*theirs)))
-        });
-        drawn.truncate(most);
-    }
-    let mut drawn: Vec<u32> = drawn.into_iter().map(|(_, one)| one).collect();
-    drawn.sort_unstable_by(|one, other| keys.key(*one).cmp(keys.key(*other)));
-    drawn
-}
-
 /// Whether the person of a key is one of the fifth that the model is tested on.
 #[must_use]
 pub fn is_set_apart(key: &str) -> bool {
-    xxh3_64_with_seed(key.as_bytes(), APART).is_multiple_of(TESTED)
+    part_of(key, TESTED, APART) == 0
 }
 
 /// How alike each of `people` is by what is known as of `day`.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::{array::AsArray, array::RecordBatch, compute::filter_record_batch};
 use chrono_tz::Tz;
+use dualwheel_measure::draw::part_of;
 use dualwheel_proto::facts::{FactKind, FactRows};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
     Error,
@@ -117,10 +117,6 @@ impl Frames {
         };
         (0..number.max(1)).map(cut).collect()
     }
-}
-
-fn part_of(key: &str, number: u64, seed: u64) -> u64 {
-    xxh3_64_with_seed(key.as_bytes(), seed) % number.max(1)
 }
 
 /// The rows of one kind in stored form, those of the brand where the fact has one.

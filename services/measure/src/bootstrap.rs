@@ -1,7 +1,8 @@
 //! Seeded bootstrap intervals that do not depend on the order of the data.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+
+use crate::draw::part_of;
 
 /// Groups into which units are put by the hash of their key.
 const GROUPS: usize = 512;
@@ -65,7 +66,7 @@ impl RatioGroups {
     /// The group of a unit.
     #[must_use]
     pub fn group_of(key: &str) -> u16 {
-        (xxh3_64(key.as_bytes()) % GROUPS as u64) as u16
+        part_of(key, GROUPS as u64, 0) as u16
     }
 
     /// Adds one unit's part of the numerator and denominator.

@@ -3,6 +3,7 @@
 
 pub mod bootstrap;
 pub mod definitions;
+pub mod draw;
 pub mod group;
 pub mod lmdi;
 pub mod metric;

@@ -128,17 +128,3 @@ fn silhouette_of(row: usize, rows: &Array2<f64>, of: &[usize], clusters: usize) 
         _ => 0.0,
     }
 }
-
-/// The rows of at most `most` people, ascending: all, or those with the smallest hashes of their keys, which have nothing
-/// to do with how they behave nor with the order in which they became known.
-#[must_use]
-pub fn sample(hashes: &[u64], most: usize) -> Vec<usize> {
-    let mut rows: Vec<(u64, usize)> = hashes.iter().copied().zip(0..).collect();
-    if rows.len() > most {
-        rows.sort_unstable();
-        rows.truncate(most);
-    }
-    let mut rows: Vec<usize> = rows.into_iter().map(|(_, row)| row).collect();
-    rows.sort_unstable();
-    rows
-}

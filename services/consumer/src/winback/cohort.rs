@@ -1,13 +1,12 @@
 //! Those who had lapsed on a day, what was known of them then, and who of them came back.
 
 use dualwheel_lake::frames::Categories;
-use dualwheel_measure::{Day, Window};
+use dualwheel_measure::{Day, Window, draw::sample};
 use roaring::RoaringBitmap;
 
 use super::{features::Portrayer, lapsed::Rhythm};
 use crate::{
     boosted::{Columns, Examples},
-    expansion::sample,
     facts::Facts,
     parameters::Parameters,
 };
@@ -42,7 +41,8 @@ impl Cohort {
             .consumers()
             .filter(|consumer| rhythm.has_lapsed(facts.orders.of(*consumer), cuts, day))
             .collect();
-        let people = sample(&lapsed, most, &facts.orders.names.consumers.view());
+        let keys = facts.orders.names.consumers.view();
+        let people = sample(&lapsed, most, |one| keys.key(one));
         let columns = portrayer.rows(facts, &people, &rhythm, cuts, day);
         Self { day, people, columns }
     }

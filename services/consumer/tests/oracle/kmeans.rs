@@ -1,7 +1,7 @@
 //! Silhouettes, nearest centres, samples and scales against slow, obvious readings of their definitions.
 
 use dualwheel_consumer::clusters::{
-    kmeans::{centres, nearest, sample, silhouette},
+    kmeans::{centres, nearest, silhouette},
     scale::Scale,
 };
 use ndarray::Array2;
@@ -88,17 +88,6 @@ proptest! {
         }
         prop_assert_eq!(self::nearest(&centres, &rows), of);
         prop_assert_eq!(self::centres(&rows, clusters).unwrap(), centres, "a fixed seed");
-    }
-
-    #[test]
-    fn samples_do_not_depend_on_the_order(hashes in proptest::collection::vec(any::<u64>(), 0..60), most in 1..40usize) {
-        let chosen = sample(&hashes, most);
-        prop_assert_eq!(chosen.len(), hashes.len().min(most));
-        prop_assert!(chosen.is_sorted_by(|one, other| one < other));
-        let highest = chosen.iter().map(|row| hashes[*row]).max();
-        for (row, hash) in hashes.iter().enumerate() {
-            prop_assert!(chosen.contains(&row) || highest.is_some_and(|highest| highest <= *hash));
-        }
     }
 
     /// Mean 0 and deviation 1, unless all are the same; in the order of the values.
