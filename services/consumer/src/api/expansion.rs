@@ -10,21 +10,25 @@ use dualwheel_proto::consumer::{ExpandAudienceRequest, ExpandAudienceResponse, E
 use roaring::RoaringBitmap;
 use tonic::Status;
 
-use super::{Service, audience::told, basis::Basis, together::sorted_keys};
+use super::{
+    Service,
+    audience::told,
+    basis::Basis,
+    together::{Group, Saving},
+};
 use crate::{
     expansion::{
         self, Ask, Expansion,
         features::{FEATURES, Portrayer},
     },
     queries,
-    store::NewAudience,
 };
 
 /// Most people to add.
 const MOST_ADDED: i64 = 10_000_000;
 
 /// The audience that the added people are saved as.
-struct Saving {
+struct Target {
     id: String,
     request_id: Option<String>,
     display_name: String,
@@ -36,26 +40,21 @@ impl Service {
         call: &Call,
         request: ExpandAudienceRequest,
     ) -> Result<ExpandAudienceResponse, Status> {
-        let saving = read_saving(call, &request)?;
-        let request_id = saving.as_ref().and_then(|saving| saving.request_id.as_deref());
-        let made = self.audiences(call).by_request(request_id).await?;
-        if let (Some(saving), None) = (&saving, &made) {
-            self.has_room(call, 1).await?;
-            let ids = std::slice::from_ref(&saving.id);
-            self.audiences(call).require_free(ids).await?;
+        let target = read_target(call, &request)?;
+        if let Some(target) = &target {
+            let request_id = target.request_id.as_deref();
+            if let Some(first) = self.saved_together(call, request_id).await? {
+                return self.as_seen(call, &request, first).await;
+            }
+            self.require_room(call, std::slice::from_ref(&target.id)).await?;
         }
         let (basis, seed, candidates) = self.seed_and_candidates(call, &request).await?;
         let (seed_size, size) = (seed.len(), usize::try_from(request.size).unwrap_or_default());
         let found = found(&basis, seed, candidates, size).await?;
-        let audience = match (made, saving) {
-            (Some(made), _) => format!("audiences/{}", made.id),
-            (None, Some(saving)) => self.save_expansion(call, &basis, &found, saving).await?,
-            (None, None) => String::new(),
-        };
         let sight = basis.sight().await?;
         let (seed_size, seed_size_withheld) = told(&sight, seed_size);
         let (candidates, candidates_withheld) = told(&sight, found.candidates as u64);
-        Ok(ExpandAudienceResponse {
+        let mut answer = ExpandAudienceResponse {
             seed_size,
             candidates,
             seed_size_withheld,
@@ -66,11 +65,48 @@ impl Service {
             base_conversion: found.base_conversion,
             auc: found.auc,
             features: features_to_proto(&found.importance),
-            audience,
+            audience: String::new(),
             as_of: Some(day_to_proto(basis.as_of)),
             definition_version: basis.definitions.version.clone(),
             data_version: Some(basis.reader.versions()),
-        })
+        };
+        let Some(target) = target else {
+            return Ok(answer);
+        };
+        answer.audience = format!("audiences/{}", target.id);
+        let saving = Saving {
+            brand: &basis.brand,
+            request_id: target.request_id,
+            names: &basis.reader.names(),
+            as_of: basis.as_of,
+        };
+        let group = Group {
+            id: target.id,
+            display_name: target.display_name,
+            people: &found.added,
+        };
+        self.save_together(call, saving, vec![group], answer).await
+    }
+
+    /// What was answered to the same request before, as who calls now may see it.
+    async fn as_seen(
+        &self,
+        call: &Call,
+        request: &ExpandAudienceRequest,
+        mut first: ExpandAudienceResponse,
+    ) -> Result<ExpandAudienceResponse, Status> {
+        let none = &mut Violations::new();
+        let basis = self.basis(call, &request.brand, None, None, none).await?;
+        let sight = basis.sight().await?;
+        for (people, is_withheld) in [
+            (&mut first.seed_size, &mut first.seed_size_withheld),
+            (&mut first.candidates, &mut first.candidates_withheld),
+        ] {
+            if !*is_withheld {
+                (*people, *is_withheld) = told(&sight, u64::try_from(*people).unwrap_or_default());
+            }
+        }
+        Ok(first)
     }
 
     /// The people of the audience, and those to choose from where a request says whom.
@@ -99,35 +135,10 @@ impl Service {
         let seed = found.next().unwrap_or_default().people;
         Ok((basis, seed, found.next().map(|candidates| candidates.people)))
     }
-
-    /// Keeps the added people. No expression yields them, so that the audience is one of keys, as an imported one is.
-    async fn save_expansion(
-        &self,
-        call: &Call,
-        basis: &Basis,
-        found: &Expansion,
-        saving: Saving,
-    ) -> Result<String, Status> {
-        let keys = sorted_keys(&found.added, &basis.reader.names());
-        let people = self.keep(call, keys, Some(basis.as_of)).await?;
-        let new = NewAudience {
-            id: Some(saving.id),
-            request_id: saving.request_id,
-            brand: basis.brand.clone(),
-            display_name: saving.display_name,
-            expression: None,
-            people: Some(people.clone()),
-        };
-        let made = self.audiences(call).create(new).await;
-        let made = self.or_forget(call, Some(people), made).await?;
-        let name = format!("audiences/{}", made.id);
-        call.notes().resource(&name);
-        Ok(name)
-    }
 }
 
 /// What is to be saved, if anything.
-fn read_saving(call: &Call, request: &ExpandAudienceRequest) -> Result<Option<Saving>, Status> {
+fn read_target(call: &Call, request: &ExpandAudienceRequest) -> Result<Option<Target>, Status> {
     let mut violations = Violations::new();
     let id = read_new_id_of(
         call,
@@ -145,7 +156,7 @@ fn read_saving(call: &Call, request: &ExpandAudienceRequest) -> Result<Option<Sa
         );
     }
     violations.finish(Reason::InvalidResource)?;
-    Ok(id.map(|id| Saving {
+    Ok(id.map(|id| Target {
         id,
         request_id,
         display_name,

@@ -1,4 +1,5 @@
-//! Audiences of keys that are saved together, all of them or none.
+//! Audiences of keys that are saved together, all of them or none, and once for a request. No expression yields their
+//! people, so that each is one of keys, as an imported one is.
 
 use dualwheel_kit::{
     Call, Failure, Violations,
@@ -72,8 +73,7 @@ impl Service {
     ) -> Result<M, Status> {
         let ids: Vec<String> = groups.iter().map(|group| group.id.clone()).collect();
         let people = groups.iter().map(|group| group.people.len()).sum();
-        self.has_room(call, ids.len()).await?;
-        self.audiences(call).require_free(&ids).await?;
+        self.require_room(call, &ids).await?;
         let mut lists = Vec::with_capacity(groups.len());
         let saved = self.save_all(call, saving, groups, &answer, &mut lists).await;
         if !matches!(saved, Ok(None)) {
@@ -90,6 +90,12 @@ impl Service {
             }
             Some(first) => decoded(&first),
         }
+    }
+
+    /// That there may be so many more audiences, and none of these ids.
+    pub(super) async fn require_room(&self, call: &Call, ids: &[String]) -> Result<(), Status> {
+        self.has_room(call, ids.len()).await?;
+        Ok(self.audiences(call).require_free(ids).await?)
     }
 
     /// What was answered to the same request before, if it was; `lists` takes the lists of keys that were stored.
@@ -128,7 +134,7 @@ fn decoded<M: Message + Default>(bytes: &[u8]) -> Result<M, Status> {
     M::decode(bytes).map_err(|error| Failure::internal(&error).into())
 }
 
-pub(super) fn sorted_keys(people: &[u32], names: &Names) -> Vec<String> {
+fn sorted_keys(people: &[u32], names: &Names) -> Vec<String> {
     let view = names.consumers.view();
     let mut keys: Vec<String> = people.iter().map(|one| view.key(*one).to_owned()).collect();
     keys.sort_unstable();

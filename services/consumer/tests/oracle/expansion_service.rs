@@ -13,7 +13,7 @@ use dualwheel_proto::{
     },
     facts::{BehaviorKind, FactKind, FactRows},
 };
-use tonic::{Code, Status};
+use tonic::{Code, Status, transport::Channel};
 
 use crate::{
     audience_service::{Client, by_text},
@@ -25,7 +25,7 @@ use crate::{
 const SEED: &str = "behavior(LIVE_WATCH, last 90 days) >= 2";
 
 /// 250 watch live rooms, 450 search; all have been known for long.
-async fn house(folder: &tempfile::TempDir) -> Client {
+async fn house(folder: &tempfile::TempDir) -> (Client, Channel) {
     let channel = house_of(folder).await;
     let mut rows = FactRows::default();
     for number in 0..700 {
@@ -43,7 +43,7 @@ async fn house(folder: &tempfile::TempDir) -> Client {
         rows.behaviors.extend(acts);
     }
     append(&channel, FactKind::Behavior, 1, rows).await;
-    clients::Consumer::new(channel)
+    (clients::Consumer::new(channel.clone()), channel)
 }
 
 fn request() -> ExpandAudienceRequest {
@@ -86,7 +86,7 @@ async fn export(client: &mut Client, text: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_added_people_are_saved_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut client = house(&folder).await;
+    let (mut client, channel) = house(&folder).await;
     let told = expand(&mut client, request()).await.unwrap();
     assert_eq!((told.seed_size, told.candidates, told.size), (250, 450, 60));
     assert!(told.audience.is_empty());
@@ -133,16 +133,30 @@ async fn the_added_people_are_saved_once() {
     assert_eq!(lists.count(), 1);
     let taken = ExpandAudienceRequest {
         request_id: String::new(),
-        ..saving
+        ..saving.clone()
     };
     let status = expand(&mut client, taken).await.unwrap_err();
     assert_eq!(reason_of(&status).as_deref(), Some("AUDIENCE_EXISTS"));
+
+    // Nor does it answer anything else when there are other facts.
+    let rows = FactRows {
+        behaviors: (0..20)
+            .flat_map(|number| {
+                let who = format!("q{number}");
+                [60, 40, 3].map(|days| act(&who, BehaviorKind::LiveWatch, D - days))
+            })
+            .collect(),
+        ..FactRows::default()
+    };
+    append(&channel, FactKind::Behavior, 2, rows).await;
+    assert_eq!(expand(&mut client, request()).await.unwrap().seed_size, 270);
+    assert_eq!(expand(&mut client, saving).await.unwrap(), saved);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn candidates_are_an_expression() {
     let folder = tempfile::tempdir().unwrap();
-    let mut client = house(&folder).await;
+    let (mut client, _) = house(&folder).await;
     let among = "behavior(SEARCH, last 6 days) >= 1";
     let asked = ExpandAudienceRequest {
         candidates: by_text(among),
@@ -163,7 +177,7 @@ async fn candidates_are_an_expression() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_requests_and_small_audiences_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut client = house(&folder).await;
+    let (mut client, _) = house(&folder).await;
     let small = ExpandAudienceRequest {
         definition: by_text("behavior(CART, last 90 days) >= 1"),
         audience_id: "none".to_owned(),
