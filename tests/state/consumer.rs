@@ -15,6 +15,7 @@ on_both! {
     the_same_request_makes_one_audience_and_another_none
     audiences_are_saved_together_or_not_at_all
     of_changes_with_one_etag_one_wins
+    changes_without_an_etag_all_land
     pages_show_every_audience_once
     deletions_are_kept_until_they_end
 }
@@ -180,6 +181,26 @@ async fn of_changes_with_one_etag_one_wins(database: Place) {
     ));
     audiences.delete("x", None).await.unwrap();
     assert!(matches!(audiences.get("x").await, Err(Error::Unknown(_))));
+}
+
+async fn changes_without_an_etag_all_land(database: Place) {
+    let audiences = Audiences::of(&Call::background("t"), &database);
+    audiences.create(new(Some("x"), None, None)).await.unwrap();
+    let change = |number: usize| {
+        let audiences = audiences.clone();
+        let change = Change {
+            display_name: Some(number.to_string()),
+            ..Change::default()
+        };
+        async move { audiences.update("x", None, change).await }
+    };
+    let changed = futures::future::join_all((0..8).map(change)).await;
+    // Each was made of what another has left: no two of the same.
+    let before: std::collections::BTreeSet<String> = changed
+        .into_iter()
+        .map(|changed| changed.unwrap().0.etag)
+        .collect();
+    assert_eq!(before.len(), 8);
 }
 
 async fn pages_show_every_audience_once(database: Place) {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use dualwheel_diagnosis::{
     peer::{Peer, Supplied},
-    store::{
-        Change, Error, Filter, KEPT, NewPeerSet, NewRun, PeerSets, Runs, State, beat, beats,
-        interrupt_abandoned,
-    },
+    store::{Change, Error, Filter, KEPT, NewPeerSet, NewRun, PeerSets, RunTable, Runs, State},
 };
-use dualwheel_kit::{Call, access::Brands};
+use dualwheel_kit::{
+    Call,
+    access::Brands,
+    store::{beat, beats, interrupt},
+};
 use dualwheel_measure::{Day, Window};
 use sea_orm::ConnectionTrait;
 
@@ -21,6 +22,7 @@ on_both! {
     the_same_request_at_the_same_time_makes_one_thing
     another_request_of_the_same_id_makes_nothing
     of_changes_with_one_etag_one_wins
+    changes_without_an_etag_are_made_of_one_another
     pages_show_everything_once
     runs_without_beats_are_interrupted
     runs_are_found_by_state_and_time
@@ -69,16 +71,7 @@ async fn tenants_do_not_see_each_other(database: Place) {
     assert!(two.list(10, "").await.unwrap().items.is_empty());
     // Neither ids nor request ids collide.
     two.create(new_set(Some("x"), Some("r"))).await.unwrap();
-    two.update(
-        "x",
-        None,
-        Change {
-            display_name: Some("other".to_owned()),
-            ..Change::default()
-        },
-    )
-    .await
-    .unwrap();
+    two.update("x", None, |_| named("other")).await.unwrap();
     assert_eq!(one.get("x").await.unwrap(), made);
     let (mine, _) = Runs::of(&Call::background("one"), &database)
         .create(new_run("b", Some("r")))
@@ -161,11 +154,8 @@ async fn of_changes_with_one_etag_one_wins(database: Place) {
     let results = futures::future::join_all((0..8).map(|i| {
         let (sets, etag) = (sets.clone(), made.etag.clone());
         async move {
-            let change = Change {
-                display_name: Some(i.to_string()),
-                ..Change::default()
-            };
-            sets.update("x", Some(&etag), change).await
+            let name = i.to_string();
+            sets.update("x", Some(&etag), |_| named(&name)).await
         }
     }))
     .await;
@@ -176,6 +166,28 @@ async fn of_changes_with_one_etag_one_wins(database: Place) {
             .filter_map(|result| result.as_ref().err())
             .all(|error| matches!(error, Error::Etag(_)))
     );
+}
+
+async fn changes_without_an_etag_are_made_of_one_another(database: Place) {
+    let sets = PeerSets::of(&Call::background("t"), &database);
+    let new = NewPeerSet {
+        display_name: String::new(),
+        ..new_set(Some("x"), None)
+    };
+    sets.create(new).await.unwrap();
+    let longer = |set: &StoredPeerSet| named(&format!("{}.", set.display_name));
+    let changes = (0..8).map(|_| sets.update("x", None, longer));
+    for changed in futures::future::join_all(changes).await {
+        changed.unwrap();
+    }
+    assert_eq!(sets.get("x").await.unwrap().display_name, "........");
+}
+
+fn named(name: &str) -> Result<Change, Error> {
+    Ok(Change {
+        display_name: Some(name.to_owned()),
+        ..Change::default()
+    })
 }
 
 async fn another_request_of_the_same_id_makes_nothing(database: Place) {
@@ -252,23 +264,21 @@ async fn runs_without_beats_are_interrupted(database: Place) {
         .unwrap();
     let (done, _) = runs.create(new_run("b", None)).await.unwrap();
     runs.end(&done.id, State::Succeeded, 3, None, "").await.unwrap();
-    let before = beats(&database).await.unwrap();
+    let before = beats::<RunTable>(&database).await.unwrap();
     assert_eq!(before.len(), 2);
-    beat(&database, &[("u".to_owned(), worked_on.id.clone())])
+    let key = ("u".to_owned(), worked_on.id.clone());
+    beat::<RunTable>(&database, &key, Default::default())
         .await
         .unwrap();
     let mut interrupted = Vec::new();
     for (run, beats) in before {
-        if interrupt_abandoned(&database, &run, beats, "stopped")
-            .await
-            .unwrap()
-        {
+        if interrupt::<RunTable>(&database, &run, beats).await.unwrap() {
             interrupted.push(run.1);
         }
     }
     assert_eq!(interrupted, [left.id.as_str()]);
     let run = runs.get(&left.id).await.unwrap();
-    assert_eq!((run.state, run.error.as_str()), (State::Interrupted, "stopped"));
+    assert!(run.state == State::Interrupted && run.error.contains("resume it"));
     assert!(run.ended_at.is_some());
 }
 

@@ -1,6 +1,5 @@
 //! Stored peer sets and runs. Every repository is made for a call; there is none without one.
 
-use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
 pub use dualwheel_kit::store::{Error, Page};
 
 mod migration;
@@ -11,4 +10,5 @@ mod runs;
 
 pub use migration::Migrator;
 pub use peer_sets::{Change, NewPeerSet, PeerSets, StoredPeerSet};
-pub use runs::{Filter, KEPT, NewRun, Runs, State, StoredRun, beat, beats, interrupt_abandoned};
+pub use run::Entity as RunTable;
+pub use runs::{Filter, KEPT, NewRun, Runs, State, StoredRun};

@@ -10,50 +10,45 @@ use std::{
 };
 
 use async_trait::async_trait;
+use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait};
 use tokio::time::{Instant, sleep};
 
-use crate::{store::Error, survive::survived};
+pub use crate::store::Key;
+use crate::{
+    store::{Collection, Error, Work, beat, beats, interrupt},
+    survive::survived,
+};
 
 /// Time between two beats.
 const BEAT: Duration = Duration::from_secs(2);
 /// How long beats stand still before work counts as abandoned.
 const ABANDONED: Duration = Duration::from_secs(15);
 
-/// Tenant and id of what is worked on.
-pub type Key = (String, String);
-
-/// A kind of stored work.
+/// A kind of stored work, as this process works on it.
 #[async_trait]
 pub trait AtWork: Send + Sync + 'static {
-    /// What it is, for the log.
-    const NAME: &'static str;
+    /// Where it is stored.
+    type Table: Work;
+
+    /// The database of that.
+    fn database(&self) -> &DatabaseConnection;
 
     /// What this process works on.
     fn own(&self) -> Vec<Key>;
 
-    /// Says that this process works on `own`.
-    ///
-    /// # Errors
-    /// The database's.
-    async fn beat(&self, own: &[Key]) -> Result<(), Error>;
+    /// What is written of something with its beat: how far it has come.
+    fn progress(&self, _: &Key) -> <Self::Table as EntityTrait>::ActiveModel {
+        ActiveModelTrait::default()
+    }
 
-    /// All that is worked on anywhere, and how often it was said so.
+    /// Ends the work of this process on something that another one has ended. What does not end goes on to its end, which
+    /// changes nothing any more.
     ///
     /// # Errors
     /// The database's.
-    async fn beats(&self) -> Result<Vec<(Key, i64)>, Error>;
-
-    /// Ends the work of this process on something that another one has ended.
-    ///
-    /// # Errors
-    /// The database's.
-    async fn ended_elsewhere(&self, key: &Key) -> Result<(), Error>;
-
-    /// Marks something as interrupted, if nobody has worked on it since it had `beats`; whether it was so.
-    ///
-    /// # Errors
-    /// The database's.
-    async fn interrupt(&self, key: &Key, beats: i64) -> Result<bool, Error>;
+    async fn ended_elsewhere(&self, _: &Key) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Watches over work from now on, as long as somebody else holds it.
@@ -70,7 +65,11 @@ async fn watch<W: AtWork>(work: Weak<W>) {
         let watched = survived(round(&*work, &mut seen, ABANDONED)).await;
         let watched = watched.map_err(|error| error.to_string());
         if let Err(error) = watched.and_then(|done| done.map_err(|error| error.to_string())) {
-            tracing::warn!(error, what = W::NAME, "what is at work cannot be watched over");
+            tracing::warn!(
+                error,
+                what = W::Table::NAME,
+                "what is at work cannot be watched over"
+            );
             // Others could not say that they work, either: only what was watched without a break counts.
             seen.clear();
         }
@@ -88,9 +87,11 @@ async fn round<W: AtWork>(
     seen: &mut HashMap<Key, (i64, Instant)>,
     patience: Duration,
 ) -> Result<(), Error> {
-    let own = work.own();
-    work.beat(&own).await?;
-    let working: HashMap<Key, i64> = work.beats().await?.into_iter().collect();
+    let (own, database) = (work.own(), work.database());
+    for key in &own {
+        beat::<W::Table>(database, key, work.progress(key)).await?;
+    }
+    let working: HashMap<Key, i64> = beats::<W::Table>(database).await?.into_iter().collect();
     for key in own.iter().filter(|key| !working.contains_key(*key)) {
         work.ended_elsewhere(key).await?;
     }
@@ -100,12 +101,9 @@ async fn round<W: AtWork>(
         let (last, since) = seen.entry(key.clone()).or_insert((beats, now));
         if *last != beats {
             (*last, *since) = (beats, now);
-        } else if since.elapsed() >= patience && work.interrupt(&key, beats).await? {
-            tracing::warn!(
-                id = key.1,
-                what = W::NAME,
-                "what was left unfinished is now interrupted"
-            );
+        } else if since.elapsed() >= patience && interrupt::<W::Table>(database, &key, beats).await? {
+            let what = W::Table::NAME;
+            tracing::warn!(id = key.1, what, "what was left unfinished is now interrupted");
         }
     }
     Ok(())
@@ -113,99 +111,82 @@ async fn round<W: AtWork>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, MutexGuard};
+    use std::sync::Mutex;
 
     use super::*;
-
-    /// Work as a database would keep it: beats by id, and what came of it.
-    #[derive(Default)]
-    struct Stored(Mutex<(HashMap<String, i64>, Vec<String>)>);
+    use crate::{
+        Call,
+        store::{
+            Repository,
+            tests::thing::{self, State},
+        },
+    };
 
     struct Process {
         own: Vec<&'static str>,
-        stored: Arc<Stored>,
+        database: DatabaseConnection,
         stopped: Mutex<Vec<String>>,
     }
 
-    fn key(id: &str) -> Key {
-        ("t".to_owned(), id.to_owned())
-    }
-
     impl Process {
-        fn new(own: &[&'static str], stored: &Arc<Stored>) -> Arc<Self> {
-            Arc::new(Self {
+        fn new(own: &[&'static str], database: &DatabaseConnection) -> Self {
+            Self {
                 own: own.to_vec(),
-                stored: Arc::clone(stored),
+                database: database.clone(),
                 stopped: Mutex::default(),
-            })
-        }
-
-        fn lock(&self) -> MutexGuard<'_, (HashMap<String, i64>, Vec<String>)> {
-            self.stored.0.lock().unwrap()
+            }
         }
     }
 
     #[async_trait]
     impl AtWork for Process {
-        const NAME: &'static str = "tests";
+        type Table = thing::Entity;
+
+        fn database(&self) -> &DatabaseConnection {
+            &self.database
+        }
 
         fn own(&self) -> Vec<Key> {
-            self.own.iter().map(|id| key(id)).collect()
-        }
-
-        async fn beat(&self, own: &[Key]) -> Result<(), Error> {
-            let mut stored = self.lock();
-            for (_, id) in own {
-                if let Some(beats) = stored.0.get_mut(id) {
-                    *beats += 1;
-                }
-            }
-            Ok(())
-        }
-
-        async fn beats(&self) -> Result<Vec<(Key, i64)>, Error> {
-            let stored = self.lock();
-            Ok(stored.0.iter().map(|(id, beats)| (key(id), *beats)).collect())
+            let key = |id: &&str| ("t".to_owned(), (*id).to_owned());
+            self.own.iter().map(key).collect()
         }
 
         async fn ended_elsewhere(&self, (_, id): &Key) -> Result<(), Error> {
             self.stopped.lock().unwrap().push(id.clone());
             Ok(())
         }
-
-        async fn interrupt(&self, (_, id): &Key, beats: i64) -> Result<bool, Error> {
-            let mut stored = self.lock();
-            let is_left = stored.0.get(id) == Some(&beats);
-            if is_left {
-                stored.0.remove(id);
-                stored.1.push(id.clone());
-            }
-            Ok(is_left)
-        }
     }
 
     #[tokio::test]
     async fn what_lost_its_process_is_interrupted_and_what_others_work_on_is_not() {
-        let stored = Arc::<Stored>::default();
+        let database = thing::database().await;
+        let things = Repository::<thing::Entity>::of(&Call::background("t"), &database);
         for id in ["mine", "others", "left"] {
-            stored.0.lock().unwrap().0.insert(id.to_owned(), 0);
+            things.begin(thing::row(id), 9).await.unwrap();
         }
-        let one = Process::new(&["mine", "cancelled"], &stored);
-        let other = Process::new(&["others"], &stored);
-        let interrupted = || stored.0.lock().unwrap().1.clone();
+        let one = Process::new(&["mine", "cancelled"], &database);
+        let other = Process::new(&["others"], &database);
+        let states = async || {
+            let mut states = Vec::new();
+            for id in ["mine", "others", "left"] {
+                states.push(things.get(&[id]).await.unwrap().state);
+            }
+            states
+        };
+        let (working, left) = (State::Working as i32, State::Interrupted as i32);
         let patience = Duration::from_millis(100);
         let (mut seen, mut seen_there) = (HashMap::new(), HashMap::new());
-        round(&*one, &mut seen, patience).await.unwrap();
-        assert!(interrupted().is_empty());
+        round(&one, &mut seen, patience).await.unwrap();
+        assert_eq!(states().await, [working; 3]);
         sleep(patience).await;
-        round(&*other, &mut seen_there, patience).await.unwrap();
-        round(&*one, &mut seen, patience).await.unwrap();
-        assert_eq!(interrupted(), ["left"]);
+        round(&other, &mut seen_there, patience).await.unwrap();
+        round(&one, &mut seen, patience).await.unwrap();
+        assert_eq!(states().await, [working, working, left]);
         assert!(one.stopped.lock().unwrap().contains(&"cancelled".to_owned()));
         // Its process is gone, too.
         sleep(patience).await;
-        round(&*one, &mut seen, patience).await.unwrap();
-        assert_eq!(interrupted(), ["left", "others"]);
-        assert_eq!(stored.0.lock().unwrap().0["mine"], 3);
+        round(&one, &mut seen, patience).await.unwrap();
+        assert_eq!(states().await, [working, left, left]);
+        assert_eq!(things.get(&["mine"]).await.unwrap().beats, 3);
     }
 }

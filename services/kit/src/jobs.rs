@@ -14,13 +14,14 @@ use dualwheel_proto::{
     job::{self as proto, JobState, job_service_server::JobService},
     rpc,
 };
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::{CONTENT_TYPE, TE};
 use http_body_util::Full;
 use prost_reflect::prost::Message;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, body::Body};
 
+use self::store::{NewJob, Outcome, State, StoredJob, StoredJobs};
 use crate::{
     Call, Failure, Reason, Violations,
     access::{Deed, METHODS, Method, Scope, named},
@@ -29,12 +30,13 @@ use crate::{
     failure,
     headers::{Deadline, REQUEST_ID},
     layers::{Answer, Next, OnBehalf, framed, permits, unframed},
-    resource::{id_of, page_size, read_request_id, time_to_proto},
+    page::page_size,
+    resource::{id_of, read_request_id, time_to_proto},
+    store::states,
     survive::survived,
     work,
 };
 use live::{Live, Place};
-use store::{NewJob, Outcome, State, StoredJob, StoredJobs};
 
 /// What a type URL begins with.
 const TYPES: &str = "type.googleapis.com/";
@@ -42,8 +44,6 @@ const TYPES: &str = "type.googleapis.com/";
 const REQUEST_BYTES: usize = 256 << 10;
 /// What the request of a job is.
 const NO_JOB: &str = "the request of a call of one message and one answer that is served here and gives no keys of consumers away";
-/// Shortest and longest time between two looks at a job that is watched.
-const LOOKED_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
 /// The handlers.
 #[derive(Clone)]
@@ -198,7 +198,7 @@ impl Service {
     fn current(&self, made: &StoredJob, tenant: &str) -> Result<proto::Job, Status> {
         let mut job = to_proto(made)?;
         if made.state == State::Working
-            && let Some(progress) = self.live.progress(tenant, &made.id)
+            && let Some(progress) = self.live.told(tenant, &made.id)
         {
             job.progress = Some(progress_to_proto(progress.told()));
         }
@@ -328,28 +328,12 @@ impl JobService for Service {
         let (call, asked) = Call::of(request)?;
         let (jobs, made) = self.named(&call, &asked.name).await?;
         let service = self.clone();
-        let states = stream::unfold(Some((None, LOOKED_AFTER.0)), move |from| {
+        let look = move || {
             let (service, jobs, call, id) = (service.clone(), jobs.clone(), call.clone(), made.id.clone());
-            async move {
-                let (last, mut pause): (Option<proto::Job>, Duration) = from?;
-                loop {
-                    if last.is_some() {
-                        sleep(pause).await;
-                        pause = (pause * 2).min(LOOKED_AFTER.1);
-                    }
-                    let now = async { service.current(&jobs.get(&id).await?, call.tenant()) };
-                    let job = match now.await {
-                        Ok(job) => job,
-                        Err(status) => return Some((Err(status), None)),
-                    };
-                    if last.as_ref() != Some(&job) {
-                        let working = job.state() == JobState::Working;
-                        let next = working.then(|| (Some(job.clone()), pause));
-                        return Some((Ok(proto::WatchJobResponse { job: Some(job) }), next));
-                    }
-                }
-            }
-        });
+            async move { service.current(&jobs.get(&id).await?, call.tenant()) }
+        };
+        let states = states(look, |job| job.state() == JobState::Working);
+        let states = states.map_ok(|job| proto::WatchJobResponse { job: Some(job) });
         Ok(Response::new(states.boxed()))
     }
 
@@ -375,7 +359,11 @@ impl JobService for Service {
         let shown = page.items.iter().filter(|made| may_make(&call, &made.method));
         let jobs = shown.map(|made| {
             let job = self.current(made, call.tenant())?;
-            Ok(proto::Job { request: None, ..job })
+            Ok(proto::Job {
+                request: None,
+                answer: None,
+                ..job
+            })
         });
         Ok(Response::new(proto::ListJobsResponse {
             jobs: jobs.collect::<Result<_, Status>>()?,
@@ -390,7 +378,7 @@ impl JobService for Service {
         let (call, asked) = Call::of(request)?;
         let (jobs, made) = self.named(&call, &asked.name).await?;
         let tenant = call.tenant();
-        let progress = self.live.progress(tenant, &made.id);
+        let progress = self.live.told(tenant, &made.id);
         let progress = progress.map_or(("", 0, 0), |progress| progress.told());
         let ended = jobs.end(&made.id, Outcome::Cancelled, progress).await?;
         self.live.stop(&(tenant.to_owned(), made.id));

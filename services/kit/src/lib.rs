@@ -35,6 +35,7 @@ mod jitter;
 pub mod jobs;
 pub mod layers;
 pub mod metrics;
+pub mod page;
 pub mod private;
 pub mod question;
 pub mod reload;

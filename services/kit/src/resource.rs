@@ -1,15 +1,10 @@
-//! Resources as the contracts name and list them: ids, request ids, pages, times.
+//! Resources as the contracts name and list them: ids, request ids, field masks, times.
 
-use prost_types::Timestamp;
-use tonic::Status;
+use prost_types::{FieldMask, Timestamp};
 use uuid::Uuid;
 
-use crate::{Call, Reason, Violations};
+use crate::{Call, Violations};
 
-/// Most resources on a page.
-const MOST_ON_PAGE: i32 = 1_000;
-/// Resources on a page unless said otherwise.
-const ON_PAGE: i32 = 50;
 /// Longest display name, in bytes.
 const NAME_BYTES: usize = 256;
 /// Most characters of an id.
@@ -39,80 +34,6 @@ pub fn read_request_id(request_id: &str, violations: &mut Violations) -> Option<
         violations.add("request_id", "empty or a UUID");
     }
     id.map(|id| id.to_string())
-}
-
-/// Reads the size of a page.
-///
-/// # Errors
-/// `INVALID_PAGE` when it is negative.
-pub fn page_size(size: i32) -> Result<usize, Status> {
-    if size < 0 {
-        let mut violations = Violations::new();
-        violations.add("page_size", "not negative");
-        violations.finish(Reason::InvalidPage)?;
-    }
-    let size = if size == 0 {
-        ON_PAGE
-    } else {
-        size.min(MOST_ON_PAGE)
-    };
-    Ok(usize::try_from(size).unwrap_or(1))
-}
-
-/// Where a page of a list begins that is made again for each question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice {
-    first: usize,
-    size: usize,
-    question: u64,
-}
-
-impl Slice {
-    /// Reads size and token of a page. `question` has all that the list depends on: a token of another list is refused.
-    /// `on_page` items come where the size is 0, at most 1 000 whatever is asked.
-    ///
-    /// # Errors
-    /// `INVALID_PAGE` when the size is negative or the token of another list.
-    pub fn read(size: i32, token: &str, question: &str, on_page: usize) -> Result<Self, Status> {
-        let mut violations = Violations::new();
-        let size = match usize::try_from(size) {
-            Ok(0) => on_page,
-            Ok(size) => size.min(MOST_ON_PAGE as usize),
-            Err(_) => {
-                violations.add("page_size", "not negative");
-                on_page
-            }
-        };
-        let question = xxhash_rust::xxh3::xxh3_64(question.as_bytes());
-        let first = if token.is_empty() {
-            Some(0)
-        } else {
-            let place = token.strip_prefix(&format!("{question:016x}."));
-            place.and_then(|place| usize::from_str_radix(place, 16).ok())
-        };
-        if first.is_none() {
-            violations.add("page_token", "not the next_page_token of a page of the same list");
-        }
-        violations.finish(Reason::InvalidPage)?;
-        Ok(Self {
-            first: first.unwrap_or_default(),
-            size,
-            question,
-        })
-    }
-
-    /// The items of the page, and the token of the next one: empty on the last.
-    #[must_use]
-    pub fn of<'a, T>(&self, items: &'a [T]) -> (&'a [T], String) {
-        let rest = items.get(self.first..).unwrap_or_default();
-        match rest.split_at_checked(self.size) {
-            Some((page, more)) if !more.is_empty() => (
-                page,
-                format!("{:016x}.{:x}", self.question, self.first + self.size),
-            ),
-            _ => (rest, String::new()),
-        }
-    }
 }
 
 /// Reads the id of a resource that is to be made at `field`; `None` when it is left to the service.
@@ -191,6 +112,36 @@ pub fn etag(etag: &str) -> Option<&str> {
     (!etag.is_empty()).then_some(etag)
 }
 
+/// Which fields of a resource a change is about: those of a mask, or all where there is none.
+#[derive(Clone, Debug)]
+pub struct Mask(Option<Vec<String>>);
+
+impl Mask {
+    /// Reads a mask; only `changeable` fields may be in it.
+    pub fn read(mask: Option<FieldMask>, changeable: &[&str], violations: &mut Violations) -> Self {
+        let paths = mask.map(|mask| mask.paths);
+        let fixed = paths.iter().flatten();
+        for path in fixed.filter(|path| !changeable.contains(&path.as_str())) {
+            let message = format!("{path} cannot be changed; {} can", changeable.join(", "));
+            violations.add("update_mask", message);
+        }
+        Self(paths)
+    }
+
+    /// Whether a field is to be changed.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        let is_named = |paths: &Vec<String>| paths.iter().any(|path| path == field);
+        self.0.as_ref().is_none_or(is_named)
+    }
+
+    /// Whether there is a mask.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 /// Microseconds since 1970 UTC as the contracts write instants.
 pub fn time_to_proto(micros: i64) -> Timestamp {
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
@@ -214,7 +165,7 @@ pub fn read_time(field: &str, time: Option<&Timestamp>, violations: &mut Violati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::Brands, failure::violations_of};
+    use crate::{Reason, access::Brands, failure::violations_of};
 
     #[test]
     fn ids_of_different_brands_never_meet() {
@@ -266,40 +217,5 @@ mod tests {
                 "{violations:?}"
             );
         }
-    }
-
-    #[test]
-    fn pages_join_to_the_whole() {
-        let items: Vec<i32> = (0..7).collect();
-        for size in 1..9 {
-            let (mut all, mut token, mut pages) = (Vec::new(), String::new(), 0);
-            loop {
-                let slice = Slice::read(size, &token, "list", 5).unwrap();
-                let (page, next) = slice.of(&items);
-                all.extend_from_slice(page);
-                pages += 1;
-                token = next;
-                if token.is_empty() {
-                    break;
-                }
-            }
-            assert_eq!((all, pages), (items.clone(), 7usize.div_ceil(size as usize)));
-        }
-        let first = Slice::read(0, "", "list", 5).unwrap();
-        let (page, next) = first.of(&items);
-        assert_eq!(page.len(), 5);
-        for (size, token, question, field) in [
-            (-1, "", "list", "page_size"),
-            (0, next.as_str(), "another", "page_token"),
-            (0, "x", "list", "page_token"),
-        ] {
-            let refused = Slice::read(size, token, question, 5).unwrap_err();
-            assert_eq!(violations_of(&refused)[0].0, field);
-        }
-        // Facts that went away meanwhile leave an empty page, not an error.
-        assert_eq!(
-            Slice::read(5, &next, "list", 5).unwrap().of(&items[..3]),
-            (&[][..], String::new())
-        );
     }
 }

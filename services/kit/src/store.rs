@@ -3,7 +3,13 @@
 use sea_orm::{ActiveModelTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use tonic::Status;
 
-use crate::{Call, Failure, Reason, db};
+use crate::{Failure, Reason, db, page};
+
+mod collection;
+mod long;
+
+pub use collection::{Changeable, Collection, Listed, Repository, Requested};
+pub use long::{Key, Pauses, Work, at_work, beat, beats, ended, interrupt, states};
 
 /// What can go wrong with stored resources. Resources are named as in the contract, `{collection}/{id}`.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +67,7 @@ impl From<Error> for Status {
         };
         let failure = Failure::new(reason, error.to_string());
         match error {
-            Error::PageToken => failure
-                .violation("page_token", "as answered by the page before")
-                .status(),
+            Error::PageToken => failure.violation("page_token", page::TOKEN).status(),
             Error::RequestReused(_) => failure.violation("request_id", "a fresh one").status(),
             _ => failure.status(),
         }
@@ -87,50 +91,6 @@ fn reasons(name: &str) -> (Reason, Reason) {
     }
 }
 
-/// Where a page begins: behind the resource made at `made_at` with `id`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// When the resource was made, microseconds since 1970 UTC.
-    pub made_at: i64,
-    /// Its id.
-    pub id: String,
-}
-
-/// The start of the page tokens of a list.
-fn mark(list: &str) -> String {
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(list.as_bytes()))
-}
-
-impl Cursor {
-    /// Writes a page token of `list`, which says what is listed and by which filters.
-    #[must_use]
-    pub fn token(&self, list: &str) -> String {
-        format!("{}.{:x}.{}", mark(list), self.made_at, self.id)
-    }
-
-    /// Reads a page token; an empty one is the first page.
-    ///
-    /// # Errors
-    /// [`Error::PageToken`] when no cursor of `list` was written so.
-    pub fn read(list: &str, token: &str) -> Result<Option<Self>, Error> {
-        if token.is_empty() {
-            return Ok(None);
-        }
-        let place = token.strip_prefix(&mark(list));
-        let place = place.and_then(|place| place.strip_prefix('.'));
-        let (made_at, id) = place
-            .and_then(|place| place.split_once('.'))
-            .ok_or(Error::PageToken)?;
-        let made_at = u64::from_str_radix(made_at, 16).ok();
-        let made_at = made_at.and_then(|made_at| i64::try_from(made_at).ok());
-        let made_at = made_at.filter(|_| !id.contains('\0')).ok_or(Error::PageToken)?;
-        Ok(Some(Self {
-            made_at,
-            id: id.to_owned(),
-        }))
-    }
-}
-
 /// One page of resources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -138,21 +98,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Token of the next page; empty on the last.
     pub next: String,
-}
-
-impl<T> Page<T> {
-    /// Cuts one item more than asked for off `items`, and makes the token of what comes next in `list`.
-    #[must_use]
-    pub fn cut(list: &str, mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| cursor(last).token(list))
-            .unwrap_or_default();
-        Self { items, next }
-    }
 }
 
 /// Inserts a row; again where the database gave the write up for another one's sake.
@@ -204,56 +149,6 @@ pub fn is_taken(error: &DbErr) -> bool {
     )
 }
 
-impl Call {
-    /// Of the rows that requests of one id have made, for different brands, the one that is answered to this call: to who may
-    /// not see a row it is as if it did not exist.
-    ///
-    /// # Errors
-    /// `RequestReused` when all rows that may be seen were made by another request.
-    pub fn made<R>(
-        &self,
-        rows: Vec<R>,
-        is_visible: impl Fn(&R) -> bool,
-        hash: impl Fn(&R) -> Option<i64>,
-        name: impl Fn(&R) -> String,
-    ) -> Result<Option<R>, Error> {
-        let mut refused = None;
-        for row in rows.into_iter().filter(is_visible) {
-            match self.require_same_request(hash(&row), || name(&row)) {
-                Ok(()) => return Ok(Some(row)),
-                Err(error) => refused = Some(error),
-            }
-        }
-        refused.map_or(Ok(None), Err)
-    }
-
-    /// Succeeds where what a request has `made` is answered to this call: it asks the same, as far as that is known.
-    ///
-    /// # Errors
-    /// `RequestReused` when it asks something else.
-    pub fn require_same_request(
-        &self,
-        made: Option<i64>,
-        name: impl FnOnce() -> String,
-    ) -> Result<(), Error> {
-        match (made, self.request_hash()) {
-            (Some(made), Some(now)) if made != now => Err(Error::RequestReused(name())),
-            _ => Ok(()),
-        }
-    }
-
-    /// Succeeds where this call may see what belongs to `brand`; to others it is as if it did not exist.
-    ///
-    /// # Errors
-    /// `Unknown` when not.
-    pub fn require_visible(&self, brand: &str, name: impl FnOnce() -> String) -> Result<(), Error> {
-        if self.may_see(brand) {
-            return Ok(());
-        }
-        Err(Error::Unknown(name()))
-    }
-}
-
 /// Microseconds since 1970 UTC.
 #[must_use]
 pub fn now() -> i64 {
@@ -261,30 +156,4 @@ pub fn now() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn page_tokens_are_of_one_list() {
-        let cursor = Cursor {
-            made_at: 7,
-            id: "a.b".to_owned(),
-        };
-        let token = cursor.token("audiences of A");
-        assert_eq!(Cursor::read("audiences of A", &token).unwrap(), Some(cursor));
-        assert_eq!(Cursor::read("audiences of A", "").unwrap(), None);
-        for (list, token) in [
-            ("audiences of B", token.as_str()),
-            ("runs of A", &token),
-            // As former versions wrote them.
-            ("audiences of A", "7.a.b"),
-            ("audiences of A", &token[..16]),
-            ("audiences of A", "é"),
-        ] {
-            assert!(
-                matches!(Cursor::read(list, token), Err(Error::PageToken)),
-                "{token}"
-            );
-        }
-    }
-}
+pub(crate) mod tests;

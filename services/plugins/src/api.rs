@@ -11,13 +11,10 @@ mod publishers;
 mod runs;
 mod versions;
 
-use dualwheel_kit::{Call, Reason, Violations, resource::page_size};
+use dualwheel_kit::{Call, Reason, Violations, page::page_size, store::states};
 use dualwheel_plugin_host::conformance;
 use dualwheel_proto::plugin::{plugin_service_server::PluginService, *};
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Error, Plugins, load::WIDEST, publishing::CHECKED_ROWS, store::KeptFinding, worlds};
@@ -61,26 +58,16 @@ impl PluginService for Service {
         request: Request<WatchPluginPublicationRequest>,
     ) -> Result<Response<Self::WatchPluginPublicationStream>, Status> {
         let (call, request) = Call::of(request)?;
-        let name = request.name;
-        let service = self.clone();
-        let first = self.publication(&call, &name).await?;
-        let changes = stream::unfold(Some((None, Some(first))), move |from| {
+        // Whether there is one, before there is a stream.
+        self.publication(&call, &request.name).await?;
+        let (service, name) = (self.clone(), request.name);
+        let look = move || {
             let (service, call, name) = (service.clone(), call.clone(), name.clone());
-            async move {
-                let (last, known): (Option<PluginPublication>, _) = from?;
-                let now = match known {
-                    Some(known) => Ok(known),
-                    None => service.changed(&call, &name, last.as_ref()).await,
-                };
-                let publication = match now {
-                    Ok(publication) => publication,
-                    Err(status) => return Some((Err(status), None)),
-                };
-                let goes_on = publication.state() < PluginPublicationState::Published;
-                let next = goes_on.then(|| (Some(publication.clone()), None));
-                let publication = Some(publication);
-                Some((Ok(WatchPluginPublicationResponse { publication }), next))
-            }
+            async move { service.publication(&call, &name).await }
+        };
+        let is_at_work = |one: &PluginPublication| one.state() < PluginPublicationState::Published;
+        let changes = states(look, is_at_work).map_ok(|publication| WatchPluginPublicationResponse {
+            publication: Some(publication),
         });
         Ok(Response::new(changes.boxed()))
     }

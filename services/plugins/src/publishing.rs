@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use dualwheel_kit::{
     Call,
@@ -22,7 +21,7 @@ use tracing::Instrument;
 use crate::{
     Error, Plugins,
     load::WIDEST,
-    store::{self, KeptFinding, Publication, Refused, State, Version, publications},
+    store::{self, KeptFinding, Publication, PublicationTable, Refused, State, Version},
     worlds,
 };
 
@@ -55,32 +54,15 @@ impl Publishing {
     }
 }
 
-#[async_trait]
 impl AtWork for Publishing {
-    const NAME: &'static str = "publications of plugins";
+    type Table = PublicationTable;
+
+    fn database(&self) -> &DatabaseConnection {
+        &self.database
+    }
 
     fn own(&self) -> Vec<Key> {
         self.own().iter().cloned().collect()
-    }
-
-    async fn beat(&self, own: &[Key]) -> Result<(), store::Error> {
-        for key in own {
-            publications::beat(&self.database, key).await?;
-        }
-        Ok(())
-    }
-
-    async fn beats(&self) -> Result<Vec<(Key, i64)>, store::Error> {
-        publications::beats(&self.database).await
-    }
-
-    /// What another process ended goes on here to its end, which changes nothing any more.
-    async fn ended_elsewhere(&self, _key: &Key) -> Result<(), store::Error> {
-        Ok(())
-    }
-
-    async fn interrupt(&self, key: &Key, beats: i64) -> Result<bool, store::Error> {
-        publications::interrupt(&self.database, key, beats).await
     }
 }
 

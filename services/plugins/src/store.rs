@@ -22,6 +22,7 @@ pub(crate) mod runs;
 pub use activations::{Activation, Activations, Change, Fallback, Next};
 pub use migration::Migrator;
 pub use plugins::{Plugins, Version, described, findings};
+pub use publication::Entity as PublicationTable;
 pub use publications::{KeptFinding, Publication, Publications, Refused, State, Uploaded};
 pub use publishers::{Publisher, Publishers};
 pub use runs::{Given, Run, Runs};

@@ -13,8 +13,7 @@ use dualwheel_kit::{
     access::{METHODS, named},
     config::Auth,
     identity::Verifier,
-    resource::Slice,
-    store::Cursor,
+    page::{List, Slice},
 };
 use dualwheel_lake::{ipc, mapping::Mapping};
 use dualwheel_measure::Definitions;
@@ -143,22 +142,17 @@ pub fn page_token(bytes: &[u8]) {
     let Ok(token) = std::str::from_utf8(bytes) else {
         return;
     };
-    let empty = Cursor {
-        made_at: 0,
-        id: String::new(),
-    };
+    let list = List::of("list");
     // As it is, and as that of a list.
-    let marked = empty.token("list").replace("0.", token);
-    for token in [token, &marked] {
-        if let Ok(Some(cursor)) = Cursor::read("list", token) {
-            let again = Cursor::read("list", &cursor.token("list"));
-            assert_eq!(again.ok().flatten(), Some(cursor));
+    for token in [token, &list.token(token)] {
+        if let Some(place) = list.place(token) {
+            assert_eq!(list.token(place), token);
         }
-    }
-    if let Ok(slice) = Slice::read(7, token, "question", 10) {
-        let items: Vec<u32> = (0..100).collect();
-        let (page, next) = slice.of(&items);
-        assert!(page.len() <= 7 && (next.is_empty() || Slice::read(7, &next, "question", 10).is_ok()));
+        if let Ok(slice) = Slice::read(7, token, "list") {
+            let items: Vec<u32> = (0..100).collect();
+            let (page, next) = slice.of(&items);
+            assert!(page.len() <= 7 && (next.is_empty() || Slice::read(7, &next, "list").is_ok()));
+        }
     }
 }
 

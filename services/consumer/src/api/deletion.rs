@@ -5,7 +5,8 @@ use std::pin::Pin;
 use dualwheel_kit::{
     Call, Reason, Violations,
     audit::Notes,
-    resource::{id_of, page_size, read_request_id, time_to_proto},
+    page::page_size,
+    resource::{id_of, read_request_id, time_to_proto},
 };
 use dualwheel_lake::{TenantLake, erasure::Part, fact::LONGEST_KEY};
 use dualwheel_proto::{consumer as proto, consumer::DeletionState};

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dualwheel_kit::{
     Call, Failure, Reason, Violations,
+    page::page_size,
     question::day_to_proto,
-    resource::{etag, id_of, page_size, read_display_name, read_new_id_of, read_request_id, time_to_proto},
+    resource::{Mask, etag, id_of, read_display_name, read_new_id_of, read_request_id, time_to_proto},
 };
 use dualwheel_lake::frames::Names;
 use dualwheel_measure::Day;
@@ -122,24 +123,18 @@ impl Service {
         let audience = request.audience.unwrap_or_default();
         let id = id(&audience.name)?;
         let current = self.audiences(call).get(&id).await?;
-        let paths = request.update_mask.map(|mask| mask.paths);
         let mut violations = Violations::new();
-        for path in paths.iter().flatten() {
-            if !["display_name", "definition"].contains(&path.as_str()) {
-                let message = format!("{path} cannot be changed; display_name and definition can");
-                violations.add("update_mask", message);
-            }
-        }
-        let wanted = |field: &str| {
-            let named = |paths: &Vec<String>| paths.iter().any(|path| path == field);
-            paths.as_ref().is_none_or(named)
-        };
+        let mask = Mask::read(
+            request.update_mask,
+            &["display_name", "definition"],
+            &mut violations,
+        );
         let mut change = Change::default();
-        if wanted("display_name") {
+        if mask.has("display_name") {
             let name = read_display_name("audience.display_name", &audience.display_name, &mut violations);
             change.display_name = Some(name);
         }
-        let redefined = wanted("definition") && (paths.is_some() || audience.definition.is_some());
+        let redefined = mask.has("definition") && (mask.is_given() || audience.definition.is_some());
         if redefined && current.kind == Kind::Imported {
             violations.add("audience.definition", "an imported audience has none");
         }
@@ -156,7 +151,7 @@ impl Service {
             self.sound(call, Some(&id), &expression).await?;
             change.expression = Some(bytes(&expression, &basis));
         }
-        let updated = self
+        let (_, updated) = self
             .audiences(call)
             .update(&id, etag(&audience.etag), change)
             .await?;
@@ -188,13 +183,17 @@ impl Service {
             people: Some(people.clone()),
             ..Change::default()
         };
-        let updated = self
+        let changed = self
             .audiences(call)
             .update(&id, etag(&request.etag), change)
             .await;
-        let updated = self.or_forget(call, Some(people), updated).await?;
-        self.forget(call, current.people).await;
-        self.saved_to_proto(call, &updated).await
+        let unused = match &changed {
+            // What the change was made of, which may be what another has left.
+            Ok((before, _)) => before.people.clone(),
+            Err(_) => Some(people),
+        };
+        self.forget(call, unused).await;
+        self.saved_to_proto(call, &changed?.1).await
     }
 
     pub(super) async fn delete_audience(

@@ -3,12 +3,12 @@
 
 use dualwheel_kit::{
     Call,
-    store::{Cursor, delete, insert, is_taken, now, update},
+    store::{Changeable, Collection, Listed, Repository, Requested, now},
 };
 use dualwheel_measure::Day;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, DatabaseConnection,
 };
 use uuid::Uuid;
 
@@ -90,11 +90,39 @@ pub struct Change {
     pub people: Option<People>,
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "audiences";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = StoredAudience;
+
+    fn read(row: Model) -> Result<StoredAudience, Error> {
+        read(row)
+    }
+
+    fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
+        Ok(call.may_see(&row.brand))
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+}
+
+impl Requested for Entity {
+    const REQUEST_ID: Column = Column::RequestId;
+    const REQUEST_HASH: Column = Column::RequestHash;
+}
+
+impl Changeable for Entity {
+    const ETAG: Column = Column::Etag;
+    const CHANGED_AT: Column = Column::ChangedAt;
+}
+
 /// The audiences of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Audiences {
-    pub(super) call: Call,
-    pub(super) database: DatabaseConnection,
+    pub(super) rows: Repository<Entity>,
 }
 
 impl Audiences {
@@ -102,8 +130,7 @@ impl Audiences {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -112,7 +139,7 @@ impl Audiences {
     /// # Errors
     /// The database's.
     pub async fn count(&self) -> Result<u64, Error> {
-        Ok(self.all().count(&self.database).await?)
+        self.rows.count(Condition::all()).await
     }
 
     /// Succeeds when none of `ids` is taken.
@@ -121,12 +148,11 @@ impl Audiences {
     /// `Exists` when one is; the database's.
     pub async fn require_free(&self, ids: &[String]) -> Result<(), Error> {
         let taken = self
-            .all()
-            .filter(Column::Id.is_in(ids))
-            .one(&self.database)
+            .rows
+            .find(Condition::all().add(Column::Id.is_in(ids)))
             .await?;
-        match taken {
-            Some(row) => Err(Error::Exists(name(&row.id))),
+        match taken.first() {
+            Some(taken) => Err(Error::Exists(Entity::name(&[&taken.id]))),
             None => Ok(()),
         }
     }
@@ -136,19 +162,16 @@ impl Audiences {
     /// # Errors
     /// `RequestReused` when another request had the id, `Exists` when the id is taken; the database's.
     pub async fn create(&self, new: NewAudience) -> Result<StoredAudience, Error> {
-        if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
-            return Ok(made);
-        }
-        let row = self.row(new);
-        match insert(&self.database, ActiveModel::from(row.clone())).await {
-            Ok(_) => read(row),
-            // Either the same request ran at the same time, or the id is taken.
-            Err(error) if is_taken(&error) => match self.by_request(row.request_id.as_deref()).await? {
-                Some(made) => Ok(made),
-                None => Err(Error::Exists(name(&row.id))),
-            },
-            Err(error) => Err(error.into()),
-        }
+        let (made, _) = self.rows.create(self.row(new)).await?;
+        Ok(made)
+    }
+
+    /// The audience that a request has made.
+    ///
+    /// # Errors
+    /// `RequestReused`; the database's.
+    pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredAudience>, Error> {
+        self.rows.by_request(request).await
     }
 
     /// One audience.
@@ -156,12 +179,7 @@ impl Audiences {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredAudience, Error> {
-        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
-            .one(&self.database)
-            .await?;
-        let row = row.ok_or_else(|| unknown(id))?;
-        self.call.require_visible(&row.brand, || name(id))?;
-        read(row)
+        self.rows.get(&[id]).await
     }
 
     /// A page of audiences, of one brand or of all, oldest first.
@@ -169,27 +187,9 @@ impl Audiences {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, brand: &str, size: usize, token: &str) -> Result<Page<StoredAudience>, Error> {
-        let list = format!("audiences {brand:?}");
-        let mut query = self
-            .all()
-            .order_by_asc(Column::MadeAt)
-            .order_by_asc(Column::Id)
-            .limit(size as u64 + 1);
-        if !brand.is_empty() {
-            query = query.filter(Column::Brand.eq(brand));
-        }
-        if let Some(after) = Cursor::read(&list, token)? {
-            let tie = Condition::all()
-                .add(Column::MadeAt.eq(after.made_at))
-                .add(Column::Id.gt(after.id));
-            query = query.filter(Condition::any().add(Column::MadeAt.gt(after.made_at)).add(tie));
-        }
-        let rows = query.all(&self.database).await?;
-        let audiences = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(&list, audiences, size, |one| Cursor {
-            made_at: one.made_at,
-            id: one.id.clone(),
-        }))
+        let of_brand = (!brand.is_empty()).then(|| Column::Brand.eq(brand));
+        let wanted = Condition::all().add_option(of_brand);
+        self.rows.list(brand, wanted, size, token).await
     }
 
     /// Every audience that has an expression, by id.
@@ -197,13 +197,8 @@ impl Audiences {
     /// # Errors
     /// The database's.
     pub async fn with_expressions(&self) -> Result<Vec<StoredAudience>, Error> {
-        let rows = self
-            .all()
-            .filter(Column::Expression.is_not_null())
-            .order_by_asc(Column::Id)
-            .all(&self.database)
-            .await?;
-        rows.into_iter().map(read).collect()
+        let wanted = Condition::all().add(Column::Expression.is_not_null());
+        self.rows.find(wanted).await
     }
 
     /// Every audience whose people are kept as a list, by id.
@@ -211,13 +206,9 @@ impl Audiences {
     /// # Errors
     /// The database's.
     pub async fn with_people(&self) -> Result<Vec<StoredAudience>, Error> {
-        let rows = self
-            .all()
-            .filter(Column::Keys.is_not_null())
-            .order_by_asc(Column::Id)
-            .all(&self.database)
-            .await?;
-        rows.into_iter().map(read).collect()
+        self.rows
+            .find(Condition::all().add(Column::Keys.is_not_null()))
+            .await
     }
 
     /// Gives an audience the list `new` of `size` keys in place of `old`; false when `old` is not its list any more.
@@ -232,16 +223,11 @@ impl Audiences {
             changed_at: Set(now()),
             ..Default::default()
         };
-        let this = Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
-            .add(Column::Keys.eq(old));
-        let written = update(&self.database, row, this).await?;
-        Ok(written > 0)
+        let this = self.rows.this(&[id]).add(Column::Keys.eq(old));
+        Ok(self.rows.set(row, this).await? > 0)
     }
 
-    /// Changes an audience, if `etag` is its current one or not given. Two changes at the same time do not mix: the
-    /// later one sees the other's etag.
+    /// Changes an audience, if `etag` is its current one or not given, and answers what it was and what it is now.
     ///
     /// # Errors
     /// `Unknown`, `Etag`; the database's.
@@ -250,33 +236,9 @@ impl Audiences {
         id: &str,
         etag: Option<&str>,
         change: Change,
-    ) -> Result<StoredAudience, Error> {
-        let current = self.get(id).await?;
-        if etag.is_some_and(|etag| etag != current.etag) {
-            return Err(changed(id));
-        }
-        let mut row = ActiveModel {
-            etag: Set(Uuid::new_v4().to_string()),
-            changed_at: Set(now().max(current.changed_at + 1)),
-            ..Default::default()
-        };
-        if let Some(name) = change.display_name {
-            row.display_name = Set(name);
-        }
-        if let Some(expression) = change.expression {
-            row.expression = Set(Some(expression));
-        }
-        if let Some(people) = change.people {
-            row.kind = Set(Kind::Frozen as i32);
-            row.size = Set(people.size);
-            row.as_of = Set(people.as_of.map(|day| day.0));
-            row.keys = Set(Some(people.keys));
-        }
-        let written = update(&self.database, row, self.this(id, &current.etag)).await?;
-        if written == 0 {
-            return Err(changed(id));
-        }
-        self.get(id).await
+    ) -> Result<(StoredAudience, StoredAudience), Error> {
+        let values = |_: &StoredAudience| Ok(change.clone().values());
+        self.rows.change(&[id], etag, values).await
     }
 
     /// Deletes an audience, if `etag` is its current one or not given, and answers what it was.
@@ -284,30 +246,22 @@ impl Audiences {
     /// # Errors
     /// `Unknown`, `Etag`; the database's.
     pub async fn delete(&self, id: &str, etag: Option<&str>) -> Result<StoredAudience, Error> {
-        let current = self.get(id).await?;
-        if etag.is_some_and(|etag| etag != current.etag) {
-            return Err(changed(id));
-        }
-        let deleted = delete::<Entity>(&self.database, self.this(id, &current.etag)).await?;
-        if deleted == 0 {
-            return Err(changed(id));
-        }
-        Ok(current)
+        self.rows.delete(&[id], etag).await
     }
 
     /// The row of an audience that is made now.
     pub(super) fn row(&self, new: NewAudience) -> Model {
-        let made_at = now();
+        let (made_at, call) = (now(), self.rows.call());
         let kind = match (&new.expression, &new.people) {
             (_, None) => Kind::Live,
             (Some(_), Some(_)) => Kind::Frozen,
             (None, Some(_)) => Kind::Imported,
         };
         Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: call.tenant().to_owned(),
             id: new.id.unwrap_or_else(|| format!("a{}", Uuid::now_v7().simple())),
             request_id: new.request_id,
-            request_hash: self.call.request_hash(),
+            request_hash: call.request_hash(),
             brand: new.brand,
             display_name: new.display_name,
             kind: kind as i32,
@@ -324,49 +278,23 @@ impl Audiences {
             changed_at: made_at,
         }
     }
-
-    fn all(&self) -> sea_orm::Select<Entity> {
-        Entity::find().filter(Column::Tenant.eq(self.call.tenant()))
-    }
-
-    /// The audience that a request has made.
-    ///
-    /// # Errors
-    /// `RequestReused`; the database's.
-    pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredAudience>, Error> {
-        let Some(request) = request else { return Ok(None) };
-        let rows = self
-            .all()
-            .filter(Column::RequestId.eq(request))
-            .all(&self.database)
-            .await?;
-        let made = self.call.made(
-            rows,
-            |row| self.call.may_see(&row.brand),
-            |row| row.request_hash,
-            |row| name(&row.id),
-        )?;
-        made.map(read).transpose()
-    }
-
-    fn this(&self, id: &str, etag: &str) -> Condition {
-        Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
-            .add(Column::Etag.eq(etag))
-    }
 }
 
-fn name(id: &str) -> String {
-    format!("audiences/{id}")
-}
-
-fn unknown(id: &str) -> Error {
-    Error::Unknown(name(id))
-}
-
-fn changed(id: &str) -> Error {
-    Error::Etag(name(id))
+impl Change {
+    fn values(self) -> ActiveModel {
+        let people = self.people.map(|people| ActiveModel {
+            kind: Set(Kind::Frozen as i32),
+            size: Set(people.size),
+            as_of: Set(people.as_of.map(|day| day.0)),
+            keys: Set(Some(people.keys)),
+            ..Default::default()
+        });
+        ActiveModel {
+            display_name: self.display_name.map_or(NotSet, Set),
+            expression: self.expression.map_or(NotSet, |expression| Set(Some(expression))),
+            ..people.unwrap_or_default()
+        }
+    }
 }
 
 fn read(row: Model) -> Result<StoredAudience, Error> {
@@ -376,7 +304,7 @@ fn read(row: Model) -> Result<StoredAudience, Error> {
         3 => Kind::Imported,
         other => {
             return Err(Error::Damaged {
-                resource: format!("audiences/{}", row.id),
+                resource: Entity::name(&[&row.id]),
                 message: format!("there is no kind {other}"),
             });
         }

@@ -2,13 +2,10 @@
 
 use dualwheel_kit::{
     Call,
-    store::{Cursor, insert, is_taken, update},
+    store::{Collection, Listed, Repository},
 };
 use dualwheel_lake::erasure::Part;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, Condition, DatabaseConnection};
 
 use super::{
     Error, Page,
@@ -28,11 +25,31 @@ pub struct StoredDeletion {
     pub parts: Option<Vec<Part>>,
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "consumerDeletions";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = StoredDeletion;
+
+    fn read(row: Model) -> Result<StoredDeletion, Error> {
+        let parts = row.parts.as_deref().map(serde_json::from_str).transpose();
+        Ok(StoredDeletion {
+            parts: parts.map_err(|error| damaged(&row.id, &error))?,
+            id: row.id,
+            consumers: row.consumers,
+            asked_at: row.asked_at,
+        })
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::AskedAt;
+}
+
 /// The deletions of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct StoredDeletions {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl StoredDeletions {
@@ -40,8 +57,7 @@ impl StoredDeletions {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -51,17 +67,13 @@ impl StoredDeletions {
     /// The database's.
     pub async fn ensure(&self, deletion: &StoredDeletion) -> Result<(), Error> {
         let row = Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: self.rows.call().tenant().to_owned(),
             id: deletion.id.clone(),
             consumers: deletion.consumers,
             asked_at: deletion.asked_at,
             parts: None,
         };
-        match insert(&self.database, ActiveModel::from(row)).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_taken(&error) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.rows.insert(row).await.map(drop)
     }
 
     /// Notes how a deletion ended.
@@ -74,8 +86,7 @@ impl StoredDeletions {
             parts: Set(Some(text)),
             ..Default::default()
         };
-        update(&self.database, row, self.this(id)).await?;
-        Ok(())
+        self.rows.set(row, self.rows.this(&[id])).await.map(drop)
     }
 
     /// One deletion.
@@ -83,8 +94,7 @@ impl StoredDeletions {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredDeletion, Error> {
-        let row = Entity::find().filter(self.this(id)).one(&self.database).await?;
-        row.map_or_else(|| Err(Error::Unknown(format!("consumerDeletions/{id}"))), read)
+        self.rows.get(&[id]).await
     }
 
     /// A page of deletions, oldest first.
@@ -92,46 +102,13 @@ impl StoredDeletions {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredDeletion>, Error> {
-        let list = "consumerDeletions";
-        let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .order_by_asc(Column::AskedAt)
-            .order_by_asc(Column::Id)
-            .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(list, token)? {
-            let tie = Condition::all()
-                .add(Column::AskedAt.eq(after.made_at))
-                .add(Column::Id.gt(after.id));
-            query = query.filter(Condition::any().add(Column::AskedAt.gt(after.made_at)).add(tie));
-        }
-        let rows = query.all(&self.database).await?;
-        let deletions = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(list, deletions, size, |one| Cursor {
-            made_at: one.asked_at,
-            id: one.id.clone(),
-        }))
-    }
-
-    fn this(&self, id: &str) -> Condition {
-        Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
+        self.rows.list(&(), Condition::all(), size, token).await
     }
 }
 
 fn damaged(id: &str, error: &serde_json::Error) -> Error {
     Error::Damaged {
-        resource: format!("consumerDeletions/{id}"),
+        resource: Entity::name(&[id]),
         message: error.to_string(),
     }
-}
-
-fn read(row: Model) -> Result<StoredDeletion, Error> {
-    let parts = row.parts.as_deref().map(serde_json::from_str).transpose();
-    Ok(StoredDeletion {
-        parts: parts.map_err(|error| damaged(&row.id, &error))?,
-        id: row.id,
-        consumers: row.consumers,
-        asked_at: row.asked_at,
-    })
 }

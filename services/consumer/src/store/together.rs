@@ -1,7 +1,11 @@
 //! Audiences that are saved together: all of them or none, and once for a request.
 
-use dualwheel_kit::{db::retried, store::is_taken};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, TransactionTrait};
+use dualwheel_kit::{
+    Call,
+    db::retried,
+    store::{Collection, Repository, Requested, is_taken},
+};
+use sea_orm::{DbErr, EntityTrait, TransactionTrait};
 
 use super::{
     Audiences, Error, NewAudience, audience,
@@ -29,11 +33,12 @@ impl Audiences {
         let rows: Vec<audience::Model> = new.into_iter().map(|new| self.row(new)).collect();
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let request = answer.request_id.clone();
+        let call = self.rows.call();
         let kept = answer.request_id.map(|request_id| Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: call.tenant().to_owned(),
             brand: answer.brand,
             request_id,
-            request_hash: self.call.request_hash(),
+            request_hash: call.request_hash(),
             answer: answer.bytes,
         });
         match retried(|| self.insert_all(&rows, kept.as_ref())).await {
@@ -51,7 +56,7 @@ impl Audiences {
     }
 
     async fn insert_all(&self, rows: &[audience::Model], answer: Option<&Model>) -> Result<(), DbErr> {
-        let transaction = self.database.begin().await?;
+        let transaction = self.rows.database().begin().await?;
         if let Some(answer) = answer {
             let row = ActiveModel::from(answer.clone());
             Entity::insert(row).exec_without_returning(&transaction).await?;
@@ -70,18 +75,31 @@ impl Audiences {
     /// # Errors
     /// `RequestReused`; the database's.
     pub async fn answered(&self, request: Option<&str>) -> Result<Option<Vec<u8>>, Error> {
-        let Some(request) = request else { return Ok(None) };
-        let rows = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .filter(Column::RequestId.eq(request))
-            .all(&self.database)
-            .await?;
-        let made = self.call.made(
-            rows,
-            |row| self.call.may_see(&row.brand),
-            |row| row.request_hash,
-            |_| "audiences".to_owned(),
-        )?;
-        Ok(made.map(|row| row.answer))
+        let answers = Repository::<Entity>::of(self.rows.call(), self.rows.database());
+        answers.by_request(request).await
     }
+}
+
+impl Collection for Entity {
+    const NAME: &'static str = "audiences";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Brand, Column::RequestId];
+    type Resource = Vec<u8>;
+
+    fn read(row: Model) -> Result<Vec<u8>, Error> {
+        Ok(row.answer)
+    }
+
+    fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
+        Ok(call.may_see(&row.brand))
+    }
+
+    fn name(_: &[&str]) -> String {
+        Self::NAME.to_owned()
+    }
+}
+
+impl Requested for Entity {
+    const REQUEST_ID: Column = Column::RequestId;
+    const REQUEST_HASH: Column = Column::RequestHash;
 }

@@ -247,6 +247,49 @@ async fn a_live_audience_follows_the_facts_and_a_frozen_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_changes_an_audience_without_an_etag_is_not_told_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut client, _) = house(&folder).await;
+    create(&mut client, "kept", "stage(L)", true).await.unwrap();
+    let rename = |number: usize| {
+        let mut client = client.clone();
+        let request = UpdateAudienceRequest {
+            audience: Some(Audience {
+                name: "audiences/kept".to_owned(),
+                display_name: format!("Name {number}"),
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec!["display_name".to_owned()],
+            }),
+        };
+        async move { client.update_audience(request).await }
+    };
+    let refresh = |_| {
+        let mut client = client.clone();
+        let request = RefreshAudienceRequest {
+            name: "audiences/kept".to_owned(),
+            as_of: as_of(),
+            etag: String::new(),
+        };
+        async move { client.refresh_audience(request).await }
+    };
+    let renamed = futures::future::join_all((0..12).map(rename));
+    let (renamed, refreshed) = tokio::join!(renamed, futures::future::join_all((0..6).map(refresh)));
+    for one in renamed {
+        let name = one.unwrap().into_inner().audience.unwrap().display_name;
+        assert!(name.starts_with("Name "), "{name}");
+    }
+    for one in refreshed {
+        assert_eq!(one.unwrap().into_inner().audience.unwrap().size, 1);
+    }
+    // Every list but the last has been replaced by somebody, who has removed it.
+    let lists = std::fs::read_dir(folder.path().join("lake/keys/default")).unwrap();
+    assert_eq!(lists.count(), 1);
+    assert_eq!(export(&mut client, "audience(kept)").await, ["c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn saved_audiences_are_read_listed_changed_and_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let (mut client, _) = house(&folder).await;

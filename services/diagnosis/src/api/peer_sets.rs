@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use dualwheel_kit::{
     Call, Reason, Violations,
+    page::page_size,
     question::{check_brand, read_window, window_to_proto},
-    resource::{etag, id_of, page_size, read_display_name, read_new_id, read_request_id, time_to_proto},
+    resource::{Mask, etag, id_of, read_display_name, read_new_id, read_request_id, time_to_proto},
 };
 use dualwheel_measure::Definitions;
 use dualwheel_proto::diagnosis as proto;
@@ -98,48 +99,33 @@ pub async fn update(
     let definitions = diagnoser.definitions(call, "");
     let set = request.peer_set.unwrap_or_default();
     let id = set_id(&set.name)?;
-    let paths = request.update_mask.map(|mask| mask.paths);
     let mut violations = Violations::new();
-    for path in paths
-        .iter()
-        .flatten()
-        .filter(|path| !["display_name", "peers", "open_to"].contains(&path.as_str()))
-    {
-        violations.add(
-            "update_mask",
-            format!("{path} cannot be changed; display_name, peers and open_to can"),
-        );
-    }
-    let wanted = |field: &str| {
-        paths
-            .as_ref()
-            .is_none_or(|paths| paths.iter().any(|path| path == field))
+    let changeable = ["display_name", "peers", "open_to"];
+    let mask = Mask::read(request.update_mask, &changeable, &mut violations);
+    let display_name = mask
+        .has("display_name")
+        .then(|| read_display_name("peer_set.display_name", &set.display_name, &mut violations));
+    let peers = mask
+        .has("peers")
+        .then(|| checked_peers(&set, &definitions, &mut violations));
+    // What it may be open to depends on what is stored, and is checked with each try to change that.
+    let change = |stored: &StoredPeerSet| {
+        let mut violations = violations.clone();
+        let peers_then = peers.as_ref().unwrap_or(&stored.peers);
+        let open_to = (peers.is_some() || mask.has("open_to")).then(|| {
+            let opened = mask.has("open_to");
+            let brands = if opened { &set.open_to } else { &stored.open_to };
+            read_open_to(brands, peers_then.iter().all(Peer::is_supplied), &mut violations)
+        });
+        violations.finish(Reason::InvalidResource)?;
+        Ok::<_, Status>(Change {
+            display_name: display_name.clone(),
+            peers: peers.clone(),
+            open_to,
+        })
     };
     let sets = diagnoser.peer_sets(call);
-    let display_name = wanted("display_name")
-        .then(|| read_display_name("peer_set.display_name", &set.display_name, &mut violations));
-    let peers = wanted("peers").then(|| checked_peers(&set, &definitions, &mut violations));
-    let mut aggregates = peers.as_ref().map(|peers| peers.iter().all(Peer::is_supplied));
-    let (mut etag, mut open_to) = (etag(&set.etag).map(str::to_owned), None);
-    if peers.is_some() || wanted("open_to") {
-        let stored = sets.get(&id).await?;
-        let aggregates = *aggregates.get_or_insert_with(|| stored.peers.iter().all(Peer::is_supplied));
-        let brands = if wanted("open_to") {
-            &set.open_to
-        } else {
-            &stored.open_to
-        };
-        open_to = Some(read_open_to(brands, aggregates, &mut violations));
-        // What was checked must be what is changed.
-        etag.get_or_insert(stored.etag);
-    }
-    violations.finish(Reason::InvalidResource)?;
-    let change = Change {
-        display_name,
-        peers,
-        open_to,
-    };
-    Ok(to_proto(&sets.update(&id, etag.as_deref(), change).await?))
+    Ok(to_proto(&sets.update(&id, etag(&set.etag), change).await?))
 }
 
 /// Deletes a set.

@@ -4,12 +4,14 @@ use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use dualwheel_kit::{
     Call, Failure, Reason, Violations,
-    resource::{id_of, page_size, read_request_id, read_time, time_to_proto},
+    page::page_size,
+    resource::{id_of, read_request_id, read_time, time_to_proto},
+    store::states,
 };
 use dualwheel_proto::diagnosis as proto;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use prost::Message;
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 use tonic::Status;
 use tracing::Instrument;
 
@@ -24,9 +26,6 @@ const RUN_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// When to try again where all places for runs are taken.
 const FULL: Duration = Duration::from_secs(10);
-
-/// How often a run is looked after that works at another process.
-const LOOKED_AFTER: Duration = Duration::from_millis(500);
 
 /// Starts a run. The same request id again answers the first run.
 pub async fn start(
@@ -234,34 +233,27 @@ pub async fn watch(
     let here = live.follow(call.tenant(), &id);
     let runs = Runs::of(call, &diagnoser.database);
     // The store also says whether the caller may see it.
-    let first = runs.get(&id).await?;
+    runs.get(&id).await?;
     if let Some(receiver) = here {
         return Ok(follow(receiver).map(Ok).boxed());
     }
-    Ok(elsewhere(runs, first).boxed())
+    Ok(elsewhere(runs, id).boxed())
 }
 
 /// Each state in which a run is seen that works at another process, or has ended; the first at once.
-fn elsewhere(
-    runs: Runs,
-    first: StoredRun,
-) -> impl Stream<Item = Result<proto::WatchRunResponse, Status>> + Send {
-    stream::unfold(Some((runs, first, true)), |state| async move {
-        let (runs, mut run, at_once) = state?;
-        while !at_once && run.state == State::Running {
-            sleep(LOOKED_AFTER).await;
-            match runs.get(&run.id).await {
-                Ok(now) => run = now,
-                Err(error) => return Some((Err(error.into()), None)),
-            }
-        }
+fn elsewhere(runs: Runs, id: String) -> impl Stream<Item = Result<proto::WatchRunResponse, Status>> + Send {
+    let look = move || {
+        let (runs, id) = (runs.clone(), id.clone());
+        async move { runs.get(&id).await.map_err(Status::from) }
+    };
+    let seen = states(look, |run: &StoredRun| run.state == State::Running);
+    seen.map(|run| {
+        let run = run?;
         let working = run.state == State::Running;
-        let step = if working { "started" } else { "ended" };
-        let answer = run_to_proto(&run).map(|run| proto::WatchRunResponse {
-            run: Some(run),
-            step: step.to_owned(),
-        });
-        Some((answer, working.then_some((runs, run, false))))
+        Ok(proto::WatchRunResponse {
+            run: Some(run_to_proto(&run)?),
+            step: if working { "started" } else { "ended" }.to_owned(),
+        })
     })
 }
 

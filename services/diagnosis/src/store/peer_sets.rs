@@ -1,17 +1,19 @@
 //! Peer sets of a tenant.
 
-use dualwheel_kit::Call;
+use dualwheel_kit::{
+    Call,
+    store::{Changeable, Collection, Listed, Repository, Requested, now},
+};
 use dualwheel_measure::{Day, Window};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Condition, DatabaseConnection,
 };
 use uuid::Uuid;
 
 use super::{
-    Cursor, Error, Page, delete, insert, is_taken, now,
+    Error, Page,
     peer_set::{ActiveModel, Column, Entity, Model},
-    update,
 };
 use crate::peer::Peer;
 
@@ -81,11 +83,39 @@ pub struct Change {
     pub open_to: Option<Vec<String>>,
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "peerSets";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = StoredPeerSet;
+
+    fn read(row: Model) -> Result<StoredPeerSet, Error> {
+        read(row)
+    }
+
+    fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
+        Ok(read(row.clone())?.is_shown(call))
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+}
+
+impl Requested for Entity {
+    const REQUEST_ID: Column = Column::RequestId;
+    const REQUEST_HASH: Column = Column::RequestHash;
+}
+
+impl Changeable for Entity {
+    const ETAG: Column = Column::Etag;
+    const CHANGED_AT: Column = Column::ChangedAt;
+}
+
 /// The peer sets of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct PeerSets {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl PeerSets {
@@ -93,8 +123,7 @@ impl PeerSets {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -103,15 +132,12 @@ impl PeerSets {
     /// # Errors
     /// `RequestReused` when another request had the id, `Exists` when the id is taken; the database's.
     pub async fn create(&self, new: NewPeerSet) -> Result<StoredPeerSet, Error> {
-        if let Some(made) = self.by_request(new.request_id.as_deref()).await? {
-            return Ok(made);
-        }
-        let made_at = now();
+        let (made_at, call) = (now(), self.rows.call());
         let row = Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: call.tenant().to_owned(),
             id: new.id.unwrap_or_else(|| format!("p{}", Uuid::now_v7().simple())),
-            request_id: new.request_id.clone(),
-            request_hash: self.call.request_hash(),
+            request_id: new.request_id,
+            request_hash: call.request_hash(),
             display_name: new.display_name,
             peers: json(&new.peers)?,
             open_to: json(&new.open_to)?,
@@ -121,15 +147,8 @@ impl PeerSets {
             made_at,
             changed_at: made_at,
         };
-        match insert(&self.database, ActiveModel::from(row.clone())).await {
-            Ok(_) => read(row),
-            // Either the same request ran at the same time, or the id is taken.
-            Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
-                Some(made) => Ok(made),
-                None => Err(Error::Exists(format!("peerSets/{}", row.id))),
-            },
-            Err(error) => Err(error.into()),
-        }
+        let (made, _) = self.rows.create(row).await?;
+        Ok(made)
     }
 
     /// One set.
@@ -137,15 +156,7 @@ impl PeerSets {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredPeerSet, Error> {
-        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
-            .one(&self.database)
-            .await?;
-        let set = row.map_or_else(|| Err(unknown(id)), read)?;
-        if set.is_shown(&self.call) {
-            Ok(set)
-        } else {
-            Err(unknown(id))
-        }
+        self.rows.get(&[id]).await
     }
 
     /// A page of sets, oldest first; shorter than asked for by what the caller may not see.
@@ -153,56 +164,22 @@ impl PeerSets {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<StoredPeerSet>, Error> {
-        let list = "peerSets";
-        let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .order_by_asc(Column::MadeAt)
-            .order_by_asc(Column::Id)
-            .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(list, token)? {
-            let tie = Condition::all()
-                .add(Column::MadeAt.eq(after.made_at))
-                .add(Column::Id.gt(after.id));
-            query = query.filter(Condition::any().add(Column::MadeAt.gt(after.made_at)).add(tie));
-        }
-        let rows = query.all(&self.database).await?;
-        let sets = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let mut page = Page::cut(list, sets, size, |set| Cursor {
-            made_at: set.made_at,
-            id: set.id.clone(),
-        });
-        page.items.retain(|set| set.is_shown(&self.call));
-        Ok(page)
+        self.rows.list(&(), Condition::all(), size, token).await
     }
 
-    /// Changes a set, if `etag` is its current one or not given. Two changes at the same time do not mix: the later
-    /// one sees the other's etag.
+    /// Changes a set by what `change` makes of it, if `etag` is its current one or not given.
     ///
     /// # Errors
-    /// `Unknown`, `Etag`; the database's.
-    pub async fn update(&self, id: &str, etag: Option<&str>, change: Change) -> Result<StoredPeerSet, Error> {
-        let current = self.get(id).await?;
-        if etag.is_some_and(|etag| etag != current.etag) {
-            return Err(changed(id));
-        }
-        let unmeasured = || {
-            if change.peers.is_some() { Set(None) } else { NotSet }
-        };
-        let row = ActiveModel {
-            measured_first: unmeasured(),
-            measured_last: unmeasured(),
-            display_name: change.display_name.map_or(NotSet, Set),
-            peers: change.peers.as_ref().map(json).transpose()?.map_or(NotSet, Set),
-            open_to: change.open_to.as_ref().map(json).transpose()?.map_or(NotSet, Set),
-            etag: Set(Uuid::new_v4().to_string()),
-            changed_at: Set(now().max(current.changed_at + 1)),
-            ..Default::default()
-        };
-        let written = update(&self.database, row, self.this(id, &current.etag)).await?;
-        if written == 0 {
-            return Err(changed(id));
-        }
-        self.get(id).await
+    /// `Unknown`, `Etag`; what `change` finds; the database's.
+    pub async fn update<E: From<Error>>(
+        &self,
+        id: &str,
+        etag: Option<&str>,
+        change: impl Fn(&StoredPeerSet) -> Result<Change, E>,
+    ) -> Result<StoredPeerSet, E> {
+        let values = |set: &StoredPeerSet| Ok::<_, E>(change(set)?.values()?);
+        let (_, changed) = self.rows.change(&[id], etag, values).await?;
+        Ok(changed)
     }
 
     /// Deletes a set, if `etag` is its current one or not given.
@@ -210,41 +187,24 @@ impl PeerSets {
     /// # Errors
     /// `Unknown`, `Etag`; the database's.
     pub async fn delete(&self, id: &str, etag: Option<&str>) -> Result<(), Error> {
-        let current = self.get(id).await?;
-        if etag.is_some_and(|etag| etag != current.etag) {
-            return Err(changed(id));
-        }
-        let deleted = delete::<Entity>(&self.database, self.this(id, &current.etag)).await?;
-        if deleted == 0 { Err(changed(id)) } else { Ok(()) }
-    }
-
-    async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredPeerSet>, Error> {
-        let Some(request) = request else { return Ok(None) };
-        let query = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
-        let row = query
-            .filter(Column::RequestId.eq(request))
-            .one(&self.database)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        self.call
-            .require_same_request(row.request_hash, || format!("peerSets/{}", row.id))?;
-        read(row).map(Some)
-    }
-
-    fn this(&self, id: &str, etag: &str) -> Condition {
-        Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
-            .add(Column::Etag.eq(etag))
+        self.rows.delete(&[id], etag).await.map(drop)
     }
 }
 
-fn unknown(id: &str) -> Error {
-    Error::Unknown(format!("peerSets/{id}"))
-}
-
-fn changed(id: &str) -> Error {
-    Error::Etag(format!("peerSets/{id}"))
+impl Change {
+    fn values(self) -> Result<ActiveModel, Error> {
+        let unmeasured = || {
+            if self.peers.is_some() { Set(None) } else { NotSet }
+        };
+        Ok(ActiveModel {
+            measured_first: unmeasured(),
+            measured_last: unmeasured(),
+            peers: self.peers.as_ref().map(json).transpose()?.map_or(NotSet, Set),
+            open_to: self.open_to.as_ref().map(json).transpose()?.map_or(NotSet, Set),
+            display_name: self.display_name.map_or(NotSet, Set),
+            ..Default::default()
+        })
+    }
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
@@ -256,7 +216,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
 
 fn read(row: Model) -> Result<StoredPeerSet, Error> {
     let damaged = |error: serde_json::Error| Error::Damaged {
-        resource: format!("peerSets/{}", row.id),
+        resource: Entity::name(&[&row.id]),
         message: error.to_string(),
     };
     Ok(StoredPeerSet {

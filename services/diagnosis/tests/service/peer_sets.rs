@@ -416,3 +416,43 @@ async fn lists_are_oldest_first_and_paged() {
         "INVALID_PAGE"
     );
 }
+
+#[tokio::test]
+async fn whoever_changes_a_set_without_an_etag_is_not_told_of_others() {
+    let house = House::new().await;
+    let mut client = house.client.clone();
+    let made = client.create_peer_set(create("raced", &["birch"])).await.unwrap();
+    let made = made.into_inner().peer_set.unwrap();
+    let change = |number: usize| {
+        let mut client = house.client.clone();
+        // What is checked against what is stored, and what is not.
+        let path = if number % 2 == 0 { "peers" } else { "display_name" };
+        let request = UpdatePeerSetRequest {
+            peer_set: Some(PeerSet {
+                display_name: format!("Name {number}"),
+                peers: peers(&["fir"]),
+                etag: String::new(),
+                ..made.clone()
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec![path.to_owned()],
+            }),
+        };
+        async move { client.update_peer_set(request).await }
+    };
+    for changed in futures::future::join_all((0..12).map(change)).await {
+        changed.unwrap();
+    }
+    let get = GetPeerSetRequest {
+        name: made.name.clone(),
+    };
+    let now = client
+        .get_peer_set(get)
+        .await
+        .unwrap()
+        .into_inner()
+        .peer_set
+        .unwrap();
+    assert_eq!(now.peers[0].brand, "fir");
+    assert!(now.display_name.starts_with("Name "), "{}", now.display_name);
+}

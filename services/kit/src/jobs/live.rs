@@ -97,7 +97,7 @@ impl Live {
     }
 
     /// How far a job has come; `None` where it is not at work here.
-    pub fn progress(&self, tenant: &str, id: &str) -> Option<Arc<Progress>> {
+    pub fn told(&self, tenant: &str, id: &str) -> Option<Arc<Progress>> {
         let jobs = self.lock();
         let job = jobs.get(&(tenant.to_owned(), id.to_owned()))?;
         Some(Arc::clone(&job.progress))
@@ -119,7 +119,11 @@ impl Live {
 
 #[async_trait]
 impl AtWork for Live {
-    const NAME: &'static str = "jobs";
+    type Table = store::Entity;
+
+    fn database(&self) -> &DatabaseConnection {
+        &self.database
+    }
 
     fn own(&self) -> Vec<Key> {
         let jobs = self.lock();
@@ -127,26 +131,15 @@ impl AtWork for Live {
         stored.map(|(key, _)| key.clone()).collect()
     }
 
-    async fn beat(&self, own: &[Key]) -> Result<(), Error> {
-        for key in own {
-            let progress = self.progress(&key.0, &key.1);
-            if let Some(progress) = progress {
-                store::beat(&self.database, key, progress.told()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn beats(&self) -> Result<Vec<(Key, i64)>, Error> {
-        store::beats(&self.database).await
+    fn progress(&self, (tenant, id): &Key) -> store::ActiveModel {
+        let progress = self.told(tenant, id);
+        progress.map_or_else(store::ActiveModel::default, |progress| {
+            store::progress(progress.told())
+        })
     }
 
     async fn ended_elsewhere(&self, key: &Key) -> Result<(), Error> {
         self.stop(key);
         Ok(())
-    }
-
-    async fn interrupt(&self, key: &Key, beats: i64) -> Result<bool, Error> {
-        store::interrupt(&self.database, key, beats).await
     }
 }

@@ -1,9 +1,7 @@
 //! Jobs of a tenant. What was asked and answered are kept as protobuf bytes, which this module does not look into.
 
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, Order};
+
 mod migration;
 mod table;
 
@@ -11,12 +9,12 @@ pub use crate::store::Error;
 use crate::{
     Call,
     access::Brands,
-    beats::Key,
     db::DatabaseConnection,
-    store::{Cursor, Page, delete, insert, is_taken, now, update},
+    store::{Collection, Listed, Page, Repository, Requested, Work, ended, now},
 };
 pub use migration::Migrator;
-use table::{ActiveModel, Column, Entity, Model};
+pub(super) use table::{ActiveModel, Entity};
+use table::{Column, Model};
 
 /// Ended jobs of a tenant that are kept; the oldest go first.
 const KEPT: u64 = 200;
@@ -105,11 +103,47 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "jobs";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = StoredJob;
+
+    fn read(row: Model) -> Result<StoredJob, Error> {
+        read(row)
+    }
+
+    fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
+        Ok(is_shown(call, row))
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+    const ORDER: Order = Order::Desc;
+}
+
+impl Requested for Entity {
+    const REQUEST_ID: Column = Column::RequestId;
+    const REQUEST_HASH: Column = Column::RequestHash;
+
+    fn of_requester(call: &Call) -> Condition {
+        Condition::all().add(Column::Subject.eq(call.subject()))
+    }
+}
+
+impl Work for Entity {
+    const STATE: Column = Column::State;
+    const WORKING: &'static [i32] = &[State::Working as i32];
+    const INTERRUPTED: i32 = State::Interrupted as i32;
+    const BEATS: Column = Column::Beats;
+    const ENDED_AT: Column = Column::EndedAt;
+}
+
 /// The jobs of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct StoredJobs {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl StoredJobs {
@@ -117,8 +151,7 @@ impl StoredJobs {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -128,13 +161,14 @@ impl StoredJobs {
     /// # Errors
     /// The database's.
     pub async fn create(&self, new: NewJob) -> Result<(StoredJob, bool), Error> {
+        let call = self.rows.call();
         let row = Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: call.tenant().to_owned(),
             id: new.id,
-            subject: self.call.subject().to_owned(),
-            brands: written(self.call.brands())?,
-            request_id: new.request_id.clone(),
-            request_hash: self.call.request_hash(),
+            subject: call.subject().to_owned(),
+            brands: written(call.brands())?,
+            request_id: new.request_id,
+            request_hash: call.request_hash(),
             method: new.method,
             request: new.request,
             state: State::Working as i32,
@@ -147,35 +181,7 @@ impl StoredJobs {
             ended_at: None,
             beats: 0,
         };
-        match insert(&self.database, ActiveModel::from(row.clone())).await {
-            Ok(()) => {
-                self.prune().await?;
-                Ok((read(row)?, true))
-            }
-            Err(error) if is_taken(&error) => match self.by_request(new.request_id.as_deref()).await? {
-                Some(made) => Ok((made, false)),
-                // Made by the same caller when they saw more.
-                None => Err(Error::RequestReused("another job".to_owned())),
-            },
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn prune(&self) -> Result<(), Error> {
-        let ended = self.all().add(Column::State.ne(State::Working as i32));
-        let last_kept = Entity::find()
-            .filter(ended.clone())
-            .order_by_desc(Column::MadeAt)
-            .select_only()
-            .column(Column::MadeAt)
-            .offset(KEPT - 1)
-            .into_tuple::<i64>()
-            .one(&self.database)
-            .await?;
-        if let Some(last_kept) = last_kept {
-            delete::<Entity>(&self.database, ended.add(Column::MadeAt.lt(last_kept))).await?;
-        }
-        Ok(())
+        self.rows.begin(row, KEPT).await
     }
 
     /// The job that `request` of who calls made; none without one.
@@ -183,17 +189,7 @@ impl StoredJobs {
     /// # Errors
     /// `RequestReused`; the database's.
     pub async fn by_request(&self, request: Option<&str>) -> Result<Option<StoredJob>, Error> {
-        let Some(request) = request else { return Ok(None) };
-        let mine = self.all().add(Column::Subject.eq(self.call.subject()));
-        let rows = Entity::find()
-            .filter(mine.add(Column::RequestId.eq(request)))
-            .all(&self.database)
-            .await?;
-        let shown = |row: &Model| is_shown(&self.call, row);
-        let made = self
-            .call
-            .made(rows, shown, |row| row.request_hash, |row| name(&row.id))?;
-        made.map(read).transpose()
+        self.rows.by_request(request).await
     }
 
     /// One job.
@@ -201,77 +197,37 @@ impl StoredJobs {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<StoredJob, Error> {
-        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
-            .one(&self.database)
-            .await?;
-        let row = row
-            .filter(|row| is_shown(&self.call, row))
-            .ok_or_else(|| Error::Unknown(name(id)))?;
-        read(row)
+        self.rows.get(&[id]).await
     }
 
-    /// A page of the jobs in one of `states`, or in any where there are none, newest first; without requests and answers.
+    /// A page of the jobs in one of `states`, or in any where there are none, newest first.
     ///
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, states: &[State], size: usize, token: &str) -> Result<Page<StoredJob>, Error> {
-        let list = format!("jobs {states:?}");
         let numbers = states.iter().map(|state| *state as i32);
         let wanted = (!states.is_empty()).then(|| Column::State.is_in(numbers));
-        let mut query = Entity::find()
-            .filter(self.all().add_option(wanted))
-            .order_by_desc(Column::MadeAt)
-            .order_by_desc(Column::Id)
-            .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(&list, token)? {
-            let tie = Condition::all()
-                .add(Column::MadeAt.eq(after.made_at))
-                .add(Column::Id.lt(after.id));
-            query = query.filter(Condition::any().add(Column::MadeAt.lt(after.made_at)).add(tie));
-        }
-        let rows = query.all(&self.database).await?;
-        let page = Page::cut(&list, rows, size, |row| Cursor {
-            made_at: row.made_at,
-            id: row.id.clone(),
-        });
-        let shown = page
-            .items
-            .into_iter()
-            .filter(|row| is_shown(&self.call, row))
-            .map(|row| {
-                let answer = None;
-                read(Model { answer, ..row })
-            });
-        Ok(Page {
-            items: shown.collect::<Result<_, _>>()?,
-            next: page.next,
-        })
+        let wanted = Condition::all().add_option(wanted);
+        self.rows.list(states, wanted, size, token).await
     }
 
     /// Ends a job, if it is still at work; answers the job as it then stands. Of two ends at the same time the first counts.
     ///
     /// # Errors
     /// `Unknown`; the database's.
-    pub async fn end(&self, id: &str, outcome: Outcome, progress: Told<'_>) -> Result<StoredJob, Error> {
+    pub async fn end(&self, id: &str, outcome: Outcome, told: Told<'_>) -> Result<StoredJob, Error> {
         let (state, answer, error) = match outcome {
             Outcome::Answered(answer) => (State::Succeeded, Some(answer), None),
             Outcome::Failed(error) => (State::Failed, None, Some(error)),
             Outcome::Cancelled => (State::Cancelled, None, None),
         };
-        let (step, done, total) = progress;
-        let row = ActiveModel {
+        let ended = ActiveModel {
             state: Set(state as i32),
-            step: Set(step.to_owned()),
-            done: Set(whole(done)),
-            total: Set(whole(total)),
             answer: Set(answer),
             error: Set(error),
-            ended_at: Set(Some(now())),
-            ..Default::default()
+            ..progress(told)
         };
-        let key = (self.call.tenant().to_owned(), id.to_owned());
-        update(&self.database, row, at_work(&key)).await?;
-        self.get(id).await
+        self.rows.end(id, ended).await
     }
 
     /// Deletes a job that has ended; whether it had.
@@ -279,70 +235,19 @@ impl StoredJobs {
     /// # Errors
     /// The database's.
     pub async fn delete(&self, id: &str) -> Result<bool, Error> {
-        let ended = self.all().add(Column::Id.eq(id));
-        let ended = ended.add(Column::State.ne(State::Working as i32));
-        Ok(delete::<Entity>(&self.database, ended).await? > 0)
-    }
-
-    fn all(&self) -> Condition {
-        Condition::all().add(Column::Tenant.eq(self.call.tenant()))
+        let ended = self.rows.this(&[id]).add(ended::<Entity>());
+        Ok(self.rows.remove(ended).await? > 0)
     }
 }
 
-/// The jobs of all tenants that are at work, and how often the process at work has said so.
-///
-/// # Errors
-/// The database's.
-pub(super) async fn beats(database: &DatabaseConnection) -> Result<Vec<(Key, i64)>, Error> {
-    let rows = Entity::find()
-        .select_only()
-        .columns([Column::Tenant, Column::Id, Column::Beats])
-        .filter(Column::State.eq(State::Working as i32))
-        .into_tuple::<(String, String, i64)>()
-        .all(database)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(tenant, id, beats)| ((tenant, id), beats))
-        .collect())
-}
-
-/// Says that a job is being worked on, and how far it has come.
-///
-/// # Errors
-/// The database's.
-pub(super) async fn beat(database: &DatabaseConnection, key: &Key, progress: Told<'_>) -> Result<(), Error> {
-    let (step, done, total) = progress;
-    Entity::update_many()
-        .col_expr(Column::Beats, Expr::col(Column::Beats).add(1))
-        .col_expr(Column::Step, Expr::value(step))
-        .col_expr(Column::Done, Expr::value(whole(done)))
-        .col_expr(Column::Total, Expr::value(whole(total)))
-        .filter(at_work(key))
-        .exec(database)
-        .await?;
-    Ok(())
-}
-
-/// Marks a job as interrupted, if nobody has worked on it since it had `beats`; whether it was so.
-///
-/// # Errors
-/// The database's.
-pub(super) async fn interrupt(database: &DatabaseConnection, key: &Key, beats: i64) -> Result<bool, Error> {
-    let row = ActiveModel {
-        state: Set(State::Interrupted as i32),
-        ended_at: Set(Some(now())),
+/// How far a job has come, as it is stored.
+pub(super) fn progress((step, done, total): Told<'_>) -> ActiveModel {
+    ActiveModel {
+        step: Set(step.to_owned()),
+        done: Set(whole(done)),
+        total: Set(whole(total)),
         ..Default::default()
-    };
-    let abandoned = at_work(key).add(Column::Beats.eq(beats));
-    Ok(update(database, row, abandoned).await? > 0)
-}
-
-fn at_work((tenant, id): &Key) -> Condition {
-    Condition::all()
-        .add(Column::Tenant.eq(tenant.as_str()))
-        .add(Column::Id.eq(id.as_str()))
-        .add(Column::State.eq(State::Working as i32))
+    }
 }
 
 /// The brands that a job's maker may see, as JSON; null for all.

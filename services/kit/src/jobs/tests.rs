@@ -6,7 +6,7 @@ use dualwheel_proto::{
 };
 use futures::TryStreamExt;
 use prost::Message as _;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 use tonic::Code;
 
 use super::*;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use dualwheel_kit::{
     Call, Failure, Question, Reason, Violations, answer,
     metrics::{Group, InForce, Measured},
+    page::Slice,
     question::{check_brand, day_to_proto, read_past_day, read_pin},
-    resource::Slice,
 };
 use dualwheel_lake::{Lake, Reader};
 use dualwheel_measure::{Catalogue, Day, Definitions, Metric, Scope, Window};
@@ -28,9 +28,6 @@ use crate::{
     parameters::Suggestion,
     queries::KocFrames,
 };
-
-/// Candidates on a page unless said otherwise.
-const ON_PAGE: usize = 100;
 
 /// The candidates of a day, and what they were read from.
 pub(super) struct Sheet {
@@ -299,7 +296,7 @@ impl Listing {
             quadrant: Quadrant::ALL
                 .into_iter()
                 .find(|own| Ok(of_quadrant(*own)) == quadrant),
-            slice: Slice::read(request.page_size, &request.page_token, &question, ON_PAGE)?,
+            slice: Slice::read(request.page_size, &request.page_token, &question)?,
         })
     }
 

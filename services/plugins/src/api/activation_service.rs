@@ -1,6 +1,6 @@
 //! The RPCs of [`ActivationService`].
 
-use dualwheel_kit::{Call, resource::page_size};
+use dualwheel_kit::{Call, page::page_size};
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, ActivatePluginResponse, DeactivatePluginRequest, DeactivatePluginResponse,
     GetPluginActivationRequest, GetPluginActivationResponse, ListPluginActivationsRequest,

@@ -1,6 +1,6 @@
 //! The RPCs of [`PluginRunService`].
 
-use dualwheel_kit::{Call, resource::page_size};
+use dualwheel_kit::{Call, page::page_size};
 use dualwheel_proto::plugin::{
     GetPluginRunRequest, GetPluginRunResponse, GetPluginRunRowsRequest, ListPluginRunsRequest,
     ListPluginRunsResponse, ReplayPluginRunRequest, ReplayPluginRunResponse,

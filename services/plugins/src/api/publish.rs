@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dualwheel_kit::{Call, Reason, Violations, failure, resource::read_request_id};
+use dualwheel_kit::{Call, Reason, Violations, failure, resource::read_request_id, store::Pauses};
 use dualwheel_plugin_host::{Error as Host, sha256};
 use dualwheel_proto::plugin::{
     PluginPublication, PublishPluginHeader, PublishPluginRequest, PublishPluginResponse,
@@ -11,7 +11,7 @@ use dualwheel_proto::plugin::{
 };
 use tokio::{
     sync::SemaphorePermit,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tonic::{Status, Streaming};
 
@@ -29,8 +29,6 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 const ROOM: Duration = Duration::from_secs(10);
 /// How much before its deadline a call says how far a publication has come.
 const MARGIN: Duration = Duration::from_secs(1);
-/// How soon a publication is looked at again, at first and at most.
-const LOOKED_AFTER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
 /// A file, as far as it was sent.
 struct Sent<'a> {
@@ -109,14 +107,13 @@ impl Service {
         until: Instant,
     ) -> Result<Publication, Status> {
         let publications = self.plugins.publications(call);
-        let mut pause = LOOKED_AFTER.0;
+        let mut pauses = Pauses::default();
         loop {
             let publication = publications.get(publisher, sha256).await?;
             if !publication.state.is_working() || Instant::now() >= until {
                 return Ok(publication);
             }
-            sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
-            pause = (pause * 2).min(LOOKED_AFTER.1);
+            pauses.wait(until.saturating_duration_since(Instant::now())).await;
         }
     }
 
@@ -146,24 +143,6 @@ impl Service {
         let (publisher, sha256) = names::publication("name", name)?;
         let publications = self.plugins.publications(call);
         convert::publication(publications.get(&publisher, &sha256).await?)
-    }
-
-    /// A publication as soon as it differs from what was reported last.
-    pub(super) async fn changed(
-        &self,
-        call: &Call,
-        name: &str,
-        last: Option<&PluginPublication>,
-    ) -> Result<PluginPublication, Status> {
-        let mut pause = LOOKED_AFTER.0;
-        loop {
-            let publication = self.publication(call, name).await?;
-            if last != Some(&publication) {
-                return Ok(publication);
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LOOKED_AFTER.1);
-        }
     }
 
     /// The publisher whom a header names, and its keys.

@@ -1,6 +1,6 @@
 //! The RPCs of [`PublisherService`].
 
-use dualwheel_kit::{Call, resource::page_size};
+use dualwheel_kit::{Call, page::page_size};
 use dualwheel_proto::plugin::{
     AddPublisherKeyRequest, AddPublisherKeyResponse, CreatePublisherRequest, CreatePublisherResponse,
     DeletePublisherRequest, DeletePublisherResponse, ListPublishersRequest, ListPublishersResponse,

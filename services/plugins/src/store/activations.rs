@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use dualwheel_kit::Call;
-use dualwheel_kit::store::{Cursor, insert, is_taken, now};
+use dualwheel_kit::{
+    Call,
+    store::{Collection, Listed, Repository, now},
+};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait, Order, QueryFilter, QuerySelect,
 };
 use uuid::Uuid;
 
 use super::{
     Error, Page, Setting,
-    activation::{ActiveModel, Column, Entity, Model},
+    activation::{Column, Entity, Model},
     setting_of, setting_of_version, setting_to_json,
 };
 
@@ -131,11 +133,26 @@ pub enum Next {
     Back(i64),
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "activations";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[];
+    type Resource = Activation;
+
+    fn read(row: Model) -> Result<Activation, Error> {
+        read(row)
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::Revision;
+    const ORDER: Order = Order::Desc;
+}
+
 /// What the brands of a tenant use, as a call sees it.
 #[derive(Clone, Debug)]
 pub struct Activations {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl Activations {
@@ -143,8 +160,7 @@ impl Activations {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -153,8 +169,8 @@ impl Activations {
     /// # Errors
     /// The database's.
     pub async fn current(&self, brand: &str, world: i32) -> Result<Activation, Error> {
-        let newest = self.revisions(brand, world).limit(1).one(&self.database).await?;
-        newest.map_or_else(|| Ok(Activation::nothing(brand, world)), read)
+        let newest = self.since(brand, world, 0, 1).await?.pop();
+        Ok(newest.unwrap_or_else(|| Activation::nothing(brand, world)))
     }
 
     /// One revision; that before all others where there is none of the number.
@@ -162,9 +178,9 @@ impl Activations {
     /// # Errors
     /// The database's.
     pub async fn revision(&self, brand: &str, world: i32, revision: i64) -> Result<Activation, Error> {
-        let key = (self.call.tenant().to_owned(), brand.to_owned(), world, revision);
-        let row = Entity::find_by_id(key).one(&self.database).await?;
-        row.map_or_else(|| Ok(Activation::nothing(brand, world)), read)
+        let this = of_brand(brand, world).add(Column::Revision.eq(revision));
+        let found = self.rows.find(this).await?.pop();
+        Ok(found.unwrap_or_else(|| Activation::nothing(brand, world)))
     }
 
     /// The revisions down to `first`, newest first, of which at most so many.
@@ -178,9 +194,9 @@ impl Activations {
         first: i64,
         most: u64,
     ) -> Result<Vec<Activation>, Error> {
-        let revisions = self.revisions(brand, world).filter(Column::Revision.gte(first));
-        let rows = revisions.limit(most).all(&self.database).await?;
-        rows.into_iter().map(read).collect()
+        let revisions = of_brand(brand, world).add(Column::Revision.gte(first));
+        let most = usize::try_from(most).unwrap_or(usize::MAX - 1);
+        Ok(self.rows.list(&(), revisions, most, "").await?.items)
     }
 
     /// A page of revisions, newest first.
@@ -194,17 +210,8 @@ impl Activations {
         size: usize,
         token: &str,
     ) -> Result<Page<Activation>, Error> {
-        let list = format!("activations {brand:?} {world}");
-        let mut query = self.revisions(brand, world).limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(&list, token)? {
-            query = query.filter(Column::Revision.lt(after.made_at));
-        }
-        let rows = query.all(&self.database).await?;
-        let revisions = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(&list, revisions, size, |revision| Cursor {
-            made_at: revision.revision,
-            id: String::new(),
-        }))
+        let (filter, revisions) = ((brand, world), of_brand(brand, world));
+        self.rows.list(&filter, revisions, size, token).await
     }
 
     /// Makes the next revision out of the newest, if `etag` is its own or not given. Of two changes at the same time the
@@ -236,11 +243,8 @@ impl Activations {
                 made_at: now(),
                 ..next
             };
-            let row = ActiveModel::from(self.row(&next)?);
-            match insert(&self.database, row).await {
-                Ok(_) => return Ok(next),
-                Err(error) if is_taken(&error) => {}
-                Err(error) => return Err(Error::from(error).into()),
+            if self.rows.insert(self.row(&next)?).await? {
+                return Ok(next);
             }
         }
     }
@@ -267,11 +271,11 @@ impl Activations {
         let ever = Entity::find()
             .select_only()
             .columns([Column::Brand, Column::World])
-            .filter(Column::Tenant.eq(self.call.tenant()))
+            .filter(self.rows.all())
             .filter(named(Column::Active).or(named(Column::Shadow)))
             .distinct()
             .into_tuple::<(String, i32)>()
-            .all(&self.database)
+            .all(self.rows.database())
             .await?;
         let mut users = BTreeSet::new();
         for (brand, world) in ever {
@@ -287,18 +291,10 @@ impl Activations {
         Ok(users)
     }
 
-    fn revisions(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
-        Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .filter(Column::Brand.eq(brand))
-            .filter(Column::World.eq(world))
-            .order_by_desc(Column::Revision)
-    }
-
     fn row(&self, activation: &Activation) -> Result<Model, Error> {
         let json = |setting: &Option<Setting>| setting.as_ref().map(setting_to_json).transpose();
         Ok(Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: self.rows.call().tenant().to_owned(),
             brand: activation.brand.clone(),
             world: activation.world,
             revision: activation.revision,
@@ -314,6 +310,12 @@ impl Activations {
             made_at: activation.made_at,
         })
     }
+}
+
+fn of_brand(brand: &str, world: i32) -> Condition {
+    Condition::all()
+        .add(Column::Brand.eq(brand))
+        .add(Column::World.eq(world))
 }
 
 fn read(row: Model) -> Result<Activation, Error> {

@@ -1,12 +1,11 @@
 //! Published versions of a tenant.
 
-use dualwheel_kit::Call;
-use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
-use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+use dualwheel_kit::{
+    Call,
+    store::{Collection, Listed, Repository, now},
 };
+use dualwheel_plugin_sdk::{Description, ParameterSpec, Wanted};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -109,11 +108,42 @@ pub fn described(version: &Version) -> Result<Description, Error> {
     })
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "plugins";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id, Column::Version];
+    type Resource = Version;
+
+    fn read(row: Model) -> Result<Version, Error> {
+        Ok(row)
+    }
+
+    fn name(id: &[&str]) -> String {
+        format!("{}/{}", Self::NAME, id.join("/versions/"))
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+}
+
+impl Collection for name::Entity {
+    const NAME: &'static str = "plugins";
+    const TENANT: name::Column = name::Column::Tenant;
+    const ID: &'static [name::Column] = &[name::Column::Id];
+    type Resource = String;
+
+    /// Whose it is.
+    fn read(row: name::Model) -> Result<String, Error> {
+        Ok(row.publisher)
+    }
+}
+
 /// The published versions of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Plugins {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
+    names: Repository<name::Entity>,
 }
 
 impl Plugins {
@@ -121,8 +151,8 @@ impl Plugins {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
+            names: Repository::of(call, database),
         }
     }
 
@@ -132,20 +162,14 @@ impl Plugins {
     /// The database's.
     pub async fn claim(&self, id: &str, publisher: &str) -> Result<String, Error> {
         let row = name::Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: self.names.call().tenant().to_owned(),
             id: id.to_owned(),
             publisher: publisher.to_owned(),
         };
-        let inserted = insert(&self.database, name::ActiveModel::from(row)).await;
-        match inserted {
-            Ok(_) => Ok(publisher.to_owned()),
-            Err(error) if is_taken(&error) => {
-                let there = name::Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
-                    .one(&self.database)
-                    .await?;
-                Ok(there.map_or_else(|| publisher.to_owned(), |row| row.publisher))
-            }
-            Err(error) => Err(error.into()),
+        match self.names.insert(row).await? {
+            true => Ok(publisher.to_owned()),
+            // Nobody gives a name back.
+            false => self.names.get(&[id]).await,
         }
     }
 
@@ -155,22 +179,18 @@ impl Plugins {
     /// `Exists` when the version is there with another file; the database's.
     pub async fn create(&self, version: Version) -> Result<Version, Error> {
         let row = Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: self.rows.call().tenant().to_owned(),
             made_at: now(),
             ..version
         };
-        let inserted = insert(&self.database, ActiveModel::from(row.clone())).await;
-        match inserted {
-            Ok(_) => Ok(row),
-            Err(error) if is_taken(&error) => {
-                let there = self.get(&row.id, &row.version).await?;
-                if there.sha256 == row.sha256 {
-                    Ok(there)
-                } else {
-                    Err(Error::Exists(row.name()))
-                }
-            }
-            Err(error) => Err(error.into()),
+        if self.rows.insert(row.clone()).await? {
+            return Ok(row);
+        }
+        let there = self.get(&row.id, &row.version).await?;
+        if there.sha256 == row.sha256 {
+            Ok(there)
+        } else {
+            Err(Error::Exists(row.name()))
         }
     }
 
@@ -187,8 +207,10 @@ impl Plugins {
             signature: Set(signature.to_owned()),
             ..Default::default()
         };
-        let this = self.this(id, version).add(Column::Sha256.eq(there.sha256));
-        update(&self.database, row, this).await?;
+        let this = self.rows.this(&[id, version]);
+        self.rows
+            .set(row, this.add(Column::Sha256.eq(there.sha256)))
+            .await?;
         self.get(id, version).await
     }
 
@@ -201,8 +223,8 @@ impl Plugins {
             findings: Set(to_json(&findings)?),
             ..Default::default()
         };
-        update(&self.database, row, self.this(id, version)).await?;
-        Ok(())
+        let this = self.rows.this(&[id, version]);
+        self.rows.set(row, this).await.map(drop)
     }
 
     /// Retires one, or takes that back. One that is retired stays so since when it was first.
@@ -210,24 +232,13 @@ impl Plugins {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn retire(&self, id: &str, version: &str, is_retired: bool) -> Result<Version, Error> {
-        let (row, this) = (ActiveModel::default(), self.this(id, version));
-        let (row, this) = match is_retired {
-            true => (
-                ActiveModel {
-                    retired_at: Set(Some(now())),
-                    ..row
-                },
-                this.add(Column::RetiredAt.is_null()),
-            ),
-            false => (
-                ActiveModel {
-                    retired_at: Set(None),
-                    ..row
-                },
-                this,
-            ),
+        let row = ActiveModel {
+            retired_at: Set(is_retired.then(now)),
+            ..Default::default()
         };
-        update(&self.database, row, this).await?;
+        let fresh = is_retired.then(|| Column::RetiredAt.is_null());
+        let this = self.rows.this(&[id, version]).add_option(fresh);
+        self.rows.set(row, this).await?;
         self.get(id, version).await
     }
 
@@ -236,17 +247,10 @@ impl Plugins {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn delete(&self, id: &str, version: &str) -> Result<(), Error> {
-        match delete::<Entity>(&self.database, self.this(id, version)).await? {
+        match self.rows.remove(self.rows.this(&[id, version])).await? {
             0 => Err(Error::Unknown(plugin_name(id, version))),
             _ => Ok(()),
         }
-    }
-
-    fn this(&self, id: &str, version: &str) -> Condition {
-        Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
-            .add(Column::Version.eq(version))
     }
 
     /// Whether a version is made of the file of this hash.
@@ -254,10 +258,8 @@ impl Plugins {
     /// # Errors
     /// The database's.
     pub async fn has_file(&self, sha256: &str) -> Result<bool, Error> {
-        let of_file = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .filter(Column::Sha256.eq(sha256));
-        Ok(of_file.count(&self.database).await? > 0)
+        let of_file = Condition::all().add(Column::Sha256.eq(sha256));
+        Ok(self.rows.count(of_file).await? > 0)
     }
 
     /// How many there are.
@@ -265,8 +267,7 @@ impl Plugins {
     /// # Errors
     /// The database's.
     pub async fn count(&self) -> Result<u64, Error> {
-        let all = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
-        Ok(all.count(&self.database).await?)
+        self.rows.count(Condition::all()).await
     }
 
     /// How many there are of a publisher.
@@ -274,10 +275,8 @@ impl Plugins {
     /// # Errors
     /// The database's.
     pub async fn count_of(&self, publisher: &str) -> Result<u64, Error> {
-        let all = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .filter(Column::Publisher.eq(publisher));
-        Ok(all.count(&self.database).await?)
+        let of_publisher = Condition::all().add(Column::Publisher.eq(publisher));
+        self.rows.count(of_publisher).await
     }
 
     /// One.
@@ -285,9 +284,7 @@ impl Plugins {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str, version: &str) -> Result<Version, Error> {
-        let key = (self.call.tenant().to_owned(), id.to_owned(), version.to_owned());
-        let row = Entity::find_by_id(key).one(&self.database).await?;
-        row.ok_or_else(|| Error::Unknown(plugin_name(id, version)))
+        self.rows.get(&[id, version]).await
     }
 
     /// A page, oldest first, of one world or all.
@@ -295,33 +292,7 @@ impl Plugins {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, world: Option<i32>, size: usize, token: &str) -> Result<Page<Version>, Error> {
-        let list = format!("plugins {world:?}");
-        let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .order_by_asc(Column::MadeAt)
-            .order_by_asc(Column::Id)
-            .order_by_asc(Column::Version)
-            .limit(size as u64 + 1);
-        if let Some(world) = world {
-            query = query.filter(Column::World.eq(world));
-        }
-        if let Some(after) = Cursor::read(&list, token)? {
-            let (id, version) = after.id.split_once('@').ok_or(Error::PageToken)?;
-            let same = |made_at| Condition::all().add(Column::MadeAt.eq(made_at));
-            let later = Condition::any()
-                .add(Column::MadeAt.gt(after.made_at))
-                .add(same(after.made_at).add(Column::Id.gt(id)))
-                .add(
-                    same(after.made_at)
-                        .add(Column::Id.eq(id))
-                        .add(Column::Version.gt(version)),
-                );
-            query = query.filter(later);
-        }
-        let rows = query.all(&self.database).await?;
-        Ok(Page::cut(&list, rows, size, |row| Cursor {
-            made_at: row.made_at,
-            id: format!("{}@{}", row.id, row.version),
-        }))
+        let of_world = Condition::all().add_option(world.map(|world| Column::World.eq(world)));
+        self.rows.list(&world, of_world, size, token).await
     }
 }

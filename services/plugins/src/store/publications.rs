@@ -3,13 +3,10 @@
 use dualwheel_kit::{
     Call,
     beats::Key,
-    store::{delete, insert, is_taken, now, update},
+    store::{Collection, Listed, Repository, Work, ended, now},
 };
 use dualwheel_plugin_host::conformance::Finding;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, ExprTrait,
-    QueryFilter, QuerySelect, sea_query::Expr,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseConnection};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,18 +38,23 @@ pub enum State {
 }
 
 impl State {
-    const WORKING: [Self; 4] = [Self::Verified, Self::Inspected, Self::Compiled, Self::Checked];
-
     fn read(number: i32) -> Option<Self> {
-        let all = [Self::Published, Self::Refused, Self::Interrupted];
-        let mut all = Self::WORKING.into_iter().chain(all);
-        all.find(|state| *state as i32 == number)
+        let all = [
+            Self::Verified,
+            Self::Inspected,
+            Self::Compiled,
+            Self::Checked,
+            Self::Published,
+            Self::Refused,
+            Self::Interrupted,
+        ];
+        all.into_iter().find(|state| *state as i32 == number)
     }
 
     /// Whether a process works on it.
     #[must_use]
     pub fn is_working(self) -> bool {
-        Self::WORKING.contains(&self)
+        Entity::WORKING.contains(&(self as i32))
     }
 }
 
@@ -96,6 +98,8 @@ pub struct Publication {
     pub refusal: Option<Vec<u8>>,
     /// What the check found; empty until it was checked.
     pub findings: Vec<KeptFinding>,
+    /// Stands for what the same file is refused by; empty where it may be taken another time.
+    pub standard: String,
     /// Microseconds since 1970 UTC.
     pub made_at: i64,
     /// Microseconds since 1970 UTC.
@@ -140,11 +144,43 @@ pub struct Refused {
     pub standard: String,
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "publications";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = Publication;
+
+    fn read(row: Model) -> Result<Publication, Error> {
+        read(row)
+    }
+
+    fn name(id: &[&str]) -> String {
+        let (publisher, sha256) = id.first().and_then(|id| id.split_once('/')).unwrap_or_default();
+        name(publisher, sha256)
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+}
+
+impl Work for Entity {
+    const STATE: Column = Column::State;
+    const WORKING: &'static [i32] = &[
+        State::Verified as i32,
+        State::Inspected as i32,
+        State::Compiled as i32,
+        State::Checked as i32,
+    ];
+    const INTERRUPTED: i32 = State::Interrupted as i32;
+    const BEATS: Column = Column::Beats;
+    const ENDED_AT: Column = Column::ChangedAt;
+}
+
 /// The publications of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Publications {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl Publications {
@@ -152,15 +188,17 @@ impl Publications {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
     /// What a publication is known by.
     #[must_use]
     pub fn key(&self, publisher: &str, sha256: &str) -> Key {
-        (self.call.tenant().to_owned(), format!("{publisher}/{sha256}"))
+        (
+            self.rows.call().tenant().to_owned(),
+            format!("{publisher}/{sha256}"),
+        )
     }
 
     /// Begins to publish a file, unless that is under way, done, or refused for good; `true` for who is to do it.
@@ -168,10 +206,10 @@ impl Publications {
     /// # Errors
     /// The database's.
     pub async fn begin(&self, file: &Uploaded<'_>) -> Result<(Publication, bool), Error> {
-        let (_, id) = self.key(file.publisher, file.sha256);
+        let (tenant, id) = self.key(file.publisher, file.sha256);
         for _ in 0..TRIES {
             let fresh = Model {
-                tenant: self.call.tenant().to_owned(),
+                tenant: tenant.clone(),
                 id: id.clone(),
                 signature: file.signature.to_owned(),
                 bytes: file.bytes,
@@ -184,26 +222,25 @@ impl Publications {
                 made_at: now(),
                 changed_at: now(),
             };
-            match insert(&self.database, ActiveModel::from(fresh.clone())).await {
-                Ok(()) => return Ok((read(fresh)?, true)),
-                Err(error) if is_taken(&error) => {}
-                Err(error) => return Err(error.into()),
+            if self.rows.insert(fresh.clone()).await? {
+                return Ok((read(fresh)?, true));
             }
-            let Some(there) = self.row(&id).await? else {
-                continue;
+            let there = match self.rows.get(&[&id]).await {
+                Ok(there) => there,
+                // Forgotten meanwhile.
+                Err(Error::Unknown(_)) => continue,
+                Err(error) => return Err(error),
             };
-            let state = State::read(there.state);
-            let stays = state.is_some_and(|state| state.is_working() || state == State::Published)
-                || (!there.standard.is_empty() && there.standard == file.standard);
-            if stays {
-                return Ok((read(there)?, false));
+            let is_refused_for_good = !there.standard.is_empty() && there.standard == file.standard;
+            if there.state.is_working() || there.state == State::Published || is_refused_for_good {
+                return Ok((there, false));
             }
-            let unchanged = self
-                .this(&id)
-                .add(Column::State.eq(there.state))
+            let this = self.rows.this(&[&id]);
+            let unchanged = this
+                .add(Column::State.eq(there.state as i32))
                 .add(Column::ChangedAt.eq(there.changed_at));
             let again = ActiveModel::from(fresh.clone()).reset_all();
-            if update(&self.database, again, unchanged).await? > 0 {
+            if self.rows.set(again, unchanged).await? > 0 {
                 return Ok((read(fresh)?, true));
             }
         }
@@ -219,8 +256,7 @@ impl Publications {
     /// `Unknown`; the database's.
     pub async fn get(&self, publisher: &str, sha256: &str) -> Result<Publication, Error> {
         let (_, id) = self.key(publisher, sha256);
-        let row = self.row(&id).await?;
-        read(row.ok_or_else(|| Error::Unknown(name(publisher, sha256)))?)
+        self.rows.get(&[&id]).await
     }
 
     /// Notes how far one under way has come, and what a check found of it.
@@ -234,8 +270,7 @@ impl Publications {
             changed_at: Set(now()),
             ..Default::default()
         };
-        update(&self.database, row, working(self.call.tenant(), id)).await?;
-        Ok(())
+        self.rows.advance(id, row).await.map(drop)
     }
 
     /// Ends one under way: as a plugin of this name, or refused.
@@ -256,12 +291,7 @@ impl Publications {
                 ..Default::default()
             },
         };
-        let row = ActiveModel {
-            changed_at: Set(now()),
-            ..row
-        };
-        update(&self.database, row, working(self.call.tenant(), id)).await?;
-        Ok(())
+        self.rows.end(id, row).await.map(drop)
     }
 
     /// Forgets one that has ended.
@@ -270,79 +300,9 @@ impl Publications {
     /// The database's.
     pub async fn forget(&self, publisher: &str, sha256: &str) -> Result<(), Error> {
         let (_, id) = self.key(publisher, sha256);
-        let ended = self.this(&id).add(is_working().not());
-        delete::<Entity>(&self.database, ended).await?;
-        Ok(())
+        let ended = self.rows.this(&[&id]).add(ended::<Entity>());
+        self.rows.remove(ended).await.map(drop)
     }
-
-    async fn row(&self, id: &str) -> Result<Option<Model>, Error> {
-        let key = (self.call.tenant().to_owned(), id.to_owned());
-        Ok(Entity::find_by_id(key).one(&self.database).await?)
-    }
-
-    fn this(&self, id: &str) -> Condition {
-        Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
-    }
-}
-
-/// The publications of all tenants that are under way, and how often the process at work has said so.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn beats(database: &DatabaseConnection) -> Result<Vec<(Key, i64)>, Error> {
-    let rows = Entity::find()
-        .select_only()
-        .columns([Column::Tenant, Column::Id, Column::Beats])
-        .filter(is_working())
-        .into_tuple::<(String, String, i64)>()
-        .all(database)
-        .await?;
-    let keyed = rows.into_iter().map(|(tenant, id, beats)| ((tenant, id), beats));
-    Ok(keyed.collect())
-}
-
-/// Says that a publication is being worked on.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn beat(database: &DatabaseConnection, (tenant, id): &Key) -> Result<(), Error> {
-    Entity::update_many()
-        .col_expr(Column::Beats, Expr::col(Column::Beats).add(1))
-        .filter(working(tenant, id))
-        .exec(database)
-        .await?;
-    Ok(())
-}
-
-/// Marks a publication as interrupted, if nobody has worked on it since it had `beats`; whether it was so.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn interrupt(
-    database: &DatabaseConnection,
-    (tenant, id): &Key,
-    beats: i64,
-) -> Result<bool, Error> {
-    let row = ActiveModel {
-        state: Set(State::Interrupted as i32),
-        changed_at: Set(now()),
-        ..Default::default()
-    };
-    let abandoned = working(tenant, id).add(Column::Beats.eq(beats));
-    Ok(update(database, row, abandoned).await? > 0)
-}
-
-fn is_working() -> sea_orm::sea_query::SimpleExpr {
-    Column::State.is_in(State::WORKING.map(|state| state as i32))
-}
-
-fn working(tenant: &str, id: &str) -> Condition {
-    Condition::all()
-        .add(Column::Tenant.eq(tenant))
-        .add(Column::Id.eq(id))
-        .add(is_working())
 }
 
 fn read(row: Model) -> Result<Publication, Error> {
@@ -364,6 +324,7 @@ fn read(row: Model) -> Result<Publication, Error> {
         state,
         plugin: row.plugin,
         refusal: row.refusal,
+        standard: row.standard,
         made_at: row.made_at,
         changed_at: row.changed_at,
     })

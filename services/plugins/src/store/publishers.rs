@@ -1,11 +1,10 @@
 //! Publishers whom a tenant trusts.
 
-use dualwheel_kit::Call;
-use dualwheel_kit::store::{Cursor, delete, insert, is_taken, now, update};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+use dualwheel_kit::{
+    Call,
+    store::{Collection, Listed, Repository, now},
 };
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection};
 
 use super::{
     Error, Page,
@@ -23,11 +22,25 @@ impl Publisher {
     }
 }
 
+impl Collection for Entity {
+    const NAME: &'static str = "publishers";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = Publisher;
+
+    fn read(row: Model) -> Result<Publisher, Error> {
+        Ok(row)
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+}
+
 /// The publishers of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Publishers {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl Publishers {
@@ -35,8 +48,7 @@ impl Publishers {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -51,25 +63,21 @@ impl Publishers {
         public_key: String,
     ) -> Result<Publisher, Error> {
         let row = Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: self.rows.call().tenant().to_owned(),
             id: id.to_owned(),
             display_name,
             public_key,
             other_key: String::new(),
             made_at: now(),
         };
-        let inserted = insert(&self.database, ActiveModel::from(row.clone())).await;
-        match inserted {
-            Ok(_) => Ok(row),
-            Err(error) if is_taken(&error) => {
-                let there = self.get(id).await?;
-                if there.keys().contains(&row.public_key.as_str()) {
-                    Ok(there)
-                } else {
-                    Err(Error::Exists(name(id)))
-                }
-            }
-            Err(error) => Err(error.into()),
+        if self.rows.insert(row.clone()).await? {
+            return Ok(row);
+        }
+        let there = self.get(id).await?;
+        if there.keys().contains(&row.public_key.as_str()) {
+            Ok(there)
+        } else {
+            Err(Error::Exists(Entity::name(&[id])))
         }
     }
 
@@ -78,8 +86,7 @@ impl Publishers {
     /// # Errors
     /// The database's.
     pub async fn count(&self) -> Result<u64, Error> {
-        let all = Entity::find().filter(Column::Tenant.eq(self.call.tenant()));
-        Ok(all.count(&self.database).await?)
+        self.rows.count(Condition::all()).await
     }
 
     /// One.
@@ -87,10 +94,7 @@ impl Publishers {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<Publisher, Error> {
-        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
-            .one(&self.database)
-            .await?;
-        row.ok_or_else(|| Error::Unknown(name(id)))
+        self.rows.get(&[id]).await
     }
 
     /// A page, oldest first.
@@ -98,23 +102,7 @@ impl Publishers {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, size: usize, token: &str) -> Result<Page<Publisher>, Error> {
-        let list = "publishers";
-        let mut query = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .order_by_asc(Column::MadeAt)
-            .order_by_asc(Column::Id)
-            .limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(list, token)? {
-            let tie = Condition::all()
-                .add(Column::MadeAt.eq(after.made_at))
-                .add(Column::Id.gt(after.id));
-            query = query.filter(Condition::any().add(Column::MadeAt.gt(after.made_at)).add(tie));
-        }
-        let rows = query.all(&self.database).await?;
-        Ok(Page::cut(list, rows, size, |row| Cursor {
-            made_at: row.made_at,
-            id: row.id.clone(),
-        }))
+        self.rows.list(&(), Condition::all(), size, token).await
     }
 
     /// Gives one the keys that `change` makes of those that it has: one or two.
@@ -134,13 +122,11 @@ impl Publishers {
                 other_key: Set(other_key.clone()),
                 ..Default::default()
             };
-            let unchanged = Condition::all()
-                .add(Column::Tenant.eq(self.call.tenant()))
-                .add(Column::Id.eq(id))
+            let this = self.rows.this(&[id]);
+            let unchanged = this
                 .add(Column::PublicKey.eq(current.public_key.as_str()))
                 .add(Column::OtherKey.eq(current.other_key.as_str()));
-            let updated = update(&self.database, row, unchanged).await;
-            if updated.map_err(Error::from)? > 0 {
+            if self.rows.set(row, unchanged).await? > 0 {
                 return Ok(Publisher {
                     public_key,
                     other_key,
@@ -155,17 +141,9 @@ impl Publishers {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        let this = Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id));
-        let deleted = delete::<Entity>(&self.database, this).await?;
-        if deleted == 0 {
-            return Err(Error::Unknown(name(id)));
+        match self.rows.remove(self.rows.this(&[id])).await? {
+            0 => Err(Error::Unknown(Entity::name(&[id]))),
+            _ => Ok(()),
         }
-        Ok(())
     }
-}
-
-fn name(id: &str) -> String {
-    format!("publishers/{id}")
 }

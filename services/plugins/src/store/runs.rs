@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use dualwheel_kit::Call;
-use dualwheel_kit::store::{Cursor, delete, insert, now, update};
+use dualwheel_kit::{
+    Call,
+    store::{Collection, Listed, Repository, now},
+};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection, EntityTrait, Order, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -87,7 +89,7 @@ impl Run {
     /// Resource name.
     #[must_use]
     pub fn name(&self) -> String {
-        name(&self.id)
+        Entity::name(&[&self.id])
     }
 }
 
@@ -100,11 +102,30 @@ pub fn new_id() -> String {
 #[derive(Deserialize, Serialize)]
 struct KeptComparison(String, Option<String>, Option<String>, String);
 
+impl Collection for Entity {
+    const NAME: &'static str = "pluginRuns";
+    const TENANT: Column = Column::Tenant;
+    const ID: &'static [Column] = &[Column::Id];
+    type Resource = Run;
+
+    fn read(row: Model) -> Result<Run, Error> {
+        read(row)
+    }
+
+    fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
+        Ok(call.may_see(&row.brand))
+    }
+}
+
+impl Listed for Entity {
+    const MADE_AT: Column = Column::MadeAt;
+    const ORDER: Order = Order::Desc;
+}
+
 /// The runs of a tenant, as a call sees them.
 #[derive(Clone, Debug)]
 pub struct Runs {
-    call: Call,
-    database: DatabaseConnection,
+    rows: Repository<Entity>,
 }
 
 impl Runs {
@@ -112,8 +133,7 @@ impl Runs {
     #[must_use]
     pub fn of(call: &Call, database: &DatabaseConnection) -> Self {
         Self {
-            call: call.clone(),
-            database: database.clone(),
+            rows: Repository::of(call, database),
         }
     }
 
@@ -124,11 +144,13 @@ impl Runs {
     pub async fn add(&self, run: &Run) -> Result<Vec<Run>, Error> {
         let newest = self.newest(&run.brand, run.world).select_only();
         let newest = newest.column(Column::MadeAt).into_tuple::<i64>();
-        let newest = newest.one(&self.database).await?;
+        let newest = newest.one(self.rows.database()).await?;
         // Newer than those before it, however the clock was set, or it would be the first to go.
         let made_at = newest.map_or_else(now, |newest| now().max(newest + 1));
         let row = self.row(run, made_at)?;
-        insert(&self.database, ActiveModel::from(row)).await?;
+        if !self.rows.insert(row).await? {
+            return Err(Error::Exists(run.name()));
+        }
         self.beyond(&run.brand, run.world).await
     }
 
@@ -144,14 +166,14 @@ impl Runs {
         let stale = Condition::any().add(Column::GivenAt.is_null());
         let stale = given.map_or(stale.clone(), |given| stale.add(Column::GivenAt.lt(given)));
         let beyond = newest.filter(Column::MadeAt.lt(made)).filter(stale).limit(1_000);
-        let rows = beyond.all(&self.database).await?;
+        let rows = beyond.all(self.rows.database()).await?;
         rows.into_iter().map(read).collect()
     }
 
     /// A number of the last of so many runs as are kept, if there are so many.
     async fn last_kept(&self, runs: sea_orm::Select<Entity>, column: Column) -> Result<Option<i64>, Error> {
         let last = runs.select_only().column(column).offset(KEPT - 1).limit(1);
-        Ok(last.into_tuple().one(&self.database).await?)
+        Ok(last.into_tuple().one(self.rows.database()).await?)
     }
 
     /// Notes how a run compares with what was given.
@@ -160,13 +182,10 @@ impl Runs {
     /// The database's.
     pub async fn compare(&self, id: &str, comparisons: &[Comparison]) -> Result<(), Error> {
         let row = ActiveModel {
-            tenant: Set(self.call.tenant().to_owned()),
-            id: Set(id.to_owned()),
             comparisons: Set(comparisons_to_json(comparisons)?),
             ..Default::default()
         };
-        update(&self.database, row, self.this(id)).await?;
-        Ok(())
+        self.rows.set(row, self.rows.this(&[id])).await.map(drop)
     }
 
     /// Notes that a run's answer is the last one that was given to its question, under a revision of the activation.
@@ -181,14 +200,11 @@ impl Runs {
             return Ok(());
         }
         let row = ActiveModel {
-            tenant: Set(self.call.tenant().to_owned()),
-            id: Set(run.id.clone()),
             given_at: Set(Some(before.map_or_else(now, |before| now().max(before.at + 1)))),
             given_under: Set(Some(under)),
             ..Default::default()
         };
-        update(&self.database, row, self.this(&run.id)).await?;
-        Ok(())
+        self.rows.set(row, self.rows.this(&[&run.id])).await.map(drop)
     }
 
     /// Forgets a run.
@@ -196,14 +212,7 @@ impl Runs {
     /// # Errors
     /// The database's.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        delete::<Entity>(&self.database, self.this(id)).await?;
-        Ok(())
-    }
-
-    fn this(&self, id: &str) -> Condition {
-        Condition::all()
-            .add(Column::Tenant.eq(self.call.tenant()))
-            .add(Column::Id.eq(id))
+        self.rows.remove(self.rows.this(&[id])).await.map(drop)
     }
 
     /// One.
@@ -211,12 +220,7 @@ impl Runs {
     /// # Errors
     /// `Unknown`; the database's.
     pub async fn get(&self, id: &str) -> Result<Run, Error> {
-        let row = Entity::find_by_id((self.call.tenant().to_owned(), id.to_owned()))
-            .one(&self.database)
-            .await?;
-        let row = row.ok_or_else(|| Error::Unknown(name(id)))?;
-        self.call.require_visible(&row.brand, || name(id))?;
-        read(row)
+        self.rows.get(&[id]).await
     }
 
     /// The newest run of a brand with this role that asked the same component the same about the same subject.
@@ -232,7 +236,7 @@ impl Runs {
         input_hash: &str,
     ) -> Result<Option<Run>, Error> {
         let row = Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
+            .filter(self.rows.all())
             .filter(Column::Sha256.eq(sha256))
             .filter(Column::InputHash.eq(input_hash))
             .filter(Column::Brand.eq(brand))
@@ -240,7 +244,7 @@ impl Runs {
             .filter(Column::Subject.eq(subject))
             .order_by_desc(Column::MadeAt)
             .limit(1)
-            .one(&self.database)
+            .one(self.rows.database())
             .await?;
         row.map(read).transpose()
     }
@@ -251,7 +255,7 @@ impl Runs {
     /// The database's.
     pub async fn given(&self, brand: &str, world: i32, subject: &str, most: u64) -> Result<Vec<Run>, Error> {
         let given = self.given_last(brand, world).filter(Column::Subject.eq(subject));
-        let rows = given.limit(most).all(&self.database).await?;
+        let rows = given.limit(most).all(self.rows.database()).await?;
         rows.into_iter().map(read).collect()
     }
 
@@ -260,20 +264,8 @@ impl Runs {
     /// # Errors
     /// `PageToken`; the database's.
     pub async fn list(&self, brand: &str, world: i32, size: usize, token: &str) -> Result<Page<Run>, Error> {
-        let list = format!("pluginRuns {brand:?} {world}");
-        let mut query = self.newest(brand, world).limit(size as u64 + 1);
-        if let Some(after) = Cursor::read(&list, token)? {
-            let tie = Condition::all()
-                .add(Column::MadeAt.eq(after.made_at))
-                .add(Column::Id.lt(after.id));
-            query = query.filter(Condition::any().add(Column::MadeAt.lt(after.made_at)).add(tie));
-        }
-        let rows = query.all(&self.database).await?;
-        let runs = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(&list, runs, size, |run| Cursor {
-            made_at: run.made_at,
-            id: run.id.clone(),
-        }))
+        let (filter, wanted) = ((brand, world), of_brand(brand, world));
+        self.rows.list(&filter, wanted, size, token).await
     }
 
     fn newest(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
@@ -287,16 +279,13 @@ impl Runs {
     }
 
     fn all(&self, brand: &str, world: i32) -> sea_orm::Select<Entity> {
-        Entity::find()
-            .filter(Column::Tenant.eq(self.call.tenant()))
-            .filter(Column::Brand.eq(brand))
-            .filter(Column::World.eq(world))
+        Entity::find().filter(self.rows.all().add(of_brand(brand, world)))
     }
 
     fn row(&self, run: &Run, made_at: i64) -> Result<Model, Error> {
         let (reason, message) = run.failure.clone().unwrap_or_default();
         Ok(Model {
-            tenant: self.call.tenant().to_owned(),
+            tenant: self.rows.call().tenant().to_owned(),
             id: run.id.clone(),
             brand: run.brand.clone(),
             world: run.world,
@@ -328,6 +317,12 @@ impl Runs {
     }
 }
 
+fn of_brand(brand: &str, world: i32) -> Condition {
+    Condition::all()
+        .add(Column::Brand.eq(brand))
+        .add(Column::World.eq(world))
+}
+
 fn comparisons_to_json(comparisons: &[Comparison]) -> Result<String, Error> {
     let text = |number: f64| number.to_string();
     let kept = comparisons.iter().map(|one| {
@@ -340,10 +335,6 @@ fn comparisons_to_json(comparisons: &[Comparison]) -> Result<String, Error> {
         )
     });
     to_json(&kept.collect::<Vec<_>>())
-}
-
-fn name(id: &str) -> String {
-    format!("pluginRuns/{id}")
 }
 
 fn read(row: Model) -> Result<Run, Error> {

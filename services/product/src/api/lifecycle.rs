@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dualwheel_kit::{
     Reason, Violations,
+    page::List,
     question::{check_brand, day_to_proto, read_past_day, read_pin},
 };
 use dualwheel_measure::Day;
@@ -12,20 +13,15 @@ use dualwheel_proto::{
     types,
 };
 use tonic::Status;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{lifecycle::Stage, queries::Placed};
-
-/// Products a page when the request does not say.
-const PAGE: usize = 100;
-/// Most products a page.
-const LARGEST_PAGE: usize = 1_000;
 
 /// A checked request.
 pub(super) struct Listing {
     pub brand: String,
     pub day: Day,
     stage: Option<Stage>,
+    list: List,
     page_size: usize,
     /// Key of the last product of the page before.
     after: Option<String>,
@@ -47,12 +43,15 @@ impl Listing {
         let Some(day) = day else {
             return Err(Status::internal("a request without day passed its checks"));
         };
-        let (page_size, after) = read_page(request, day)?;
         let stage = stage.ok().and_then(from_proto);
+        let list = List::of(&format!("lifecycle {:?} {day} {stage:?}", request.brand));
+        let place = |key: &str| Some(key.to_owned());
+        let (page_size, after) = list.page(request.page_size, &request.page_token, place)?;
         Ok(Self {
             brand: request.brand.clone(),
             day,
             stage,
+            list,
             page_size,
             after,
             pin,
@@ -70,7 +69,7 @@ impl Listing {
         let mut rest = rest.iter().filter(wanted).peekable();
         let products: Vec<ProductStage> = rest.by_ref().take(self.page_size).map(product_stage).collect();
         let next_page_token = match (rest.peek(), products.last()) {
-            (Some(_), Some(last)) => token(&last.product, fingerprint(&self.brand, self.day, self.stage)),
+            (Some(_), Some(last)) => self.list.token(&last.product),
             _ => String::new(),
         };
         let count = |stage: Stage| StageCount {
@@ -88,28 +87,6 @@ impl Listing {
             data_version: Some(versions),
         }
     }
-}
-
-fn read_page(request: &ListLifecycleRequest, day: Day) -> Result<(usize, Option<String>), Status> {
-    let mut violations = Violations::new();
-    let size = match usize::try_from(request.page_size) {
-        Ok(0) => PAGE,
-        Ok(size) => size.min(LARGEST_PAGE),
-        Err(_) => {
-            violations.add("page_size", "not negative");
-            PAGE
-        }
-    };
-    let stage = LifecycleStage::try_from(request.stage).ok().and_then(from_proto);
-    let mut after = None;
-    if !request.page_token.is_empty() {
-        after = read_token(&request.page_token, fingerprint(&request.brand, day, stage));
-        if after.is_none() {
-            violations.add("page_token", "not the next_page_token of a page of the same list");
-        }
-    }
-    violations.finish(Reason::InvalidPage)?;
-    Ok((size, after))
 }
 
 fn product_stage(placed: &Placed) -> ProductStage {
@@ -133,33 +110,6 @@ fn to_proto(stage: Stage) -> LifecycleStage {
 
 fn from_proto(stage: LifecycleStage) -> Option<Stage> {
     Stage::ALL.into_iter().find(|own| to_proto(*own) == stage)
-}
-
-/// Stands for the list that a token belongs to.
-fn fingerprint(brand: &str, day: Day, stage: Option<Stage>) -> u64 {
-    xxh3_64(format!("{brand}\n{day}\n{}", stage.map_or("", Stage::name)).as_bytes())
-}
-
-/// Sixteen digits of the list's fingerprint, then the key, all in hexadecimal.
-fn token(last: &str, fingerprint: u64) -> String {
-    let key: String = last.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("{fingerprint:016x}{key}")
-}
-
-fn read_token(token: &str, fingerprint: u64) -> Option<String> {
-    let key = token.strip_prefix(&format!("{fingerprint:016x}"))?;
-    let digits: Option<Vec<u8>> = key
-        .chars()
-        .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    let bytes: Option<Vec<u8>> = digits?
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => Some(high * 16 + low),
-            _ => None,
-        })
-        .collect();
-    String::from_utf8(bytes?).ok().filter(|key| !key.is_empty())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dualwheel_kit::{
     Call, Failure, Reason, Violations, answer,
+    page::Slice,
     question::{check_brand, day_to_proto, read_category, read_past_day, read_pin, window_to_proto},
-    resource::Slice,
 };
 use dualwheel_lake::Reader;
 use dualwheel_measure::{Day, Definitions};
@@ -22,9 +22,6 @@ use crate::{
     queries::{StyleFrames, blocking},
     style_trend::{self, Asked, Attribute, Priority, Rows, Trend},
 };
-
-/// Trends on a page unless said otherwise.
-const ON_PAGE: usize = 100;
 
 /// A checked request.
 pub(super) struct Listing {
@@ -80,7 +77,7 @@ impl Listing {
         };
         let question = format!("{}\n{day}\n{}", request.brand, subject(&asked));
         Ok(Self {
-            slice: Slice::read(request.page_size, &request.page_token, &question, ON_PAGE)?,
+            slice: Slice::read(request.page_size, &request.page_token, &question)?,
             brand: request.brand,
             day,
             asked,
