@@ -1,9 +1,9 @@
-//! What stored resources of every service have in common: how a write fails, and how they are listed page by page.
+//! What stored resources of every service have in common: how they are kept and listed, and how that fails.
 
-use sea_orm::{ActiveModelTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use sea_orm::DbErr;
 use tonic::Status;
 
-use crate::{Failure, Reason, db, page};
+use crate::{Failure, Reason, page};
 
 mod collection;
 mod long;
@@ -98,46 +98,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Token of the next page; empty on the last.
     pub next: String,
-}
-
-/// Inserts a row; again where the database gave the write up for another one's sake.
-///
-/// # Errors
-/// The database's; see [`is_taken`].
-pub async fn insert<A>(database: &DatabaseConnection, row: A) -> Result<(), DbErr>
-where
-    A: ActiveModelTrait + Clone,
-{
-    let insert = || A::Entity::insert(row.clone()).exec_without_returning(database);
-    db::retried(insert).await.map(drop)
-}
-
-/// Writes the values that are set in `values` into every row of `which`; answers how many there were. Tries again as
-/// [`insert`] does.
-///
-/// # Errors
-/// The database's.
-pub async fn update<A>(database: &DatabaseConnection, values: A, which: Condition) -> Result<u64, DbErr>
-where
-    A: ActiveModelTrait + Clone,
-{
-    let update = || {
-        let update = A::Entity::update_many().set(values.clone());
-        update.filter(which.clone()).exec(database)
-    };
-    Ok(db::retried(update).await?.rows_affected)
-}
-
-/// Deletes every row of `which`; answers how many there were. Tries again as [`insert`] does.
-///
-/// # Errors
-/// The database's.
-pub async fn delete<E>(database: &DatabaseConnection, which: Condition) -> Result<u64, DbErr>
-where
-    E: EntityTrait,
-{
-    let delete = || E::delete_many().filter(which.clone()).exec(database);
-    Ok(db::retried(delete).await?.rows_affected)
 }
 
 /// Whether a write failed because the row is there already.

@@ -97,7 +97,32 @@ impl Collection for Entity {
     type Resource = StoredAudience;
 
     fn read(row: Model) -> Result<StoredAudience, Error> {
-        read(row)
+        let kind = match row.kind {
+            1 => Kind::Live,
+            2 => Kind::Frozen,
+            3 => Kind::Imported,
+            other => {
+                return Err(Error::Damaged {
+                    resource: Entity::name(&[&row.id]),
+                    message: format!("there is no kind {other}"),
+                });
+            }
+        };
+        Ok(StoredAudience {
+            people: row.keys.map(|keys| People {
+                keys,
+                size: row.size,
+                as_of: row.as_of.map(Day),
+            }),
+            id: row.id,
+            brand: row.brand,
+            display_name: row.display_name,
+            kind,
+            expression: row.expression,
+            etag: row.etag,
+            made_at: row.made_at,
+            changed_at: row.changed_at,
+        })
     }
 
     fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
@@ -295,33 +320,4 @@ impl Change {
             ..people.unwrap_or_default()
         }
     }
-}
-
-fn read(row: Model) -> Result<StoredAudience, Error> {
-    let kind = match row.kind {
-        1 => Kind::Live,
-        2 => Kind::Frozen,
-        3 => Kind::Imported,
-        other => {
-            return Err(Error::Damaged {
-                resource: Entity::name(&[&row.id]),
-                message: format!("there is no kind {other}"),
-            });
-        }
-    };
-    Ok(StoredAudience {
-        people: row.keys.map(|keys| People {
-            keys,
-            size: row.size,
-            as_of: row.as_of.map(Day),
-        }),
-        id: row.id,
-        brand: row.brand,
-        display_name: row.display_name,
-        kind,
-        expression: row.expression,
-        etag: row.etag,
-        made_at: row.made_at,
-        changed_at: row.changed_at,
-    })
 }

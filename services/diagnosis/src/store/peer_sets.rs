@@ -90,11 +90,25 @@ impl Collection for Entity {
     type Resource = StoredPeerSet;
 
     fn read(row: Model) -> Result<StoredPeerSet, Error> {
-        read(row)
+        let damaged = |error: serde_json::Error| Error::Damaged {
+            resource: Entity::name(&[&row.id]),
+            message: error.to_string(),
+        };
+        Ok(StoredPeerSet {
+            peers: serde_json::from_str(&row.peers).map_err(damaged)?,
+            open_to: serde_json::from_str(&row.open_to).map_err(damaged)?,
+            measured_over: (row.measured_first.zip(row.measured_last))
+                .and_then(|(first, last)| Window::new(Day(first), Day(last))),
+            id: row.id,
+            display_name: row.display_name,
+            etag: row.etag,
+            made_at: row.made_at,
+            changed_at: row.changed_at,
+        })
     }
 
     fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
-        Ok(read(row.clone())?.is_shown(call))
+        Ok(Self::read(row.clone())?.is_shown(call))
     }
 }
 
@@ -211,23 +225,5 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Damaged {
         resource: "the peer set".to_owned(),
         message: error.to_string(),
-    })
-}
-
-fn read(row: Model) -> Result<StoredPeerSet, Error> {
-    let damaged = |error: serde_json::Error| Error::Damaged {
-        resource: Entity::name(&[&row.id]),
-        message: error.to_string(),
-    };
-    Ok(StoredPeerSet {
-        peers: serde_json::from_str(&row.peers).map_err(damaged)?,
-        open_to: serde_json::from_str(&row.open_to).map_err(damaged)?,
-        measured_over: (row.measured_first.zip(row.measured_last))
-            .and_then(|(first, last)| Window::new(Day(first), Day(last))),
-        id: row.id,
-        display_name: row.display_name,
-        etag: row.etag,
-        made_at: row.made_at,
-        changed_at: row.changed_at,
     })
 }

@@ -116,7 +116,22 @@ impl Collection for Entity {
     type Resource = StoredRun;
 
     fn read(row: Model) -> Result<StoredRun, Error> {
-        read(row)
+        let state = State::read(row.state).ok_or_else(|| Error::Damaged {
+            resource: Entity::name(&[&row.id]),
+            message: format!("state {} is none", row.state),
+        })?;
+        Ok(StoredRun {
+            id: row.id,
+            brand: row.brand,
+            state,
+            done_steps: row.done_steps,
+            total_steps: row.total_steps,
+            spec: row.spec,
+            result: row.result,
+            error: row.error,
+            made_at: row.made_at,
+            ended_at: row.ended_at,
+        })
     }
 
     /// Who may see its brand and every peer.
@@ -287,23 +302,4 @@ fn damaged(id: &str, error: &serde_json::Error) -> Error {
         resource: Entity::name(&[id]),
         message: error.to_string(),
     }
-}
-
-fn read(row: Model) -> Result<StoredRun, Error> {
-    let state = State::read(row.state).ok_or_else(|| Error::Damaged {
-        resource: Entity::name(&[&row.id]),
-        message: format!("state {} is none", row.state),
-    })?;
-    Ok(StoredRun {
-        id: row.id,
-        brand: row.brand,
-        state,
-        done_steps: row.done_steps,
-        total_steps: row.total_steps,
-        spec: row.spec,
-        result: row.result,
-        error: row.error,
-        made_at: row.made_at,
-        ended_at: row.ended_at,
-    })
 }

@@ -110,7 +110,23 @@ impl Collection for Entity {
     type Resource = StoredJob;
 
     fn read(row: Model) -> Result<StoredJob, Error> {
-        read(row)
+        let state = State::read(row.state).ok_or_else(|| Error::Damaged {
+            resource: name(&row.id),
+            message: format!("state {} is none", row.state),
+        })?;
+        Ok(StoredJob {
+            id: row.id,
+            method: row.method,
+            request: row.request,
+            state,
+            step: row.step,
+            done: u64::try_from(row.done).unwrap_or(0),
+            total: u64::try_from(row.total).unwrap_or(0),
+            answer: row.answer,
+            error: row.error,
+            made_at: row.made_at,
+            ended_at: row.ended_at,
+        })
     }
 
     fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
@@ -276,24 +292,4 @@ fn name(id: &str) -> String {
 
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn read(row: Model) -> Result<StoredJob, Error> {
-    let state = State::read(row.state).ok_or_else(|| Error::Damaged {
-        resource: name(&row.id),
-        message: format!("state {} is none", row.state),
-    })?;
-    Ok(StoredJob {
-        id: row.id,
-        method: row.method,
-        request: row.request,
-        state,
-        step: row.step,
-        done: u64::try_from(row.done).unwrap_or(0),
-        total: u64::try_from(row.total).unwrap_or(0),
-        answer: row.answer,
-        error: row.error,
-        made_at: row.made_at,
-        ended_at: row.ended_at,
-    })
 }

@@ -8,8 +8,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Error, Page, delete, insert, is_taken, now, update};
-use crate::{Call, page::List};
+use super::{Error, Page, is_taken, now};
+use crate::{Call, db::retried, page::List};
 
 /// A table of the resources of a collection.
 pub trait Collection: EntityTrait<Model: Send + Sync, ActiveModel: Send + Sync> {
@@ -73,26 +73,13 @@ pub trait Changeable: Collection {
     const CHANGED_AT: Self::Column;
 }
 
-/// The resources of a collection that belong to the tenant of a call, as the call sees them.
+/// The resources of a collection that belong to the tenant of a call, as the call sees them. What the database gives up for
+/// another write's sake is written again.
+#[derive(Clone, Debug)]
 pub struct Repository<E> {
     call: Call,
     database: DatabaseConnection,
     table: PhantomData<E>,
-}
-
-impl<E> Clone for Repository<E> {
-    fn clone(&self) -> Self {
-        Self::of(&self.call, &self.database)
-    }
-}
-
-impl<E> Debug for Repository<E> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Repository")
-            .field("call", &self.call)
-            .finish()
-    }
 }
 
 impl<E> Repository<E> {
@@ -179,8 +166,10 @@ impl<E: Collection> Repository<E> {
     where
         E::Model: IntoActiveModel<E::ActiveModel>,
     {
-        match insert(&self.database, row.into_active_model()).await {
-            Ok(()) => Ok(true),
+        let row = row.into_active_model();
+        let insert = || E::insert(row.clone()).exec_without_returning(&self.database);
+        match retried(insert).await {
+            Ok(_) => Ok(true),
             Err(error) if is_taken(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -191,7 +180,12 @@ impl<E: Collection> Repository<E> {
     /// # Errors
     /// The database's.
     pub async fn set(&self, values: E::ActiveModel, which: Condition) -> Result<u64, Error> {
-        Ok(update(&self.database, values, self.all().add(which)).await?)
+        let which = self.all().add(which);
+        let update = || {
+            let update = E::update_many().set(values.clone());
+            update.filter(which.clone()).exec(&self.database)
+        };
+        Ok(retried(update).await?.rows_affected)
     }
 
     /// Deletes every row of `which`; how many there were.
@@ -199,7 +193,9 @@ impl<E: Collection> Repository<E> {
     /// # Errors
     /// The database's.
     pub async fn remove(&self, which: Condition) -> Result<u64, Error> {
-        Ok(delete::<E>(&self.database, self.all().add(which)).await?)
+        let which = self.all().add(which);
+        let delete = || E::delete_many().filter(which.clone()).exec(&self.database);
+        Ok(retried(delete).await?.rows_affected)
     }
 }
 

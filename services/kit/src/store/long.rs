@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use tokio::time::sleep;
 
-use super::{Error, Listed, Repository, Requested, delete, now, update};
+use super::{Error, Listed, Repository, Requested, now};
 
 /// Tenant and id of what is worked on.
 pub type Key = (String, String);
@@ -67,9 +67,8 @@ impl<E: Work> Repository<E> {
     }
 
     async fn forget_beyond(&self, kept: u64) -> Result<(), Error> {
-        let ended = self.all().add(ended::<E>());
         let last_kept = E::find()
-            .filter(ended.clone())
+            .filter(self.all().add(ended::<E>()))
             .order_by_desc(E::MADE_AT)
             .select_only()
             .column(E::MADE_AT)
@@ -79,7 +78,7 @@ impl<E: Work> Repository<E> {
             .one(self.database())
             .await?;
         if let Some(last_kept) = last_kept {
-            delete::<E>(self.database(), ended.add(E::MADE_AT.lt(last_kept))).await?;
+            self.remove(ended::<E>().add(E::MADE_AT.lt(last_kept))).await?;
         }
         Ok(())
     }
@@ -151,7 +150,8 @@ pub async fn interrupt<E: Work>(database: &DatabaseConnection, key: &Key, beats:
     values.set(E::STATE, E::INTERRUPTED.into());
     values.set(E::ENDED_AT, now().into());
     let abandoned = of_key::<E>(key).add(E::BEATS.eq(beats));
-    Ok(update(database, values, abandoned).await? > 0)
+    let interrupted = E::update_many().set(values).filter(abandoned);
+    Ok(interrupted.exec(database).await?.rows_affected > 0)
 }
 
 /// What is worked on of a key.

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, DatabaseConnection};
 
 use super::*;
 use crate::{Call, access::Brands};

@@ -140,7 +140,22 @@ impl Collection for Entity {
     type Resource = Activation;
 
     fn read(row: Model) -> Result<Activation, Error> {
-        read(row)
+        let setting = |json: Option<String>| json.as_deref().map(setting_of).transpose();
+        Ok(Activation {
+            brand: row.brand,
+            world: row.world,
+            revision: row.revision,
+            active: setting(row.active)?,
+            shadow: setting(row.shadow)?,
+            fallback: Fallback::read(row.fallback),
+            allow_wasi: row.allow_wasi,
+            keep_inputs: row.keep_inputs,
+            forced: row.forced,
+            before: row.before,
+            change: Change::read(row.change),
+            etag: row.etag,
+            made_at: row.made_at,
+        })
     }
 }
 
@@ -316,23 +331,4 @@ fn of_brand(brand: &str, world: i32) -> Condition {
     Condition::all()
         .add(Column::Brand.eq(brand))
         .add(Column::World.eq(world))
-}
-
-fn read(row: Model) -> Result<Activation, Error> {
-    let setting = |json: Option<String>| json.as_deref().map(setting_of).transpose();
-    Ok(Activation {
-        brand: row.brand,
-        world: row.world,
-        revision: row.revision,
-        active: setting(row.active)?,
-        shadow: setting(row.shadow)?,
-        fallback: Fallback::read(row.fallback),
-        allow_wasi: row.allow_wasi,
-        keep_inputs: row.keep_inputs,
-        forced: row.forced,
-        before: row.before,
-        change: Change::read(row.change),
-        etag: row.etag,
-        made_at: row.made_at,
-    })
 }

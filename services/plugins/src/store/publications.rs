@@ -151,7 +151,28 @@ impl Collection for Entity {
     type Resource = Publication;
 
     fn read(row: Model) -> Result<Publication, Error> {
-        read(row)
+        let damaged = |message: String| Error::Damaged {
+            resource: format!("a publication {}", row.id),
+            message,
+        };
+        let state = State::read(row.state).ok_or_else(|| damaged(format!("state {} is none", row.state)))?;
+        let (publisher, sha256) = row
+            .id
+            .split_once('/')
+            .ok_or_else(|| damaged("its id is none".to_owned()))?;
+        Ok(Publication {
+            publisher: publisher.to_owned(),
+            sha256: sha256.to_owned(),
+            findings: of_json(&row.findings)?,
+            signature: row.signature,
+            bytes: row.bytes,
+            state,
+            plugin: row.plugin,
+            refusal: row.refusal,
+            standard: row.standard,
+            made_at: row.made_at,
+            changed_at: row.changed_at,
+        })
     }
 
     fn name(id: &[&str]) -> String {
@@ -223,7 +244,7 @@ impl Publications {
                 changed_at: now(),
             };
             if self.rows.insert(fresh.clone()).await? {
-                return Ok((read(fresh)?, true));
+                return Ok((Entity::read(fresh)?, true));
             }
             let there = match self.rows.get(&[&id]).await {
                 Ok(there) => there,
@@ -241,7 +262,7 @@ impl Publications {
                 .add(Column::ChangedAt.eq(there.changed_at));
             let again = ActiveModel::from(fresh.clone()).reset_all();
             if self.rows.set(again, unchanged).await? > 0 {
-                return Ok((read(fresh)?, true));
+                return Ok((Entity::read(fresh)?, true));
             }
         }
         Err(Error::Damaged {
@@ -303,29 +324,4 @@ impl Publications {
         let ended = self.rows.this(&[&id]).add(ended::<Entity>());
         self.rows.remove(ended).await.map(drop)
     }
-}
-
-fn read(row: Model) -> Result<Publication, Error> {
-    let damaged = |message: String| Error::Damaged {
-        resource: format!("a publication {}", row.id),
-        message,
-    };
-    let state = State::read(row.state).ok_or_else(|| damaged(format!("state {} is none", row.state)))?;
-    let (publisher, sha256) = row
-        .id
-        .split_once('/')
-        .ok_or_else(|| damaged("its id is none".to_owned()))?;
-    Ok(Publication {
-        publisher: publisher.to_owned(),
-        sha256: sha256.to_owned(),
-        findings: of_json(&row.findings)?,
-        signature: row.signature,
-        bytes: row.bytes,
-        state,
-        plugin: row.plugin,
-        refusal: row.refusal,
-        standard: row.standard,
-        made_at: row.made_at,
-        changed_at: row.changed_at,
-    })
 }

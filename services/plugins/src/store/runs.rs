@@ -109,7 +109,46 @@ impl Collection for Entity {
     type Resource = Run;
 
     fn read(row: Model) -> Result<Run, Error> {
-        read(row)
+        let number = |text: String| text.parse::<f64>().map_err(|error| super::damaged(&error));
+        let comparisons: Vec<KeptComparison> = of_json(&row.comparisons)?;
+        let comparisons = comparisons.into_iter().map(|kept| {
+            let KeptComparison(column, correlation, overlap, largest) = kept;
+            Ok(Comparison {
+                column,
+                rank_correlation: correlation.map(number).transpose()?,
+                top_overlap: overlap.map(number).transpose()?,
+                largest_difference: number(largest)?,
+            })
+        });
+        Ok(Run {
+            comparisons: comparisons.collect::<Result<_, Error>>()?,
+            id: row.id,
+            brand: row.brand,
+            world: row.world,
+            role: row.role,
+            setting: setting_of(&row.setting)?,
+            sha256: row.sha256,
+            subject: row.subject,
+            day: row.day,
+            versions: of_json(&row.versions)?,
+            table_hash: row.table_hash,
+            rows: row.rows,
+            input_hash: row.input_hash,
+            output_hash: row.output_hash,
+            failure: (!row.succeeded).then_some((row.reason, row.message)),
+            limits: row.limits,
+            micros: row.micros,
+            fuel: row.fuel,
+            memory_bytes: row.memory_bytes,
+            log: of_json(&row.log)?,
+            has_inputs: row.has_inputs,
+            has_result: row.has_result,
+            given: row
+                .given_at
+                .zip(row.given_under)
+                .map(|(at, under)| Given { at, under }),
+            made_at: row.made_at,
+        })
     }
 
     fn is_shown(call: &Call, row: &Model) -> Result<bool, Error> {
@@ -167,7 +206,7 @@ impl Runs {
         let stale = given.map_or(stale.clone(), |given| stale.add(Column::GivenAt.lt(given)));
         let beyond = newest.filter(Column::MadeAt.lt(made)).filter(stale).limit(1_000);
         let rows = beyond.all(self.rows.database()).await?;
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(Entity::read).collect()
     }
 
     /// A number of the last of so many runs as are kept, if there are so many.
@@ -246,7 +285,7 @@ impl Runs {
             .limit(1)
             .one(self.rows.database())
             .await?;
-        row.map(read).transpose()
+        row.map(Entity::read).transpose()
     }
 
     /// Runs whose answers were given to a question, the one given last first.
@@ -256,7 +295,7 @@ impl Runs {
     pub async fn given(&self, brand: &str, world: i32, subject: &str, most: u64) -> Result<Vec<Run>, Error> {
         let given = self.given_last(brand, world).filter(Column::Subject.eq(subject));
         let rows = given.limit(most).all(self.rows.database()).await?;
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(Entity::read).collect()
     }
 
     /// A page, newest first.
@@ -335,47 +374,4 @@ fn comparisons_to_json(comparisons: &[Comparison]) -> Result<String, Error> {
         )
     });
     to_json(&kept.collect::<Vec<_>>())
-}
-
-fn read(row: Model) -> Result<Run, Error> {
-    let number = |text: String| text.parse::<f64>().map_err(|error| super::damaged(&error));
-    let comparisons: Vec<KeptComparison> = of_json(&row.comparisons)?;
-    let comparisons = comparisons.into_iter().map(|kept| {
-        let KeptComparison(column, correlation, overlap, largest) = kept;
-        Ok(Comparison {
-            column,
-            rank_correlation: correlation.map(number).transpose()?,
-            top_overlap: overlap.map(number).transpose()?,
-            largest_difference: number(largest)?,
-        })
-    });
-    Ok(Run {
-        comparisons: comparisons.collect::<Result<_, Error>>()?,
-        id: row.id,
-        brand: row.brand,
-        world: row.world,
-        role: row.role,
-        setting: setting_of(&row.setting)?,
-        sha256: row.sha256,
-        subject: row.subject,
-        day: row.day,
-        versions: of_json(&row.versions)?,
-        table_hash: row.table_hash,
-        rows: row.rows,
-        input_hash: row.input_hash,
-        output_hash: row.output_hash,
-        failure: (!row.succeeded).then_some((row.reason, row.message)),
-        limits: row.limits,
-        micros: row.micros,
-        fuel: row.fuel,
-        memory_bytes: row.memory_bytes,
-        log: of_json(&row.log)?,
-        has_inputs: row.has_inputs,
-        has_result: row.has_result,
-        given: row
-            .given_at
-            .zip(row.given_under)
-            .map(|(at, under)| Given { at, under }),
-        made_at: row.made_at,
-    })
 }
