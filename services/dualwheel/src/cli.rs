@@ -77,7 +77,7 @@ pub enum Command {
     Diagnose(Diagnose),
     /// Ask one group of metrics
     Ask(Ask),
-    /// Ask what the consumers of a brand are worth and which ways they take, delete and export consumers
+    /// Show what the consumers of a brand are worth and which paths they take; delete and export consumers
     #[command(subcommand)]
     Consumer(Consumer),
     /// Count, list, compare and save the people of audience expressions
@@ -92,7 +92,7 @@ pub enum Command {
     /// Join the small files of the lake's tables, and remove those out of use for limits.retention_s; services do so
     /// themselves now and then
     Compact,
-    /// Look after what is stored
+    /// Check what is stored, and show how far producers are
     #[command(subcommand)]
     Lake(Lake),
     /// Show which members can become key opinion consumers
@@ -359,7 +359,7 @@ pub enum Consumer {
     Delete(DeleteConsumers),
     /// Show how far deletions have come
     Deletions(Deletions),
-    /// Print everything that is kept about a consumer, a JSON object a line
+    /// Print everything that is stored about a consumer, a JSON object a line
     Export(ExportConsumer),
 }
 
@@ -433,14 +433,14 @@ pub enum Index {
     Show(Place),
     /// Rebuild every bitmap from the facts
     Rebuild(Place),
-    /// Hold every bitmap against the facts; fails when one differs
+    /// Check every bitmap against the facts; fails when one differs
     Verify(Place),
 }
 
 /// `dualwheel lake`.
 #[derive(Debug, Subcommand)]
 pub enum Lake {
-    /// Read every stored file and hold it against what is known of it; fails when something is damaged or gone
+    /// Read every stored file and check it against its recorded sums; fails when something is damaged or gone
     Verify,
     /// Show the last sequence of a producer, after which it goes on
     Producer(Producer),

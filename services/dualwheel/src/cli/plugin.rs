@@ -16,7 +16,7 @@ pub enum Plugin {
     Check(Check),
     /// Run a component on rows of a file
     Run(Run),
-    /// Write a crate with a model that works, to begin with
+    /// Write a new crate with a working model
     New(New),
     /// Run the tests of a crate
     Test(Test),
@@ -26,9 +26,9 @@ pub enum Plugin {
     Keygen(Keygen),
     /// Sign a component
     Sign(Sign),
-    /// Hold a signature against a component
+    /// Check the signature of a component
     Verify(Verify),
-    /// Write a component as an OCI image layout, which registries take
+    /// Write a component as an OCI image layout, for registries
     Oci(Oci),
     /// Read a component from an OCI image layout
     Unpack(Unpack),

@@ -19,15 +19,15 @@ pub enum Registry {
     Publish(Publish),
     /// List the published versions
     List(Place),
-    /// Let a version become active nowhere any more; where it is active it answers on
+    /// Retire a version: it answers where it is active, and can be activated nowhere else
     Retire(Retire),
     /// Remove a version that no brand uses
     Delete(Version),
     /// Make a plugin the one that answers for a brand
     Activate(Activate),
-    /// Put the built-in model in its place again
+    /// Put the built-in model back
     Deactivate(OfBrand),
-    /// Ask a plugin beside, and compare its answers; without a plugin, ask none any more
+    /// Ask a plugin beside the active one and compare their answers; without a plugin, end the shadow
     Shadow(Shadow),
     /// Make the shadow the active plugin
     Promote(Promote),
