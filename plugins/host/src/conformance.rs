@@ -374,7 +374,7 @@ impl<'a> Held<'a> {
     }
 }
 
-/// The first row whose answer is another than what it is held against; the rows of `given` are those at `places`.
+/// The first row whose answer is another than what it is compared with; the rows of `given` are those at `places`.
 fn differs(world: World, held: &Answers, places: &[usize], given: &Answers) -> Option<String> {
     let mut columns = world.answers().iter().zip(held.iter().zip(given));
     columns.find_map(|(column, (held, given))| match (held, given) {

@@ -1,4 +1,4 @@
-//! Models that the host itself brings: plain Rust behind the interface of a plugin, so that either can be held against
+//! Models that the host itself brings: plain Rust behind the interface of a plugin, so that either can be compared with
 //! the other on the same rows.
 
 use std::{fmt, time::Instant};

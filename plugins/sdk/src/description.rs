@@ -66,7 +66,7 @@ impl Description {
         self.parameters.iter().map(value).collect()
     }
 
-    /// Holds the description against the contract's rules. Meant for a model's own tests, with `has` of its world,
+    /// Checks the description against the contract's rules. Meant for a model's own tests, with `has` of its world,
     /// [`crate::koc::has`], [`crate::style::has`] or [`crate::hit::has`].
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::{
     target::{reach, taken},
 };
 
-/// Holds all that is stored against what is known of it.
+/// Checks everything that is stored against what is known of it.
 ///
 /// # Errors
 /// When something is damaged or gone, or cannot be read.

@@ -1,4 +1,4 @@
-//! Batches as Arrow IPC streams. What a stream says of its own sizes is held against its bytes before any memory is taken for
+//! Batches as Arrow IPC streams. What a stream says of its own sizes is checked against its bytes before any memory is taken for
 //! it: the reader takes as much as the stream says, and where there is not as much, the process ends.
 
 use std::{io::Cursor, panic::catch_unwind};

@@ -1,6 +1,6 @@
 //! The lake: every fact in Delta tables that any engine can read, appended once and read as typed frames.
 //!
-//! - [`fact`] holds the one schema of every fact; [`check`] holds rows against it.
+//! - [`fact`] holds the one schema of every fact; [`check`] checks rows against it.
 //! - [`service`] takes batches over gRPC; they are written durably and once per producer and sequence.
 //! - [`erasure`] removes everything about some consumers, for good.
 //! - [`Reader`] reads a tenant's tables at fixed versions, as [`frames`] in memory.

@@ -72,15 +72,9 @@ pub const SHIPPED: [(&str, &str); 9] = [
         include_str!("../mappings/online-retail-ii.yaml"),
     ),
     ("orders-events", include_str!("../mappings/orders-events.yaml")),
-    (
-        "qianniu-orders",
-        include_str!("../mappings/qianniu-orders.yaml"),
-    ),
+    ("qianniu-orders", include_str!("../mappings/qianniu-orders.yaml")),
     ("rees46", include_str!("../mappings/rees46.yaml")),
-    (
-        "shopify-orders",
-        include_str!("../mappings/shopify-orders.yaml"),
-    ),
+    ("shopify-orders", include_str!("../mappings/shopify-orders.yaml")),
     (
         "taobao-userbehavior",
         include_str!("../mappings/taobao-userbehavior.yaml"),

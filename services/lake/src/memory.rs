@@ -1,4 +1,4 @@
-//! Frames straight from rows, without storage: what tests hold against their oracles.
+//! Frames straight from rows, without storage: what tests compare with their oracles.
 
 use std::sync::Arc;
 

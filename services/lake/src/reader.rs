@@ -147,7 +147,7 @@ impl Reader {
         &self.settings.currency
     }
 
-    /// Today in the tenant's zone, by the clock; only questions are held against it, no metric reads it.
+    /// Today in the tenant's zone, by the clock; only questions are checked against it, no metric reads it.
     #[must_use]
     pub fn today(&self) -> Day {
         Day::of_instant(chrono::Utc::now().timestamp_micros(), self.settings.zone).unwrap_or_default()

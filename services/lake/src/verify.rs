@@ -46,7 +46,7 @@ impl Verified {
 }
 
 impl Lake {
-    /// Reads every file of every table, every list of consumers, all settings and suppressions, and holds them against what is
+    /// Reads every file of every table, every list of consumers, all settings and suppressions, and checks them against what is
     /// known of them.
     ///
     /// # Errors

@@ -209,7 +209,7 @@ impl<P: Serialize> Definitions<P> {
 /// What messages call the file that a service ships.
 const SHIPPED: &str = "shipped definitions";
 
-/// Holds every number against its range, which those of a whole file all have. What is no parameter at all is refused when the
+/// Checks every number against its range, which those of a whole file all have. What is no parameter at all is refused when the
 /// parameters are read.
 fn check_ranges(
     ranges: &[(&str, RangeInclusive<f64>)],

@@ -122,7 +122,7 @@ impl PublicKey {
         Ok(hash)
     }
 
-    /// Holds a signature in base64 against the component with this SHA-256.
+    /// Checks a signature in base64 against the component with this SHA-256.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Mismatch`].

@@ -46,7 +46,7 @@ pub struct Parameters {
     pub style_history_days: i32,
     /// Fewest periods with GMV above zero that make a trend.
     pub style_fewest_periods: NonZeroU16,
-    /// Days up to the last period's end in which the brand is held against the market.
+    /// Days up to the last period's end in which the brand is compared with the market.
     pub style_recent_days: NonZeroU16,
     /// Days of a period where the tenant's brands stand for the market.
     pub style_period_days: NonZeroU16,

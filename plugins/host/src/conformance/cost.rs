@@ -36,7 +36,7 @@ fn each(less: Cost, more: Cost, of: fn(Cost) -> u64) -> f64 {
 }
 
 /// Fuel of a call and of a row. What every call costs, such as the start of an interpreter, hides how the rest grows; so
-/// further rows are held against further rows: those of the second half must not cost much more than those of the first.
+/// further rows are compared with further rows: those of the second half must not cost much more than those of the first.
 pub(super) fn fuel(&[one, few, many]: &[Cost; 3]) -> Result<String, String> {
     let (early, late) = (
         each(one, few, |cost| cost.fuel),

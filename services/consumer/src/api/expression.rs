@@ -31,7 +31,7 @@ use crate::{
 /// Ten-thousandths of a currency unit in billionths of it.
 const NANOS: i64 = 100_000;
 
-/// What names in an expression are held against.
+/// What names in an expression are checked against.
 #[derive(Clone, Copy)]
 struct Known<'a> {
     /// The definitions of the brand; `None` where the expression was checked when it was stored.

@@ -1,4 +1,4 @@
-//! Holds the stored bitmaps against the facts.
+//! Checks the stored bitmaps against the facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -66,7 +66,7 @@ impl Audience {
 pub struct ProfilePeople {
     /// Who belongs
     pub expression: String,
-    /// Whom they are held against, as an expression [default: everyone with a profile]
+    /// Whom to compare them with, as an expression [default: everyone with a profile]
     #[arg(long, value_name = "EXPRESSION")]
     pub base: Option<String>,
     /// Traits, separated by commas: age, gender, city_tier, has_child, spending_power, occupation, strategic_audience,

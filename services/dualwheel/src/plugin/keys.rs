@@ -78,7 +78,7 @@ pub(super) fn sign(common: &Common, args: &Sign) -> anyhow::Result<()> {
     )
 }
 
-/// Holds a signature against a component.
+/// Checks the signature of a component.
 pub(super) fn verify(common: &Common, args: &Verify) -> anyhow::Result<()> {
     let sha256 = sha256(&read_component(&args.component)?);
     let pem = read_text(&args.key)?;

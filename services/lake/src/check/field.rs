@@ -1,4 +1,4 @@
-//! One column: conversion to its stored type, and each value held against what the column admits.
+//! One column: conversion to its stored type, and each value checked against what the column admits.
 
 use std::sync::Arc;
 

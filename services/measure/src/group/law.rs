@@ -48,7 +48,7 @@ impl fmt::Display for Order {
     }
 }
 
-/// Holds `parts`, which together are `all`, against it: merged in several orders, each written and read before, they are
+/// Checks `parts`, which together are `all`, against it: merged in several orders, each written and read before, they are
 /// the same bytes as the partial result of all at once, and make the same metrics as the whole.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ pub struct Rows {
 /// What the brand has of each value of `market` that has enough periods.
 ///
 /// `goods` has all brands of the tenant over the recent days, with the edges of price bands: needed where they stand for
-/// the market and the question is by band. A band of statistics is held against the brand's prices where it is spelt as
+/// the market and the question is by band. A band of statistics is compared with the brand's prices where it is spelt as
 /// a range: `50-100`, `-50`, `100-` or `100+`, in currency units, the upper edge included.
 #[must_use]
 pub fn rows(

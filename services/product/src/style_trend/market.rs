@@ -27,7 +27,7 @@ pub struct Style {
     pub searches: Vec<f64>,
     /// Listings, likewise.
     pub listings: Vec<f64>,
-    /// Days of the recent periods of the category; the brand is held against the market in them.
+    /// Days of the recent periods of the category; the brand is compared with the market in them.
     pub recent: Window,
     /// Those recent periods of which the market's GMV is known.
     pub known: Vec<Window>,

@@ -49,7 +49,7 @@ pub struct Filter {
     pub keyword_class: Option<KeywordClass>,
 }
 
-/// What of behaviours is held against the range.
+/// What of behaviours is compared with the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BehaviorMeasure {
     /// Their number.
@@ -112,7 +112,7 @@ impl BehaviorTerm {
     }
 }
 
-/// What of purchases is held against the range.
+/// What of purchases is compared with the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PurchaseMeasure {
     /// Net GMV, return-only rows included.
