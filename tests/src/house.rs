@@ -333,6 +333,39 @@ fn sections_that_are_cited_are_there() {
 }
 
 #[test]
+fn every_rpc_is_on_the_page_of_its_crate() {
+    for (area, crate_name) in [
+        ("consumer", "consumer"),
+        ("product", "product"),
+        ("content", "content"),
+        ("membership", "membership"),
+        ("diagnosis", "diagnosis"),
+        ("plugin", "plugins"),
+        ("facts", "lake"),
+        ("metric", "kit"),
+        ("job", "kit"),
+    ] {
+        let page = root().join("services").join(crate_name).join("README.md");
+        let text = fs::read_to_string(&page).unwrap();
+        let contracts = files(&root().join("proto/dualwheel").join(area), ".proto");
+        let mut rpcs = 0;
+        for line in contracts.values().flat_map(|contract| contract.lines()) {
+            let Some(rest) = line.trim_start().strip_prefix("rpc ") else {
+                continue;
+            };
+            let rpc = rest.split('(').next().unwrap_or_default();
+            assert!(
+                text.contains(&format!("`{rpc}`")),
+                "{} does not name {rpc}",
+                page.display()
+            );
+            rpcs += 1;
+        }
+        assert!(rpcs > 0, "proto/dualwheel/{area} has no RPC");
+    }
+}
+
+#[test]
 fn pages_point_to_what_is_there() {
     let mut links = 0;
     for (page, text) in files(&root(), ".md") {
