@@ -1,4 +1,4 @@
-//! Gradient-boosted trees that tell some people from others by what is known of them, and how well they do.
+//! Gradient-boosted trees that separate some people from others by what is known of them, and how well they do.
 
 use dualwheel_kit::work;
 use forust_ml::{
@@ -67,7 +67,7 @@ impl<const FEATURES: usize> FromIterator<[Option<f64>; FEATURES]> for Columns {
     }
 }
 
-/// People with their features, and which of them are those that the model shall tell: the positives.
+/// People with their features, and which of them the model is to recognise: the positives.
 #[derive(Clone, Debug)]
 pub struct Examples<'a> {
     parts: Vec<&'a Columns>,

@@ -68,7 +68,7 @@ pub enum Refusal {
         /// Fewest.
         needed: usize,
     },
-    /// There are too few to tell the seed from.
+    /// There are too few to separate the seed from.
     #[error("{found} candidates are outside the audience; the model needs {needed}: widen the candidates")]
     TooFewOthers {
         /// Candidates outside the seed.

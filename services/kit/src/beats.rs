@@ -1,7 +1,7 @@
-//! Sees to it that nothing stays unfinished for ever that processes work on, although processes come and go.
+//! Makes sure that no work of a process stays unfinished for ever, although processes come and go.
 //!
-//! A process says of what it works on, beat by beat, that it does. What nobody has said so of for a while, by the clock of
-//! who watches, has lost its process, and is marked as interrupted.
+//! A process confirms, beat by beat, what it works on. What nobody has confirmed for a while, by the clock of
+//! who watches, has lost its process and is marked as interrupted.
 
 use std::{
     collections::HashMap,

@@ -181,7 +181,7 @@ pub fn wrap(layers: Vec<Layer>, next: Next) -> Next {
     })
 }
 
-/// Names the call: takes the caller's name where it is a decent one, and puts it into the answer.
+/// Names the call: takes the caller's name where it is valid, and puts it into the answer.
 async fn request_id(mut request: Request<Body>, next: Next) -> Response<Body> {
     let given = request
         .headers()

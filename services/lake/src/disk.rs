@@ -233,7 +233,7 @@ fn named(error: io::Error, file: &path::Path) -> object_store::Error {
     full(local(error), file)
 }
 
-/// An error for want of room, with the file for which there was none.
+/// An error because there is no room, with the file for which there was none.
 fn full(error: object_store::Error, file: &path::Path) -> object_store::Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(one) = cause {

@@ -150,7 +150,7 @@ pub(crate) const SOURCE_COLUMNS: [&str; 2] = ["producer", "sequence"];
 /// Columns by which every table is partitioned.
 pub const PARTITION_COLUMNS: [&str; 2] = ["tenant", "bucket"];
 
-/// The partition of a brand: its rows lie in one of eight buckets, and those that came of late in [`MIXED_BUCKET`], so that a
+/// The partition of a brand: its rows lie in one of eight buckets, and the latest in [`MIXED_BUCKET`], so that a
 /// brand's questions skip the rest.
 #[must_use]
 pub fn bucket_of(brand: &str) -> i32 {

@@ -50,7 +50,7 @@ impl Lake {
     /// known of them.
     ///
     /// # Errors
-    /// When something cannot be read at all, for want of the storage.
+    /// When something cannot be read at all, because the storage does not answer.
     pub async fn verify(&self) -> Result<Verified, Error> {
         let mut verified = Verified::default();
         let facts = self.inner.tables.iter().map(|table| &**table);

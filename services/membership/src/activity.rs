@@ -16,7 +16,7 @@ pub(crate) struct Acts<'a> {
     pub categories: &'a Within,
     /// Distinct days on which browsing becomes active.
     pub browse_days: u16,
-    /// Whether `PURCHASE` behaviours are purchases, for want of order lines.
+    /// Whether `PURCHASE` behaviours are purchases, because there are no order lines.
     pub purchases_are_behaviors: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Ranks styles by momentum: how fast their market grows of late, damped where supply outruns demand.
+//! Ranks styles by momentum: how fast their market has grown recently, damped where supply outruns demand.
 //!
 //! Of a style's market by period, oldest first:
 //!
@@ -138,7 +138,7 @@ impl Rules {
     }
 }
 
-/// The log of demand/supply of late against that of all periods, where it has fallen; else 0.
+/// The log of recent demand/supply against that of all periods, where it has fallen; else 0.
 fn shortfall(searches: &[f64], listings: &[f64], fading: f64) -> f64 {
     let mut late = (0.0, 0.0);
     let mut all = (0.0, 0.0);

@@ -1,4 +1,4 @@
-//! Made-up products that look like a brand's: few sell much, some are new, some rise, some have sold nothing of late.
+//! Made-up products that look like a brand's: few sell much, some are new, some rise, some have sold nothing recently.
 
 use dualwheel_plugin_sdk::{Column, Values, hit};
 

@@ -211,7 +211,7 @@ impl PeopleIndex {
         self.followed(call.tenant(), Replace::All).await
     }
 
-    /// Sees to it that none of `keys` is in the index, whose facts are gone; answers how many were.
+    /// Makes sure that none of `keys` is in the index, whose facts are gone; answers how many were.
     ///
     /// # Errors
     /// As [`catch_up`](Self::catch_up).

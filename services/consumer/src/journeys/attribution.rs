@@ -299,7 +299,7 @@ fn removal_effects(journeys: &Journeys, states: &States) -> Vec<u64> {
 }
 
 /// (I − Q)⁻¹ by Gauss and Jordan. Every row of Q leaves some chance to end, so that the pivots on the diagonal are positive
-/// and none needs to be sought.
+/// and none needs to be searched for.
 fn inverse_of_rest(steps: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = steps.len();
     let unit = |row: usize, column: usize| if row == column { 1.0 } else { 0.0 };

@@ -82,7 +82,7 @@ impl<const N: usize> Place<N> {
     }
 }
 
-/// The parameters at the top of the likelihood, sought from `start`, and its value there.
+/// The parameters at the top of the likelihood, searched from `start`, and its value there.
 ///
 /// # Errors
 /// [`Refusal::NoMaximum`] where it has no top, or none that the bounds of the search reach.

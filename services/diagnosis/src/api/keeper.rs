@@ -1,4 +1,4 @@
-//! Sees to it that no run stays unfinished for ever, although processes come and go.
+//! Makes sure that no run stays unfinished for ever, although processes come and go.
 
 use dualwheel_kit::{
     Call,

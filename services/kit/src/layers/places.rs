@@ -97,7 +97,7 @@ struct Places {
 struct Inner {
     next: u64,
     held: HashMap<u64, Arc<Holder>>,
-    /// How many more were refused than let in, of late.
+    /// How many more were refused than let in, recently.
     refused: u32,
 }
 
@@ -135,7 +135,7 @@ impl Places {
     /// A free place, or that of who has been idle the longest.
     ///
     /// # Errors
-    /// How long to wait where there is none; the longer, the more were refused of late.
+    /// How long to wait where there is none; the longer, the more were refused recently.
     fn take(self: &Arc<Self>) -> Result<Place, Duration> {
         let mut inner = self.lock();
         if inner.held.len() >= self.limit && !inner.end_idle(self.idle) {

@@ -15,7 +15,7 @@ const LOOKS: u32 = 8;
 /// Most time between two looks.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Looks after the threads that blocking work is done on.
+/// Watches the threads that do blocking work.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// For how long nothing moves before they stand still.
