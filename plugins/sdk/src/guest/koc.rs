@@ -752,7 +752,7 @@ pub mod dualwheel {
             /// A column that a model asks for.
             #[derive(Clone)]
             pub struct WantedColumn {
-                /// Name, as the world has it.
+                /// Name, as the world tells.
                 pub name: _rt::String,
                 /// Whether the model cannot do without it: then it is not called where the host does not have it.
                 pub required: bool,
