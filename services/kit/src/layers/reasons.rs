@@ -48,7 +48,10 @@ fn reasoned(status: &Status) -> Status {
             Reason::CompressionUnknown,
             format!("the message cannot be unpacked: {message}"),
         ),
-        Code::Unimplemented => Failure::new(Reason::MethodUnknown, "there is no such method here"),
+        Code::Unimplemented => Failure::new(
+            Reason::MethodUnknown,
+            "this process serves no such method; check its name, or ask the process that serves it",
+        ),
         Code::OutOfRange => Failure::new(Reason::MessageTooLarge, message),
         Code::ResourceExhausted if message.starts_with("Error decompressing") => {
             Failure::new(Reason::MessageTooLarge, message)
