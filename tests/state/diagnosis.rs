@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use dualwheel_diagnosis::{
     peer::{Peer, Supplied},
-    store::{Change, Error, Filter, KEPT, NewPeerSet, NewRun, PeerSets, RunTable, Runs, State},
+    store::{
+        Change, Error, Filter, KEPT, NewPeerSet, NewRun, PeerSets, RunTable, Runs, State, StoredPeerSet,
+    },
 };
 use dualwheel_kit::{
     Call,
