@@ -421,7 +421,11 @@ async fn lists_are_oldest_first_and_paged() {
 async fn whoever_changes_a_set_without_an_etag_is_not_told_of_others() {
     let house = House::new().await;
     let mut client = house.client.clone();
-    let made = client.create_peer_set(create("raced", &["birch"])).await.unwrap();
+    let made = client
+        .peer_sets
+        .create_peer_set(create("raced", &["birch"]))
+        .await
+        .unwrap();
     let made = made.into_inner().peer_set.unwrap();
     let change = |number: usize| {
         let mut client = house.client.clone();
@@ -438,7 +442,7 @@ async fn whoever_changes_a_set_without_an_etag_is_not_told_of_others() {
                 paths: vec![path.to_owned()],
             }),
         };
-        async move { client.update_peer_set(request).await }
+        async move { client.peer_sets.update_peer_set(request).await }
     };
     for changed in futures::future::join_all((0..12).map(change)).await {
         changed.unwrap();
@@ -447,6 +451,7 @@ async fn whoever_changes_a_set_without_an_etag_is_not_told_of_others() {
         name: made.name.clone(),
     };
     let now = client
+        .peer_sets
         .get_peer_set(get)
         .await
         .unwrap()
