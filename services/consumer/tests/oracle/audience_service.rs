@@ -263,7 +263,7 @@ async fn whoever_changes_an_audience_without_an_etag_is_not_told_of_others() {
                 paths: vec!["display_name".to_owned()],
             }),
         };
-        async move { client.update_audience(request).await }
+        async move { client.audiences.update_audience(request).await }
     };
     let refresh = |_| {
         let mut client = client.clone();
@@ -272,7 +272,7 @@ async fn whoever_changes_an_audience_without_an_etag_is_not_told_of_others() {
             as_of: as_of(),
             etag: String::new(),
         };
-        async move { client.refresh_audience(request).await }
+        async move { client.audiences.refresh_audience(request).await }
     };
     let renamed = futures::future::join_all((0..12).map(rename));
     let (renamed, refreshed) = tokio::join!(renamed, futures::future::join_all((0..6).map(refresh)));
