@@ -16,7 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     // As bytes, for the types of prost have no place for options of our own.
-    fs::write(out.join("descriptors.bin"), descriptors.encode_file_descriptor_set())?;
+    fs::write(
+        out.join("descriptors.bin"),
+        descriptors.encode_file_descriptor_set(),
+    )?;
     let descriptors = descriptors.file_descriptor_set();
     fs::write(out.join("names.rs"), names(&descriptors, str::to_owned)?)?;
     fs::write(out.join("words.rs"), names(&descriptors, str::to_lowercase)?)?;

@@ -196,6 +196,11 @@ fn every_service_has_its_rooms() {
             assert!(folder.join(room).is_file(), "{service} has no {room}");
         }
         assert!(folder.join("src/api.rs").is_file(), "{service} has no src/api.rs");
+        let top = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+        assert!(
+            top.contains("\npub const DEFINITIONS: &str"),
+            "{service} ships its definitions as DEFINITIONS"
+        );
     }
 }
 
@@ -211,6 +216,32 @@ fn modules_with_parts_are_files_beside_their_folders() {
         }
     }
     assert!(topics > 50, "{topics}");
+}
+
+/// Kinds, roles and the like are values; their names are the contract's, and stand nowhere else.
+#[test]
+fn closed_sets_of_the_facts_are_spelled_once() {
+    use dualwheel_proto::{names, words};
+    let two_words = |name: &&&str| name.contains('_');
+    let sets = [
+        &names::ROLE[..],
+        &words::ROLE,
+        &words::VENUE,
+        &words::CONTENT_FORMAT,
+    ];
+    let of_two = sets.into_iter().flatten().filter(two_words);
+    let names = names::BEHAVIOR_KIND.iter().chain(of_two);
+    let names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+    for folder in crates() {
+        for (path, text) in code(&folder) {
+            let found = names.iter().find(|name| text.contains(*name));
+            assert!(
+                found.is_none(),
+                "{}: src/{path} spells {found:?}",
+                folder.display()
+            );
+        }
+    }
 }
 
 #[test]

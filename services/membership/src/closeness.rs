@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Parameters, activity::Acts, plus};
 
-/// The metric of the group.
-pub const METRIC: &str = "neo.engagement.close_people";
+/// The one metric of the group.
+pub const METRICS: [&str; 1] = ["neo.engagement.close_people"];
+const METRIC: &str = METRICS[0];
 
 /// The member side of NEO as a metric group: close fans and active members among the buyers of the window ÷ those buyers.
 ///
@@ -55,7 +56,7 @@ impl MetricGroup for Closeness {
     }
 
     fn ids(&self) -> &'static [&'static str] {
-        &[METRIC]
+        &METRICS
     }
 
     fn cuts(&self) -> &'static [&'static str] {

@@ -33,8 +33,14 @@ use dualwheel_plugins::Plugins;
 use dualwheel_proto::product::product_service_server::ProductServiceServer;
 
 pub use api::Service;
-pub use parameters::{BandCount, Edges, Parameters, SHIPPED};
+pub use parameters::{BandCount, Edges, Parameters};
 pub use queries::StyleFrames;
+
+/// Name of the service in definition overrides: `{tenant}/product.yaml`.
+pub const NAME: &str = "product";
+
+/// The shipped definitions.
+pub const DEFINITIONS: &str = include_str!("../definitions.yaml");
 
 /// What the service is made of.
 #[derive(Clone)]
@@ -53,7 +59,7 @@ impl Options {
     /// # Errors
     /// When a definition file does not fit the schema.
     pub fn service(self) -> Result<Service, definitions::Error> {
-        let catalogue = Catalogue::load("product", SHIPPED, self.definitions.as_deref())?;
+        let catalogue = Catalogue::load(NAME, DEFINITIONS, self.definitions.as_deref())?;
         Ok(Service::new(self.lake, catalogue, self.plugins))
     }
 }

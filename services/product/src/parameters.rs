@@ -5,9 +5,6 @@ use std::{collections::BTreeMap, num::NonZeroU16, ops::RangeInclusive};
 use dualwheel_measure::{MONEY_SCALE, definitions::Ranged};
 use serde::{Deserialize, Serialize};
 
-/// The definitions that the service ships.
-pub const SHIPPED: &str = include_str!("../definitions.yaml");
-
 /// Windows, thresholds and levels; `definitions.yaml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -161,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_shipped_file_fits() {
-        let shipped: Definitions<Parameters> = Definitions::shipped(SHIPPED).unwrap();
+        let shipped: Definitions<Parameters> = Definitions::shipped(crate::DEFINITIONS).unwrap();
         let known = serde_yaml_ng::to_value(&shipped.parameters).unwrap();
         for entry in &shipped.metrics {
             assert!(

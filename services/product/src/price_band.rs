@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_deepest_path_decides() {
-        let mut shipped: Definitions<Parameters> = Definitions::shipped(crate::SHIPPED).unwrap();
+        let mut shipped: Definitions<Parameters> = Definitions::shipped(crate::DEFINITIONS).unwrap();
         let edges = "{a: [1], a/b/c: [2, 3]}";
         shipped.parameters.price_band_edges = serde_yaml_ng::from_str(edges).unwrap();
         let of = |path| fixed_edges(&shipped.parameters, path);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Ids in the order of an answer.
-pub const IDS: [&str; 2] = ["neo.solidity.premium", "neo.solidity.full_price"];
+pub const METRICS: [&str; 2] = ["neo.solidity.premium", "neo.solidity.full_price"];
 
 fn lines<'a>(orders: &'a Orders, window: Window, within: &'a Within) -> impl Iterator<Item = &'a Line> {
     orders
@@ -67,7 +67,7 @@ impl MetricGroup for PriceStrength {
     }
 
     fn ids(&self) -> &'static [&'static str] {
-        &IDS
+        &METRICS
     }
 
     fn cuts(&self) -> &'static [&'static str] {
@@ -148,7 +148,7 @@ impl MetricGroup for PriceStrength {
         let scope = &ask.scope;
         if !partial.lines {
             let detail = "the brand has no order lines (OrderLine)";
-            return IDS
+            return METRICS
                 .map(|id| scope.absent(id, Absence::SignalNotSupplied, detail))
                 .into();
         }

@@ -27,7 +27,7 @@ use crate::{
 pub use counts::Partial;
 
 /// Ids in the order of an answer.
-pub const IDS: [&str; 10] = [
+pub const METRICS: [&str; 10] = [
     "super.star",
     "super.conversion",
     "super.novelty",
@@ -101,7 +101,7 @@ impl MetricGroup for Super {
     }
 
     fn ids(&self) -> &'static [&'static str] {
-        &IDS
+        &METRICS
     }
 
     fn cuts(&self) -> &'static [&'static str] {
@@ -178,7 +178,7 @@ impl MetricGroup for Super {
         for (value, slot) in slots.segments {
             let scope = scope.cut(dimension, value);
             if value.is_empty() && withheld {
-                metrics.extend(IDS.map(|id| scope.absent(id, Absence::SignalNotSupplied, WITHHELD)));
+                metrics.extend(METRICS.map(|id| scope.absent(id, Absence::SignalNotSupplied, WITHHELD)));
                 continue;
             }
             let label = |metric: Metric| match from_market {

@@ -135,3 +135,21 @@ impl Launches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_is_novel_up_to_the_last_day_of_the_window_and_before_the_launch() {
+        let launched = launch(None, Some(Day(100)), Some(Day(40)));
+        assert_eq!(launched, Some(Day(100)));
+        assert_eq!(launch(Some(Day(120)), launched, None), Some(Day(120)));
+        assert_eq!(launch(None, None, Some(Day(40))), Some(Day(40)));
+        let novel = |day: i32| is_novel(Day(day), launched, 90);
+        assert_eq!([99, 100, 190, 191].map(novel), [true, true, true, false]);
+        assert!(!is_novel(Day(100), None, 90));
+        // Days at the ends of what a day can be do not overflow.
+        assert!(!is_novel(Day(i32::MAX), Some(Day(i32::MIN)), 90));
+    }
+}

@@ -117,3 +117,125 @@ impl Purchases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frames::{Groups, NONE, Names, reorder};
+
+    /// Consumer, kind and day of a behaviour; it is about the product of its day.
+    type Act = (u32, Kind, i32);
+    /// Consumer, quantity and day of a line.
+    type Bought = (u32, i64, i32);
+
+    fn behaviors(acts: &[Act]) -> Behaviors {
+        let days: Vec<i32> = acts.iter().map(|act| act.2).collect();
+        let consumer: Vec<u32> = acts.iter().map(|act| act.0).collect();
+        let (groups, order) = Groups::sorted(&consumer, |one, other| days[one].cmp(&days[other]));
+        let mut frame = Behaviors {
+            names: Arc::new(Names::default()),
+            groups,
+            kind: acts.iter().map(|act| act.1).collect(),
+            day: days.iter().copied().map(Day).collect(),
+            at: days.iter().copied().map(i64::from).collect(),
+            product: days.iter().map(|day| day.unsigned_abs()).collect(),
+            category: vec![NONE; acts.len()],
+            content: vec![NONE; acts.len()],
+            channel: vec![NONE; acts.len()],
+            venue: vec![None; acts.len()],
+            keyword_class: vec![None; acts.len()],
+            dwell_ms: vec![-1; acts.len()],
+            consumer,
+        };
+        frame.take(&order);
+        frame
+    }
+
+    fn orders(bought: &[Bought]) -> Orders {
+        let line = |(consumer, quantity, day): &Bought| Line {
+            consumer: *consumer,
+            order: 0,
+            product: day.unsigned_abs(),
+            sku: 0,
+            category: NONE,
+            channel: NONE,
+            quantity: *quantity,
+            returned_quantity: 0,
+            paid: 7,
+            refund: 2,
+            list_price: None,
+            day: Day(*day),
+            paid_at: i64::from(*day),
+            promised_at: None,
+            promised_day: None,
+            dispatched_at: None,
+            delivered_at: None,
+            cancelled_at: None,
+        };
+        let lines: Vec<Line> = bought.iter().map(line).collect();
+        let consumers: Vec<u32> = lines.iter().map(|line| line.consumer).collect();
+        let (groups, order) = Groups::sorted(&consumers, |one, other| lines[one].day.cmp(&lines[other].day));
+        Orders {
+            names: Arc::new(Names::default()),
+            groups,
+            lines: reorder(&lines, &order),
+        }
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let kind = prop::sample::select(vec![Kind::Purchase, Kind::Browse, Kind::Cart]);
+        (0..4u32, kind, 0..9i32)
+    }
+
+    proptest! {
+        #[test]
+        fn a_brand_with_any_line_has_its_purchases_from_lines_alone(
+            acts in prop::collection::vec(act(), 0..30),
+            bought in prop_oneof![Just(Vec::new()), prop::collection::vec((0..4u32, 0..3i64, 0..9i32), 1..20)],
+        ) {
+            let (behaviors, orders) = (behaviors(&acts), orders(&bought));
+            let purchases = Purchases::of(Some(&behaviors), &orders);
+            prop_assert_eq!(purchases.are_supplied(), !bought.is_empty() || acts.iter().any(|act| act.1 == Kind::Purchase));
+            for consumer in 0..5 {
+                let mut expected: Vec<(i32, Money)> = if bought.is_empty() {
+                    let mine = acts.iter().filter(|act| act.0 == consumer && act.1 == Kind::Purchase);
+                    mine.map(|act| (act.2, 0)).collect()
+                } else {
+                    let mine = bought.iter().filter(|line| line.0 == consumer && line.1 > 0);
+                    mine.map(|line| (line.2, 5)).collect()
+                };
+                expected.sort_unstable();
+                let found = of_consumer(Some(&behaviors), &orders, consumer, purchases.are_behaviors());
+                let found: Vec<Purchase> = found.collect();
+                prop_assert!(found.iter().all(|one| one.product == one.day.0.unsigned_abs()));
+                let found: Vec<(i32, Money)> = found.iter().map(|one| (one.day.0, one.net)).collect();
+                prop_assert_eq!(found, expected);
+                // Without behaviours at hand there are those of lines.
+                let alone = of_consumer(None, &orders, consumer, purchases.are_behaviors()).count();
+                prop_assert_eq!(alone, bought.iter().filter(|line| line.0 == consumer && line.1 > 0).count());
+            }
+        }
+
+        #[test]
+        fn parts_decide_as_the_whole_does(acts in prop::collection::vec(act(), 0..6), lines in 0..3usize, at in 0..6usize) {
+            let bought: Vec<Bought> = vec![(1, 0, 3); lines];
+            let whole = Purchases::of(Some(&behaviors(&acts)), &orders(&bought));
+            let (one, other) = acts.split_at(at.min(acts.len()));
+            let parts = [
+                Purchases::of(Some(&behaviors(one)), &orders(&bought)),
+                Purchases::of(Some(&behaviors(other)), &orders(&[])),
+            ];
+            let merged = parts[0].merge(parts[1]);
+            prop_assert_eq!(merged, whole);
+            // What the whole decides is among what each part has counted.
+            for part in parts {
+                prop_assert!(part.cases(Extent::Part).contains(&merged.are_behaviors()));
+            }
+            prop_assert_eq!(whole.cases(Extent::Whole), &[whole.are_behaviors()]);
+        }
+    }
+}

@@ -314,7 +314,7 @@ fn every_metric_has_a_definition() {
         .collect();
     let emitted: Vec<&str> = plus::METRICS
         .into_iter()
-        .chain([closeness::METRIC])
+        .chain(closeness::METRICS)
         .chain(koc::METRICS)
         .collect();
     assert_eq!(ids, emitted);

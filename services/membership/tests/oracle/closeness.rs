@@ -6,7 +6,7 @@ use chrono::Days;
 use dualwheel_lake::memory::Frames;
 use dualwheel_measure::{Label, Metric, MetricGroup};
 use dualwheel_membership::{
-    closeness::{Closeness, Facts, METRIC},
+    closeness::{Closeness, Facts, METRICS},
     plus,
 };
 use dualwheel_proto::facts::{ConsumerProfile, FactRows};
@@ -82,7 +82,7 @@ pub fn compare(rows: &FactRows, ask: &Ask) -> Expected {
     let answered = answers(&engine(rows, ask));
     let expected = reference(rows, ask);
     assert_eq!(answered.len(), 1);
-    assert_eq!(answered[&(METRIC.to_owned(), None)], expected, "{ask:?}");
+    assert_eq!(answered[&(METRICS[0].to_owned(), None)], expected, "{ask:?}");
     expected
 }
 

@@ -9,7 +9,7 @@ use dualwheel_measure::{
     group::{law, to_bytes},
 };
 use dualwheel_product::{
-    Parameters, SHIPPED,
+    DEFINITIONS, Parameters,
     goods::BrandFacts,
     market::GoodsSurvey,
     price_market::PriceSurvey,
@@ -115,7 +115,7 @@ pub fn compare(engine: &[Metric], oracle: &[Expected]) {
 }
 
 pub fn definitions() -> Definitions<Parameters> {
-    Definitions::shipped(SHIPPED).unwrap()
+    Definitions::shipped(DEFINITIONS).unwrap()
 }
 
 /// The engine's frames of all brands, on shared names.

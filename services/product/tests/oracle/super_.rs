@@ -450,7 +450,7 @@ fn random_facts_reach_every_metric() {
             *seen.entry(format!("by {}", by.unwrap().0)).or_default() += 1;
         }
     }
-    let often = dualwheel_product::super_::IDS.map(|id| format!("{id}  true"));
+    let often = dualwheel_product::super_::METRICS.map(|id| format!("{id}  true"));
     let cuts = [
         "by lifecycle",
         "by category",

@@ -5,7 +5,7 @@ use super::{
     draft::{Draft, quoted, text},
     names,
 };
-use crate::{Error, fact::Fact};
+use crate::{Error, fact::Fact, frames::Kind};
 
 /// A proposal for a file of events.
 pub(super) async fn draft(file: &Seen, fact: &'static Fact) -> Result<Draft, Error> {
@@ -50,9 +50,9 @@ fn kind(draft: &mut Draft, column: &str, values: &[String]) {
             .iter()
             .find(|(_, names)| names.contains(&plain.as_str()));
         match known {
-            Some((kind, _)) => cases.push_str(&format!(" WHEN {} THEN '{kind}'", text(value))),
+            Some((kind, _)) => cases.push_str(&format!(" WHEN {} THEN '{}'", text(value), kind.name())),
             None if names::NO_ACTS.contains(&plain.as_str()) => left.push(text(value)),
-            None if dualwheel_proto::names::BEHAVIOR_KIND.contains(&value.as_str()) => {}
+            None if Kind::named(value).is_some() => {}
             None => strange.push(value.clone()),
         }
     }
@@ -65,12 +65,7 @@ fn kind(draft: &mut Draft, column: &str, values: &[String]) {
         format!(
             "EDIT: these are no kinds that are known, and refused: {}; kinds are {}",
             strange.join(", "),
-            dualwheel_proto::names::BEHAVIOR_KIND
-                .iter()
-                .skip(1)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(", ")
+            Kind::said().map(Kind::name).collect::<Vec<_>>().join(", ")
         )
     });
     draft.put("kind", sql, note);

@@ -1,6 +1,8 @@
 //! What columns of exports are called, as a table: names in small letters, without blanks, marks and what stands in brackets;
 //! the likeliest first.
 
+use crate::frames::Kind;
+
 /// Names of a field of a fact.
 pub(super) type Names = (&'static str, &'static str, &'static [&'static str]);
 
@@ -175,24 +177,24 @@ pub(super) const MARKS: &[(&str, &[&[&str]])] = &[
 
 /// What acts are called, and the kinds they are.
 #[rustfmt::skip]
-pub(super) const ACTS: &[(&str, &[&str])] = &[
-    ("EXPOSURE", &["impression", "exposure", "viewitemlist", "viewpromotion", "show", "曝光", "展现"]),
-    ("AD_CLICK", &["adclick", "click", "selectpromotion", "点击", "广告点击"]),
-    ("CONTENT_VIEW", &["contentview", "videostart", "videoview", "viewcontent", "内容浏览", "观看视频"]),
-    ("LIVE_WATCH", &["livewatch", "观看直播", "直播观看"]),
-    ("BROWSE", &["view", "pv", "pageview", "viewitem", "productview", "browse", "selectitem", "浏览", "访问",
+pub(super) const ACTS: &[(Kind, &[&str])] = &[
+    (Kind::Exposure, &["impression", "exposure", "viewitemlist", "viewpromotion", "show", "曝光", "展现"]),
+    (Kind::AdClick, &["adclick", "click", "selectpromotion", "点击", "广告点击"]),
+    (Kind::ContentView, &["contentview", "videostart", "videoview", "viewcontent", "内容浏览", "观看视频"]),
+    (Kind::LiveWatch, &["livewatch", "观看直播", "直播观看"]),
+    (Kind::Browse, &["view", "pv", "pageview", "viewitem", "productview", "browse", "selectitem", "浏览", "访问",
         "浏览商品"]),
-    ("SEARCH", &["search", "viewsearchresults", "搜索"]),
-    ("FAVORITE", &["fav", "favorite", "favourite", "addtowishlist", "wishlist", "collect", "收藏"]),
-    ("CART", &["cart", "addtocart", "cartadd", "加购", "加入购物车"]),
-    ("FOLLOW", &["follow", "subscribe", "关注"]),
-    ("JOIN", &["join", "signup", "register", "入会", "注册"]),
-    ("CHECK_IN", &["checkin", "signin", "签到"]),
-    ("LIKE", &["like", "点赞"]),
-    ("COMMENT", &["comment", "评论"]),
-    ("SHARE", &["share", "分享", "转发"]),
-    ("CONSULT", &["consult", "chat", "咨询"]),
-    ("PURCHASE", &["purchase", "buy", "order", "购买", "下单", "支付"]),
+    (Kind::Search, &["search", "viewsearchresults", "搜索"]),
+    (Kind::Favorite, &["fav", "favorite", "favourite", "addtowishlist", "wishlist", "collect", "收藏"]),
+    (Kind::Cart, &["cart", "addtocart", "cartadd", "加购", "加入购物车"]),
+    (Kind::Follow, &["follow", "subscribe", "关注"]),
+    (Kind::Join, &["join", "signup", "register", "入会", "注册"]),
+    (Kind::CheckIn, &["checkin", "signin", "签到"]),
+    (Kind::Like, &["like", "点赞"]),
+    (Kind::Comment, &["comment", "评论"]),
+    (Kind::Share, &["share", "分享", "转发"]),
+    (Kind::Consult, &["consult", "chat", "咨询"]),
+    (Kind::Purchase, &["purchase", "buy", "order", "购买", "下单", "支付"]),
 ];
 /// Events that are no act of a consumer on a brand.
 #[rustfmt::skip]
@@ -237,7 +239,6 @@ pub(super) fn plain(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::fact::{Content, Fact};
-    use dualwheel_proto::names::BEHAVIOR_KIND;
 
     #[test]
     fn the_table_names_fields_and_kinds_that_exist_by_plain_names() {
@@ -253,7 +254,7 @@ mod tests {
             }
         }
         for (kind, names) in ACTS {
-            assert!(BEHAVIOR_KIND.contains(kind), "{kind}");
+            assert_ne!(*kind, Kind::Unspecified);
             assert!(names.iter().all(|name| plain(name) == *name), "{names:?}");
         }
         for (fact, groups) in MARKS {
