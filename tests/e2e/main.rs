@@ -15,6 +15,7 @@ mod crash;
 mod deletion;
 mod demo;
 mod diagnosis;
+mod discovery;
 mod files;
 mod full_disk;
 mod harness;

@@ -29,11 +29,16 @@ pub async fn call(
     request.metadata_mut().insert(header, value.parse().unwrap());
     let mut client = Grpc::new(channel.clone());
     client.ready().await.unwrap();
+    let path_of = path;
     let path = format!("/{path}").parse().unwrap();
     let mut answers = client.streaming(request, path, Raw).await?.into_inner();
     let mut whole = Vec::new();
     while let Some(answer) = answers.message().await? {
         whole.extend(answer);
+        // It goes on as long as the caller stays.
+        if path_of.ends_with("/WatchDataVersions") {
+            break;
+        }
     }
     Ok(whole.into())
 }
@@ -174,6 +179,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                 "Append" => {
                     json!({"producer": "p", "sequence": "1", "kind": "FACT_KIND_ORDER_LINE", "rows": {}})
                 }
+                "ListDimensionValues" => json!({"brand": brand, "dimension": "DIMENSION_CATEGORY"}),
                 "ConfigureTenant" => json!({"timeZone": "Asia/Shanghai"}),
                 _ => json!({}),
             };

@@ -75,6 +75,10 @@ pub enum Command {
     Generate(Generate),
     /// Diagnose a brand against its peers
     Diagnose(Diagnose),
+    /// List the brands that there are facts about, and which
+    Brands(Place),
+    /// List how many facts of which days there are, by kind and brand, and when they were last appended
+    Coverage(Coverage),
     /// Ask one group of metrics
     Ask(Ask),
     /// Show what the consumers of a brand are worth and which paths they take; delete and export consumers
@@ -452,6 +456,17 @@ pub struct Producer {
     /// Name under which batches are appended
     pub name: String,
     /// Fact that it sends, for example order_line [default: each that it has sent]
+    #[arg(long, value_name = "FACT")]
+    pub kind: Option<String>,
+    /// Where the mesh is
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `dualwheel coverage`.
+#[derive(Args, Debug)]
+pub struct Coverage {
+    /// Only this fact, for example order_line
     #[arg(long, value_name = "FACT")]
     pub kind: Option<String>,
     /// Where the mesh is

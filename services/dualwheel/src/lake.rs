@@ -104,7 +104,7 @@ pub async fn producer(config: &Config, common: &Common, args: &Producer) -> anyh
     ))
 }
 
-fn fact_named(name: &str) -> anyhow::Result<&'static Fact> {
+pub(crate) fn fact_named(name: &str) -> anyhow::Result<&'static Fact> {
     Fact::named(name).with_context(|| {
         let names: Vec<_> = FACTS.iter().map(|fact| fact.name).collect();
         format!(

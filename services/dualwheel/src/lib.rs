@@ -7,6 +7,7 @@ pub mod ask;
 pub mod audience;
 pub mod cli;
 pub mod consumer;
+pub mod coverage;
 pub mod demo;
 pub mod diagnose;
 pub mod format;

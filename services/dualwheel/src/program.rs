@@ -13,8 +13,8 @@ use dualwheel_kit::{
 use crate::{
     ask, audience,
     cli::{Cli, Command, Generate, Lake},
-    consumer, demo, diagnose, generate, import, index, job, lake, mesh, migrate, models, output, plugin,
-    serve,
+    consumer, coverage, demo, diagnose, generate, import, index, job, lake, mesh, migrate, models, output,
+    plugin, serve,
 };
 
 /// How long a server that has ended its calls waits for what goes on after them: what the chart leaves beside the drain time.
@@ -95,6 +95,8 @@ fn run_command(cli: Cli, mut config: Config) -> anyhow::Result<()> {
             Command::Import(args) => import::run(&config, &cli.common, args).await,
             Command::Generate(args) => write_market(args),
             Command::Diagnose(args) => diagnose::run(&config, &cli.common, args).await,
+            Command::Brands(place) => coverage::brands(&config, &cli.common, place).await,
+            Command::Coverage(args) => coverage::coverage(&config, &cli.common, args).await,
             Command::Ask(args) => ask::run(&config, &cli.common, args).await,
             Command::Consumer(command) => consumer::run(&config, &cli.common, command).await,
             Command::Audience(command) => audience::run(&config, &cli.common, command).await,

@@ -31,7 +31,7 @@ macro_rules! scopes {
 }
 
 scopes! {
-    FactsRead "facts.read": "read how a tenant's facts are kept.";
+    FactsRead "facts.read": "read which facts a tenant has, and how they are kept.";
     FactsWrite "facts.write": "append facts and fix a tenant's time zone and currency.";
     MetricsRead "metrics.read": "ask metrics and their definitions.";
     PeopleRead "people.read": "read keys of consumers: lists of members, customers and audiences.";
@@ -128,6 +128,10 @@ pub const METHODS: &[Method] = methods! {
         GetProducer         FactsWrite      Whole   Read;
         GetTenant           FactsRead       Free    Read;
         ConfigureTenant     FactsWrite      Whole   Write;
+        ListBrands          FactsRead       Free    Read;
+        ListCoverage        FactsRead       Free    Read;
+        ListDimensionValues FactsRead       Named   Read;
+        WatchDataVersions   FactsRead       Free    Read;
     }
     "dualwheel.consumer.v1.ConsumerService" {
         GetAipl             MetricsRead     Named   Measure;

@@ -153,6 +153,11 @@ async fn result_in(
 
 /// What a commit says of its batches; `None` where it is no longer there.
 async fn told_in(log: &Arc<dyn LogStore>, version: u64) -> Result<Option<Vec<Told>>, Error> {
+    Ok(commit_in(log, version).await?.map(|(_, told)| told))
+}
+
+/// The time of a commit in milliseconds since 1970 UTC, and what it says of its batches; `None` where it is no longer there.
+async fn commit_in(log: &Arc<dyn LogStore>, version: u64) -> Result<Option<(Option<i64>, Vec<Told>)>, Error> {
     let Some(entry) = log.read_commit_entry(version).await? else {
         return Ok(None);
     };
@@ -160,10 +165,29 @@ async fn told_in(log: &Arc<dyn LogStore>, version: u64) -> Result<Option<Vec<Tol
         if let Action::CommitInfo(mut info) = action
             && let Some(told) = info.info.remove(KEY)
         {
-            return serde_json::from_value(told).map(Some).map_err(unreadable);
+            let told = serde_json::from_value(told).map_err(unreadable)?;
+            return Ok(Some((info.timestamp, told)));
         }
     }
-    Ok(Some(Vec::new()))
+    Ok(Some((None, Vec::new())))
+}
+
+/// When a batch of the tenant was last written, in milliseconds since 1970 UTC; `None` where the newest commits hold none.
+pub(crate) async fn last_append(table: &DeltaTable, tenant: &str) -> Result<Option<i64>, Error> {
+    let (log, newest) = (table.log_store(), table.version().unwrap_or_default());
+    let oldest = newest.saturating_sub(COMMITS_LOOKED_THROUGH);
+    let versions: Vec<u64> = (oldest..=newest).rev().collect();
+    let is_own = |told: &Told| told.app_id.rsplit_once('/').is_some_and(|(of, _)| of == tenant);
+    for some in versions.chunks(AT_ONCE) {
+        for commit in try_join_all(some.iter().map(|version| commit_in(&log, *version))).await? {
+            match commit {
+                Some((written, told)) if told.iter().any(is_own) => return Ok(written),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn unreadable(source: serde_json::Error) -> Error {

@@ -1,16 +1,15 @@
 //! What `FactService` tells of the facts at hand: brands, coverage, values of dimensions, versions.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use dualwheel_kit::{
-    Call, Reason, Violations,
-    question::day_to_proto,
-    resource::Slice,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
 };
+
+use dualwheel_kit::{Call, Reason, Violations, page::List, question::day_to_proto};
 use dualwheel_proto::{
     facts::{
-        BrandFacts, Coverage, Dimension, FactKind, ListBrandsRequest, ListBrandsResponse, ListCoverageRequest,
-        ListCoverageResponse, ListDimensionValuesRequest, ListDimensionValuesResponse,
+        BrandFacts, Coverage, Dimension, FactKind, ListBrandsRequest, ListBrandsResponse,
+        ListCoverageRequest, ListCoverageResponse, ListDimensionValuesRequest, ListDimensionValuesResponse,
         WatchDataVersionsResponse,
     },
     types::DataVersion,
@@ -20,15 +19,11 @@ use tokio::time::sleep;
 use tokio_stream::Stream;
 use tonic::Status;
 
-use std::collections::BTreeSet;
-
 use crate::{
     Error, Lake, Reader,
     fact::{FACTS, Fact},
 };
 
-/// Items of a list on a page unless said otherwise.
-const ON_PAGE: usize = 50;
 /// How often versions are looked at.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -49,18 +44,36 @@ impl Discovery<'_> {
         brand.is_empty() || self.call.may_see(brand)
     }
 
-    /// What a list depends on: a token of another state of the facts, or of another caller's list, is refused.
-    fn page(&self, size: i32, token: &str, list: &str) -> Result<Slice, Status> {
-        let question = format!("{list} {:?} {:?}", self.call.brands(), self.reader.versions().tables);
-        Slice::read(size, token, &question, ON_PAGE)
+    /// A page of items that are sorted by `key`, and the token of the next one: it goes on behind the last key, whatever is
+    /// appended meanwhile.
+    fn page<T: Clone>(
+        &self,
+        (size, token): (i32, &str),
+        list: &str,
+        items: &[T],
+        key: impl Fn(&T) -> String,
+    ) -> Result<(Vec<T>, String), Status> {
+        let list = List::of(&format!("{list} {:?}", self.call.brands()));
+        let (size, after) = list.page(size, token, |place| Some(place.to_owned()))?;
+        let first = after.map_or(0, |after| items.partition_point(|item| key(item) <= after));
+        let rest = items.get(first..).unwrap_or_default();
+        let (page, more) = rest.split_at(size.min(rest.len()));
+        let next = page
+            .last()
+            .filter(|_| !more.is_empty())
+            .map(|last| list.token(key(last)));
+        Ok((page.to_vec(), next.unwrap_or_default()))
     }
 
     pub(crate) async fn brands(&self, asked: &ListBrandsRequest) -> Result<ListBrandsResponse, Status> {
         let mut found: BTreeMap<String, Vec<i32>> = BTreeMap::new();
         for fact in self.facts().filter(|fact| fact.has_brand()) {
-            for covered in self.reader.coverage(fact).await?.iter() {
+            for covered in &self.reader.coverage(fact).await?.brands {
                 if self.shows(&covered.brand) {
-                    found.entry(covered.brand.clone()).or_default().push(fact.kind.into());
+                    found
+                        .entry(covered.brand.clone())
+                        .or_default()
+                        .push(fact.kind.into());
                 }
             }
         }
@@ -68,10 +81,10 @@ impl Discovery<'_> {
             .into_iter()
             .map(|(brand, kinds)| BrandFacts { brand, kinds })
             .collect();
-        let page = self.page(asked.page_size, &asked.page_token, "brands")?;
-        let (brands, next_page_token) = page.of(&brands);
+        let page = (asked.page_size, asked.page_token.as_str());
+        let (brands, next_page_token) = self.page(page, "brands", &brands, |one| one.brand.clone())?;
         Ok(ListBrandsResponse {
-            brands: brands.to_vec(),
+            brands,
             next_page_token,
             data_version: Some(self.reader.versions()),
         })
@@ -85,11 +98,15 @@ impl Discovery<'_> {
                 continue;
             }
             let covered = self.reader.coverage(fact).await?;
-            let mut shown = covered.iter().filter(|covered| self.shows(&covered.brand)).peekable();
+            let mut shown = covered
+                .brands
+                .iter()
+                .filter(|covered| self.shows(&covered.brand))
+                .peekable();
             if shown.peek().is_none() {
                 continue;
             }
-            let last_append_time = self.reader.last_append(fact).await?.map(instant);
+            let last_append_time = covered.last_append.map(instant);
             found.extend(shown.map(|covered| Coverage {
                 kind: fact.kind.into(),
                 brand: covered.brand.clone(),
@@ -100,10 +117,11 @@ impl Discovery<'_> {
             }));
         }
         let list = format!("coverage {}", asked.kind);
-        let page = self.page(asked.page_size, &asked.page_token, &list)?;
-        let (coverage, next_page_token) = page.of(&found);
+        let page = (asked.page_size, asked.page_token.as_str());
+        let key = |one: &Coverage| format!("{:03} {}", one.kind, one.brand);
+        let (coverage, next_page_token) = self.page(page, &list, &found, key)?;
         Ok(ListCoverageResponse {
-            coverage: coverage.to_vec(),
+            coverage,
             next_page_token,
             data_version: Some(self.reader.versions()),
         })
@@ -119,7 +137,10 @@ impl Discovery<'_> {
             violations.add("brand", "name a brand");
         }
         if dimension == Dimension::Unspecified {
-            violations.add("dimension", "DIMENSION_CATEGORY, DIMENSION_CHANNEL or DIMENSION_LABEL");
+            violations.add(
+                "dimension",
+                "DIMENSION_CATEGORY, DIMENSION_CHANNEL or DIMENSION_LABEL",
+            );
         }
         violations.finish(Reason::InvalidQuestion)?;
         self.reader.require_brand(&asked.brand).await?;
@@ -130,10 +151,10 @@ impl Discovery<'_> {
         };
         let found: Vec<String> = found.into_iter().collect();
         let list = format!("values {} {}", asked.brand, asked.dimension);
-        let page = self.page(asked.page_size, &asked.page_token, &list)?;
-        let (values, next_page_token) = page.of(&found);
+        let page = (asked.page_size, asked.page_token.as_str());
+        let (values, next_page_token) = self.page(page, &list, &found, String::clone)?;
         Ok(ListDimensionValuesResponse {
-            values: values.to_vec(),
+            values,
             next_page_token,
             data_version: Some(self.reader.versions()),
         })
@@ -176,7 +197,7 @@ pub(crate) fn versions(
                 if last.is_some() {
                     sleep(LOOKED_EVERY).await;
                 }
-                let now = match lake.versions(&owned).await {
+                let now = match lake.table_versions(&owned).await {
                     Ok(tables) => DataVersion { tables },
                     Err(error) => return Some((Err(error.into()), None)),
                 };

@@ -109,6 +109,22 @@ impl Fact {
         !needed && !PARTITION_COLUMNS.contains(&stored)
     }
 
+    /// Columns of the first and the last day that a row is about: of statistics those of the period, of all else one.
+    #[must_use]
+    pub fn days(&self) -> (&'static str, &'static str) {
+        let dated = self.columns.iter().filter(|column| column.required);
+        let mut dated = dated.filter_map(|column| match column.content {
+            Content::Instant { day, .. } => day,
+            Content::Day => Some(column.name),
+            _ => None,
+        });
+        let first = dated.next().unwrap_or_default();
+        match self.kind {
+            FactKind::MarketStat => (first, dated.next().unwrap_or(first)),
+            _ => (first, first),
+        }
+    }
+
     /// Whether rows belong to a brand.
     #[must_use]
     pub fn has_brand(&self) -> bool {

@@ -17,6 +17,7 @@ pub mod changes;
 pub mod check;
 mod clock;
 pub mod dead_letters;
+mod discovery;
 mod disk;
 pub mod erasure;
 mod error;
@@ -57,7 +58,11 @@ use url::Url;
 
 pub use error::Error;
 pub use moved::Contested;
-pub use reader::{Reader, many::BrandFrame};
+pub use reader::{
+    Reader,
+    coverage::{Coverage, Covered},
+    many::BrandFrame,
+};
 pub use settings::{DEFAULT_CURRENCY, DEFAULT_ZONE, Settings};
 pub use verify::Verified;
 

@@ -1,5 +1,6 @@
 //! Reading a tenant's facts at fixed versions.
 
+pub(crate) mod coverage;
 pub(crate) mod many;
 
 use std::{
@@ -15,6 +16,7 @@ use dualwheel_measure::Day;
 use dualwheel_proto::types::DataVersion;
 use tokio::sync::OnceCell;
 
+use self::coverage::Coverage;
 use crate::{
     Error, TenantLake,
     fact::{FACTS, Fact},
@@ -57,7 +59,8 @@ pub(crate) enum Cached {
     Profiles(Arc<Profiles>),
     SocialProfiles(Arc<SocialProfiles>),
     MarketStats(Arc<MarketStats>),
-    Brands(Arc<Vec<String>>),
+    Texts(Arc<Vec<String>>),
+    Coverage(Arc<Coverage>),
     Left(Arc<Left>),
 }
 
@@ -75,7 +78,8 @@ impl Cached {
             Self::Profiles(frame) => frame.rows.len() * 200,
             Self::SocialProfiles(frame) => frame.rows.len() * 168 + frame.groups.bytes(),
             Self::MarketStats(frame) => frame.bytes(),
-            Self::Brands(brands) => brands.iter().map(|brand| brand.len() + 24).sum(),
+            Self::Texts(texts) => texts.iter().map(|text| text.len() + 24).sum(),
+            Self::Coverage(coverage) => coverage.brands.iter().map(|one| one.brand.len() + 64).sum(),
             Self::Left(left) => left.bytes(),
         }
     }
@@ -318,14 +322,22 @@ impl Reader {
         let key = self.key("brands", Some(name), vec![version]);
         let load = async {
             let mut found = BTreeSet::new();
-            for batch in table::brands(&self.lake.inner.sums, &table, &self.lake.tenant).await? {
+            for batch in table::distinct(
+                &self.lake.inner.sums,
+                &table,
+                &self.lake.tenant,
+                Part::Whole,
+                "brand",
+            )
+            .await?
+            {
                 let brands = View(&batch).text("brand")?;
                 found.extend((0..batch.num_rows()).filter_map(|row| brands.get(row).map(str::to_owned)));
             }
-            Ok(Cached::Brands(Arc::new(found.into_iter().collect())))
+            Ok(Cached::Texts(Arc::new(found.into_iter().collect())))
         };
         match self.cached(key, load).await? {
-            Cached::Brands(brands) => Ok(brands),
+            Cached::Texts(brands) => Ok(brands),
             _ => Err(mismatch("brands")),
         }
     }

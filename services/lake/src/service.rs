@@ -1,6 +1,7 @@
 //! `FactService`: facts in over gRPC.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -20,7 +21,9 @@ use dualwheel_proto::{
     MOST_ELEMENTS,
     facts::{
         AppendRequest, AppendResponse, ConfigureTenantRequest, ConfigureTenantResponse, FactKind,
-        GetProducerRequest, GetProducerResponse, GetTenantRequest, GetTenantResponse, RowRefusal, Tenant,
+        GetProducerRequest, GetProducerResponse, GetTenantRequest, GetTenantResponse, ListBrandsRequest,
+        ListBrandsResponse, ListCoverageRequest, ListCoverageResponse, ListDimensionValuesRequest,
+        ListDimensionValuesResponse, RowRefusal, Tenant, WatchDataVersionsRequest, WatchDataVersionsResponse,
         append_request, fact_service_server::FactService,
     },
 };
@@ -37,6 +40,7 @@ use crate::{
     append::Append,
     check::{self, Checked, Ground, Refusal, check},
     dead_letters::{self, DeadLetters, Letter},
+    discovery::{self, Discovery},
     erasure::suppressed::Suppressed,
     fact::Fact,
     ipc,
@@ -101,6 +105,14 @@ impl Facts {
             shared: Some(shared),
             ..self
         }
+    }
+
+    async fn discovery<'a>(&'a self, call: &'a Call) -> Result<Discovery<'a>, Status> {
+        Ok(Discovery {
+            call,
+            reader: self.lake.of(call).reader(&BTreeMap::new()).await?,
+            owned: &self.owned,
+        })
     }
 
     fn owned_fact(&self, kind: i32) -> Result<&'static Fact, Status> {
@@ -292,6 +304,44 @@ impl FactService for Facts {
         }
         let last_sequence = tenant.last_sequence(fact, &asked.producer).await?;
         Ok(Response::new(GetProducerResponse { last_sequence }))
+    }
+
+    async fn list_brands(
+        &self,
+        request: Request<ListBrandsRequest>,
+    ) -> Result<Response<ListBrandsResponse>, Status> {
+        let (call, asked) = Call::of(request)?;
+        Ok(Response::new(self.discovery(&call).await?.brands(&asked).await?))
+    }
+
+    async fn list_coverage(
+        &self,
+        request: Request<ListCoverageRequest>,
+    ) -> Result<Response<ListCoverageResponse>, Status> {
+        let (call, asked) = Call::of(request)?;
+        Ok(Response::new(
+            self.discovery(&call).await?.coverage(&asked).await?,
+        ))
+    }
+
+    async fn list_dimension_values(
+        &self,
+        request: Request<ListDimensionValuesRequest>,
+    ) -> Result<Response<ListDimensionValuesResponse>, Status> {
+        let (call, asked) = Call::of(request)?;
+        Ok(Response::new(self.discovery(&call).await?.values(&asked).await?))
+    }
+
+    type WatchDataVersionsStream =
+        Pin<Box<dyn Stream<Item = Result<WatchDataVersionsResponse, Status>> + Send>>;
+
+    async fn watch_data_versions(
+        &self,
+        request: Request<WatchDataVersionsRequest>,
+    ) -> Result<Response<Self::WatchDataVersionsStream>, Status> {
+        let (_, WatchDataVersionsRequest {}) = Call::of(request)?;
+        let told = discovery::versions(self.lake.clone(), self.owned.to_vec());
+        Ok(Response::new(Box::pin(told)))
     }
 
     async fn get_tenant(

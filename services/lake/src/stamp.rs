@@ -4,6 +4,7 @@
 //! changed, no log is read.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{self, PathBuf},
     sync::Arc,
@@ -12,11 +13,12 @@ use std::{
 
 use deltalake::DeltaTable;
 use dualwheel_kit::private;
+use dualwheel_proto::facts::FactKind;
 use futures::future::try_join_all;
 use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::Mutex;
 
-use crate::{Error, Lake, table::Table};
+use crate::{Error, Lake, fact::Fact, table::Table};
 
 /// The file in the lake's folder.
 const FILE: &str = ".changed";
@@ -76,6 +78,19 @@ impl Lake {
             stamp: stamp.clone(),
         });
         Ok(stamp)
+    }
+
+    /// The versions of the tables of some facts; a table that does not exist has none.
+    pub(crate) async fn table_versions(&self, kinds: &[FactKind]) -> Result<BTreeMap<String, i64>, Error> {
+        let mut versions = BTreeMap::new();
+        for fact in kinds.iter().filter_map(|kind| Fact::of(*kind)) {
+            let latest = self.inner.table(fact.table)?.latest().await?;
+            let version = latest.and_then(|table| table.version());
+            if let Some(version) = version.and_then(|version| i64::try_from(version).ok()) {
+                versions.insert(fact.table.to_owned(), version);
+            }
+        }
+        Ok(versions)
     }
 
     async fn versions(&self) -> Result<Arc<str>, Error> {

@@ -12,7 +12,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use datafusion::{
-    prelude::{Expr, SessionConfig, SessionContext, col, ident, lit},
+    prelude::{DataFrame, Expr, SessionConfig, SessionContext, col, ident, lit},
     scalar::ScalarValue,
 };
 use deltalake::{
@@ -409,6 +409,17 @@ pub(crate) enum Part<'a> {
     Brand(&'a str),
 }
 
+impl Part<'_> {
+    /// The buckets in which it lies, all where none is named, and what tells its rows from others there.
+    fn sought(self) -> (Vec<i32>, Expr) {
+        match self {
+            Self::Whole => (Vec::new(), lit(true)),
+            Self::Bucket(number) => (vec![number, MIXED_BUCKET], lit(true)),
+            Self::Brand(brand) => (vec![bucket_of(brand), MIXED_BUCKET], col("brand").eq(lit(brand))),
+        }
+    }
+}
+
 /// Rows of a tenant in `table`, cut to `columns`.
 pub(crate) async fn scan(
     sums: &Sums,
@@ -417,11 +428,7 @@ pub(crate) async fn scan(
     part: Part<'_>,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
-    let (buckets, part) = match part {
-        Part::Whole => (Vec::new(), lit(true)),
-        Part::Bucket(number) => (vec![number, MIXED_BUCKET], lit(true)),
-        Part::Brand(brand) => (vec![bucket_of(brand), MIXED_BUCKET], col("brand").eq(lit(brand))),
-    };
+    let (buckets, part) = part.sought();
     scan_where(sums, table, tenant, &buckets, part, columns).await
 }
 
@@ -434,22 +441,10 @@ pub(crate) async fn scan_where(
     predicate: Expr,
     columns: &[&str],
 ) -> Result<Vec<RecordBatch>, Error> {
-    sums.require_part(table, tenant, buckets).await?;
-    let within = buckets.iter().map(|bucket| col("bucket").eq(lit(*bucket)));
-    let predicate = match within.reduce(Expr::or) {
-        Some(within) => within.and(predicate),
-        None => predicate,
-    };
-    let session = session();
-    table.update_datafusion_session(&session.state())?;
-    let predicate = col("tenant").eq(lit(tenant)).and(predicate);
     let columns = columns.iter().map(|name| column_or_null(table, name));
     let columns = columns.collect::<Result<Vec<Expr>, Error>>()?;
-    let frame = session
-        .read_table(table.table_provider().await?)?
-        .filter(predicate)?
-        .select(columns)?;
-    Ok(frame.collect().await?)
+    let frame = rows_where(sums, table, tenant, buckets, predicate).await?;
+    Ok(frame.select(columns)?.collect().await?)
 }
 
 /// A column, or nulls where the table comes from a release without it.
@@ -464,17 +459,50 @@ fn column_or_null(table: &DeltaTable, name: &str) -> Result<Expr, Error> {
     Ok(lit(null).alias(name))
 }
 
-/// The distinct brands of a tenant in `table`.
-pub(crate) async fn brands(sums: &Sums, table: &DeltaTable, tenant: &str) -> Result<Vec<RecordBatch>, Error> {
-    sums.require_part(table, tenant, &[]).await?;
+/// The distinct values of a column in a part of a tenant's rows in `table`.
+pub(crate) async fn distinct(
+    sums: &Sums,
+    table: &DeltaTable,
+    tenant: &str,
+    part: Part<'_>,
+    column: &str,
+) -> Result<Vec<RecordBatch>, Error> {
+    let frame = rows(sums, table, tenant, part).await?;
+    let column = column_or_null(table, column)?;
+    Ok(frame.select(vec![column])?.distinct()?.collect().await?)
+}
+
+/// A part of a tenant's rows in `table`, with all columns, to be asked for less.
+pub(crate) async fn rows(
+    sums: &Sums,
+    table: &DeltaTable,
+    tenant: &str,
+    part: Part<'_>,
+) -> Result<DataFrame, Error> {
+    let (buckets, part) = part.sought();
+    rows_where(sums, table, tenant, &buckets, part).await
+}
+
+/// A tenant's rows in some buckets of `table`, or in all where none is named, for which `predicate` holds.
+async fn rows_where(
+    sums: &Sums,
+    table: &DeltaTable,
+    tenant: &str,
+    buckets: &[i32],
+    predicate: Expr,
+) -> Result<DataFrame, Error> {
+    sums.require_part(table, tenant, buckets).await?;
+    let within = buckets.iter().map(|bucket| col("bucket").eq(lit(*bucket)));
+    let predicate = match within.reduce(Expr::or) {
+        Some(within) => within.and(predicate),
+        None => predicate,
+    };
     let session = session();
     table.update_datafusion_session(&session.state())?;
-    let frame = session
+    let predicate = col("tenant").eq(lit(tenant)).and(predicate);
+    Ok(session
         .read_table(table.table_provider().await?)?
-        .filter(col("tenant").eq(lit(tenant)))?
-        .select(vec![ident("brand")])?
-        .distinct()?;
-    Ok(frame.collect().await?)
+        .filter(predicate)?)
 }
 
 fn session() -> SessionContext {

@@ -8,6 +8,7 @@ mod campaigns;
 mod compact;
 mod damage;
 mod days;
+mod discovery;
 mod dst;
 mod erase;
 mod faulty;

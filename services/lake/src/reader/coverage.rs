@@ -5,20 +5,30 @@ use std::{collections::BTreeSet, sync::Arc};
 use arrow::array::{Date32Array, Int64Array, RecordBatch};
 use datafusion::{
     functions_aggregate::expr_fn::{count, max, min},
-    prelude::{col, ident, lit},
+    prelude::{ident, lit},
 };
 use deltalake::DeltaTable;
 use dualwheel_measure::{Day, Window};
 
+use super::{Cached, Reader, mismatch};
 use crate::{
     Error,
     acknowledged::last_append,
     fact::Fact,
-    reader::{Cached, Reader, mismatch},
     sums::Sums,
     table::{self, Part},
     view::{View, at},
 };
+
+/// The facts of a kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Those of each brand, by key.
+    pub brands: Vec<Covered>,
+    /// When the tenant's facts were last appended, in milliseconds since 1970 UTC; `None` where the newest commits hold
+    /// none of them.
+    pub last_append: Option<i64>,
+}
 
 /// The facts of a kind about a brand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,36 +46,26 @@ impl Reader {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn coverage(&self, fact: &'static Fact) -> Result<Arc<Vec<Covered>>, Error> {
+    pub async fn coverage(&self, fact: &'static Fact) -> Result<Arc<Coverage>, Error> {
         let (version, table) = self.open(fact.table).await?;
         let Some(table) = table else {
             return Ok(Arc::default());
         };
         let key = self.key("coverage", Some(fact.table), vec![version]);
         let load = async {
-            let batches = summed(&self.lake.inner.sums, &table, &self.lake.tenant, fact).await?;
-            let mut found = Vec::new();
+            let tenant = &self.lake.tenant;
+            let batches = summed(&self.lake.inner.sums, &table, tenant, fact).await?;
+            let mut brands = Vec::new();
             for batch in &batches {
-                read(fact, batch, &mut found)?;
+                read(fact, batch, &mut brands)?;
             }
-            found.sort_by(|one: &Covered, other| one.brand.cmp(&other.brand));
-            Ok(Cached::Coverage(Arc::new(found)))
+            brands.sort_by(|one: &Covered, other| one.brand.cmp(&other.brand));
+            let last_append = last_append(&table, tenant).await?;
+            Ok(Cached::Coverage(Arc::new(Coverage { brands, last_append })))
         };
         match self.cached(key, load).await? {
             Cached::Coverage(found) => Ok(found),
             _ => Err(mismatch("coverage")),
-        }
-    }
-
-    /// When facts of a kind were last appended, in milliseconds since 1970 UTC; `None` where the newest commits hold none of
-    /// the tenant's.
-    ///
-    /// # Errors
-    /// When the table's log cannot be read.
-    pub async fn last_append(&self, fact: &'static Fact) -> Result<Option<i64>, Error> {
-        match self.open(fact.table).await? {
-            (_, Some(table)) => last_append(&table, &self.lake.tenant).await,
-            (_, None) => Ok(None),
         }
     }
 
@@ -107,25 +107,35 @@ async fn summed(
     tenant: &str,
     fact: &Fact,
 ) -> Result<Vec<RecordBatch>, Error> {
-    let brands = if fact.has_brand() { vec![ident("brand")] } else { Vec::new() };
+    let brands = if fact.has_brand() {
+        vec![ident("brand")]
+    } else {
+        Vec::new()
+    };
     let (first, last) = fact.days();
     let sought = vec![
         count(lit(1i64)).alias("rows"),
         min(ident(first)).alias("first_day"),
         max(ident(last)).alias("last_day"),
     ];
-    let frame = table::rows(sums, table, &[]).await?;
-    let frame = frame.filter(col("tenant").eq(lit(tenant)))?.aggregate(brands, sought)?;
-    Ok(frame.collect().await?)
+    let frame = table::rows(sums, table, tenant, Part::Whole).await?;
+    Ok(frame.aggregate(brands, sought)?.collect().await?)
 }
 
 fn read(fact: &Fact, batch: &RecordBatch, found: &mut Vec<Covered>) -> Result<(), Error> {
     let view = View(batch);
-    let brands = if fact.has_brand() { Some(view.text("brand")?) } else { None };
+    let brands = if fact.has_brand() {
+        Some(view.text("brand")?)
+    } else {
+        None
+    };
     let (rows, first, last): (&Int64Array, &Date32Array, &Date32Array) =
         (view.count("rows")?, view.day("first_day")?, view.day("last_day")?);
     for row in 0..batch.num_rows() {
-        let brand = brands.as_ref().and_then(|brands| brands.get(row)).unwrap_or_default();
+        let brand = brands
+            .as_ref()
+            .and_then(|brands| brands.get(row))
+            .unwrap_or_default();
         let days = at(first, row).zip(at(last, row));
         let covered = Covered {
             brand: brand.to_owned(),
