@@ -237,10 +237,10 @@ async fn what_cannot_be_read_is_named() {
             "'brnd'",
         ),
         (
-            r#"{"querry": {}}"#,
-            "querry",
+            r#"{"question": {}}"#,
+            "question",
             "GetStartRequest: query",
-            "'querry'",
+            "'question'",
         ),
         (
             r#"{"query": {"brand": 5}}"#,
@@ -524,7 +524,7 @@ async fn a_server_asks_for_tokens_before_it_reads_json() {
     );
 
     let path = "/dualwheel.content.v1.ContentService/GetStart";
-    let (status, told) = ask(path, None, r#"{"querry": {}}"#).await;
+    let (status, told) = ask(path, None, r#"{"question": {}}"#).await;
     assert_eq!(
         (status, &told["code"]),
         (401, &json!("unauthenticated")),
