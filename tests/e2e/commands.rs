@@ -206,6 +206,51 @@ fn ask(data: &Path, args: &[&str]) -> crate::harness::Ran {
     finish(command(["ask"]).args(args).arg("--data").arg(data))
 }
 
+/// A line for each brand and month, and each as it is answered alone.
+#[test]
+fn brands_and_months_are_asked_at_once() {
+    let data = market().copy();
+    let of = |brands: &[&str], more: &[&str]| {
+        let brands = brands.iter().flat_map(|brand| ["--brand", brand]);
+        let args: Vec<&str> = ["start"]
+            .into_iter()
+            .chain(brands)
+            .chain(more.iter().copied())
+            .collect();
+        ask(data.path(), &args)
+    };
+    let quarter = "--window=2026-04-15..2026-06-30";
+    let lines = of(&["brand-01", "brand-02"], &[quarter, "--step=1m", "--json"]).ok();
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let months = [
+        "2026-04-15..2026-04-30",
+        "2026-05-01..2026-05-31",
+        "2026-06-01..2026-06-30",
+    ];
+    let asked = ["brand-01", "brand-02"].map(|brand| months.map(|month| (brand, month)));
+    assert_eq!(lines.len(), 6);
+    for (line, (brand, month)) in lines.iter().zip(asked.concat()) {
+        assert_eq!(line["brand"], brand);
+        let alone = of(&[brand], &["--window", month, "--json"]).json();
+        let values = |metrics: &Value| -> Vec<Value> {
+            let metrics = metrics.as_array().unwrap().iter();
+            metrics
+                .map(|metric| json!([metric["id"], metric["value"], metric["numerator"]]))
+                .collect()
+        };
+        assert_eq!(values(&line["groups"][0]["metrics"]), values(&alone["metrics"]));
+        assert_eq!(line["window"], alone["metrics"][0]["window"]);
+    }
+    let told = of(&["brand-01", "nobody"], &[quarter]).fails(1, &["1 of 2 answers failed"]);
+    assert!(!told.is_empty());
+    of(&["brand-01"], &[quarter, "--step=1w"]).fails(2, &["1w", "7d or 1m"]);
+    ask(data.path(), &["neo", "--brand", "brand-01", quarter, "--step=1m"])
+        .fails(1, &["neo", "leave out --step"]);
+}
+
 #[test]
 fn every_group_can_be_asked_by_json_and_as_a_table() {
     let data = market().copy();

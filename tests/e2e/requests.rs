@@ -140,6 +140,10 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                     &asked,
                     json!({"metrics": ["fast.fertility", "super.star"], "groups": ["start"]}),
                 ),
+                "StreamMetrics" => {
+                    json!({"brands": [brand], "windows": [query["window"]], "step": {"months": 1},
+                    "metrics": ["fast.fertility"], "groups": ["start"]})
+                }
                 "ExplainMetric" => with(
                     &asked,
                     json!({"metric": match service.split('.').nth(1).unwrap() {

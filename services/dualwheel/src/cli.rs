@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dualwheel_measure::{Day, Window};
+use dualwheel_proto::metric::step::Length;
 
 pub use refused::MostRefused;
 
@@ -317,12 +318,15 @@ pub struct Ask {
     /// Group of metrics
     #[arg(value_enum)]
     pub group: Group,
-    /// Brand
-    #[arg(long)]
-    pub brand: String,
+    /// Brand; with several, each is answered
+    #[arg(long = "brand", value_name = "BRAND", required = true)]
+    pub brands: Vec<String>,
     /// Days to measure, both ends included
     #[arg(long, value_name = "FROM..TO", value_parser = window)]
     pub window: Window,
+    /// Cut the window into steps, each with its answer: 1m is a month of the calendar, 7d are seven days
+    #[arg(long, value_name = "STEP", value_parser = step)]
+    pub step: Option<Length>,
     /// Day on which standing facts are judged [default: the window's last]
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub as_of: Option<Day>,
@@ -524,6 +528,17 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn day(text: &str) -> Result<Day, String> {
     Day::parse(text).ok_or_else(|| format!("`{text}` is no day; write it as 2026-01-31"))
+}
+
+fn step(text: &str) -> Result<Length, String> {
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .unwrap_or((text, ""));
+    match (number.parse(), unit) {
+        (Ok(days), "d") => Ok(Length::Days(days)),
+        (Ok(months), "m") => Ok(Length::Months(months)),
+        _ => Err(format!("`{text}` is no step; write it as 7d or 1m")),
+    }
 }
 
 fn window(text: &str) -> Result<Window, String> {

@@ -204,6 +204,7 @@ pub const METHODS: &[Method] = methods! {
     "dualwheel.metric.v1.MetricService" {
         ListMetrics         MetricsRead     Free    Read;
         QueryMetrics        MetricsRead     Named   Measure;
+        StreamMetrics       MetricsRead     Named   Read;
         ListDefinitions     MetricsRead     Free    Measure;
         ExplainMetric       MetricsRead     Named   Read;
     }

@@ -11,10 +11,12 @@ use dualwheel_measure::{Definitions, Metric, definitions::Entry};
 use dualwheel_proto::{
     metric::{
         ListMetricsRequest, ListMetricsResponse, MetricGroup, QueryMetricsRequest, QueryMetricsResponse,
+        StreamMetricsRequest, StreamMetricsResponse,
         metric_service_server::{MetricService, MetricServiceServer},
     },
     types,
 };
+use futures::{StreamExt, stream::BoxStream};
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Request, Response, Status};
 
@@ -22,6 +24,10 @@ use crate::{
     Call, MESSAGE_BYTES, Reason, Violations, answer,
     explain::{self, explanation},
 };
+
+mod many;
+
+pub use many::spelled_out;
 
 /// Most names of metrics and groups of one question.
 const MOST_ASKED: usize = 256;
@@ -198,10 +204,9 @@ impl Registry {
     }
 
     /// The groups of a question, each once, in order; all that it names must be there.
-    fn asked(&self, request: &QueryMetricsRequest) -> Result<Vec<&Arc<dyn Group>>, Status> {
+    fn asked(&self, wanted: &Wanted) -> Result<Vec<&Arc<dyn Group>>, Status> {
         let mut violations = Violations::new();
-        let (metrics, groups) = (&request.metrics, &request.groups);
-        match metrics.len() + groups.len() {
+        match wanted.ids.len() + wanted.groups.len() {
             0 => violations.add("metrics", "name at least one metric, or one of `groups`"),
             named if named > MOST_ASKED => {
                 violations.add(
@@ -212,49 +217,72 @@ impl Registry {
             _ => {}
         }
         violations.finish(Reason::InvalidQuestion)?;
-        for id in metrics {
+        for id in &wanted.ids {
             self.owning(id)?;
         }
-        for name in groups {
+        for name in &wanted.groups {
             self.named(name)?;
         }
         let is_asked = |group: &&Arc<dyn Group>| {
-            groups.iter().any(|name| name == group.name())
-                || metrics.iter().any(|id| group.ids().contains(&id.as_str()))
+            wanted.is_whole(group.name())
+                || group
+                    .ids()
+                    .iter()
+                    .any(|id| wanted.ids.iter().any(|one| one == id))
         };
         Ok(self.groups().filter(is_asked).collect())
     }
-}
 
-/// The handlers of the service of all metrics.
-#[derive(Clone)]
-pub struct Service(Registry);
-
-impl Service {
-    /// Groups are measured one after the other, each at the versions of the tables that those before it have read: the answer
-    /// is of one state of the facts.
-    async fn query(&self, call: &Call, request: QueryMetricsRequest) -> Result<QueryMetricsResponse, Status> {
-        let groups = self.0.asked(&request)?;
-        let QueryMetricsRequest {
-            mut query,
-            metrics: ids,
-            groups: names,
-        } = request;
-        let mut answer = QueryMetricsResponse::default();
-        for group in groups {
+    /// What each group that is wanted answers. Groups are measured one after the other, each at the versions of the tables that
+    /// those before it have read: the answer is of one state of the facts.
+    async fn parts(
+        &self,
+        call: &Call,
+        wanted: &Wanted,
+        mut query: Option<types::MetricQuery>,
+    ) -> Result<Vec<Part>, Status> {
+        let mut parts = Vec::new();
+        for group in self.asked(wanted)? {
             let measured = group.measure(call, query.clone()).await?;
             if let Some(query) = &mut query {
                 let pin = query.data_version.get_or_insert_default();
                 pin.tables.extend(measured.versions.tables.clone());
             }
-            let is_whole = names.iter().any(|name| name == group.name());
             let mut metrics = measured.to_proto();
-            metrics.retain(|metric| is_whole || ids.contains(&metric.id));
-            answer.metrics.extend(metrics);
+            metrics.retain(|metric| wanted.is_whole(group.name()) || wanted.ids.contains(&metric.id));
+            parts.push(Part {
+                group: group.name(),
+                versions: measured.versions,
+                metrics,
+            });
         }
-        Ok(answer)
+        Ok(parts)
     }
 }
+
+/// The metrics that a question wants: some by their ids, and all of some groups.
+#[derive(Clone, Debug)]
+struct Wanted {
+    ids: Vec<String>,
+    groups: Vec<String>,
+}
+
+impl Wanted {
+    fn is_whole(&self, group: &str) -> bool {
+        self.groups.iter().any(|name| name == group)
+    }
+}
+
+/// What a group answers of a question.
+struct Part {
+    group: &'static str,
+    versions: types::DataVersion,
+    metrics: Vec<types::Metric>,
+}
+
+/// The handlers of the service of all metrics.
+#[derive(Clone)]
+pub struct Service(Registry);
 
 #[tonic::async_trait]
 impl MetricService for Service {
@@ -279,7 +307,27 @@ impl MetricService for Service {
         request: Request<QueryMetricsRequest>,
     ) -> Result<Response<QueryMetricsResponse>, Status> {
         let (call, request) = Call::of(request)?;
-        Ok(Response::new(self.query(&call, request).await?))
+        let QueryMetricsRequest {
+            query,
+            metrics: ids,
+            groups,
+        } = request;
+        let parts = self.0.parts(&call, &Wanted { ids, groups }, query).await?;
+        let metrics = parts.into_iter().flat_map(|part| part.metrics).collect();
+        Ok(Response::new(QueryMetricsResponse { metrics }))
+    }
+
+    type StreamMetricsStream = BoxStream<'static, Result<StreamMetricsResponse, Status>>;
+
+    async fn stream_metrics(
+        &self,
+        request: Request<StreamMetricsRequest>,
+    ) -> Result<Response<Self::StreamMetricsStream>, Status> {
+        let (call, request) = Call::of(request)?;
+        let (wanted, questions) = many::questions(request)?;
+        self.0.asked(&wanted)?;
+        let answers = many::answers(self.0.clone(), call, wanted, questions);
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn list_definitions(

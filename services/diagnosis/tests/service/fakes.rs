@@ -28,7 +28,7 @@ use dualwheel_proto::{
     },
     metric::{
         ListMetricsRequest, ListMetricsResponse, QueryMetricsRequest, QueryMetricsResponse,
-        metric_service_server::MetricService,
+        StreamMetricsRequest, StreamMetricsResponse, metric_service_server::MetricService,
     },
     product as goods,
     product::{
@@ -380,6 +380,9 @@ fn ids(group: &str) -> &'static [&'static str] {
 impl MetricService for Fake {
     unasked!(list_metrics, ListMetricsRequest, ListMetricsResponse);
     common!();
+
+    type StreamMetricsStream = BoxStream<StreamMetricsResponse>;
+    unasked!(stream_metrics, StreamMetricsRequest, Self::StreamMetricsStream);
 
     async fn query_metrics(
         &self,

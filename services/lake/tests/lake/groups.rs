@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 use dualwheel_kit::{
     config::Config,
     failure::{reason_of, violations_of},
-    metrics::{Group, Registry},
+    metrics::{Group, Registry, spelled_out},
     server::Server,
 };
 use dualwheel_lake::{
@@ -16,9 +16,14 @@ use dualwheel_measure::{Ask, Catalogue, Extent, Metric, MetricGroup, Need, defin
 use dualwheel_proto::{
     Date,
     facts::FactKind,
-    metric::{ListMetricsRequest, QueryMetricsRequest, metric_service_client::MetricServiceClient},
+    metric::{
+        ListMetricsRequest, QueryMetricsRequest, Step, StreamMetricsRequest, StreamMetricsResponse,
+        metric_service_client::MetricServiceClient, step::Length,
+    },
     types,
 };
+use proptest::{collection::vec, option, prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use prost::Message;
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status, transport::Channel};
 
@@ -238,4 +243,155 @@ async fn a_group_is_its_rule_and_its_definitions_and_nothing_else() {
             _ => assert_eq!(violations_of(&refused)[0].0, field),
         }
     }
+}
+
+fn window(first: i32, last: i32) -> types::Window {
+    let day = |day| {
+        Some(Date {
+            year: 2026,
+            month: 5,
+            day,
+        })
+    };
+    types::Window {
+        first_day: day(first),
+        last_day: day(last),
+    }
+}
+
+async fn stream(
+    client: &mut MetricServiceClient<Channel>,
+    request: StreamMetricsRequest,
+) -> Result<Vec<StreamMetricsResponse>, Status> {
+    let mut answers = client.stream_metrics(request).await?.into_inner();
+    let mut all = Vec::new();
+    while let Some(answer) = answers.message().await? {
+        all.push(answer);
+    }
+    Ok(all)
+}
+
+/// Each answer of a stream is what a call of its own answers, to the byte; what fails there fails here, with the same words.
+#[tokio::test]
+async fn a_stream_answers_what_single_calls_do() {
+    let mut house = House::new();
+    for (brand, sequence) in [("b", 1), ("c", 2)] {
+        let rows = lines(0..20, brand);
+        house
+            .append(vec![request("p", sequence, FactKind::OrderLine, rows)])
+            .await
+            .unwrap();
+    }
+    let mut client = serve(&house);
+    let mut runner = TestRunner::deterministic();
+    let length = prop_oneof![Just(Length::Days(3)), Just(Length::Months(1))];
+    let windows = vec((1..=31_i32, 1..=31_i32), 1..=2);
+    let asked = (
+        0..3_usize,
+        1..=3_usize,
+        windows,
+        option::of(length),
+        any::<bool>(),
+    );
+    for _ in 0..40 {
+        let (turn, number, days, length, is_whole) = asked.new_tree(&mut runner).unwrap().current();
+        let mut brands = ["b", "c", "nobody"].map(str::to_owned).to_vec();
+        brands.rotate_left(turn);
+        brands.truncate(number);
+        let windows = days
+            .iter()
+            .map(|(one, other)| window(*one.min(other), *one.max(other)));
+        let windows: Vec<_> = windows.collect();
+        let (metrics, groups): (&[&str], &[&str]) = match is_whole {
+            true => (&[], &["toy"]),
+            false => (&["toy.lines"], &[]),
+        };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let request = StreamMetricsRequest {
+            brands: brands.clone(),
+            windows: windows.clone(),
+            step: length.map(|length| Step { length: Some(length) }),
+            metrics: names(metrics),
+            groups: names(groups),
+            ..StreamMetricsRequest::default()
+        };
+        let answers = stream(&mut client, request).await.unwrap();
+        let each = |window: &types::Window| match length {
+            Some(Length::Days(days)) => {
+                let (first, last) = (window.first_day.unwrap().day, window.last_day.unwrap().day);
+                (last - first + days) / days
+            }
+            _ => 1,
+        };
+        let steps: i32 = windows.iter().map(each).sum();
+        assert_eq!(answers.len(), brands.len() * usize::try_from(steps).unwrap());
+        for answer in answers {
+            let single = client
+                .query_metrics(QueryMetricsRequest {
+                    query: Some(types::MetricQuery {
+                        brand: answer.brand.clone(),
+                        window: answer.window,
+                        ..types::MetricQuery::default()
+                    }),
+                    metrics: names(metrics),
+                    groups: names(groups),
+                })
+                .await;
+            match single {
+                Ok(single) => {
+                    assert_eq!(answer.error, None);
+                    let shared = &answer.groups[0].metrics[0];
+                    assert!(
+                        shared.window.is_none()
+                            && shared.data_version.is_none()
+                            && shared.definition.is_none()
+                    );
+                    let bytes = |metrics: &[types::Metric]| -> Vec<Vec<u8>> {
+                        metrics.iter().map(Message::encode_to_vec).collect()
+                    };
+                    assert_eq!(bytes(&spelled_out(answer)), bytes(&single.into_inner().metrics));
+                }
+                Err(refused) => {
+                    let error = answer.error.unwrap();
+                    assert!(answer.groups.is_empty());
+                    assert_eq!(
+                        (error.code, error.message.as_str()),
+                        (refused.code() as i32, refused.message())
+                    );
+                    assert_eq!(error.encode_to_vec(), refused.details());
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_fails_as_a_whole_only_where_it_is_wrong_itself() {
+    let mut house = House::new();
+    house
+        .append(vec![request("p", 1, FactKind::OrderLine, lines(0..5, "b"))])
+        .await
+        .unwrap();
+    let mut client = serve(&house);
+    let good = StreamMetricsRequest {
+        brands: vec!["nobody".to_owned(), "b".to_owned()],
+        windows: vec![window(1, 2)],
+        groups: vec!["toy".to_owned()],
+        ..StreamMetricsRequest::default()
+    };
+    let answers = stream(&mut client, good.clone()).await.unwrap();
+    assert_eq!(answers[0].brand, "nobody");
+    assert!(answers[0].error.is_some() && answers[1].error.is_none());
+    let unknown = StreamMetricsRequest {
+        groups: vec!["nothing".to_owned()],
+        ..good.clone()
+    };
+    let refused = stream(&mut client, unknown).await.unwrap_err();
+    assert_eq!(reason_of(&refused).as_deref(), Some("METRIC_UNKNOWN"));
+    let nobody = StreamMetricsRequest {
+        brands: Vec::new(),
+        ..good
+    };
+    let refused = stream(&mut client, nobody).await.unwrap_err();
+    assert_eq!(violations_of(&refused)[0].0, "brands");
 }
