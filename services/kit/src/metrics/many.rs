@@ -260,3 +260,171 @@ fn definition(metric: &types::Metric, version: &str) -> types::DefinitionRef {
         version: version.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dualwheel_proto::metric::Step;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::failure::violations_of;
+
+    fn day(text: &str) -> Day {
+        Day::parse(text).unwrap()
+    }
+
+    fn window(text: &str) -> Window {
+        let (first, last) = text.split_once("..").unwrap();
+        Window::new(day(first), day(last)).unwrap()
+    }
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        let cut = |text: &str, step| -> Vec<Window> { steps(window(text), Some(step)).collect() };
+        assert_eq!(
+            cut("2027-11-15..2028-03-01", Length::Months(1)),
+            [
+                "2027-11-15..2027-11-30",
+                "2027-12-01..2027-12-31",
+                "2028-01-01..2028-01-31",
+                "2028-02-01..2028-02-29",
+                "2028-03-01..2028-03-01"
+            ]
+            .map(window)
+        );
+        assert_eq!(
+            cut("2027-02-10..2027-12-31", Length::Months(6)),
+            ["2027-02-10..2027-07-31", "2027-08-01..2027-12-31"].map(window)
+        );
+        assert_eq!(
+            cut("2027-01-01..2027-01-20", Length::Days(7)),
+            [
+                "2027-01-01..2027-01-07",
+                "2027-01-08..2027-01-14",
+                "2027-01-15..2027-01-20"
+            ]
+            .map(window)
+        );
+        assert_eq!(steps(window("2027-01-01..2027-01-20"), None).count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn steps_lie_end_to_end_and_are_the_window(
+            first in 0..30_000_i32, days in 1..2_000_i32, number in 1..120_i32, months: bool,
+        ) {
+            let whole = Window { first: Day(first), last: Day(first + days - 1) };
+            let step = if months { Length::Months(number) } else { Length::Days(number) };
+            let cut: Vec<Window> = steps(whole, Some(step)).collect();
+            prop_assert_eq!((cut[0].first, cut[cut.len() - 1].last), (whole.first, whole.last));
+            for pair in cut.windows(2) {
+                prop_assert_eq!(pair[1].first, pair[0].last.plus(1));
+                let begins = pair[1].first.date().unwrap();
+                prop_assert!(if months { begins.day() == 1 } else { pair[0].days() == number });
+            }
+        }
+    }
+
+    fn request() -> StreamMetricsRequest {
+        StreamMetricsRequest {
+            brands: vec!["A".to_owned()],
+            windows: vec![window_to_proto(window("2027-01-01..2027-12-31"))],
+            groups: vec!["start".to_owned()],
+            ..StreamMetricsRequest::default()
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let days = |days| {
+            Some(Step {
+                length: Some(Length::Days(days)),
+            })
+        };
+        let many = |number: usize| (0..number).map(|brand| brand.to_string()).collect::<Vec<_>>();
+        let cases = [
+            (
+                StreamMetricsRequest {
+                    brands: Vec::new(),
+                    ..request()
+                },
+                "brands",
+            ),
+            (
+                StreamMetricsRequest {
+                    brands: many(101),
+                    ..request()
+                },
+                "brands",
+            ),
+            (
+                StreamMetricsRequest {
+                    brands: vec!["A".to_owned(), String::new()],
+                    ..request()
+                },
+                "brands[1]",
+            ),
+            (
+                StreamMetricsRequest {
+                    brands: vec!["A".to_owned(); 2],
+                    ..request()
+                },
+                "brands[1]",
+            ),
+            (
+                StreamMetricsRequest {
+                    windows: Vec::new(),
+                    ..request()
+                },
+                "windows",
+            ),
+            (
+                StreamMetricsRequest {
+                    windows: vec![types::Window::default()],
+                    ..request()
+                },
+                "windows[0].first_day",
+            ),
+            (
+                StreamMetricsRequest {
+                    step: Some(Step::default()),
+                    ..request()
+                },
+                "step",
+            ),
+            (
+                StreamMetricsRequest {
+                    step: days(0),
+                    ..request()
+                },
+                "step.days",
+            ),
+            (
+                StreamMetricsRequest {
+                    step: days(3_661),
+                    ..request()
+                },
+                "step.days",
+            ),
+            (
+                StreamMetricsRequest {
+                    step: days(1),
+                    brands: many(12),
+                    ..request()
+                },
+                "windows",
+            ),
+        ];
+        for (wrong, field) in cases {
+            let refused = questions(wrong).unwrap_err();
+            assert_eq!(violations_of(&refused)[0].0, field);
+        }
+        let (_, asked) = questions(StreamMetricsRequest {
+            step: days(1),
+            brands: many(11),
+            ..request()
+        })
+        .unwrap();
+        assert_eq!(asked.len(), 11 * 365);
+    }
+}
