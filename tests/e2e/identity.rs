@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dualwheel_kit::access::{Bound, Deed, METHODS, Method};
+use dualwheel_kit::access::{BrandRule, Effect, Method};
 use dualwheel_proto::diagnosis::{Diagnosis, GetIndexResponse, GetRunResponse, StartDiagnosisResponse};
 use dualwheel_tests::keys::{Issuer, write_jwks};
 use prost::Message;
@@ -136,7 +136,7 @@ async fn stored(house: &House) -> BTreeMap<&'static str, String> {
 
 /// Methods that the test's owner cannot have answered well: they would need a signed plugin.
 fn needs_a_plugin(method: &Method) -> bool {
-    method.path.starts_with("dualwheel.plugin.") && !matches!(method.deed, Deed::Read)
+    method.path.starts_with("dualwheel.plugin.") && !matches!(method.effect, Effect::Read)
         || method.path.ends_with("/GetPlugin")
         || method.path.ends_with("/CheckPlugin")
         || method.path.ends_with("PluginRun")
@@ -160,7 +160,7 @@ async fn no_rpc_tells_a_token_of_others_anything() {
     // Everything that only the owner's data have in them; brands and what a request itself names come back in errors.
     let secrets = ["planted-name", &stored["consumer"], "brand-01-p"];
     let (other_tenant, other_brand) = (house.token("other", &["*"]), house.token("default", &[OTHER]));
-    for method in METHODS {
+    for method in Method::all() {
         let request = &requests[method.path];
         let text = request.to_string();
         for (who, token) in [("tenant", &other_tenant), ("brand", &other_brand)] {
@@ -172,9 +172,9 @@ async fn no_rpc_tells_a_token_of_others_anything() {
             for secret in secrets.iter().filter(|secret| !text.contains(**secret)) {
                 assert!(!has(&bytes, secret), "{told} tells `{secret}`: {bytes:?}");
             }
-            match (who, method.bound) {
+            match (who, method.brands) {
                 // Their own, empty tenant may well be written to and listed; nothing there is the owner's.
-                ("tenant", Bound::Whole | Bound::Free) => {}
+                ("tenant", BrandRule::Whole | BrandRule::Free) => {}
                 ("tenant", _) if method.path.ends_with("/ListPeerSets") => {}
                 // What is answered is about their own tenant: definitions, and what the request itself says.
                 ("tenant", _) if code == Code::Ok => {
@@ -182,10 +182,10 @@ async fn no_rpc_tells_a_token_of_others_anything() {
                     assert!(short && !has(&bytes, "brand-03"), "{told} is answered: {bytes:?}");
                 }
                 // A list of what is shown to the brand: of nothing.
-                ("brand", Bound::Stored) if code == Code::Ok => {
+                ("brand", BrandRule::Stored) if code == Code::Ok => {
                     assert!(bytes.is_empty(), "{told}: {bytes:?}")
                 }
-                ("brand", Bound::Free) => assert!(!has(&bytes, BRAND), "{told}: {bytes:?}"),
+                ("brand", BrandRule::Free) => assert!(!has(&bytes, BRAND), "{told}: {bytes:?}"),
                 ("tenant", _) => assert!(
                     is_refused(code) || code == Code::InvalidArgument || code == Code::FailedPrecondition,
                     "{told}: {code:?} {bytes:?}"
@@ -197,7 +197,7 @@ async fn no_rpc_tells_a_token_of_others_anything() {
     // The owner is answered, or told what the small market lacks: nothing above was refused for being asked wrongly.
     let owner = house.token("default", &["*"]);
     let (mut answered, mut refused) = (0, Vec::new());
-    for method in METHODS.iter().filter(|method| !needs_a_plugin(method)) {
+    for method in Method::all().iter().filter(|method| !needs_a_plugin(method)) {
         match call(&channel, &owner, method.path, &requests[method.path]).await {
             Ok(_) => answered += 1,
             Err(status) if is_refused(status.code()) => refused.push(format!("{}: {status:?}", method.path)),
@@ -306,9 +306,9 @@ async fn a_brand_is_diagnosed_against_aggregates_and_an_opened_set() {
 /// Every write and export is told, and nothing of what was in it.
 fn check_audit(house: &House) {
     let told = house.audit();
-    for method in METHODS
+    for method in Method::all()
         .iter()
-        .filter(|method| matches!(method.deed, Deed::Write | Deed::Export))
+        .filter(|method| matches!(method.effect, Effect::Write | Effect::Export))
     {
         let lines: Vec<_> = told.iter().filter(|line| line["method"] == method.path).collect();
         let reached = lines

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dualwheel_kit::{
-    access::{METHODS, named},
+    access::{Method, named},
     failure::{reason_of, violations_of},
 };
 use dualwheel_tests::raw::Raw;
@@ -48,7 +48,7 @@ async fn bytes_that_are_no_message_are_refused_by_every_method() {
     let data = market().copy();
     let server = Server::all(data.path());
     let channel = server.channel();
-    for method in METHODS {
+    for method in Method::all() {
         // A key that breaks off, and a field that does.
         for bytes in [&[0xff][..], &[0x0a, 9, 1]] {
             let refused = call(&channel, method.path, vec![Bytes::copy_from_slice(bytes)]).await;

@@ -1,7 +1,7 @@
 //! Damaged requests of every method, sent to a live mesh: none of them is answered by a crash.
 
 use bytes::Bytes;
-use dualwheel_kit::access::METHODS;
+use dualwheel_kit::access::Method;
 use dualwheel_tests::raw::Raw;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -42,7 +42,7 @@ async fn damaged_requests_never_break_a_handler() {
         "StartDiagnosis",
         "GetIndex",
     ];
-    for method in METHODS {
+    for method in Method::all() {
         let whole = encode(method.path, &requests[method.path]);
         let name = method.path.rsplit('/').next().unwrap();
         let changes = if slow.contains(&name) { 3 } else { CHANGES };

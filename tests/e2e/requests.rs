@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dualwheel_kit::access::{METHODS, named};
+use dualwheel_kit::access::{Method, named};
 use dualwheel_tests::raw::Raw;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
     let world = json!({"brand": brand, "world": "PLUGIN_WORLD_KOC_MODEL"});
     let at_day = json!({"brand": brand, "asOf": as_of});
     let name = |what: &str| json!({"name": stored[what]});
-    METHODS
+    Method::all()
         .iter()
         .map(|method| {
             let (service, call) = method.path.split_once('/').unwrap();

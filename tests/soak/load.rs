@@ -10,7 +10,7 @@ use std::{
 };
 
 use dualwheel_kit::{
-    access::{Deed, METHODS, Method},
+    access::{Effect, Method},
     failure::reason_of,
 };
 use dualwheel_proto::facts::{
@@ -94,12 +94,12 @@ impl Told {
 /// Requests of every method that answers, but for those that need what nobody stored.
 pub fn questions() -> Vec<(&'static Method, Value)> {
     let requests = requests(&unstored());
-    let asks = |method: &&Method| match method.deed {
-        Deed::Measure | Deed::Export => true,
-        Deed::Read => !method.path.ends_with("/WatchRun") && !method.path.ends_with("/CheckPlugin"),
-        Deed::Write => false,
+    let asks = |method: &&Method| match method.effect {
+        Effect::Measure | Effect::Export => true,
+        Effect::Read => !method.path.ends_with("/WatchRun") && !method.path.ends_with("/CheckPlugin"),
+        Effect::Write => false,
     };
-    let mut questions: Vec<_> = METHODS
+    let mut questions: Vec<_> = Method::all()
         .iter()
         .filter(asks)
         .map(|method| (method, requests[method.path].clone()))

@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dualwheel_kit::access::Deed;
+use dualwheel_kit::access::Effect;
 use harness::{Server, market, run};
 use load::Told;
 use publisher::Publisher;
@@ -174,7 +174,7 @@ async fn answers_as_another(server: &Server, data: &Path) {
     let other = Server::all(copy.path());
     let (here, there) = (server.channel(), other.channel());
     for (method, request) in load::questions() {
-        if method.deed != Deed::Measure {
+        if method.effect != Effect::Measure {
             continue;
         }
         let ask = async |channel| {

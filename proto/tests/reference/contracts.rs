@@ -8,6 +8,8 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
+use crate::said::{self, Said};
+
 /// Everything that is told.
 pub struct Contracts {
     pub packages: Vec<Package>,
@@ -23,8 +25,19 @@ pub struct File {
     pub name: String,
     pub prose: String,
     pub services: Vec<Service>,
+    pub options: Vec<Extension>,
     /// In the order of the file.
     pub types: Vec<Named>,
+}
+
+/// An option that contracts may set.
+pub struct Extension {
+    /// Full name of what has it.
+    pub of: String,
+    pub number: i32,
+    pub name: String,
+    pub prose: String,
+    pub kind: Kind,
 }
 
 pub struct Service {
@@ -38,6 +51,8 @@ pub struct Method {
     pub prose: String,
     pub request: Exchange,
     pub response: Exchange,
+    /// What it says in its options.
+    pub said: Vec<Said>,
 }
 
 /// What goes one way in a call.
@@ -70,6 +85,8 @@ pub struct Field {
     pub prose: String,
     pub kind: Kind,
     pub presence: Presence,
+    /// What it says in its options.
+    pub said: Vec<Said>,
 }
 
 pub enum Kind {
@@ -166,6 +183,14 @@ impl<'a> Reader<'a> {
         let services = numbered(&file.service)
             .map(|(index, service)| self.service(&[6, index], service))
             .collect();
+        let options = numbered(&file.extension).map(|(index, option)| Extension {
+            of: full(option.extendee()),
+            number: option.number(),
+            name: option.name().to_owned(),
+            prose: self.prose(&[7, index], option.name()),
+            kind: kind(option),
+        });
+        let options = options.collect();
         let mut types: Vec<(i32, Named)> = Vec::new();
         for (index, message) in numbered(&file.message_type) {
             self.message(&[4, index], "", message, &mut types);
@@ -178,6 +203,7 @@ impl<'a> Reader<'a> {
             name,
             prose,
             services,
+            options,
             types: types.into_iter().map(|(_, told)| told).collect(),
         }
     }
@@ -198,6 +224,7 @@ impl<'a> Reader<'a> {
                 streams: method.server_streaming(),
                 message: full(method.output_type()),
             },
+            said: said::by_method(&format!("{}.{name}", self.package), method.name()),
         });
         Service {
             methods: methods.collect(),
@@ -265,6 +292,7 @@ impl<'a> Reader<'a> {
             number: field.number(),
             name: field.name().to_owned(),
             prose: self.prose(path, &format!("{owner}.{}", field.name())),
+            said: said::by_field(&format!("{}.{owner}", self.package), field.name()),
             kind,
             presence,
         }

@@ -7,6 +7,7 @@
 mod contracts;
 mod links;
 mod page;
+mod said;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,7 @@ use std::{
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-use crate::contracts::Contracts;
+use crate::contracts::{Body, Contracts, Field, Kind};
 
 /// Makes the test write the reference instead of checking it.
 const UPDATE: &str = "UPDATE_REFERENCE";
@@ -136,4 +137,85 @@ fn what_has_no_prose_is_named() {
     locations.retain(|location| location.path != last_day);
     let missing = render(descriptors).unwrap_err();
     assert_eq!(missing, "dualwheel.type.v1.Window.last_day has no prose");
+}
+
+/// Every field, with the full name of its message.
+fn fields(contracts: &Contracts) -> impl Iterator<Item = (String, &Field)> {
+    let files = contracts
+        .packages
+        .iter()
+        .flat_map(|package| package.files.iter().map(move |file| (&package.name, file)));
+    let types = files.flat_map(|(package, file)| file.types.iter().map(move |told| (package, told)));
+    types.flat_map(|(package, told)| {
+        let fields = match &told.body {
+            Body::Message { fields, .. } => fields.as_slice(),
+            Body::Enum(_) => &[],
+        };
+        fields
+            .iter()
+            .map(move |field| (format!("{package}.{}.{}", told.name, field.name), field))
+    })
+}
+
+fn is_text(field: &Field) -> bool {
+    matches!(&field.kind, Kind::Scalar(name) if name == "string")
+}
+
+/// What the name or the prose of a field say that it names.
+fn seems_to_name(field: &Field) -> Option<&'static str> {
+    let name = field.name.as_str();
+    let (prose, ends) = (field.prose.to_lowercase(), |ends: &[&str]| {
+        ends.iter()
+            .any(|word| name == *word || name.ends_with(&format!("_{word}")))
+    });
+    let says = |words: &[&str]| words.iter().any(|word| prose.contains(word));
+    let brands = [
+        "brand",
+        "brands",
+        "peer",
+        "peers",
+        "brand_key",
+        "brand_keys",
+        "peer_key",
+        "peer_keys",
+    ];
+    if ends(&brands) || says(&["brand key", "key of a brand", "keys of brands", "brand's key"]) {
+        Some("NAMES_BRAND")
+    } else if ends(&[
+        "consumer",
+        "consumers",
+        "consumer_key",
+        "consumer_keys",
+        "person",
+        "people",
+    ]) || says(&[
+        "consumer key",
+        "key of a consumer",
+        "keys of consumers",
+        "consumer's key",
+    ]) {
+        Some("NAMES_PEOPLE")
+    } else if prose.starts_with("resource name") {
+        Some("NAMES_RESOURCE")
+    } else {
+        None
+    }
+}
+
+#[test]
+fn a_field_that_names_a_brand_people_or_a_resource_says_so() {
+    let contracts = Contracts::read(descriptors()).unwrap();
+    let mut found = 0;
+    for (place, field) in fields(&contracts).filter(|(_, field)| is_text(field)) {
+        let says = field
+            .said
+            .iter()
+            .find(|word| word.of == "dualwheel.type.v1.Names");
+        if let Some(names) = seems_to_name(field) {
+            let says = says.map(|word| word.value.as_str());
+            assert_eq!(says, Some(names), "{place}: set (dualwheel.type.v1.names)");
+            found += 1;
+        }
+    }
+    assert!(found > 60, "only {found}");
 }

@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use crate::{
     contracts::{
-        Body, Contracts, Exchange, Field, File, Kind, Method, Named, Oneof, Package, Presence, Value,
+        Body, Contracts, Exchange, Extension, Field, File, Kind, Method, Named, Oneof, Package, Presence,
+        Value,
     },
     links::{anchor, here, page_of, to_type},
+    said::Said,
 };
 
 const ORIGIN: &str = "<!-- Written by the test `reference` of the crate dualwheel-proto; the words are those of the \
@@ -76,8 +78,25 @@ impl Page<'_> {
                 self.method(out, method);
             }
         }
+        self.options(out, &file.options);
         for told in &file.types {
             self.named(out, told);
+        }
+    }
+
+    fn options(&self, out: &mut String, options: &[Extension]) {
+        if options.is_empty() {
+            return;
+        }
+        out.push_str("\n| # | option | of | type | |\n|--:|---|---|---|---|\n");
+        for option in options {
+            let (number, name, prose) = (option.number, &option.name, cell(&option.prose));
+            let _ = writeln!(
+                out,
+                "| {number} | `{name}` | {} | {} | {prose} |",
+                self.link(&option.of),
+                self.kind(&option.kind)
+            );
         }
     }
 
@@ -88,12 +107,22 @@ impl Page<'_> {
         };
         let _ = write!(
             out,
-            "\n#### {}\n\n{} → {}\n\n{}\n",
+            "\n#### {}\n\n{} → {}\n",
             method.name,
             exchange(&method.request),
-            exchange(&method.response),
-            method.prose
+            exchange(&method.response)
         );
+        if !method.said.is_empty() {
+            let _ = write!(out, "\n{}\n", self.said(&method.said));
+        }
+        let _ = write!(out, "\n{}\n", method.prose);
+    }
+
+    fn said(&self, said: &[Said]) -> String {
+        let words = said
+            .iter()
+            .map(|word| format!("{} `{}`", self.link(&word.of), word.value));
+        words.collect::<Vec<_>>().join(", ")
     }
 
     fn named(&self, out: &mut String, told: &Named) {
@@ -113,7 +142,10 @@ impl Page<'_> {
         }
         out.push_str("\n| # | field | type | |\n|--:|---|---|---|\n");
         for field in fields {
-            let (number, name, prose) = (field.number, &field.name, cell(&field.prose));
+            let (number, name, mut prose) = (field.number, &field.name, cell(&field.prose));
+            if !field.said.is_empty() {
+                let _ = write!(prose, "<br>{}", self.said(&field.said));
+            }
             let _ = writeln!(
                 out,
                 "| {number} | `{name}` | {} | {prose} |",

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use dualwheel_kit::{
     Call,
-    access::{METHODS, Method, named},
+    access::{Method, named},
     client,
     config::Config,
 };
@@ -104,7 +104,7 @@ fn client_of(channel: &Channel) -> Client {
 /// The message that a call takes, by the call's whole name or by its last part, where one service has it.
 fn request_of(call: &str) -> anyhow::Result<MessageDescriptor> {
     let is_named = |method: &&Method| method.path == call || method.path.rsplit('/').next() == Some(call);
-    let mut found = METHODS.iter().filter(is_named);
+    let mut found = Method::all().iter().filter(is_named);
     let unknown = || format!("no call is named {call}; proto/reference lists those there are");
     let path = found.next().with_context(unknown)?.path;
     ensure!(

@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, body::Body};
 use self::store::{NewJob, Outcome, State, StoredJob, StoredJobs};
 use crate::{
     Call, Failure, Reason, Violations,
-    access::{Deed, METHODS, Method, Scope, named},
+    access::{Effect, Method, Scope, named},
     beats,
     db::DatabaseConnection,
     failure,
@@ -221,11 +221,11 @@ impl Service {
 /// The methods of `services` whose requests tell them.
 fn methods(services: &[&str]) -> BTreeMap<String, &'static Method> {
     let mut found: BTreeMap<String, Vec<&'static Method>> = BTreeMap::new();
-    let offered = METHODS.iter().filter(|method| {
+    let offered = Method::all().iter().filter(|method| {
         let service = method.path.split('/').next().unwrap_or_default();
         services.contains(&service)
             && named::is_unary(method.path)
-            && method.deed != Deed::Export
+            && method.effect != Effect::Export
             && method.scope != Scope::ConsumersErase
     });
     for method in offered {
@@ -245,7 +245,7 @@ fn methods(services: &[&str]) -> BTreeMap<String, &'static Method> {
 
 /// Whether who calls may make the call of a job.
 fn may_make(call: &Call, method: &str) -> bool {
-    let method = METHODS.iter().find(|one| one.path == method);
+    let method = Method::all().iter().find(|one| one.path == method);
     method.is_some_and(|method| call.allows(method.scope))
 }
 

@@ -10,7 +10,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use dualwheel_consumer::{DEFINITIONS, Parameters, audience::text};
 use dualwheel_kit::{
-    access::{METHODS, named},
+    access::{Method, named},
     config::Auth,
     identity::Verifier,
     page::{List, Slice},
@@ -48,7 +48,7 @@ pub fn request(bytes: &[u8]) {
     let Some((choice, message)) = bytes.split_first() else {
         return;
     };
-    let method = METHODS.get(usize::from(*choice) % METHODS.len());
+    let method = Method::all().get(usize::from(*choice) % Method::all().len());
     let Some(path) = method.map(|method| method.path) else {
         return;
     };

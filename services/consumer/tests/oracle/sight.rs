@@ -7,7 +7,7 @@ use dualwheel_consumer::audience::{
     text,
 };
 use dualwheel_kit::{
-    access::{Bound, METHODS},
+    access::{BrandRule, Method},
     failure::reason_of,
     question::window_to_proto,
 };
@@ -593,7 +593,7 @@ async fn saved_audiences_show_the_people_of_the_brand_when_they_are_read() {
 /// Whoever adds an RPC says here how it keeps a token for one brand from others' people.
 #[test]
 fn every_rpc_is_held_to_the_people_of_the_brand() {
-    let consumer = METHODS.iter().filter_map(|method| {
+    let consumer = Method::all().iter().filter_map(|method| {
         let path = method.path.strip_prefix("dualwheel.consumer.v1.")?;
         Some((method, path.split_once('/')?.1))
     });
@@ -611,22 +611,22 @@ fn every_rpc_is_held_to_the_people_of_the_brand() {
             | "GetWinback"
             | "ListWinbackOutlooks"
             | "ExplainMetric" => {
-                assert_eq!(method.bound, Bound::Named);
+                assert_eq!(method.brands, BrandRule::Named);
             }
             // Driven above.
             "EstimateAudience" | "ExportAudience" | "CompareAudiences" | "ProfileAudience"
             | "CreateAudience" | "GetAudience" | "ListAudiences" | "RefreshAudience" | "ExpandAudience"
             | "FindClusters" | "SaveClusters" | "ListValues" | "GetJourneys" => {
-                assert!(matches!(method.bound, Bound::Named | Bound::Stored))
+                assert!(matches!(method.brands, BrandRule::Named | BrandRule::Stored))
             }
             // People who lapsed: buyers of the brand.
-            "SaveWinbackPacks" => assert_eq!(method.bound, Bound::Named),
+            "SaveWinbackPacks" => assert_eq!(method.brands, BrandRule::Named),
             // Answer an audience without people of their own, or nothing.
-            "UpdateAudience" | "DeleteAudience" => assert_eq!(method.bound, Bound::Stored),
-            "ListDefinitions" => assert_eq!(method.bound, Bound::Free),
+            "UpdateAudience" | "DeleteAudience" => assert_eq!(method.brands, BrandRule::Stored),
+            "ListDefinitions" => assert_eq!(method.brands, BrandRule::Free),
             whole => assert_eq!(
-                method.bound,
-                Bound::Whole,
+                method.brands,
+                BrandRule::Whole,
                 "{whole} is not held to the people of a brand"
             ),
         }

@@ -9,7 +9,7 @@ use tonic::body::Body;
 use super::{Layer, Next, body, is_health, is_single, reasons, refused, streams};
 use crate::{
     Call, Failure, Reason,
-    access::{Bound, Method, named},
+    access::{BrandRule, Method, named},
     call,
     identity::{Identity, Verifier},
 };
@@ -153,7 +153,7 @@ fn needs_message(call: &Call, method: &Method) -> Result<bool, Failure> {
     if call.sees_all() {
         return Ok(false);
     }
-    if method.bound == Bound::Whole {
+    if method.brands == BrandRule::Whole {
         let failure = denied("the method reaches every brand, and the token does not");
         return Err(failure.with("brand", "*"));
     }
@@ -163,7 +163,7 @@ fn needs_message(call: &Call, method: &Method) -> Result<bool, Failure> {
 fn allows_brands(call: &Call, method: &Method, message: &[u8]) -> Result<(), Failure> {
     let named =
         named::brands(method.path, message).map_err(|error| reasons::malformed(&error.to_string()))?;
-    if named.is_empty() && method.bound == Bound::Named {
+    if named.is_empty() && method.brands == BrandRule::Named {
         return Err(denied("the token is for some brands only; name one of them"));
     }
     match named.iter().find(|brand| !call.may_see(brand)) {

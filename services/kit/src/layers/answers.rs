@@ -22,7 +22,7 @@ use tonic::{Status, body::Body};
 use super::{Layer, body, refused};
 use crate::{
     Call, Config, Failure, Reason,
-    access::{Brands, Deed, Method},
+    access::{Brands, Effect, Method},
     identity::Identity,
     shared::{Shared, key},
 };
@@ -122,7 +122,7 @@ pub(super) fn layer(config: &Config, shared: Shared, versions: Arc<dyn Versions>
         .build();
     Layer::beside("answers", move |mut request, next| {
         let method = Method::of(request.uri().path());
-        let Some(method) = method.filter(|method| method.deed == Deed::Measure) else {
+        let Some(method) = method.filter(|method| method.effect == Effect::Measure) else {
             return next.run(request);
         };
         let (shared, versions) = (shared.clone(), versions.clone());

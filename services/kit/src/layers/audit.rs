@@ -11,7 +11,7 @@ use tonic::{Code, Status, body::Body};
 use super::{Layer, body, is_single, refused};
 use crate::{
     Call, Config,
-    access::{Deed, Method, named},
+    access::{Method, named},
     call,
     telemetry::AUDIT,
 };
@@ -119,11 +119,7 @@ impl Drop for Entry {
                 .with_description("Writes and exports noted in the audit log")
                 .build()
         });
-        let kind = if self.method.deed == Deed::Write {
-            "write"
-        } else {
-            "export"
-        };
+        let kind = self.method.effect.name();
         ENTRIES.add(1, &[KeyValue::new("kind", kind)]);
         let note = self.call.notes().noted();
         tracing::info!(

@@ -3,7 +3,7 @@
 //! The repositories are safe against repeated requests by themselves, with and without this layer. It adds that the very
 //! first answer comes back, whatever has become of the resource since, for as long as it is kept.
 
-use std::{collections::HashMap, pin::pin, sync::LazyLock, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::FutureExt;
@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Layer, Next, answers::Answer, body, refused};
 use crate::{
     Call, Config, Failure, Reason,
-    access::{METHODS, Method, named},
+    access::{Method, named},
     shared::{Shared, key},
 };
 
@@ -36,20 +36,6 @@ const READ_BYTES: usize = 1 << 20;
 /// Largest answer that is kept.
 const ANSWER_BYTES: usize = 1 << 20;
 
-/// The unary methods whose requests have a `request_id`.
-static METHODS_WITH_IDS: LazyLock<HashMap<&'static str, &'static Method>> = LazyLock::new(|| {
-    let has_id = |method: &&Method| {
-        let request = named::request(method.path);
-        named::is_unary(method.path)
-            && request.is_some_and(|request| request.get_field_by_name("request_id").is_some())
-    };
-    METHODS
-        .iter()
-        .filter(has_id)
-        .map(|method| (method.path, method))
-        .collect()
-});
-
 /// The layer.
 pub(super) fn layer(config: &Config, shared: Shared) -> Layer {
     pending_for(PENDING, config, shared)
@@ -59,8 +45,8 @@ fn pending_for(pending: Duration, config: &Config, shared: Shared) -> Layer {
     let largest = body::largest(config);
     let times = (pending, Duration::from_secs(config.redis.kept_s));
     Layer::beside("idempotency", move |mut request, next| {
-        let path = request.uri().path().trim_start_matches('/');
-        let Some(method) = METHODS_WITH_IDS.get(path).copied() else {
+        let method = Method::of(request.uri().path()).filter(|method| method.is_repeatable);
+        let Some(method) = method else {
             return next.run(request);
         };
         let shared = shared.clone();

@@ -3,7 +3,7 @@ use tonic::{Code, Status};
 
 use super::*;
 use crate::{
-    access::{Brands, METHODS, Scope},
+    access::{Brands, Method, Scope},
     failure::{reason_of, value_of},
     layers::{
         tests::{answer, call, code, next},
@@ -43,7 +43,7 @@ async fn ask(identity: &Identity, path: &str, json: &str) -> Result<(), Status> 
 
 #[tokio::test]
 async fn a_method_takes_its_own_scope_and_no_other() {
-    for method in METHODS {
+    for method in Method::all() {
         for scope in Scope::ALL {
             let asked = ask(&identity(&["*"], &[*scope]), method.path, "{}").await;
             match asked {

@@ -130,14 +130,3 @@ fn what_a_message_says_is_told_from_how_it_is_written() {
     assert_eq!(text_of(one.into(), 2).as_deref(), Some("r"));
     assert_eq!(text_of(Bytes::from_static(&[0xff]), 2), None);
 }
-
-#[test]
-fn creating_methods_are_known() {
-    for path in [
-        "dualwheel.diagnosis.v1.DiagnosisService/StartDiagnosis",
-        &CREATE[1..],
-    ] {
-        assert!(METHODS_WITH_IDS.contains_key(path), "{path}");
-    }
-    assert!(!METHODS_WITH_IDS.contains_key("dualwheel.consumer.v1.ConsumerService/GetFast"));
-}
