@@ -15,6 +15,9 @@ pub use json::to_json;
 
 /// The well-known types of Google that the contracts use.
 pub mod google {
+    pub mod api {
+        tonic::include_proto!("google.api");
+    }
     pub mod rpc {
         tonic::include_proto!("google.rpc");
     }

@@ -182,7 +182,7 @@ async fn wrong_diagnoses_are_refused_before_they_begin() {
         spec
     });
     let cases: [(Option<DiagnosisSpec>, &[&str]); 8] = [
-        (None, &["spec.brand", "spec.window", "spec.peers"]),
+        (None, &["spec.brand", "spec.window"]),
         (spec(BRAND, &[], market_window()), &["spec.peers"]),
         (
             spec(BRAND, &["brand-02", "brand-03", "brand-02"], market_window()),

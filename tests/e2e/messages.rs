@@ -94,7 +94,7 @@ async fn bytes_that_are_no_message_are_refused_by_every_method() {
     let status = call(
         &channel,
         fast,
-        vec![Bytes::from_static(&[0x0a, 3, 0x0a, 1, 0xff])],
+        vec![Bytes::from_static(&[0x0a, 5, 0x0a, 1, 0xff, 0x12, 0])],
     )
     .await
     .unwrap_err();

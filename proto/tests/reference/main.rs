@@ -179,7 +179,11 @@ fn seems_to_name(field: &Field) -> Option<&'static str> {
         "peer_key",
         "peer_keys",
     ];
-    if ends(&brands) || says(&["brand key", "key of a brand", "keys of brands", "brand's key"]) {
+    let begins = |words: &[&str]| words.iter().any(|word| prose.starts_with(word));
+    if ends(&brands)
+        || begins(&["brand ", "brand.", "brands ", "peer ", "peers "])
+        || says(&["brand key", "key of a brand", "keys of brands", "brand's key"])
+    {
         Some("NAMES_BRAND")
     } else if ends(&[
         "consumer",
@@ -218,4 +222,35 @@ fn a_field_that_names_a_brand_people_or_a_resource_says_so() {
         }
     }
     assert!(found > 60, "only {found}");
+}
+
+#[test]
+fn every_field_of_a_request_or_a_resource_says_how_it_behaves() {
+    const BEHAVIOR: &str = "google.api.FieldBehavior";
+    let contracts = Contracts::read(descriptors()).unwrap();
+    let says = |field: &Field, what: &str| {
+        let mut said = field.said.iter();
+        said.any(|word| word.of == BEHAVIOR && (what.is_empty() || word.value == what))
+    };
+    let message = |place: &str| place.rsplit_once('.').unwrap().0.to_owned();
+    let mut messages = said::asked();
+    messages.extend(
+        fields(&contracts)
+            .filter(|(_, field)| says(field, "IDENTIFIER"))
+            .map(|(place, _)| message(&place)),
+    );
+    let (mut found, mut required) = (0, 0);
+    for (place, field) in fields(&contracts).filter(|(place, _)| place.starts_with("dualwheel.")) {
+        if !messages.contains(&message(&place)) {
+            continue;
+        }
+        assert!(says(field, ""), "{place}: set (google.api.field_behavior)");
+        let prose = &field.prose;
+        if prose.starts_with("Required.") || prose.contains(". Required.") || prose.contains(" Required;") {
+            assert!(says(field, "REQUIRED"), "{place} is required, by its prose");
+            required += 1;
+        }
+        found += 1;
+    }
+    assert!(found > 400 && required > 100, "only {found} and {required}");
 }

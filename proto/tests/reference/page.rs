@@ -121,7 +121,10 @@ impl Page<'_> {
     fn said(&self, said: &[Said]) -> String {
         let words = said
             .iter()
-            .map(|word| format!("{} `{}`", self.link(&word.of), word.value));
+            .map(|word| match word.of.starts_with("google.protobuf.") {
+                true => format!("`{}`", word.value),
+                false => format!("{} `{}`", self.link(&word.of), word.value),
+            });
         words.collect::<Vec<_>>().join(", ")
     }
 

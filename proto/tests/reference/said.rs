@@ -1,8 +1,8 @@
 //! What methods and fields say in their options.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
-use prost_reflect::{DescriptorPool, DynamicMessage, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage, Value};
 
 /// A word of an enum.
 pub struct Said {
@@ -32,7 +32,49 @@ pub fn by_method(service: &str, method: &str) -> Vec<Said> {
 /// What a field says.
 pub fn by_field(message: &str, field: &str) -> Vec<Said> {
     let message = POOL.get_message_by_name(message).unwrap();
-    all(&message.get_field_by_name(field).unwrap().options())
+    let options = message.get_field_by_name(field).unwrap().options();
+    let mut said = all(&options);
+    said.extend(options.extensions().filter_map(|(_, value)| {
+        let limits = value.as_message()?;
+        let words = limits
+            .fields()
+            .map(|(field, value)| format!("{}: {}", field.name(), number(value)));
+        Some(Said {
+            of: limits.descriptor().full_name().to_owned(),
+            value: words.collect::<Vec<_>>().join(", "),
+        })
+    }));
+    said
+}
+
+fn number(value: &Value) -> String {
+    match value {
+        Value::I64(number) => number.to_string(),
+        Value::U32(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        other => panic!("{other:?} is no limit"),
+    }
+}
+
+/// Full names of all messages that requests consist of.
+pub fn asked() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let services = POOL
+        .services()
+        .filter(|service| service.full_name().starts_with("dualwheel."));
+    let mut open: Vec<_> = services
+        .flat_map(|service| service.methods().map(|method| method.input()).collect::<Vec<_>>())
+        .collect();
+    while let Some(message) = open.pop() {
+        if found.insert(message.full_name().to_owned()) {
+            open.extend(
+                message
+                    .fields()
+                    .filter_map(|field| field.kind().as_message().cloned()),
+            );
+        }
+    }
+    found
 }
 
 /// The words of all enums that are set.

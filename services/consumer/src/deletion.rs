@@ -24,8 +24,6 @@ use crate::{
     store::{self, Audiences, StoredAudience, StoredDeletion, StoredDeletions},
 };
 
-/// Most consumers of one deletion.
-pub const MOST_CONSUMERS: usize = 100_000;
 /// How often deletions asked for at other processes are looked for.
 const EVERY: Duration = Duration::from_secs(5);
 const INDEX: &str = "people_index";

@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{model::Model, parameters::Parameters, score::Member};
 
-/// Most peers of one diagnosis or peer set.
-pub const MOST_PEERS: usize = 200;
-
 /// A peer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peer {

@@ -30,6 +30,7 @@ mod access;
 mod answers;
 mod audit;
 mod body;
+mod limits;
 mod places;
 mod reasons;
 mod replay;
@@ -145,7 +146,7 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
     if config.limits.tenant_calls_per_second > 0 && !inner {
         layers.push(rate_limit(config.limits.tenant_calls_per_second, shared.clone()));
     }
-    layers.push(replay::layer(config, shared.clone()));
+    layers.extend([limits::layer(config), replay::layer(config, shared.clone())]);
     if let Some(versions) = versions {
         layers.push(answers::layer(config, shared.clone(), versions.clone()));
     }
@@ -155,13 +156,14 @@ pub fn list(config: &Config, parts: &Parts) -> Vec<Layer> {
 
 /// Those of the layers that a job's call passes: all but what bounds the time and place of calls. Who calls is known of a job.
 pub(crate) fn of_jobs(layers: &[Layer]) -> Vec<Layer> {
-    const PASSED: [&str; 9] = [
+    const PASSED: [&str; 10] = [
         "request-id",
         "trace",
         "panic",
         "audit",
         "authorization",
         "audit-subject",
+        "limits",
         "idempotency",
         "answers",
         "reasons",

@@ -22,8 +22,6 @@ use crate::{
     queries::compute,
 };
 
-/// Most audiences of a comparison.
-const MOST_COMPARED: usize = 20;
 /// Keys of one message of an export.
 const KEYS_PER_MESSAGE: usize = 10_000;
 
@@ -113,10 +111,6 @@ impl Service {
             as_of,
             data_version,
         } = request;
-        if !(2..=MOST_COMPARED).contains(&audiences.len()) {
-            violations.add("audiences", format!("2 to {MOST_COMPARED} of them"));
-            violations.clone().finish(Reason::InvalidQuestion)?;
-        }
         let basis = self
             .basis(call, &brand, as_of.as_ref(), data_version, &mut violations)
             .await?;

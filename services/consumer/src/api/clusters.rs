@@ -27,9 +27,7 @@ use crate::{
         Sight,
         traits::{Index, Trait, portraits},
     },
-    clusters::{
-        Centre, Cluster, FEWEST_CLUSTERS, Found, MOST_CLUSTERS, Refusal, everyone, features::Portrayer, find,
-    },
+    clusters::{Centre, Cluster, Found, Refusal, everyone, features::Portrayer, find},
     queries::{self, compute},
 };
 
@@ -169,7 +167,10 @@ impl Service {
 
     async fn grouped(&self, call: &Call, asking: Asking<'_>) -> Result<Answered, Status> {
         let mut violations = Violations::new();
-        let wanted = read_clusters(asking.clusters, &mut violations);
+        // The one with the best silhouette where none is asked for.
+        let wanted = usize::try_from(asking.clusters)
+            .ok()
+            .filter(|clusters| *clusters > 0);
         let basis = self
             .basis(call, asking.brand, asking.as_of, asking.pin, &mut violations)
             .await?;
@@ -203,19 +204,6 @@ impl Service {
             found,
         })
     }
-}
-
-/// The number of groups asked for; `None` for the one with the best silhouette.
-fn read_clusters(clusters: i32, violations: &mut Violations) -> Option<usize> {
-    let wanted = usize::try_from(clusters).unwrap_or(usize::MAX);
-    let allowed = FEWEST_CLUSTERS..=MOST_CLUSTERS;
-    if wanted != 0 && !allowed.contains(&wanted) {
-        violations.add(
-            "clusters",
-            format!("{FEWEST_CLUSTERS} to {MOST_CLUSTERS}, or 0 for the number with the best silhouette"),
-        );
-    }
-    (wanted != 0).then_some(wanted)
 }
 
 /// Why there are no groups, without numbers of people where these are withheld.

@@ -8,7 +8,7 @@ use dualwheel_kit::{
     page::page_size,
     resource::{id_of, read_request_id, time_to_proto},
 };
-use dualwheel_lake::{TenantLake, erasure::Part, fact::LONGEST_KEY};
+use dualwheel_lake::{TenantLake, erasure::Part};
 use dualwheel_proto::{consumer as proto, consumer::DeletionState};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -16,14 +16,12 @@ use tonic::Status;
 
 use super::Service;
 use crate::{
-    deletion::{Deletion, Error, MOST_CONSUMERS},
+    deletion::{Deletion, Error},
     store::{self, Audiences},
 };
 
 /// Rows of one message.
 const ROWS: usize = 500;
-/// Wrong keys that are listed.
-const LISTED: usize = 20;
 
 /// What is kept about a consumer, as a stream.
 pub(super) type Kept = Pin<Box<dyn Stream<Item = Result<proto::ExportConsumerResponse, Status>> + Send>>;
@@ -46,21 +44,6 @@ impl Service {
         request: proto::DeleteConsumersRequest,
     ) -> Result<proto::ConsumerDeletion, Status> {
         let mut violations = Violations::new();
-        let count = request.consumers.len();
-        if !(1..=MOST_CONSUMERS).contains(&count) {
-            violations.add("consumers", format!("1 to {MOST_CONSUMERS} keys, not {count}"));
-        }
-        let wrong = request
-            .consumers
-            .iter()
-            .enumerate()
-            .filter(|(_, key)| !is_key(key));
-        for (position, _) in wrong.take(LISTED) {
-            violations.add(
-                format!("consumers[{position}]"),
-                format!("1 to {LONGEST_KEY} bytes"),
-            );
-        }
         let request_id = read_request_id(&request.request_id, &mut violations);
         violations.finish(Reason::InvalidResource)?;
         call.notes().people(request.consumers.len());
@@ -97,11 +80,6 @@ impl Service {
     }
 
     pub(super) async fn export_consumer(&self, call: &Call, consumer: String) -> Result<Kept, Status> {
-        let mut violations = Violations::new();
-        if !is_key(&consumer) {
-            violations.add("consumer", format!("1 to {LONGEST_KEY} bytes"));
-        }
-        violations.finish(Reason::InvalidQuestion)?;
         let (lake, audiences) = (self.lake.of(call), self.audiences(call));
         let (messages, receiver) = mpsc::channel(2);
         let sender = Sender {
@@ -159,10 +137,6 @@ async fn send(sender: &Sender, table: &str, rows: Vec<String>) {
         }
         sender.notes.add_rows(some.len() as u64);
     }
-}
-
-fn is_key(key: &str) -> bool {
-    (1..=LONGEST_KEY).contains(&key.len())
 }
 
 fn to_proto(deletion: &Deletion) -> proto::ConsumerDeletion {

@@ -24,9 +24,6 @@ use crate::{
     queries,
 };
 
-/// Most people to add.
-const MOST_ADDED: i64 = 10_000_000;
-
 /// The audience that the added people are saved as.
 struct Target {
     id: String,
@@ -120,9 +117,6 @@ impl Service {
         let basis = self
             .basis(call, &request.brand, as_of, None, &mut violations)
             .await?;
-        if !(1..=MOST_ADDED).contains(&request.size) {
-            violations.add("size", format!("1 to {MOST_ADDED} people"));
-        }
         let seed = basis.read("definition", request.definition.as_ref(), &mut violations);
         let candidates = request
             .candidates

@@ -22,8 +22,6 @@ use crate::{
     queries,
 };
 
-/// Most routes of an answer.
-const MOST_ROUTES: i32 = 1_000;
 /// Routes of an answer unless said otherwise.
 const ROUTES: i32 = 20;
 
@@ -115,9 +113,6 @@ fn read(request: &GetJourneysRequest, of_category: bool) -> Result<(Outcome, usi
     let mut violations = Violations::new();
     if of_category {
         violations.add("query.category", "journeys know no category; leave it empty");
-    }
-    if !(0..=MOST_ROUTES).contains(&request.routes) {
-        violations.add("routes", format!("0 to {MOST_ROUTES}"));
     }
     let kind = match Signal::try_from(request.behavior_kind.clone()) {
         Ok(Signal::Kind(kind)) => Some(kind),

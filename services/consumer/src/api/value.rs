@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use dualwheel_kit::{Call, Reason, Violations};
+use dualwheel_kit::Call;
 use dualwheel_measure::{Extent, MetricGroup};
 use dualwheel_proto::{
     consumer::{BgNbd, ConsumerValue, GammaGamma, GetValueResponse, ListValuesResponse},
@@ -22,8 +22,6 @@ use crate::{
 
 /// Cuts of a question for value.
 pub(super) const VALUE_CUTS: [&str; 1] = ["role"];
-/// Longest horizon, in weeks.
-const MOST_WEEKS: i32 = 520;
 /// Customers of one message.
 const PER_MESSAGE: usize = 1_000;
 
@@ -39,7 +37,9 @@ impl Service {
         cuts: &[&str],
         weeks: i32,
     ) -> Result<(Answered, Valued, u32), Status> {
-        let (asked, weeks) = self.ask(call, query, cuts, |_| horizon(weeks)).await?;
+        let (asked, ()) = self.ask(call, query, cuts, |_| Ok(())).await?;
+        // Where none are asked for, the definition decides.
+        let weeks = u32::try_from(weeks).ok().filter(|weeks| *weeks > 0);
         let weeks = weeks.unwrap_or(u32::from(asked.definitions.parameters.value_weeks.get()));
         let part = queries::value(&asked.reader, &asked.question).await?;
         let (question, definitions) = (asked.question.clone(), asked.definitions.clone());
@@ -104,7 +104,7 @@ pub(super) fn models_to_proto(answered: &Answered, valued: &Valued, weeks: u32) 
             .map(ToString::to_string)
             .unwrap_or_default(),
         spending: spending.ok(),
-        horizon_weeks: i32::try_from(weeks).unwrap_or(MOST_WEEKS),
+        horizon_weeks: i32::try_from(weeks).unwrap_or(i32::MAX),
     }
 }
 
@@ -119,17 +119,4 @@ fn value_to_proto(key: &str, one: &Forecast) -> ConsumerValue {
         expected_purchase_value: one.purchase_value,
         lifetime_value: one.lifetime_value,
     }
-}
-
-/// The weeks asked for; nothing where the definition decides.
-fn horizon(weeks: i32) -> Result<Option<u32>, Status> {
-    let mut violations = Violations::new();
-    if !(0..=MOST_WEEKS).contains(&weeks) {
-        violations.add(
-            "horizon_weeks",
-            format!("1 to {MOST_WEEKS} weeks, or 0 for the definition's"),
-        );
-    }
-    violations.finish(Reason::InvalidQuestion)?;
-    Ok(u32::try_from(weeks).ok().filter(|weeks| *weeks > 0))
 }

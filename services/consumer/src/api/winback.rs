@@ -113,9 +113,6 @@ impl Service {
         let (asked, horizon) = self
             .ask(call, query, &[], |question| {
                 let mut violations = Violations::new();
-                if horizon != 0 && !(7..=365).contains(&horizon) {
-                    violations.add("horizon_days", "7 to 365 days, or 0 for 90");
-                }
                 refuse_category(question, &mut violations);
                 violations.finish(Reason::InvalidQuestion)?;
                 Ok(if horizon == 0 { HORIZON } else { horizon })

@@ -200,15 +200,21 @@ async fn wrong_requests_and_small_audiences_are_refused() {
                 definition: None,
                 ..request()
             },
-            vec!["size", "definition"],
+            vec!["definition", "size"],
         ),
         (
             ExpandAudienceRequest {
                 size: 10_000_001,
+                ..request()
+            },
+            vec!["size"],
+        ),
+        (
+            ExpandAudienceRequest {
                 candidates: by_text("stage("),
                 ..request()
             },
-            vec!["size", "candidates.text"],
+            vec!["candidates.text"],
         ),
         (
             ExpandAudienceRequest {

@@ -18,7 +18,7 @@ use crate::{
     model::Model,
     neo,
     parameters::Group,
-    peer::{MOST_PEERS, Peer},
+    peer::Peer,
 };
 
 /// The sub-indicators and, against peers, their means.
@@ -104,11 +104,8 @@ fn absent(part: &crate::model::Part, asked: &Asked) -> types::Metric {
 
 fn check_peers(peers: &[String], brand: &str) -> Result<(), Status> {
     let mut violations = Violations::new();
-    if peers.len() > MOST_PEERS {
-        violations.add("peers", format!("at most {MOST_PEERS} peers"));
-    }
     let mut seen = BTreeSet::new();
-    for (position, peer) in peers.iter().enumerate().take(MOST_PEERS) {
+    for (position, peer) in peers.iter().enumerate() {
         let field = format!("peers[{position}]");
         check_brand(&field, peer, &mut violations);
         if !seen.insert(peer) {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     parameters::Parameters,
-    peer::{MOST_PEERS, Peer},
+    peer::Peer,
     store::{self, Change, NewPeerSet, StoredPeerSet},
 };
 
@@ -154,10 +154,6 @@ fn checked_peers(
 /// The brands that a set is opened to; only one of aggregates can be.
 fn read_open_to(brands: &[String], aggregates: bool, violations: &mut Violations) -> Vec<String> {
     let field = "peer_set.open_to";
-    if brands.len() > MOST_PEERS {
-        violations.add(field, format!("at most {MOST_PEERS} brands"));
-        return Vec::new();
-    }
     if !brands.is_empty() && !aggregates {
         violations.add(
             field,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{TimeDelta, Utc};
 use dualwheel_kit::{
     Reason, Violations,
-    question::{CATEGORY_LEVELS, check_brand, read_window},
+    question::{check_brand, read_window},
     resource::id_of,
 };
 use dualwheel_measure::{Day, Window};
@@ -14,7 +14,7 @@ use tonic::Status;
 
 use crate::{
     parameters::Parameters,
-    peer::{MOST_PEERS, Peer, Supplied},
+    peer::{Peer, Supplied},
     scenes::Map,
 };
 
@@ -73,9 +73,6 @@ pub fn read(spec: &proto::DiagnosisSpec, parameters: &Parameters, map: &Map) -> 
             violations.add(format!("spec.modes[{position}]"), "each mode once");
         }
     }
-    if !(0..=CATEGORY_LEVELS).contains(&spec.category_level) {
-        violations.add("spec.category_level", format!("from 0 to {CATEGORY_LEVELS}"));
-    }
     violations.finish(Reason::InvalidQuestion)?;
     let Some(window) = window else {
         return Err(Status::internal("a spec without window passed its checks"));
@@ -97,10 +94,6 @@ pub fn read_peers(
     parameters: &Parameters,
     violations: &mut Violations,
 ) -> Vec<Peer> {
-    if peers.len() > MOST_PEERS {
-        violations.add(field, format!("at most {MOST_PEERS} peers"));
-        return Vec::new();
-    }
     let mut seen = BTreeSet::new();
     let mut read = Vec::new();
     for (position, peer) in peers.iter().enumerate() {

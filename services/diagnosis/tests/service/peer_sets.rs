@@ -308,8 +308,12 @@ async fn wrong_sets_are_refused() {
         ["peer_set_id", "peer_set.peers"]
     );
     assert_eq!(
+        refused(create("", &["elm", "elm"])).await,
+        ["peer_set.peers[1].brand"]
+    );
+    assert_eq!(
         refused(create("", &["elm", "elm", ""])).await,
-        ["peer_set.peers[1].brand", "peer_set.peers[2].brand"]
+        ["peer_set.peers[2].brand"]
     );
     let request = CreatePeerSetRequest {
         request_id: "x".to_owned(),

@@ -44,7 +44,7 @@ fn fields_that_say<T>(extension: &str, read: impl Fn(&Value) -> Option<T>) -> Ha
 }
 
 /// What options say in an extension that is a message.
-pub(super) fn option<M: Message + Default>(options: &DynamicMessage, extension: &str) -> Option<M> {
+pub(crate) fn option<M: Message + Default>(options: &DynamicMessage, extension: &str) -> Option<M> {
     let extension = options
         .descriptor()
         .parent_pool()

@@ -547,7 +547,7 @@ async fn a_server_asks_for_tokens_before_it_reads_json() {
         "{told}"
     );
     // The server has no such service; it says so as it does by gRPC.
-    let (status, told) = ask(path, Some(&token), r#"{"query": {"brand": "A"}}"#).await;
+    let (status, told) = ask(path, Some(&token), r#"{"query": {"brand": "A", "window": {}}}"#).await;
     assert_eq!(
         (status, &told["details"][0]["debug"]["reason"]),
         (501, &json!("METHOD_UNKNOWN")),

@@ -67,6 +67,7 @@ async fn the_order_is_fixed() {
             "audit-subject",
             "stream-share",
             "rate-limit",
+            "limits",
             "idempotency",
             "answers",
             "reasons",

@@ -21,9 +21,6 @@ use crate::{
     worlds,
 };
 
-/// Bytes of the reason why a plugin is active although its check did not hold.
-const REASON: usize = 1_000;
-
 impl Service {
     pub(super) async fn activate(
         &self,
@@ -270,9 +267,6 @@ impl Service {
 }
 
 fn check_force_reason(reason: &str, violations: &mut Violations) {
-    if reason.len() > REASON {
-        violations.add("force_reason", "at most 1 000 bytes");
-    }
     check_line("force_reason", reason, violations);
 }
 

@@ -6,8 +6,8 @@ use dualwheel_plugins::signature::SecretKey;
 use dualwheel_proto::plugin::{
     ActivatePluginRequest, AddPublisherKeyRequest, CreatePublisherRequest, DeactivatePluginRequest,
     DeletePluginRequest, GetPluginPublicationRequest, GetPluginRequest, ModelSource, Plugin, PluginFallback,
-    PromotePluginRequest, Publisher, RemovePublisherKeyRequest, RetirePluginRequest, RollBackPluginRequest,
-    ShadowPluginRequest,
+    PluginSetting, PromotePluginRequest, Publisher, RemovePublisherKeyRequest, RetirePluginRequest,
+    RollBackPluginRequest, ShadowPluginRequest,
 };
 use sea_orm::ConnectionTrait;
 use tonic::Status;
@@ -63,6 +63,10 @@ async fn texts_for_people_are_what_they_look_like() {
     let force_reason = "fine\u{202e}".to_owned();
     let activate = ActivatePluginRequest {
         brand: BRAND.to_owned(),
+        setting: Some(PluginSetting {
+            plugin: "plugins/model/versions/1.0.0".to_owned(),
+            ..PluginSetting::default()
+        }),
         force_reason: force_reason.clone(),
         ..Default::default()
     };
