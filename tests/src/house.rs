@@ -308,7 +308,7 @@ fn every_metric_has_its_places() {
 #[test]
 fn the_values_of_failures_are_those_of_the_contract() {
     let contract = fs::read_to_string(root().join("proto/dualwheel/type/v1/error_reason.proto")).unwrap();
-    let named: BTreeSet<&str> = between(&contract, "metadata: {key: \"").collect();
+    let named: BTreeSet<&str> = between(&contract, "key: \"").collect();
     let sources: Vec<String> = crates()
         .iter()
         .flat_map(|folder| code(folder).into_values())

@@ -315,7 +315,10 @@ impl Scope<'_> {
     ) -> Metric {
         let below = denominator.as_f64();
         let value = if below == 0.0 {
-            Err((Absence::NoDenominator, "nothing in the window counts below the line".to_owned()))
+            Err((
+                Absence::NoDenominator,
+                "nothing in the window counts below the line".to_owned(),
+            ))
         } else {
             Ok(numerator.as_f64() / below)
         };
