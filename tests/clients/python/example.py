@@ -109,7 +109,7 @@ class Shop:
         )
         return self.audiences.CreateAudience(request, timeout=SECONDS).audience
 
-    def audiences(self, page_size: int) -> Iterator[list[saved_audience_pb2.Audience]]:
+    def saved_audiences(self, page_size: int) -> Iterator[list[saved_audience_pb2.Audience]]:
         """The brand's saved audiences, page by page."""
         request = saved_audience_pb2.ListAudiencesRequest(brand=self.brand, page_size=page_size)
         while True:

@@ -90,7 +90,7 @@ class Client(unittest.TestCase):
     def test_a_list_comes_page_by_page(self):
         self.shop.append(*month(self.shop))
         names = [self.shop.save(name, BUYERS).name for name in ("First", "Second")]
-        pages = list(self.shop.audiences(page_size=1))
+        pages = list(self.shop.saved_audiences(page_size=1))
         self.assertEqual([[audience.name for audience in page] for page in pages], [[name] for name in names])
 
     def test_a_repeated_request_gets_the_first_answer(self):
@@ -99,7 +99,7 @@ class Client(unittest.TestCase):
         first = self.shop.save("Buyers", BUYERS, request_id)
         again = self.shop.save("Buyers", BUYERS, request_id)
         self.assertEqual(again, first)
-        self.assertEqual(len(list(self.shop.audiences(page_size=1))), 1)
+        self.assertEqual(len(list(self.shop.saved_audiences(page_size=1))), 1)
 
     def test_a_refusal_names_reason_and_field(self):
         backwards = type_pb2.Window(first_day=LAST_DAY, last_day=FIRST_DAY)

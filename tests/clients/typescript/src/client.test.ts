@@ -108,7 +108,7 @@ test("JSON over Connect gets the same answer as gRPC", async () => {
   assert.deepEqual(await json.fast(), await shop.fast());
   // A call that changes something, too.
   const saved = await json.save("Buyers", EXPRESSION);
-  assert.deepEqual((await collect(shop.audiences(1))).flat(), [saved]);
+  assert.deepEqual((await collect(shop.savedAudiences(1))).flat(), [saved]);
 });
 
 test("streams are refused over Connect", async () => {
@@ -120,7 +120,7 @@ test("streams are refused over Connect", async () => {
 test("a list comes page by page", async () => {
   const shop = await openShop();
   const names = [(await shop.save("First", EXPRESSION)).name, (await shop.save("Second", EXPRESSION)).name];
-  const pages = await collect(shop.audiences(1));
+  const pages = await collect(shop.savedAudiences(1));
   assert.deepEqual(
     pages.map((page) => page.map(({ name }) => name)),
     names.map((name) => [name]),
@@ -132,7 +132,7 @@ test("a repeated request gets the first answer", async () => {
   const requestId = randomUUID();
   const first = await shop.save("Buyers", EXPRESSION, requestId);
   assert.deepEqual(await shop.save("Buyers", EXPRESSION, requestId), first);
-  assert.equal((await collect(shop.audiences(1))).length, 1);
+  assert.equal((await collect(shop.savedAudiences(1))).length, 1);
 });
 
 for (const [protocol, transport] of [

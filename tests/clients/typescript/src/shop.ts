@@ -121,7 +121,7 @@ export class Shop {
   }
 
   /** The brand's saved audiences, page by page. */
-  async *audiences(pageSize: number): AsyncGenerator<Audience[]> {
+  async *savedAudiences(pageSize: number): AsyncGenerator<Audience[]> {
     let pageToken = "";
     do {
       const page = await this.audiences.listAudiences({ brand: this.brand, pageSize, pageToken });
