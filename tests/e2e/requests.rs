@@ -141,7 +141,7 @@ pub fn requests(stored: &BTreeMap<&str, String>) -> BTreeMap<&'static str, Value
                     json!({"metrics": ["fast.fertility", "super.star"], "groups": ["start"]}),
                 ),
                 "StreamMetrics" => {
-                    json!({"brands": [brand], "windows": [query["window"]], "step": {"months": 1},
+                    json!({"brands": [brand], "windows": [query["window"]],
                     "metrics": ["fast.fertility"], "groups": ["start"]})
                 }
                 "ExplainMetric" => with(
