@@ -434,7 +434,11 @@ async fn whoever_changes_a_set_without_an_etag_is_not_told_of_others() {
     let change = |number: usize| {
         let mut client = house.client.clone();
         // What is checked against what is stored, and what is not.
-        let path = if number % 2 == 0 { "peers" } else { "display_name" };
+        let path = if number.is_multiple_of(2) {
+            "peers"
+        } else {
+            "display_name"
+        };
         let request = UpdatePeerSetRequest {
             peer_set: Some(PeerSet {
                 display_name: format!("Name {number}"),

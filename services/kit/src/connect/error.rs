@@ -65,20 +65,20 @@ pub(super) fn end_of_stream(form: Form, status: &Status) -> Response<Body> {
 
 fn told(status: &Status) -> Value {
     let carried = rpc::Status::decode(status.details()).unwrap_or_default();
-    let mut told = json!({"code": of(status.code()).0, "message": status.message()});
-    if !carried.details.is_empty() {
-        let details: Vec<Value> = carried.details.iter().map(detail).collect();
-        told["details"] = details.into();
+    let (code, message) = (of(status.code()).0, status.message());
+    if carried.details.is_empty() {
+        return json!({"code": code, "message": message});
     }
-    told
+    let details: Vec<Value> = carried.details.iter().map(detail).collect();
+    json!({"code": code, "message": message, "details": details})
 }
 
 /// A detail: its bytes for programs, and the same in JSON for people.
 fn detail(detail: &Any) -> Value {
     let (_, name) = detail.type_url.rsplit_once('/').unwrap_or(("", &detail.type_url));
-    let mut told = json!({"type": name, "value": STANDARD_NO_PAD.encode(&detail.value)});
-    if let Some(debug) = json::shown(name, &detail.value) {
-        told["debug"] = debug;
+    let value = STANDARD_NO_PAD.encode(&detail.value);
+    match json::shown(name, &detail.value) {
+        Some(debug) => json!({"type": name, "value": value, "debug": debug}),
+        None => json!({"type": name, "value": value}),
     }
-    told
 }

@@ -88,7 +88,6 @@ fn question() -> GetStartRequest {
             window: Some(window),
             ..MetricQuery::default()
         }),
-        ..GetStartRequest::default()
     }
 }
 
@@ -100,7 +99,6 @@ fn answered() -> GetStartResponse {
     };
     GetStartResponse {
         metrics: vec![metric],
-        ..GetStartResponse::default()
     }
 }
 
@@ -142,7 +140,6 @@ async fn the_contracts_bytes_are_passed_on_as_they_are() {
 async fn a_large_message_is_translated_too_and_one_too_large_is_refused() {
     let many = GetStartResponse {
         metrics: vec![answered().metrics.remove(0); 20_000],
-        ..GetStartResponse::default()
     };
     let encoded = many.encode_to_vec();
     let (connect, seen) = service(move || answer(&encoded));

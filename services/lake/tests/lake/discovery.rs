@@ -141,7 +141,7 @@ async fn coverage_is_a_count_of_the_rows_by_kind_and_brand() {
     );
     let stats = of(FactKind::MarketStat).next().unwrap();
     assert_eq!(
-        (stats.first_day.clone(), stats.last_day.clone()),
+        (stats.first_day, stats.last_day),
         (date(2026, 1, 1), date(2026, 3, 31))
     );
     assert_eq!(of(FactKind::Content).count(), 0);
