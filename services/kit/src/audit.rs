@@ -75,8 +75,16 @@ impl Notes {
     }
 }
 
+/// Most bytes of names in a line; the rest is an ellipsis.
+const NAMES_BYTES: usize = 2 << 10;
+
 fn add(names: &mut Option<String>, name: &str) {
+    const MORE: &str = " …";
     match names {
+        Some(names) if names.ends_with(MORE) => {}
+        names if names.as_ref().map_or(0, String::len) + name.len() > NAMES_BYTES => {
+            names.get_or_insert_default().push_str(MORE);
+        }
         None => *names = Some(name.to_owned()),
         Some(names) if names.split(' ').any(|one| one == name) => {}
         Some(names) => names.extend([" ", name]),
@@ -110,6 +118,19 @@ mod tests {
             rows: Some(5),
         };
         assert_eq!(notes.noted(), expected);
+        // However many names there are, a line is short.
+        for number in 0..100_000 {
+            notes.brand(&format!("brand-{number}"));
+        }
+        notes.resource(&"x".repeat(1 << 20));
+        let Note { brand, resource, .. } = notes.noted();
+        let brand = brand.unwrap();
+        assert!(
+            brand.starts_with("b brand-0 brand-1 ") && brand.ends_with('…'),
+            "{brand}"
+        );
+        assert!(brand.len() < NAMES_BYTES + 8, "{}", brand.len());
+        assert_eq!(resource.unwrap(), "audiences/x audiences/y …");
         // Where a call has no line, nobody reads what is noted.
         let none = Notes::default();
         none.people(8);

@@ -324,9 +324,9 @@ impl MetricService for Service {
         request: Request<StreamMetricsRequest>,
     ) -> Result<Response<Self::StreamMetricsStream>, Status> {
         let (call, request) = Call::of(request)?;
-        let (wanted, questions) = many::questions(request)?;
-        self.0.asked(&wanted)?;
-        let answers = many::answers(self.0.clone(), call, wanted, questions);
+        let asked = many::Asked::read(request)?;
+        self.0.asked(&asked.wanted)?;
+        let answers = many::answers(self.0.clone(), call, asked);
         Ok(Response::new(answers.boxed()))
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use dualwheel_kit::{Call, Reason, Violations, page::List, question::day_to_proto};
+use dualwheel_kit::{Call, Reason, Violations, page::List, question::day_to_proto, work};
 use dualwheel_proto::{
     facts::{
         BrandFacts, Coverage, Dimension, FactKind, ListBrandsRequest, ListBrandsResponse,
@@ -14,6 +14,7 @@ use dualwheel_proto::{
     },
     types::DataVersion,
 };
+use futures::StreamExt;
 use prost_types::Timestamp;
 use tokio::time::sleep;
 use tokio_stream::Stream;
@@ -22,8 +23,11 @@ use tonic::Status;
 use crate::{
     Error, Lake, Reader,
     fact::{FACTS, Fact},
+    frames::is_shown,
 };
 
+/// How long versions are watched for a call: a watch takes the place of another stream.
+const WATCHED: Duration = Duration::from_secs(600);
 /// How often versions are looked at.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -106,7 +110,9 @@ impl Discovery<'_> {
             if shown.peek().is_none() {
                 continue;
             }
-            let last_append_time = covered.last_append.map(instant);
+            // Whoever sees some brands is not shown when others were busy.
+            let last_append = covered.last_append.filter(|_| self.call.sees_all());
+            let last_append_time = last_append.map(instant);
             found.extend(shown.map(|covered| Coverage {
                 kind: fact.kind.into(),
                 brand: covered.brand.clone(),
@@ -170,26 +176,27 @@ impl Discovery<'_> {
     }
 
     /// The labels of consumers, without those of brands that the caller may not see.
-    async fn labels(&self) -> Result<BTreeSet<String>, Error> {
+    async fn labels(&self) -> Result<BTreeSet<String>, Status> {
         if !self.owned.contains(&FactKind::ConsumerProfile) {
             return Ok(BTreeSet::new());
         }
-        let (profiles, brands) = (self.reader.profiles().await?, self.reader.brands().await?);
-        let is_strange = |label: &str| {
-            let of = label.rsplit_once('@').map(|(_, of)| of.to_owned());
-            of.is_some_and(|of| brands.contains(&of) && !self.call.may_see(&of))
-        };
-        let labels = profiles.rows.iter().flat_map(|row| &row.labels);
-        Ok(labels.filter(|label| !is_strange(label)).cloned().collect())
+        let profiles = self.reader.profiles().await?;
+        let distinct = work::metrics(move || -> BTreeSet<String> {
+            let labels: BTreeSet<&String> = profiles.rows.iter().flat_map(|row| &row.labels).collect();
+            labels.into_iter().cloned().collect()
+        });
+        let mut labels = distinct.await?;
+        labels.retain(|label| self.call.sees_all() || is_shown(label, |brand| self.call.may_see(brand)));
+        Ok(labels)
     }
 }
 
-/// The versions of the tables of `owned` facts, at once and whenever one has changed.
+/// The versions of the tables of `owned` facts, at once and whenever one has changed, for some time.
 pub(crate) fn versions(
     lake: Lake,
     owned: Vec<FactKind>,
 ) -> impl Stream<Item = Result<WatchDataVersionsResponse, Status>> + Send {
-    futures::stream::unfold(Some(None), move |last: Option<Option<DataVersion>>| {
+    let changes = futures::stream::unfold(Some(None), move |last: Option<Option<DataVersion>>| {
         let (lake, owned) = (lake.clone(), owned.clone());
         async move {
             let last = last?;
@@ -209,7 +216,8 @@ pub(crate) fn versions(
                 }
             }
         }
-    })
+    });
+    changes.take_until(Box::pin(sleep(WATCHED)))
 }
 
 fn instant(milliseconds: i64) -> Timestamp {

@@ -39,7 +39,7 @@ pub use members::{MemberRow, Members, Reach};
 pub use names::{Keys, KeysView, Names};
 pub use orders::{Line, Orders};
 pub use products::{ProductRow, Products};
-pub use profiles::{Profile, Profiles};
+pub use profiles::{Profile, Profiles, is_shown};
 pub use purchases::{Purchase, Purchases};
 pub use social::{SocialProfiles, SocialRow};
 pub use stock::{MarketStatRow, MarketStats, Stock, StockRow};

@@ -6,15 +6,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use dualwheel_lake::frames::SocialProfiles;
+use dualwheel_lake::frames::{SocialProfiles, is_shown};
 use dualwheel_measure::Day;
 use roaring::RoaringBitmap;
 
 use super::indexed::known;
 use crate::{facts::Facts, index::Cells, parameters::Parameters};
-
-/// What stands before the name of a category in a label; all other names in labels are taken for brands.
-const CATEGORY_LABEL: &str = "pioneer@";
 
 /// What of a tenant's people a caller may see.
 #[derive(Clone, Debug)]
@@ -66,10 +63,7 @@ impl Sight {
     #[must_use]
     pub fn shows(&self, label: &str) -> bool {
         let Some(narrow) = &self.0 else { return true };
-        match label.split_once('@') {
-            None => true,
-            Some((_, brand)) => label.starts_with(CATEGORY_LABEL) || narrow.brands.contains(brand),
-        }
+        is_shown(label, |brand| narrow.brands.contains(brand))
     }
 
     /// A number of people; `None` where it is withheld, because it is below the definition's `min_cell`.

@@ -93,14 +93,21 @@ pub(super) fn subject(config: &Config) -> Layer {
                 named::brands_of(&message)
                     .iter()
                     .for_each(|brand| notes.brand(brand));
-                named::resources_of(&message)
-                    .iter()
-                    .for_each(|name| notes.resource(name));
+                let resources = named::resources_of(&message);
+                let named = resources.iter().filter(|name| is_name(name));
+                named.for_each(|name| notes.resource(name));
             }
             next.run(request).await
         };
         work.boxed()
     })
+}
+
+/// Whether a text could be the name of a resource: anything may stand where a caller writes one, and nothing personal goes
+/// into a log.
+fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    text.contains('/') && text.len() <= 256 && text.bytes().all(allowed)
 }
 
 /// A line of the audit log, written when it is dropped: also where the caller goes away before the answer, for what was

@@ -58,6 +58,13 @@ pub(crate) fn message(body: &Bytes) -> Option<Bytes> {
     (*compressed == 0 && whole).then_some(message)
 }
 
+/// Whether something follows the first message of a body. Servers of gRPC read the first and drop the rest, which no layer
+/// would have seen.
+pub(crate) fn has_more(body: &[u8]) -> bool {
+    let length = body.get(1..PREFIX).and_then(|length| length.first_chunk());
+    length.is_some_and(|length| body.len() - PREFIX > u32::from_be_bytes(*length) as usize)
+}
+
 /// The body of a call or answer of one message.
 pub(crate) fn framed(message: &[u8]) -> Bytes {
     let mut body = BytesMut::with_capacity(PREFIX + message.len());
@@ -84,6 +91,20 @@ mod tests {
             &[0, 0, 0, 0, 1, 7, 8],
         ] {
             assert!(body(wrong).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_message_is_seen() {
+        assert!(has_more(&[0, 0, 0, 0, 1, 7, 0]) && has_more(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        for alone in [
+            &[][..],
+            &[0, 0, 0],
+            &[0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 1, 7],
+            &[0, 0, 0, 0, 2, 7],
+        ] {
+            assert!(!has_more(alone), "{alone:?}");
         }
     }
 

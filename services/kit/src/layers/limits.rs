@@ -35,15 +35,21 @@ const LISTED: usize = 64;
 pub(super) fn layer(config: &Config) -> Layer {
     let largest = body::largest(config);
     Layer::beside("limits", move |mut request, next| {
-        let method = Method::of(request.uri().path());
-        let ruled = method.and_then(|method| Some((method, RULES.of_request(method.path)?)));
-        let Some((method, rules)) = ruled else {
+        let method = Method::of(request.uri().path()).filter(|method| method.takes_one);
+        let Some(method) = method else {
             return next.run(request);
         };
         let work = async move {
             let bytes = match body::read(&mut request, largest).await {
                 Ok(bytes) => bytes,
                 Err(failure) => return refused(&request, failure),
+            };
+            if body::has_more(&bytes) {
+                let text = "the method takes one message, and more came; nothing was done";
+                return refused(&request, Failure::new(Reason::MessageMalformed, text));
+            }
+            let Some(rules) = RULES.of_request(method.path) else {
+                return next.run(request).await;
             };
             // What cannot be read is for the service's own decoder to tell.
             let broken = body::message(&bytes).and_then(|message| rules.broken(&message).ok());
@@ -325,7 +331,10 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn add(&mut self, rule: &Rule, part: &'a [u8]) {
         if rule.is_list {
-            self.elements.push(part);
+            // A list that is too long is refused for that.
+            if rule.limits.most_items == 0 || self.items < rule.limits.most_items as usize {
+                self.elements.push(part);
+            }
         } else if rule.is_message && !self.bytes.is_empty() {
             self.bytes.to_mut().extend_from_slice(part);
         } else {

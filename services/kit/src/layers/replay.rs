@@ -95,7 +95,10 @@ impl Asked {
             xxh3_64(message)
         };
         // A UUID may be written in capitals, and is the same one.
-        let rest = format!("{}:{}:{}", method.path, call.subject(), id.to_ascii_lowercase());
+        // What is shown depends on the brands that the caller may see: who sees others is answered by the repository.
+        let seen = xxh3_64(format!("{:?}", call.brands()).as_bytes());
+        let id = id.to_ascii_lowercase();
+        let rest = format!("{}:{}:{seen:x}:{id}", method.path, call.subject());
         Some(Self {
             key: key(call.tenant(), "request", &rest),
             hash,

@@ -27,52 +27,88 @@ use crate::{
 const MOST_NAMED: usize = 100;
 /// Most answers: brands times windows, cut into steps.
 const MOST_ANSWERS: usize = 4_096;
+/// Most tables whose versions are pinned.
+const MOST_TABLES: usize = 64;
 /// Longest step.
 const MOST_DAYS: i32 = 3_660;
 const MOST_MONTHS: i32 = 120;
 /// Answers of a call that are worked out side by side.
 const SIDE_BY_SIDE: usize = 4;
 
-/// The questions of a request, in the order of their answers.
-pub(super) fn questions(request: StreamMetricsRequest) -> Result<(Wanted, Vec<types::MetricQuery>), Status> {
-    let mut violations = Violations::new();
-    let wanted = Wanted {
-        ids: request.metrics,
-        groups: request.groups,
-    };
-    check_brands(&request.brands, &mut violations);
-    check_number("windows", request.windows.len(), &mut violations);
-    let step = request.step.map(|step| step.length);
-    let step = step.and_then(|length| check_step(length, &mut violations));
-    let windows = request.windows.iter().zip(0..).filter_map(|(window, place)| {
-        // Only those who know the tenant's zone know which day it is; a day that is yet to come is refused with its answer.
-        read_window(
-            &format!("windows[{place}]"),
-            Some(window),
-            Day(i32::MAX),
-            &mut violations,
-        )
-    });
-    let windows: Vec<Window> = windows.collect();
-    let windows = windows.into_iter().flat_map(|window| steps(window, step));
-    let windows: Vec<Window> = windows.take(MOST_ANSWERS + 1).collect();
-    if windows.len() * request.brands.len() > MOST_ANSWERS {
-        let expected = format!("brands times windows, cut into steps, at most {MOST_ANSWERS}; ask in parts");
-        violations.add("windows", expected);
+/// The questions of a request.
+pub(super) struct Asked {
+    pub(super) wanted: Wanted,
+    /// What all questions share.
+    shared: types::MetricQuery,
+    brands: Vec<String>,
+    windows: Vec<Window>,
+}
+
+impl Asked {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// `INVALID_QUESTION`, with every field that would be wrong in all answers.
+    pub(super) fn read(request: StreamMetricsRequest) -> Result<Self, Status> {
+        let mut violations = Violations::new();
+        let wanted = Wanted {
+            ids: request.metrics,
+            groups: request.groups,
+        };
+        check_brands(&request.brands, &mut violations);
+        check_number("windows", request.windows.len(), &mut violations);
+        let step = request.step.map(|step| step.length);
+        let step = step.and_then(|length| check_step(length, &mut violations));
+        let windows = request.windows.iter().zip(0..).filter_map(|(window, place)| {
+            // Only those who know the tenant's zone know which day it is; a day that is yet to come is refused with its
+            // answer.
+            let field = format!("windows[{place}]");
+            read_window(&field, Some(window), Day(i32::MAX), &mut violations)
+        });
+        let windows: Vec<Window> = windows.collect();
+        let windows = windows.into_iter().flat_map(|window| steps(window, step));
+        let windows: Vec<Window> = windows.take(MOST_ANSWERS + 1).collect();
+        if windows.len() * request.brands.len() > MOST_ANSWERS {
+            let expected =
+                format!("brands times windows, cut into steps, at most {MOST_ANSWERS}; ask in parts");
+            violations.add("windows", expected);
+        }
+        let tables = request.data_version.as_ref().map_or(0, |pin| pin.tables.len());
+        if tables > MOST_TABLES {
+            violations.add("data_version.tables", format!("at most {MOST_TABLES}"));
+        }
+        violations.finish(Reason::InvalidQuestion)?;
+        Ok(Self {
+            wanted,
+            shared: types::MetricQuery {
+                by: request.by,
+                category: request.category,
+                category_level: request.category_level,
+                data_version: request.data_version,
+                ..types::MetricQuery::default()
+            },
+            brands: request.brands,
+            windows,
+        })
     }
-    violations.finish(Reason::InvalidQuestion)?;
-    let brands = request.brands.iter();
-    let questions = brands.flat_map(|brand| windows.iter().map(move |window| (brand, window)));
-    let question = |(brand, window): (&String, &Window)| types::MetricQuery {
-        brand: brand.clone(),
-        window: Some(window_to_proto(*window)),
-        as_of: None,
-        by: request.by.clone(),
-        category: request.category.clone(),
-        category_level: request.category_level,
-        data_version: request.data_version.clone(),
-    };
-    Ok((wanted, questions.map(question).collect()))
+
+    /// The questions, in the order of their answers.
+    fn questions(self) -> impl Iterator<Item = types::MetricQuery> + Send {
+        let Self {
+            shared,
+            brands,
+            windows,
+            ..
+        } = self;
+        brands.into_iter().flat_map(move |brand| {
+            let shared = shared.clone();
+            windows.clone().into_iter().map(move |window| types::MetricQuery {
+                brand: brand.clone(),
+                window: Some(window_to_proto(window)),
+                ..shared.clone()
+            })
+        })
+    }
 }
 
 fn check_number(field: &str, named: usize, violations: &mut Violations) {
@@ -138,68 +174,71 @@ fn last_of(first: Day, step: Length) -> Day {
     }
 }
 
-/// The answers. The first that is good says which versions of the tables all later ones read: they are of one state of the
-/// facts.
+/// The answers, each as soon as it is worked out. The first that is good says which versions of the tables all later ones
+/// read: they are of one state of the facts.
 pub(super) fn answers(
     registry: Registry,
     call: Call,
-    wanted: Wanted,
-    questions: Vec<types::MetricQuery>,
+    asked: Asked,
 ) -> impl Stream<Item = Result<StreamMetricsResponse, Status>> + Send + 'static {
-    let first = async move {
-        let mut questions = questions.into_iter();
-        let (mut told, mut pin) = (Vec::new(), BTreeMap::new());
-        for query in questions.by_ref() {
-            let answer = answer(&registry, &call, &wanted, query).await;
-            let is_good = answer.error.is_none();
-            let versions = answer
-                .groups
-                .iter()
-                .filter_map(|group| group.data_version.clone());
-            pin.extend(versions.flat_map(|versions| versions.tables));
-            told.push(answer);
-            if is_good {
-                break;
-            }
-        }
-        let others = stream::iter(questions).map(move |mut query| {
-            query
-                .data_version
-                .get_or_insert_default()
-                .tables
-                .extend(pin.clone());
-            let (registry, call, wanted) = (registry.clone(), call.clone(), wanted.clone());
-            async move { answer(&registry, &call, &wanted, query).await }
-        });
-        stream::iter(told).chain(others.buffered(SIDE_BY_SIDE))
+    let asker = Asker {
+        registry,
+        call,
+        wanted: asked.wanted.clone(),
     };
-    stream::once(first).flatten().map(Ok)
+    let begun = Some((asker, asked.questions()));
+    let parts = stream::unfold(begun, |begun| async move {
+        let (asker, mut questions) = begun?;
+        let answer = asker.answer(questions.next()?).await;
+        if answer.error.is_some() {
+            return Some((stream::iter([answer]).boxed(), Some((asker, questions))));
+        }
+        let versions = answer
+            .groups
+            .iter()
+            .filter_map(|group| group.data_version.clone());
+        let pin: BTreeMap<String, i64> = versions.flat_map(|versions| versions.tables).collect();
+        let others = stream::iter(questions).map(move |mut query| {
+            let pinned = &mut query.data_version.get_or_insert_default().tables;
+            pinned.extend(pin.clone());
+            let asker = asker.clone();
+            async move { asker.answer(query).await }
+        });
+        let others = others.buffered(SIDE_BY_SIDE);
+        Some((stream::iter([answer]).chain(others).boxed(), None))
+    });
+    parts.flatten().map(Ok)
 }
 
-async fn answer(
-    registry: &Registry,
-    call: &Call,
-    wanted: &Wanted,
-    query: types::MetricQuery,
-) -> StreamMetricsResponse {
-    let window = query.window.unwrap_or_default();
-    let mut answer = StreamMetricsResponse {
-        brand: query.brand.clone(),
-        window: Some(window),
-        as_of: window.last_day,
-        ..StreamMetricsResponse::default()
-    };
-    match registry.parts(call, wanted, Some(query)).await {
-        Ok(parts) => {
-            let shared = (window, window.last_day.unwrap_or_default());
-            answer.groups = parts.into_iter().map(|part| said_once(part, shared)).collect();
+/// Who asks for what.
+#[derive(Clone)]
+struct Asker {
+    registry: Registry,
+    call: Call,
+    wanted: Wanted,
+}
+
+impl Asker {
+    async fn answer(&self, query: types::MetricQuery) -> StreamMetricsResponse {
+        let window = query.window.unwrap_or_default();
+        let mut answer = StreamMetricsResponse {
+            brand: query.brand.clone(),
+            window: Some(window),
+            as_of: window.last_day,
+            ..StreamMetricsResponse::default()
+        };
+        match self.registry.parts(&self.call, &self.wanted, Some(query)).await {
+            Ok(parts) => {
+                let shared = (window, window.last_day.unwrap_or_default());
+                answer.groups = parts.into_iter().map(|part| said_once(part, shared)).collect();
+            }
+            Err(status) => {
+                let error = rpc::Status::decode(to_bytes(&status).as_slice());
+                answer.error = Some(error.unwrap_or_default());
+            }
         }
-        Err(status) => {
-            let error = rpc::Status::decode(to_bytes(&status).as_slice());
-            answer.error = Some(error.unwrap_or_default());
-        }
+        answer
     }
-    answer
 }
 
 /// The metrics of a group without what they share.
@@ -388,6 +427,15 @@ mod tests {
             ),
             (
                 StreamMetricsRequest {
+                    data_version: Some(types::DataVersion {
+                        tables: many(65).into_iter().map(|table| (table, 1)).collect(),
+                    }),
+                    ..request()
+                },
+                "data_version.tables",
+            ),
+            (
+                StreamMetricsRequest {
                     step: Some(Step::default()),
                     ..request()
                 },
@@ -417,15 +465,17 @@ mod tests {
             ),
         ];
         for (wrong, field) in cases {
-            let refused = questions(wrong).unwrap_err();
+            let refused = Asked::read(wrong).err().unwrap();
             assert_eq!(violations_of(&refused)[0].0, field);
         }
-        let (_, asked) = questions(StreamMetricsRequest {
+        let asked = Asked::read(StreamMetricsRequest {
             step: days(1),
             brands: many(11),
             ..request()
-        })
-        .unwrap();
-        assert_eq!(asked.len(), 11 * 365);
+        });
+        let questions: Vec<_> = asked.unwrap().questions().collect();
+        assert_eq!(questions.len(), 11 * 365);
+        let (first, last) = (&questions[0], &questions[11 * 365 - 1]);
+        assert_eq!((first.brand.as_str(), last.brand.as_str()), ("0", "10"));
     }
 }

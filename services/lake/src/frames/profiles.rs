@@ -157,3 +157,32 @@ fn month(day: Day) -> Option<i32> {
     let date = day.date()?;
     Some(date.year() * 100 + i32::try_from(date.month()).ok()?)
 }
+
+/// What stands before the name of a category in a label; all other names in labels are taken for brands.
+const CATEGORY_LABEL: &str = "pioneer@";
+
+/// Whether a label is shown to who may see some brands. One that names a brand, such as `close_fan@BRAND`, is shown to who
+/// may see the brand.
+#[must_use]
+pub fn is_shown(label: &str, may_see: impl Fn(&str) -> bool) -> bool {
+    match label.split_once('@') {
+        None => true,
+        Some((_, brand)) => label.starts_with(CATEGORY_LABEL) || may_see(brand),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_brands_are_shown_to_who_may_see_them() {
+        let shown = |label: &str| is_shown(label, |brand| brand == "A" || brand == "o@urs");
+        for label in ["sport", "close_fan@A", "close_fan@o@urs", "pioneer@beauty/serum"] {
+            assert!(shown(label), "{label}");
+        }
+        for label in ["close_fan@B", "vip@B@2027", "vip@urs", "vip@"] {
+            assert!(!shown(label), "{label}");
+        }
+    }
+}

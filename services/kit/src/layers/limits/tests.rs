@@ -1,12 +1,14 @@
 use bytes::Bytes;
+use http_body_util::Full;
 use proptest::prelude::*;
 use prost_reflect::{Cardinality, DynamicMessage, ReflectMessage};
-use tonic::Status;
+use tonic::{Status, body::Body};
 
 use super::*;
 use crate::{
     failure::{reason_of, violations_of},
     layers::{
+        framed,
         tests::{answer, call, code, next},
         wrap,
     },
@@ -61,6 +63,24 @@ async fn what_is_required_is_named_and_all_of_a_question_that_is_missing() {
         refused(&format!("{DIAGNOSIS}/GetIndex"), peers).await,
         said(&[("spec.peers[1].brand", "required")])
     );
+}
+
+/// What follows the first message would be dropped by the server, and pass by every layer that looks at messages.
+#[tokio::test]
+async fn a_second_message_is_refused() {
+    let calls = wrap(vec![layer(&Config::default())], next(|_| async { answer(b"") }));
+    for path in [
+        format!("{TARGETING}/FindClusters"),
+        "dualwheel.facts.v1.FactService/GetTenant".to_owned(),
+    ] {
+        let message = named::encode(&path, "{}");
+        let two = [framed(&message), framed(b"")].concat();
+        let mut request = call(&format!("/{path}"), "t", Bytes::new());
+        *request.body_mut() = Body::new(Full::from(two));
+        let answered = calls.run(request).await;
+        let status = Status::from_header_map(answered.headers()).unwrap();
+        assert_eq!(reason_of(&status).as_deref(), Some("MESSAGE_MALFORMED"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -204,7 +224,13 @@ fn wrong(message: &DynamicMessage, place: &str, found: &mut Vec<String>) {
         };
         let is_right = match &*value {
             Value::List(values) => {
-                for (index, value) in values.iter().enumerate() {
+                let most = if limits.most_items == 0 {
+                    u32::MAX
+                } else {
+                    limits.most_items
+                };
+                // What is too much of a list is not looked at.
+                for (index, value) in values.iter().enumerate().take(most as usize) {
                     match value {
                         Value::String(one) if !text(one) => found.push(format!("{at}[{index}]")),
                         Value::Message(inner) if !holds_itself(&inner.descriptor()) => {
@@ -213,11 +239,6 @@ fn wrong(message: &DynamicMessage, place: &str, found: &mut Vec<String>) {
                         _ => {}
                     }
                 }
-                let most = if limits.most_items == 0 {
-                    u32::MAX
-                } else {
-                    limits.most_items
-                };
                 let least = limits.least_items.max(u32::from(is_required));
                 (least as usize..=most as usize).contains(&values.len())
             }

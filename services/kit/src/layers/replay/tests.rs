@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use super::*;
 use crate::{
+    access::Brands,
     failure::reason_of,
     layers::{
         framed,
@@ -64,6 +65,19 @@ async fn a_repeated_request_gets_the_first_answer() {
         assert_ne!(ask(&calls, tenant, request(id, "a")).await, first);
     }
     assert_eq!(asked.load(Ordering::SeqCst), 5);
+}
+
+/// What an answer shows depends on the brands of the token, although the same person asks.
+#[tokio::test]
+async fn who_sees_other_brands_does_not_get_the_kept_answer() {
+    let (calls, asked) = house(0);
+    let first = ask(&calls, "t", request("1", "a")).await;
+    let mut narrow = call(CREATE, "t", request("1", "a"));
+    let caller = narrow.extensions().get::<Call>().unwrap().clone();
+    let brands = Brands::Some(["A".to_owned()].into());
+    narrow.extensions_mut().insert(caller.seeing(&brands));
+    assert_ne!(read(calls.run(narrow).await).await, first);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
