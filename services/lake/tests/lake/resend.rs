@@ -247,6 +247,8 @@ async fn a_producer_that_lost_its_place_is_told_it() {
         .unwrap_err();
     assert_eq!(skipped.code(), Code::OutOfRange);
     assert_eq!(value_of(&skipped, "next_sequence").as_deref(), Some("4"));
-    let nameless = other.get_producer(ask("")).await.unwrap_err();
-    assert_eq!(reason_of(&nameless).as_deref(), Some("BATCH_MALFORMED"));
+    for (producer, reason) in [("", "INVALID_QUESTION"), (&"p".repeat(300), "BATCH_MALFORMED")] {
+        let refused = other.get_producer(ask(producer)).await.unwrap_err();
+        assert_eq!(reason_of(&refused).as_deref(), Some(reason));
+    }
 }
