@@ -30,7 +30,7 @@ use tonic_web::GrpcWebLayer;
 use tower::{service_fn, util::option_layer};
 
 use crate::{
-    Config,
+    Config, Reason,
     client::{CONNECTION_WINDOW, STREAM_WINDOW, tuned},
     config::MESSAGE_SLACK,
     connect::Connect,
@@ -172,6 +172,8 @@ impl Builder {
     /// # Errors
     /// When the contracts cannot be reflected.
     pub fn build(mut self) -> Result<Server, Error> {
+        // The contract is read now: the first call that fails shall not wait for that.
+        let _ = Reason::Internal.code();
         let layers = layers::list(&self.config, &self.parts);
         if let Some(database) = self.jobs.take() {
             let calls = layers::wrap(layers::of_jobs(&layers), Next::services(self.routes.clone()));
